@@ -1,0 +1,48 @@
+# Two commands for everyone: `make demo` and `make test`. Each sets itself up in .venv of this checkout.
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+IN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test test-oldest bench torch golden clean
+
+demo: $(VENV)/examples
+	$(IN)/python examples/demo.py
+
+test: $(VENV)/test
+	$(IN)/ruff format --check .
+	$(IN)/ruff check .
+	$(IN)/python -m pytest
+
+# the oldest supported versions of the runtime dependencies
+test-oldest: $(OLDEST)/test
+	$(OLDEST)/bin/python -m pytest
+
+bench: $(VENV)/bench
+	$(IN)/python bench/run.py
+
+# the peer that the benchmark, the demo and the live parity tests compare with; a CPU build is enough
+torch: $(VENV)/test
+	$(IN)/python $(PIP) torch==2.13.0
+
+# parity data for machines without torch
+golden: torch
+	$(IN)/python tests/make_golden.py
+
+$(VENV)/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"fastlstm needs Python 3.11 or newer, this is {sys.version}; set PYTHON="'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/%: $(VENV)/python pyproject.toml
+	$(IN)/python $(PIP) --editable '.[$*]'
+	touch $@
+
+$(OLDEST)/test: pyproject.toml
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP) --editable '.[test]' 'numpy==2.0.*' 'numba==0.63.*' 'scikit-learn==1.6.*'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OLDEST) build demo

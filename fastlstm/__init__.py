@@ -1,0 +1,8 @@
+"""LSTM sequence models for scikit-learn that train and predict at the CPU's arithmetic limit."""
+
+from fastlstm._version import __version__
+from fastlstm.estimators.classifier import LSTMClassifier
+from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.versions import show_versions
+
+__all__ = ["LSTMClassifier", "LSTMRegressor", "__version__", "show_versions"]

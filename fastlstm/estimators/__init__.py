@@ -1,0 +1,1 @@
+"""The scikit-learn face: parameters, validation, labels and fitted attributes; no mathematics."""

@@ -1,0 +1,348 @@
+"""LSTMClassifier."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+
+from fastlstm.estimators.base import BaseLSTM
+from fastlstm.training.losses import probabilities
+
+
+class LSTMClassifier(ClassifierMixin, BaseLSTM):
+    """Classify series by an LSTM.
+
+    One LSTM layer (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000) reads each
+    series, and a linear layer on its last hidden state gives the classes' scores. Trained by minibatch
+    gradient descent on softmax cross-entropy. Scale X to about unit variance first.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Hidden units of the LSTM.
+    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+        What turns gradients into updates.
+    alpha : float, default=0.0
+        Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled
+        weight decay.
+    batch_size : int or "auto", default="auto"
+        Series per update; "auto" is min(200, n).
+    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
+        "adaptive" divides the rate by 5 instead of stopping, down to 1e-6; "cosine" lets it fall to 0 over
+        `max_iter` epochs.
+    learning_rate_init : float, default=1e-3
+        Learning rate at the start.
+    max_iter : int, default=200
+        Epochs at the most.
+    clip_norm : float or None, default=1.0
+        Largest norm of a gradient: a longer one is scaled down to it. None does not clip.
+    shuffle : bool, default=True
+        Whether to draw the series in a new order in every epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, shuffling and validation split.
+    tol : float, default=1e-4
+        An epoch that improves the loss (or the validation score, with `early_stopping`) by less than this is none.
+    n_iter_no_change : int, default=10
+        Training stops after more than this many epochs in a row without improvement.
+    early_stopping : bool, default=False
+        Whether to judge epochs by a validation score and to end with the best weights, not the last.
+    validation_fraction : float, default=0.1
+        Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
+    momentum : float, default=0.9
+        Momentum of solver "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last call.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+    dtype : {"float32", "float64"}, default="float32"
+        Type to compute in.
+    backend : {"auto", "numba", "numpy"}, default="auto"
+        Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, multiplied with `sample_weight`; "balanced" makes them inverse to their frequency.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    n_features_in_ : int
+        Channels of a 3-D X, or columns of a 2-D X, seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a DataFrame with string names.
+    n_outputs_ : int
+        Width of the head: number of classes.
+    weights_ : dict of str to ndarray
+        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` as of ``torch.nn.LSTM``, gates in the order
+        i, f, g, o; ``head.weight`` (n_outputs_, H) and ``head.bias``.
+    n_iter_ : int
+        Epochs trained.
+    t_ : int
+        Series seen in training, repeated ones counted.
+    loss_, best_loss_ : float
+        Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        Accuracy and loss on the validation data after every epoch; None without such data.
+    best_validation_score_ : float or None
+        Largest of `validation_scores_`.
+
+    See Also
+    --------
+    LSTMRegressor : The same for numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm import LSTMClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 20))                      # 200 univariate series of 20 steps
+    >>> y = np.where(X[:, :5].sum(axis=1) > 0, "up", "down")  # decided by the first steps: remember them
+    >>> model = LSTMClassifier(hidden_size=16, learning_rate_init=0.01, max_iter=60, batch_size=20,
+    ...                        learning_rate="cosine", random_state=0)
+    >>> model.fit(X[:150], y[:150]).score(X[150:], y[150:]) > 0.8
+    True
+    """
+
+    _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
+
+    def __init__(
+        self,
+        hidden_size=64,
+        *,
+        solver="adam",
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        max_iter=200,
+        clip_norm=1.0,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        warm_start=False,
+        verbose=False,
+        dtype="float32",
+        backend="auto",
+        class_weight=None,
+    ):
+        self.hidden_size = hidden_size
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.clip_norm = clip_norm
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.dtype = dtype
+        self.backend = backend
+        self.class_weight = class_weight
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on series and their labels.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            n series of T steps of C channels; (n, T) is read as univariate.
+        y : array of shape (n,)
+            Labels of any type.
+        sample_weight : array of shape (n,) or None, default=None
+            Weights of the series; the loss is their weighted mean. None is ones.
+        X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
+            Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
+            `validation_fraction` of X.
+
+        Returns
+        -------
+        self : LSTMClassifier
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight is not as described. The estimator stays as it was.
+        FloatingPointError
+            If the loss or its gradient is no longer finite. The estimator stays as it was.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], ["rise", "fall"])
+        >>> model.classes_.tolist()
+        ['fall', 'rise']
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one epoch, going on from what was learned before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array of shape (n_classes,) or None, default=None
+            All labels that will ever occur; needed in the first call, optional later.
+
+        Returns
+        -------
+        self : LSTMClassifier
+
+        Raises
+        ------
+        ValueError
+            As `fit`; or if `classes` is missing in the first call, differs from it later, or lacks a label of y.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8).partial_fit([[0, 1]], ["rise"], classes=["fall", "rise"])
+        >>> model.partial_fit([[1, 0]], ["fall"]).n_iter_
+        2
+        """
+        if classes is None and not hasattr(self, "classes_"):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return self._fit(X, y, sample_weight, partial=True, classes=classes)
+
+    def _loss_name(self):
+        return "cross_entropy"
+
+    def _check_partial(self):
+        super()._check_partial()
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not supported by partial_fit, which does not see all labels: pass a dict "
+                "of weights, for instance from sklearn.utils.compute_class_weight."
+            )
+
+    def _encode(self, y, reset, classes=None):
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if reset:
+            self.classes_ = np.unique(y if classes is None else classes)
+            self.n_outputs_ = len(self.classes_)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
+        unseen = np.setdiff1d(y, self.classes_)
+        if unseen.size:
+            raise ValueError(
+                f"y contains labels {unseen.tolist()} that are not in classes {self.classes_.tolist()}: name all "
+                "labels in the first call of partial_fit, or fit anew with warm_start=False."
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _weigh(self, targets, weights):
+        if self.class_weight is None:
+            return weights
+        present = np.unique(targets)
+        of_class = np.ones(len(self.classes_))
+        of_class[present] = compute_class_weight(
+            self.class_weight, classes=self.classes_[present], y=self.classes_[targets], sample_weight=weights
+        )
+        return (weights * of_class[targets]).astype(weights.dtype)
+
+    def _score_of(self, scores, targets, weights):
+        return float(np.average(scores.argmax(axis=1) == targets, weights=weights))
+
+    def predict(self, X):
+        """The most probable label of each series.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            Series with the channels that were fitted.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+
+        Raises
+        ------
+        ValueError
+            If X is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], ["rise", "fall"])
+        >>> model.predict([[0, 1], [0, 2]]).shape
+        (2,)
+        """
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Probability of each class for each series.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            Series with the channels that were fitted.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+            In the order of `classes_`; rows sum to 1.
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As `predict`.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], ["rise", "fall"])
+        >>> model.predict_proba([[0, 1], [0, 2]]).shape
+        (2, 2)
+        """
+        return probabilities(self._scores(X))
+
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            Series with the channels that were fitted.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+
+        Raises
+        ------
+        ValueError, sklearn.exceptions.NotFittedError
+            As `predict`.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], ["rise", "fall"])
+        >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
+        True
+        """
+        scores = self._scores(X)
+        shifted = scores - scores.max(axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -1,0 +1,270 @@
+"""LSTMRegressor."""
+
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils._param_validation import StrOptions
+
+from fastlstm.estimators.base import BaseLSTM
+
+
+class LSTMRegressor(RegressorMixin, BaseLSTM):
+    """Predict numbers from series by an LSTM.
+
+    One LSTM layer (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000) reads each
+    series, and a linear layer on its last hidden state gives the outputs. Trained by minibatch gradient descent.
+    Scale X and y to about unit variance first, y for instance by ``TransformedTargetRegressor``.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Hidden units of the LSTM.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond.
+    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+        What turns gradients into updates.
+    alpha : float, default=0.0
+        Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled
+        weight decay.
+    batch_size : int or "auto", default="auto"
+        Series per update; "auto" is min(200, n).
+    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
+        "adaptive" divides the rate by 5 instead of stopping, down to 1e-6; "cosine" lets it fall to 0 over
+        `max_iter` epochs.
+    learning_rate_init : float, default=1e-3
+        Learning rate at the start.
+    max_iter : int, default=200
+        Epochs at the most.
+    clip_norm : float or None, default=1.0
+        Largest norm of a gradient: a longer one is scaled down to it. None does not clip.
+    shuffle : bool, default=True
+        Whether to draw the series in a new order in every epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, shuffling and validation split.
+    tol : float, default=1e-4
+        An epoch that improves the loss (or the validation score, with `early_stopping`) by less than this is none.
+    n_iter_no_change : int, default=10
+        Training stops after more than this many epochs in a row without improvement.
+    early_stopping : bool, default=False
+        Whether to judge epochs by a validation score and to end with the best weights, not the last.
+    validation_fraction : float, default=0.1
+        Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
+    momentum : float, default=0.9
+        Momentum of solver "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last call.
+    verbose : bool or int, default=False
+        Whether to print a line an epoch.
+    dtype : {"float32", "float64"}, default="float32"
+        Type to compute in.
+    backend : {"auto", "numba", "numpy"}, default="auto"
+        Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Channels of a 3-D X, or columns of a 2-D X, seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where X was a DataFrame with string names.
+    n_outputs_ : int
+        Width of the head: numbers per series.
+    weights_ : dict of str to ndarray
+        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` as of ``torch.nn.LSTM``, gates in the order
+        i, f, g, o; ``head.weight`` (n_outputs_, H) and ``head.bias``.
+    n_iter_ : int
+        Epochs trained.
+    t_ : int
+        Series seen in training, repeated ones counted.
+    loss_, best_loss_ : float
+        Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
+    loss_curve_ : list of float
+        Training loss of every epoch.
+    validation_scores_, validation_loss_curve_ : list of float or None
+        R squared and loss on the validation data after every epoch; None without such data.
+    best_validation_score_ : float or None
+        Largest of `validation_scores_`.
+
+    See Also
+    --------
+    LSTMClassifier : The same for labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm import LSTMRegressor
+    >>> wave = np.sin(np.arange(400) / 5)
+    >>> X = np.lib.stride_tricks.sliding_window_view(wave, 20)[:-1]  # 20 values in, the next one out
+    >>> y = wave[20:]
+    >>> model = LSTMRegressor(hidden_size=16, learning_rate_init=0.01, max_iter=40, batch_size=20,
+    ...                       learning_rate="cosine", random_state=0)
+    >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.98
+    True
+    """
+
+    _parameter_constraints = {
+        **BaseLSTM._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
+    }
+
+    def __init__(
+        self,
+        hidden_size=64,
+        *,
+        loss="squared_error",
+        solver="adam",
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=1e-3,
+        max_iter=200,
+        clip_norm=1.0,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        warm_start=False,
+        verbose=False,
+        dtype="float32",
+        backend="auto",
+    ):
+        self.hidden_size = hidden_size
+        self.loss = loss
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.clip_norm = clip_norm
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.dtype = dtype
+        self.backend = backend
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train on series and their targets.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            n series of T steps of C channels; (n, T) is read as univariate.
+        y : array of shape (n,) or (n, K)
+            One number or K numbers for each series.
+        sample_weight : array of shape (n,) or None, default=None
+            Weights of the series; the loss is their weighted mean. None is ones.
+        X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
+            Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
+            `validation_fraction` of X.
+
+        Returns
+        -------
+        self : LSTMRegressor
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight is not as described. The estimator stays as it was.
+        FloatingPointError
+            If the loss or its gradient is no longer finite. The estimator stays as it was.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [[2, 0], [1, 1]])
+        >>> model.n_outputs_
+        2
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train for one epoch, going on from what was learned before.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self : LSTMRegressor
+
+        Raises
+        ------
+        ValueError, FloatingPointError
+            As `fit`.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8).partial_fit([[0, 1]], [2]).partial_fit([[1, 0]], [1])
+        >>> model.n_iter_
+        2
+        """
+        return self._fit(X, y, sample_weight, partial=True)
+
+    def _loss_name(self):
+        return self.loss
+
+    def _encode(self, y, reset, classes=None):
+        y = check_array(y, dtype=self.dtype, ensure_2d=False, input_name="y")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.ndim > 2:
+            raise ValueError(f"y has shape {y.shape}; expected (n,) or (n, K).")
+        targets = y.reshape(len(y), -1)
+        if reset:
+            self.n_outputs_ = targets.shape[1]
+        elif targets.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
+            )
+        return targets
+
+    def _score_of(self, scores, targets, weights):
+        return float(r2_score(targets, scores, sample_weight=weights))
+
+    def predict(self, X):
+        """The expected target of each series.
+
+        Parameters
+        ----------
+        X : array of shape (n, T, C) or (n, T)
+            Series with the channels that were fitted.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+            (n,) where one number per series was fitted.
+
+        Raises
+        ------
+        ValueError
+            If X is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> model.predict([[0, 1], [0, 2], [0, 3]]).shape
+        (3,)
+        """
+        scores = self._scores(X)
+        return scores[:, 0] if self.n_outputs_ == 1 else scores

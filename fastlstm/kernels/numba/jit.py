@@ -1,0 +1,125 @@
+"""How kernels are compiled, and where machine code is kept between processes.
+
+# Design: not Numba's ``cache=True``, which looks only at the file that holds a function: an edited tile
+# file would leave stale machine code in every kernel that uses tiles. Here the name of the folder is a hash of
+# all kernel sources and of the versions that made the code, each file carries a checksum, and files
+# are written aside and renamed, so a stale, damaged or half-written file is never used.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import numba
+import numpy as np
+from numba import njit
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+#: A function that kernels call; its code becomes a part of theirs.
+kernel = njit(**OPTIONS)
+
+
+def entry(function):
+    """A kernel that Python calls; its machine code is kept on disk."""
+    dispatcher = njit(**OPTIONS)(function)
+    dispatcher._cache = MachineCodeCache(function)
+    return dispatcher
+
+
+@cache
+def source_key():
+    """Hash of everything that determines the machine code besides signature and CPU."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for version in (numba.__version__, llvmlite.__version__, np.__version__, sys.version, platform.machine()):
+        digest.update(version.encode() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder():
+    """Where machine code is kept: NUMBA_CACHE_DIR, beside the sources, or the user's cache; None if all refuse."""
+    places = [Path(__file__).parent / "__pycache__"]
+    if numba.config.CACHE_DIR:
+        places.insert(0, Path(numba.config.CACHE_DIR))
+    with contextlib.suppress(RuntimeError):  # no home
+        places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
+    for place in places:
+        folder = place / f"fastlstm-{source_key()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        return folder
+    warnings.warn(
+        "fastlstm cannot keep its compiled kernels: no folder to write in. Every process will compile them anew, "
+        "which takes seconds. Set NUMBA_CACHE_DIR to a writable folder.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+class MachineCodeCache(_Cache):
+    """The cache that a Numba dispatcher asks before it compiles one function."""
+
+    def __init__(self, function):
+        self._name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}"
+        self._enabled = True
+
+    @property
+    def cache_path(self):
+        return str(cache_folder())
+
+    def enable(self):
+        self._enabled = True
+
+    def disable(self):
+        self._enabled = False
+
+    def flush(self):
+        """Nothing is buffered."""
+
+    def _path(self, signature, codegen):
+        folder = cache_folder() if self._enabled else None
+        if folder is None:
+            return None
+        key = hashlib.sha256(repr((signature, codegen.magic_tuple())).encode()).hexdigest()[:16]
+        return folder / f"{self._name}-{key}.nbc"
+
+    def load_overload(self, sig, target_context):
+        target_context.refresh()
+        path = self._path(sig, target_context.codegen())
+        try:
+            checksum, payload = (data := path.read_bytes())[:32], data[32:]
+        except (AttributeError, OSError):
+            return None
+        if hashlib.sha256(payload).digest() != checksum:
+            return None
+        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+
+    def save_overload(self, sig, data):
+        path = self._path(sig, data.codegen)
+        if path is None:
+            return
+        payload = dumps(data._reduce())
+        # A full disk or a folder gone read-only costs the next process a compilation, nothing else.
+        with contextlib.suppress(OSError):
+            handle, temporary = tempfile.mkstemp(dir=path.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(temporary, path)

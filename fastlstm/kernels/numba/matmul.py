@@ -1,0 +1,178 @@
+"""Matrix products from register tiles: rows times packed weights, and the gradient of weights.
+
+Arrays are flat; the shapes in a docstring are how they are read, `*_at` is where they start and `*_stride` the
+distance between two rows. L is the number of lanes of a vector.
+
+# Design: not BLAS, whose order of additions depends on the number of rows. Here every output is summed
+# one product after the other in the order of k, whatever rows are computed beside it, so a row's result has
+# the same bits in every batch and on every vector width.
+"""
+
+from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.tiles import ROWS, VECTOR_BYTES, load, prefetch, rank1, store, width, zeros
+
+# Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
+BLOCK_BYTES = 24 * 1024
+# of gate gradients that do so while all columns of a block pass over them,
+PANEL_BYTES = 16 * 1024
+# and of a weight gradient that stay in the second-level cache (512 KiB or more) while all steps are added to it.
+GROUP_BYTES = 384 * 1024
+
+
+def _product(rows, vecs):
+    @kernel
+    def product(K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, ahead, out, out_at, out_stride):
+        total = load(rows, vecs, start, start_at, start_stride)
+        for k in range(K):
+            prefetch(w, ahead + k * width(w))
+            total = rank1(total, a, a_at + k, a_stride, w, w_at + k * vecs * width(w))
+        store(total, out, out_at, out_stride)
+
+    return product
+
+
+def _products(vecs):
+    one, two, three, four, five, six = (_product(rows, vecs) for rows in range(1, 7))
+    block = BLOCK_BYTES // (vecs * VECTOR_BYTES)
+
+    @kernel
+    def products(N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride):
+        """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0."""
+        # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
+        tiles = (N + ROWS - 1) // ROWS
+        height, taller = N // tiles, N % tiles
+        blocks = (K + block - 1) // block if tiles > 1 else 1
+        length = (K + blocks - 1) // blocks
+        for k in range(0, K, length):
+            if k > 0:
+                start, start_at, start_stride = out, out_at, out_stride
+            here, n = min(length, K - k), 0
+            w_k = w_at + k * vecs * width(w)
+            ahead = w_k + here * vecs * width(w)  # each tile asks for its share of the next block
+            for tile in range(tiles):
+                rows = height + (tile < taller)
+                a_n, out_n, start_n = a_at + n * a_stride + k, out_at + n * out_stride, start_at + n * start_stride
+                args = (here, start, start_n, start_stride, a, a_n, a_stride, w, w_k, ahead, out, out_n, out_stride)
+                if rows == 6:
+                    six(*args)
+                elif rows == 5:
+                    five(*args)
+                elif rows == 4:
+                    four(*args)
+                elif rows == 3:
+                    three(*args)
+                elif rows == 2:
+                    two(*args)
+                else:
+                    one(*args)
+                n += rows
+                ahead += here * width(w)
+
+    return products
+
+
+products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
+
+
+@entry
+def multiply(N, K, M, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride):
+    """out[N, M] = start[N, M] + a[N, K] @ w[K, M]; M is a multiple of L, w is packed by `pack_panels`."""
+    L = width(w)
+    m = 0
+    while m + 4 * L <= M:
+        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        m += 4 * L
+    if m + 2 * L <= M:
+        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        m += 2 * L
+    if m < M:
+        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+
+
+@entry
+def pack_panels(G, H, P, M, w, out):
+    """out: the columns of w[G * H, M] in panels of 4L, then 2L, then L, each contiguous, zeros beyond M.
+
+    Each of the G groups of H rows becomes P rows, zeros beyond H.
+    """
+    L = width(w)
+    padded = (M + L - 1) // L * L
+    at, m = 0, 0
+    while m < padded:
+        wide = 4 * L if m + 4 * L <= padded else 2 * L if m + 2 * L <= padded else L
+        for g in range(G):
+            for row in range(P):
+                for j in range(wide):
+                    out[at + j] = w[(g * H + row) * M + m + j] if row < H and m + j < M else 0
+                at += wide
+        m += wide
+
+
+def _outer(rows):
+    @kernel
+    def outer(M, a, a_at, a_stride, b, next_at, b_stride, panel, out, out_at, out_stride, add):
+        total = zeros(rows, 4, panel)
+        for m in range(M):
+            prefetch(a, a_at + (M + m) * a_stride)
+            prefetch(b, next_at + m * b_stride)
+            total = rank1(total, a, a_at + m * a_stride, 1, panel, m * 4 * width(panel))
+        if add:
+            total = total + load(rows, 4, out, out_at, out_stride)
+        store(total, out, out_at, out_stride)
+
+    return outer
+
+
+one, two, three, four, five, six = (_outer(rows) for rows in range(1, 7))
+
+
+@entry
+def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
+    """out[R, Q] = a[M, R].T @ b[M, Q], summed over m in order; Q is a multiple of 4L.
+
+    panel: room for one block of b, PANEL_BYTES.
+    """
+    L = width(b)
+    block = panel.size // (4 * L)
+    group = max(1, GROUP_BYTES // (R * 4 * VECTOR_BYTES)) * 4 * L
+    tiles = (R + ROWS - 1) // ROWS
+    height, taller = R // tiles, R % tiles
+    for first in range(0, Q, group):
+        for m in range(0, M, block):
+            here = min(block, M - m)
+            for q in range(first, min(first + group, Q), 4 * L):
+                for row in range(here):
+                    store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)
+                r = 0
+                next_at = (m + here) * b_stride + first
+                if q + 4 * L < min(first + group, Q):
+                    next_at = m * b_stride + q + 4 * L
+                for tile in range(tiles):
+                    rows = height + (tile < taller)
+                    args = (
+                        here,
+                        a,
+                        m * a_stride + r,
+                        a_stride,
+                        b,
+                        next_at + tile % 4 * L,
+                        b_stride,
+                        panel,
+                        out,
+                        r * Q + q,
+                        Q,
+                        m > 0,
+                    )
+                    if rows == 6:
+                        six(*args)
+                    elif rows == 5:
+                        five(*args)
+                    elif rows == 4:
+                        four(*args)
+                    elif rows == 3:
+                        three(*args)
+                    elif rows == 2:
+                        two(*args)
+                    else:
+                        one(*args)
+                    r += rows

@@ -1,0 +1,1 @@
+"""Training on plain arrays: network, losses, solvers, schedules and the loop over minibatches."""

@@ -1,0 +1,178 @@
+"""The loop over epochs and minibatches."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastlstm import sequences
+from fastlstm.training.losses import LOSSES
+from fastlstm.training.solvers import SOLVERS, Options
+
+SMALLEST_RATE = 1e-6  # "adaptive" stops below it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names and meanings are the estimators' parameters'."""
+
+    loss: str
+    solver: str
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    max_iter: int
+    clip_norm: float | None
+    shuffle: bool
+    momentum: float
+    nesterovs_momentum: bool
+    tol: float
+    n_iter_no_change: int
+    early_stopping: bool
+
+
+@dataclass
+class Progress:
+    """All of a training that changes from epoch to epoch besides the parameters; numbers and arrays only."""
+
+    moments: np.ndarray
+    rate: float
+    updates: int = 0
+    samples: int = 0
+    epochs: int = 0
+    no_improvement: int = 0
+    best_loss: float = math.inf
+    best_validation_score: float = -math.inf
+    best_parameters: np.ndarray | None = None
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+
+    def copy(self):
+        """A copy that later epochs do not touch."""
+        lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
+        return Progress(**{**vars(self), **lists, "moments": self.moments.copy()})
+
+
+class Training:
+    """Trains a `Network` on arrays, an epoch at a time.
+
+    Parameters
+    ----------
+    network : Network
+    settings : Settings
+    x, targets, row_weights : arrays [T, n, C], [n, ...] and [n]
+    rng : numpy.random.Generator
+        Shuffles.
+    validate : callable or None
+        ``validate() -> (score, loss)`` of the network on data held out.
+    progress : Progress or None
+        Of an earlier training to go on with.
+    """
+
+    def __init__(self, network, settings, x, targets, row_weights, rng, validate: Callable | None, progress=None):
+        self.network, self.settings, self.rng, self.validate = network, settings, rng, validate
+        self.x, self.targets, self.row_weights = x, targets, row_weights
+        self._update, moments = SOLVERS[settings.solver]
+        self.progress = progress or Progress(
+            np.zeros((moments, network.parameters.size), network.parameters.dtype), settings.learning_rate_init
+        )
+        T, n, C = x.shape
+        self._batch = np.empty(T * min(settings.batch_size, n) * C, x.dtype)
+        self._penalty = settings.alpha * network.is_matrix
+        self._options = Options(settings.momentum, settings.nesterovs_momentum, self._penalty)
+        self.stopped = None
+
+    def epoch(self):
+        """One pass over the data."""
+        n, size = self.x.shape[1], self.settings.batch_size
+        order = self.rng.permutation(n) if self.settings.shuffle else np.arange(n)
+        batches = math.ceil(n / size)
+        loss_sum, weight_sum = 0.0, 0.0
+        for number in range(batches):
+            rows = order[number * size : (number + 1) * size]
+            if not self.row_weights[rows].any():
+                continue  # nothing of this batch counts
+            self._set_rate(number / batches)
+            loss, weight = self._minibatch(rows, f"epoch {self.progress.epochs + 1}, batch {number + 1} of {batches}")
+            loss_sum, weight_sum = loss_sum + loss, weight_sum + weight
+        self.progress.samples += n
+        self.progress.loss_curve.append(loss_sum / weight_sum)
+        self.progress.epochs += 1
+
+    def _set_rate(self, part_of_epoch):
+        if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
+            done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
+            self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _minibatch(self, rows, place):
+        network, settings, progress = self.network, self.settings, self.progress
+        x = sequences.gather(self.x, rows, self._batch)
+        weights = self.row_weights[rows]
+        total = float(np.sum(weights, dtype=np.float64))
+        loss = network.differentiate(x, self.targets[rows], weights, LOSSES[settings.loss])
+        if settings.alpha and settings.solver != "adamw":
+            pull = self._penalty * network.parameters
+            loss += 0.5 * float(np.sum(pull * network.parameters))
+            network.gradient += pull / total
+        gradient = network.gradient
+        norm = math.sqrt(np.sum(gradient * gradient, dtype=np.float64))
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise FloatingPointError(
+                f"Training diverged in {place}: the loss is {loss / total:g} and the norm of its gradient {norm:g}. "
+                f"Try a smaller learning_rate_init (now {settings.learning_rate_init:g}), a smaller clip_norm "
+                f"(now {settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
+            )
+        if settings.clip_norm is not None and norm > settings.clip_norm:
+            gradient *= settings.clip_norm / norm
+        progress.updates += 1
+        self._update(network.parameters, gradient, progress.rate, progress.moments, progress.updates, self._options)
+        return loss, total
+
+    def run(self):
+        """Train until a rule stops it; yields after every epoch.
+
+        Left early by an exception, `network` and `progress` stand as after the last whole epoch.
+        """
+        self._first_epoch = self.progress.epochs
+        kept = self.network.parameters.copy(), self.progress.copy()
+        try:
+            for _ in range(self.settings.max_iter):
+                self.epoch()
+                if self.validate is not None:
+                    score, loss = self.validate()
+                    self.progress.validation_scores.append(score)
+                    self.progress.validation_loss_curve.append(loss)
+                self._judge()
+                kept = self.network.parameters.copy(), self.progress.copy()
+                yield self.progress
+                if self.stopped:
+                    break
+        except BaseException:
+            self.network.parameters[:], self.progress = kept
+            raise
+        if self.settings.early_stopping:
+            self.network.parameters[:] = self.progress.best_parameters
+
+    def _judge(self):
+        """Count epochs without improvement, keep the best weights, and say whether to stop."""
+        progress, settings = self.progress, self.settings
+        if settings.early_stopping:
+            score = progress.validation_scores[-1]
+            improved = score >= progress.best_validation_score + settings.tol
+            if score > progress.best_validation_score:
+                progress.best_validation_score = score
+                progress.best_parameters = self.network.parameters.copy()
+        else:
+            improved = progress.loss_curve[-1] <= progress.best_loss - settings.tol
+        progress.best_loss = min(progress.best_loss, progress.loss_curve[-1])
+        progress.no_improvement = 0 if improved else progress.no_improvement + 1
+        if progress.no_improvement <= settings.n_iter_no_change:
+            return
+        if settings.learning_rate == "adaptive" and progress.rate > SMALLEST_RATE:
+            progress.rate /= 5
+            progress.no_improvement = 0
+        else:
+            self.stopped = "validation score" if settings.early_stopping else "training loss"

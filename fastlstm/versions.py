@@ -1,0 +1,29 @@
+"""The package's version, and those of what it runs on."""
+
+import importlib.metadata
+import platform
+
+from fastlstm import kernels
+from fastlstm._version import __version__
+
+
+def show_versions():
+    """Print backend, vector width and versions, as a report of a problem should quote them.
+
+    Examples
+    --------
+    >>> import fastlstm
+    >>> fastlstm.show_versions()  # doctest: +ELLIPSIS
+    fastlstm: 0.1.0
+    ...
+    """
+    facts = {"fastlstm": __version__, "backend": kernels.resolve(), "backends": ", ".join(kernels.available())}
+    if "numba" in kernels.available():
+        from fastlstm.kernels.numba import tiles  # late: importing Numba takes as long as all the rest
+
+        facts["vectors"] = f"{tiles.ISA}, {8 * tiles.VECTOR_BYTES} bits"
+    facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
+    for name in ("numpy", "numba", "llvmlite", "scikit-learn"):
+        facts[name] = importlib.metadata.version(name)
+    for name, value in facts.items():
+        print(f"{name}: {value}")

@@ -1,0 +1,5 @@
+"""Everything is in pyproject.toml; compiled extensions will be declared here."""
+
+from setuptools import setup
+
+setup()

@@ -143,7 +143,7 @@ class LSTM:
         loaded = {}
         for name, current in self._weights.items():
             value = mapping[name]
-            value = np.array(value.detach().cpu() if hasattr(value, "detach") else value, dtype=self.dtype, order="C")
+            value = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value, dtype=self.dtype)
             if value.shape != current.shape:
                 raise ValueError(f"{name} has shape {value.shape}; this layer's is {current.shape}.")
             loaded[name] = value

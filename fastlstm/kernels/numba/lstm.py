@@ -15,6 +15,7 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
 from typing import NamedTuple
 
 import numpy as np
+from numba import int64
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh
 from fastlstm.kernels.numba.jit import entry, kernel
@@ -62,10 +63,11 @@ def forward_steps(T, N, C, H, P, rows, stride, w, c, c_stride, gates, recording,
     the last state (c_stride = 0).
     """
     L, K = width(w), C + 1 + H
+    begin = int64(0)  # not a literal, for which Numba would compile the products once more
     for t in range(T):
         now, after = t * N * stride, (t + 1) * N * stride + C + 1
         for unit in range(0, P, L):
-            products4(N, K, zero, 0, 0, rows, now, stride, w, unit * 4 * K, z, 0, 4 * L)
+            products4(N, K, zero, begin, begin, rows, now, stride, w, unit * 4 * K, z, begin, 4 * L)
             for n in range(N):
                 here = t * c_stride + n * P + unit
                 i, f, g, o, c_t, h_t = gates_and_states(z, n * 4 * L, load(1, 1, c, here, 0))
@@ -84,14 +86,14 @@ def backward_steps(T, N, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_g
     """dz[T, N, 4, P]: the gradient of the gates' sums. dh, dc[N, P] come with that of the last state and,
     where `state_gradient`, leave with that of the first. w[4 * P, P] as `pack_panels` lays it out."""
     L = width(w)
-    for t in range(T - 1, -1, -1):
+    for t in range(T - 1, -2 if state_gradient else -1, -1):
+        start, start_at, start_stride = (d_h, t * N * P, P) if has_d_h and t >= 0 else (zero, 0, 0)
         if t < T - 1:
-            start, start_at, start_stride = (d_h, t * N * P, P) if has_d_h else (zero, 0, 0)
-            multiply(N, 4 * P, P, start, start_at, start_stride, dz, (t + 1) * N * 4 * P, 4 * P, w, dh, 0, P)
+            multiply(N, 4 * P, P, start, start_at, start_stride, dz, (t + 1) * N * 4 * P, 4 * P, w, dh, P)
         elif has_d_h:
             for here in range(0, N * P, L):
-                store(load(1, 1, dh, here, 0) + load(1, 1, d_h, t * N * P + here, 0), dh, here, 0)
-        for n in range(N):
+                store(load(1, 1, dh, here, 0) + load(1, 1, d_h, start_at + here, 0), dh, here, 0)
+        for n in range(N if t >= 0 else 0):
             for unit in range(0, P, L):
                 here, gate = n * P + unit, (t * N + n) * 4 * P + unit
                 i, f = load(1, 1, gates, gate, 0), load(1, 1, gates, gate + P, 0)
@@ -105,8 +107,6 @@ def backward_steps(T, N, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_g
                 store(dc_t * i * (1 - g * g), dz, gate + 2 * P, 0)
                 store(dh_t * tanh_c * o * (1 - o), dz, gate + 3 * P, 0)
                 store(dc_t * f, dc, here, 0)
-    if state_gradient:
-        multiply(N, 4 * P, P, zero, 0, 0, dz, 0, 4 * P, w, dh, 0, P)
 
 
 class Tape(NamedTuple):
@@ -209,6 +209,6 @@ def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, 
         w = empty("packed_ih", (4 * P * M,), dtype)
         pack_panels(4, H, P, C, weight_ih.ravel(), w)
         padded_d_x = empty("d_x", (T, N, M), dtype)
-        multiply(T * N, 4 * P, M, zero, 0, 0, dz, 0, 4 * P, w, padded_d_x.ravel(), 0, M)
+        multiply(T * N, 4 * P, M, zero, 0, 0, dz, 0, 4 * P, w, padded_d_x.ravel(), M)
         d_x = padded_d_x[:, :, :C]
     return d_x, (dh[:, :H], dc[:, :H]) if state_gradient else None

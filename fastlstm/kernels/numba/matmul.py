@@ -8,8 +8,10 @@ distance between two rows. L is the number of lanes of a vector.
 # the same bits in every batch and on every vector width.
 """
 
+from numba import int64
+
 from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.tiles import ROWS, VECTOR_BYTES, load, prefetch, rank1, store, width, zeros
+from fastlstm.kernels.numba.tiles import ROWS, VECTOR_BYTES, accumulate, add_to, load, store, width, zeros
 
 # Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
 BLOCK_BYTES = 24 * 1024
@@ -19,25 +21,13 @@ PANEL_BYTES = 16 * 1024
 GROUP_BYTES = 384 * 1024
 
 
-def _product(rows, vecs):
-    @kernel
-    def product(K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, ahead, out, out_at, out_stride):
-        total = load(rows, vecs, start, start_at, start_stride)
-        for k in range(K):
-            prefetch(w, ahead + k * width(w))
-            total = rank1(total, a, a_at + k, a_stride, w, w_at + k * vecs * width(w))
-        store(total, out, out_at, out_stride)
-
-    return product
-
-
 def _products(vecs):
-    one, two, three, four, five, six = (_product(rows, vecs) for rows in range(1, 7))
     block = BLOCK_BYTES // (vecs * VECTOR_BYTES)
 
     @kernel
     def products(N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride):
         """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0."""
+        L = width(w)
         # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
         tiles = (N + ROWS - 1) // ROWS
         height, taller = N // tiles, N % tiles
@@ -47,26 +37,26 @@ def _products(vecs):
             if k > 0:
                 start, start_at, start_stride = out, out_at, out_stride
             here, n = min(length, K - k), 0
-            w_k = w_at + k * vecs * width(w)
-            ahead = w_k + here * vecs * width(w)  # each tile asks for its share of the next block
+            w_k = w_at + k * vecs * L
+            ahead = w_k + here * vecs * L  # each tile asks for its share of the next block
             for tile in range(tiles):
                 rows = height + (tile < taller)
-                a_n, out_n, start_n = a_at + n * a_stride + k, out_at + n * out_stride, start_at + n * start_stride
-                args = (here, start, start_n, start_stride, a, a_n, a_stride, w, w_k, ahead, out, out_n, out_stride)
+                s, o = start_at + n * start_stride, out_at + n * out_stride
+                terms = (here, a, a_at + n * a_stride + k, a_stride, 1, w, w_k, w, ahead, L, None, 0, 0)
                 if rows == 6:
-                    six(*args)
+                    store(accumulate(load(6, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 elif rows == 5:
-                    five(*args)
+                    store(accumulate(load(5, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 elif rows == 4:
-                    four(*args)
+                    store(accumulate(load(4, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 elif rows == 3:
-                    three(*args)
+                    store(accumulate(load(3, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 elif rows == 2:
-                    two(*args)
+                    store(accumulate(load(2, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 else:
-                    one(*args)
+                    store(accumulate(load(1, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 n += rows
-                ahead += here * width(w)
+                ahead += here * L
 
     return products
 
@@ -75,18 +65,18 @@ products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
 
 
 @entry
-def multiply(N, K, M, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride):
+def multiply(N, K, M, start, start_at, start_stride, a, a_at, a_stride, w, out, out_stride):
     """out[N, M] = start[N, M] + a[N, K] @ w[K, M]; M is a multiple of L, w is packed by `pack_panels`."""
     L = width(w)
-    m = 0
+    m = int64(0)  # not a literal, for which Numba would compile the products once more
     while m + 4 * L <= M:
-        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
         m += 4 * L
     if m + 2 * L <= M:
-        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
         m += 2 * L
     if m < M:
-        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
 
 
 @entry
@@ -108,24 +98,6 @@ def pack_panels(G, H, P, M, w, out):
         m += wide
 
 
-def _outer(rows):
-    @kernel
-    def outer(M, a, a_at, a_stride, b, next_at, b_stride, panel, out, out_at, out_stride, add):
-        total = zeros(rows, 4, panel)
-        for m in range(M):
-            prefetch(a, a_at + (M + m) * a_stride)
-            prefetch(b, next_at + m * b_stride)
-            total = rank1(total, a, a_at + m * a_stride, 1, panel, m * 4 * width(panel))
-        if add:
-            total = total + load(rows, 4, out, out_at, out_stride)
-        store(total, out, out_at, out_stride)
-
-    return outer
-
-
-one, two, three, four, five, six = (_outer(rows) for rows in range(1, 7))
-
-
 @entry
 def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
     """out[R, Q] = a[M, R].T @ b[M, Q], summed over m in order; Q is a multiple of 4L.
@@ -138,41 +110,29 @@ def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
     tiles = (R + ROWS - 1) // ROWS
     height, taller = R // tiles, R % tiles
     for first in range(0, Q, group):
+        last = min(first + group, Q)
         for m in range(0, M, block):
             here = min(block, M - m)
-            for q in range(first, min(first + group, Q), 4 * L):
+            for q in range(first, last, 4 * L):
                 for row in range(here):
                     store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)
+                following = m * b_stride + q + 4 * L if q + 4 * L < last else (m + here) * b_stride + first
                 r = 0
-                next_at = (m + here) * b_stride + first
-                if q + 4 * L < min(first + group, Q):
-                    next_at = m * b_stride + q + 4 * L
                 for tile in range(tiles):
-                    rows = height + (tile < taller)
-                    args = (
-                        here,
-                        a,
-                        m * a_stride + r,
-                        a_stride,
-                        b,
-                        next_at + tile % 4 * L,
-                        b_stride,
-                        panel,
-                        out,
-                        r * Q + q,
-                        Q,
-                        m > 0,
-                    )
+                    rows, place = height + (tile < taller), r * Q + q
+                    # while this block is summed, each tile asks for its share of the following one
+                    ahead = (a, (m + here) * a_stride + r, a_stride, b, following + tile % 4 * L, b_stride)
+                    terms = (here, a, m * a_stride + r, 1, a_stride, panel, 0) + ahead
                     if rows == 6:
-                        six(*args)
+                        add_to(accumulate(zeros(6, 4, b), *terms), out, place, Q, m > 0)
                     elif rows == 5:
-                        five(*args)
+                        add_to(accumulate(zeros(5, 4, b), *terms), out, place, Q, m > 0)
                     elif rows == 4:
-                        four(*args)
+                        add_to(accumulate(zeros(4, 4, b), *terms), out, place, Q, m > 0)
                     elif rows == 3:
-                        three(*args)
+                        add_to(accumulate(zeros(3, 4, b), *terms), out, place, Q, m > 0)
                     elif rows == 2:
-                        two(*args)
+                        add_to(accumulate(zeros(2, 4, b), *terms), out, place, Q, m > 0)
                     else:
-                        one(*args)
+                        add_to(accumulate(zeros(1, 4, b), *terms), out, place, Q, m > 0)
                     r += rows

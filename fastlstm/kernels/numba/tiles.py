@@ -93,6 +93,16 @@ def _load_vector(builder, tile, pointer):
     return vector
 
 
+def _store_vector(builder, tile, vector, pointer):
+    builder.store(vector, builder.bitcast(pointer, tile.vector.as_pointer())).align = tile.dtype.bitwidth // 8
+
+
+def _places(builder, tile, first, stride):
+    """Pointers to where the tile's vectors lie in memory, its rows `stride` apart."""
+    rows = [builder.gep(first, [builder.mul(stride, I64(r))]) for r in range(tile.rows)]
+    return [builder.gep(row, [I64(v * tile.lanes)]) for row in rows for v in range(tile.vecs)]
+
+
 def _splat(builder, tile, scalar):
     lane0 = builder.insert_element(ir.Constant(tile.vector, ir.Undefined), scalar, I32(0))
     return builder.shuffle_vector(lane0, lane0, ir.Constant(ir.VectorType(I32, tile.lanes), [0] * tile.lanes))
@@ -169,11 +179,8 @@ def load(typingctx, rows, vecs, a, offset, stride):
 
     def codegen(context, builder, signature, args):
         first = _address(context, builder, signature.args[2], args[2], args[3])
-        vectors = []
-        for r in range(tile.rows):
-            row = builder.gep(first, [builder.mul(args[4], I64(r))])
-            vectors += [_load_vector(builder, tile, builder.gep(row, [I64(v * tile.lanes)])) for v in range(tile.vecs)]
-        return _pack(builder, tile, vectors)
+        places = _places(builder, tile, first, args[4])
+        return _pack(builder, tile, [_load_vector(builder, tile, place) for place in places])
 
     return tile(rows, vecs, a, types.int64, types.int64), codegen
 
@@ -184,13 +191,31 @@ def store(typingctx, tile, a, offset, stride):
 
     def codegen(context, builder, signature, args):
         first = _address(context, builder, signature.args[1], args[1], args[2])
-        for n, vector in enumerate(_unpack(builder, tile, args[0])):
-            r, v = divmod(n, tile.vecs)
-            place = builder.gep(first, [builder.add(builder.mul(args[3], I64(r)), I64(v * tile.lanes))])
-            builder.store(vector, builder.bitcast(place, tile.vector.as_pointer())).align = tile.dtype.bitwidth // 8
+        places = _places(builder, tile, first, args[3])
+        for vector, place in zip(_unpack(builder, tile, args[0]), places, strict=True):
+            _store_vector(builder, tile, vector, place)
         return context.get_dummy_value()
 
     return types.void(tile, a, types.int64, types.int64), codegen
+
+
+@intrinsic
+def add_to(typingctx, tile, a, offset, stride, add):
+    """As `store`; where `add`, the sum of the tile and what is there."""
+
+    def codegen(context, builder, signature, args):
+        first = _address(context, builder, signature.args[1], args[1], args[2])
+        places, vectors = _places(builder, tile, first, args[3]), _unpack(builder, tile, args[0])
+        with builder.if_else(args[4]) as (adding, setting):
+            with adding:
+                for vector, place in zip(vectors, places, strict=True):
+                    _store_vector(builder, tile, builder.fadd(vector, _load_vector(builder, tile, place)), place)
+            with setting:
+                for vector, place in zip(vectors, places, strict=True):
+                    _store_vector(builder, tile, vector, place)
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.int64, types.int64, types.boolean), codegen
 
 
 @intrinsic(prefer_literal=True)
@@ -207,60 +232,83 @@ def column(typingctx, tile, v):
     return out(tile, v), codegen
 
 
-@intrinsic
-def prefetch(typingctx, a, offset):
-    """Ask for the cache line of ``a[offset]``, which may lie beyond the array's end, in the second-level cache."""
-
-    def codegen(context, builder, signature, args):
-        byte = ir.IntType(8).as_pointer()
-        pointer = builder.bitcast(_address(context, builder, signature.args[0], *args), byte)
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32]), "llvm.prefetch.p0"
-        )
-        builder.call(function, [pointer, I32(0), I32(2), I32(1)])
-        return context.get_dummy_value()
-
-    return types.void(a, types.int64), codegen
+def _emit_prefetch(context, builder, array_type, array, offset):
+    """Ask for the cache line of ``array[offset]``, which may lie outside, in the second-level cache."""
+    byte = ir.IntType(8).as_pointer()
+    pointer = builder.bitcast(_address(context, builder, array_type, array, offset), byte)
+    function_type = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
+    builder.call(function, [pointer, I32(0), I32(2), I32(1)])
 
 
-@intrinsic
-def rank1(typingctx, tile, a, a_offset, a_stride, w, w_offset):
-    """tile[r, :] += a[a_offset + r * a_stride] * w[w_offset : w_offset + vecs * lanes]."""
-    # Registers decide the order. With room for all weight vectors, they are loaded first and each broadcast
-    # lives for `vecs` multiplications; otherwise the broadcasts are loaded first and each weight vector
+def _emit_rank1(builder, tile, total, element, weights):
+    """The vectors of total[r, v] += element(r) * weights(v)."""
+
+    def accumulate(r, v, x, y):
+        total[r * tile.vecs + v] = emit_fma(builder, tile, x, y, total[r * tile.vecs + v])
+
+    # Registers decide the order. With room for all weight vectors, they are loaded first and each element
+    # lives for `vecs` multiplications; otherwise the elements are loaded first and each weight vector
     # just before its use. The wrong order spills accumulators and halves the speed.
-    weights_first = tile.rows * tile.vecs + tile.vecs + 1 <= REGISTERS
+    if tile.rows * tile.vecs + tile.vecs + 1 <= REGISTERS:
+        loaded = [weights(v) for v in range(tile.vecs)]
+        for r in range(tile.rows):
+            x = element(r)
+            for v, y in enumerate(loaded):
+                accumulate(r, v, x, y)
+    else:
+        loaded = [element(r) for r in range(tile.rows)]
+        for v in range(tile.vecs):
+            y = weights(v)
+            for r, x in enumerate(loaded):
+                accumulate(r, v, x, y)
+    return total
+
+
+@intrinsic
+def accumulate(typingctx, tile, K, a, a_at, a_row, a_k, w, w_at, p, p_at, p_k, q, q_at, q_k):
+    """tile[r, :] += sum over k < K of a[a_at + r * a_row + k * a_k] * w[w_at + k * vecs * lanes : ...]
+
+    K >= 1 products, added in the order of k. Step k asks for the cache lines of p[p_at + k * p_k] and
+    q[q_at + k * q_k], which will be needed next, unless p or q is None.
+    """
+    # Design: the loop is written in LLVM, not in Python around a rank-1 update, because each Python
+    # function of every tile shape would cost Numba half a second to compile.
 
     def codegen(context, builder, signature, args):
-        acc, a_, a_offset_, stride, w_, w_offset_ = args
-        pa = _address(context, builder, signature.args[1], a_, a_offset_)
-        pw = _address(context, builder, signature.args[4], w_, w_offset_)
-        total = _unpack(builder, tile, acc)
-
-        def broadcast(r):
-            return _splat(builder, tile, builder.load(builder.gep(pa, [builder.mul(stride, I64(r))])))
-
-        def weights(v):
-            return _load_vector(builder, tile, builder.gep(pw, [I64(v * tile.lanes)]))
-
-        def accumulate(r, v, x, y):
-            total[r * tile.vecs + v] = emit_fma(builder, tile, x, y, total[r * tile.vecs + v])
-
-        if weights_first:
-            loaded = [weights(v) for v in range(tile.vecs)]
-            for r in range(tile.rows):
-                x = broadcast(r)
-                for v, y in enumerate(loaded):
-                    accumulate(r, v, x, y)
-        else:
-            loaded = [broadcast(r) for r in range(tile.rows)]
-            for v in range(tile.vecs):
-                y = weights(v)
-                for r, x in enumerate(loaded):
-                    accumulate(r, v, x, y)
+        acc, K_, a_, a_at_, a_row_, a_k_, w_, w_at_, p_, p_at_, p_k_, q_, q_at_, q_k_ = args
+        types_ = signature.args
+        first_a = _address(context, builder, types_[2], a_, a_at_)
+        first_w = _address(context, builder, types_[6], w_, w_at_)
+        rows = [builder.mul(a_row_, I64(r)) for r in range(tile.rows)]
+        before, body, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
+        start = _unpack(builder, tile, acc)
+        builder.branch(body)
+        builder.position_at_end(body)
+        k = builder.phi(I64)
+        phis = [builder.phi(tile.vector) for _ in start]
+        row0 = builder.gep(first_a, [builder.mul(k, a_k_)])
+        weights0 = builder.gep(first_w, [builder.mul(k, I64(tile.vecs * tile.lanes))])
+        for kind, array, at, step in ((types_[8], p_, p_at_, p_k_), (types_[11], q_, q_at_, q_k_)):
+            if not isinstance(kind, types.NoneType):
+                _emit_prefetch(context, builder, kind, array, builder.add(at, builder.mul(k, step)))
+        total = _emit_rank1(
+            builder,
+            tile,
+            list(phis),
+            lambda r: _splat(builder, tile, builder.load(builder.gep(row0, [rows[r]]))),
+            lambda v: _load_vector(builder, tile, builder.gep(weights0, [I64(v * tile.lanes)])),
+        )
+        next_k = builder.add(k, I64(1))
+        builder.cbranch(builder.icmp_signed("<", next_k, K_), body, after)
+        for phi, first, again in zip([k, *phis], [I64(0), *start], [next_k, *total], strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(again, body)
+        builder.position_at_end(after)
         return _pack(builder, tile, total)
 
-    return tile(tile, a, types.int64, types.int64, w, types.int64), codegen
+    index = types.int64
+    return tile(tile, index, a, index, index, index, w, index, p, index, index, q, index, index), codegen
 
 
 # -- arithmetic -------------------------------------------------------------------------------------------

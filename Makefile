@@ -20,7 +20,8 @@ test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
 bench: $(VENV)/bench
-	$(IN)/python bench/run.py
+	mkdir -p .benchmarks
+	$(IN)/python -m pytest bench --benchmark-only --benchmark-disable-gc --benchmark-json=.benchmarks/latest.json --benchmark-columns=median,iqr,rounds
 
 # the peer that the benchmark, the demo and the live parity tests compare with; a CPU build is enough
 torch: $(VENV)/test

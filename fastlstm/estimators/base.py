@@ -88,14 +88,15 @@ class BaseLSTM(BaseEstimator):
                 held_out = self._check_data(X_val, y_val, sample_weight_val, False, suffix="_val")
             elif sample_weight_val is not None:
                 raise ValueError("sample_weight_val was passed without X_val and y_val.")
-            rng = np.random.default_rng(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+            seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+            rng = np.random.default_rng(seed)
             if self.early_stopping and not partial and held_out is None:
                 data, held_out = self._split(data, rng)
 
             network = Network(self._first_weights(data[0].shape[2], going_on, rng), np.dtype(self.dtype), backend)
             progress = self._earlier_progress(network, partial) if going_on else None
             validate = held_out and (lambda: self._validate(network.weights, held_out, backend))
-            training = Training(network, self._settings(data, partial), *data, rng, validate, progress)
+            training = Training(network, self._settings(data, partial), *data, seed, validate, progress)
             epochs_before = training.progress.epochs
             try:
                 self._watch(training)

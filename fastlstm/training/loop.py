@@ -64,16 +64,16 @@ class Training:
     network : Network
     settings : Settings
     x, targets, row_weights : arrays [T, n, C], [n, ...] and [n]
-    rng : numpy.random.Generator
-        Shuffles.
+    seed : int
+        Of the shuffling. An epoch's order depends on it and the epoch's number alone.
     validate : callable or None
         ``validate() -> (score, loss)`` of the network on data held out.
     progress : Progress or None
         Of an earlier training to go on with.
     """
 
-    def __init__(self, network, settings, x, targets, row_weights, rng, validate: Callable | None, progress=None):
-        self.network, self.settings, self.rng, self.validate = network, settings, rng, validate
+    def __init__(self, network, settings, x, targets, row_weights, seed, validate: Callable | None, progress=None):
+        self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.x, self.targets, self.row_weights = x, targets, row_weights
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
@@ -88,7 +88,9 @@ class Training:
     def epoch(self):
         """One pass over the data."""
         n, size = self.x.shape[1], self.settings.batch_size
-        order = self.rng.permutation(n) if self.settings.shuffle else np.arange(n)
+        order = np.arange(n)
+        if self.settings.shuffle:
+            np.random.default_rng([self.seed, self.progress.epochs]).shuffle(order)
         batches = math.ceil(n / size)
         loss_sum, weight_sum = 0.0, 0.0
         for number in range(batches):

@@ -8,7 +8,8 @@ import pytest
 import report
 
 from fastlstm.kernels.numba.jit import entry
-from fastlstm.kernels.numba.tiles import VECTOR_BYTES, fma, load, store, width
+from fastlstm.kernels.numba.target import VECTOR_BYTES
+from fastlstm.kernels.numba.tiles import fma, load, store, width
 
 try:
     import torch

@@ -19,9 +19,9 @@ def show_versions():
     """
     facts = {"fastlstm": __version__, "backend": kernels.resolve(), "backends": ", ".join(kernels.available())}
     if "numba" in kernels.available():
-        from fastlstm.kernels.numba import tiles  # late: importing Numba takes as long as all the rest
+        from fastlstm.kernels.numba import target  # late: importing Numba takes as long as all the rest
 
-        facts["vectors"] = f"{tiles.ISA}, {8 * tiles.VECTOR_BYTES} bits"
+        facts["vectors"] = f"{target.ISA}, {8 * target.VECTOR_BYTES} bits"
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):
         facts[name] = importlib.metadata.version(name)

@@ -5,7 +5,8 @@ import pytest
 from numba import njit
 
 from fastlstm.kernels.numba import activations
-from fastlstm.kernels.numba.tiles import lanes, load, store
+from fastlstm.kernels.numba.target import lanes
+from fastlstm.kernels.numba.tiles import load, store
 
 FLOATS = (np.float32, np.float64)
 #: Largest allowed errors; without fused multiply-add they are a little larger than activations.py says.

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-numba_tiles = pytest.importorskip("fastlstm.kernels.numba.tiles")
+target = pytest.importorskip("fastlstm.kernels.numba.target")
 from fastlstm.kernels.numba import jit  # noqa: E402
 
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt"}
@@ -16,7 +16,7 @@ SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
 PROGRAM = """
 import sys
 import numpy as np
-from fastlstm.kernels.numba import tiles
+from fastlstm.kernels.numba import target
 from fastlstm.layers import LSTM
 
 results = {}
@@ -28,7 +28,7 @@ for N, T, C, H in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (7, 3, 1, 8)]:
         grads = layer.backward(tape, rng.standard_normal((N, T, H)).astype(dtype))
         for name, value in {"output": output, "c": c, "d_x": grads.x, **grads.weights}.items():
             results[f"{N}_{T}_{C}_{H}_{dtype}_{name}"] = value
-print(tiles.ISA)
+print(target.ISA)
 np.savez(sys.argv[1], **results)
 """
 
@@ -40,7 +40,7 @@ def run(program, *args, **environment):
     return done.stdout.strip()
 
 
-x86 = pytest.mark.skipif(numba_tiles.ISA not in ("avx512", "avx2"), reason="needs an x86 CPU with AVX2")
+x86 = pytest.mark.skipif(target.ISA not in ("avx512", "avx2"), reason="needs an x86 CPU with AVX2")
 
 
 @x86
@@ -49,7 +49,7 @@ def test_narrower_vectors_give_the_same_numbers(tmp_path):
 
     isa = {name: run(PROGRAM, tmp_path / f"{name}.npz", **env) for name, env in
            {"host": {}, "avx2": AVX2, "sse2": SSE2}.items()}  # fmt: skip
-    assert isa == {"host": numba_tiles.ISA, "avx2": "avx2", "sse2": "sse2"}
+    assert isa == {"host": target.ISA, "avx2": "avx2", "sse2": "sse2"}
     host, avx2, sse2 = (np.load(tmp_path / f"{name}.npz") for name in ("host", "avx2", "sse2"))
     for name in host.files:
         np.testing.assert_array_equal(avx2[name], host[name], err_msg=name)  # the same fused products in one order

@@ -162,7 +162,7 @@ class BaseLSTM(BaseEstimator):
         return progress
 
     def _settings(self, data, partial):
-        given = {field.name: getattr(self, field.name) for field in fields(Settings) if field.name in self.get_params()}
+        given = {field.name: getattr(self, field.name, None) for field in fields(Settings)}
         given["loss"] = self._loss_name()
         given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[2]))
         if partial:

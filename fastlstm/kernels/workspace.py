@@ -19,8 +19,7 @@ def aligned_empty(shape, dtype):
 class Workspace:
     """Named buffers that are made once and used again, so that a minibatch allocates nothing.
 
-    Contents are undefined at every request but that of `zeros`, which are zero when first made and belong to
-    the caller from then on.
+    What a buffer holds is undefined whenever it is asked for.
     """
 
     def __init__(self):

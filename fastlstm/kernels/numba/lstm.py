@@ -20,7 +20,8 @@ from numba import int64
 from fastlstm.kernels.numba.activations import sigmoid, tanh
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import PANEL_BYTES, gradient, multiply, pack_panels, products4
-from fastlstm.kernels.numba.tiles import VECTOR_BYTES, fma, load, store, width
+from fastlstm.kernels.numba.target import lanes
+from fastlstm.kernels.numba.tiles import fma, load, store, width
 from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
 
 
@@ -128,8 +129,7 @@ def _layout(x, weights):
 
 
 def _padded(units, dtype):
-    lanes = VECTOR_BYTES // dtype.itemsize
-    return -(-units // lanes) * lanes
+    return -(-units // lanes(dtype)) * lanes(dtype)
 
 
 def _zeros(size, empty, dtype):
@@ -156,7 +156,7 @@ def _run(x, weights, state, recording, empty):
     c[0] = 0
     if state is not None:
         h[0], c[0, :, :H] = state
-    z = empty("z", (N * 4 * VECTOR_BYTES // dtype.itemsize,), dtype)
+    z = empty("z", (N * 4 * lanes(dtype),), dtype)
     zero = _zeros(4 * P, empty, dtype)
     gates = empty("gates", (T * N * 4 * P,), dtype) if recording else zero
     rows, cells = rows.ravel(), c.ravel()

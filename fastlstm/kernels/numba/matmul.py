@@ -11,7 +11,8 @@ distance between two rows. L is the number of lanes of a vector.
 from numba import int64
 
 from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.tiles import ROWS, VECTOR_BYTES, accumulate, add_to, load, store, width, zeros
+from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
+from fastlstm.kernels.numba.tiles import accumulate, add_to, load, store, width, zeros
 
 # Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
 BLOCK_BYTES = 24 * 1024

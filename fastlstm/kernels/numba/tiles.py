@@ -11,46 +11,15 @@ Offsets and strides are in elements. Nothing here checks bounds: callers size th
 """
 
 import operator
-import platform
 
-import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
+from fastlstm.kernels.numba.target import HAS_FMA, REGISTERS, VECTOR_BYTES
+
 I32, I64 = ir.IntType(32), ir.IntType(64)
-
-
-def target_features():
-    """CPU features that Numba generates code for (its settings first, then the host's)."""
-    if config.CPU_FEATURES:
-        return config.CPU_FEATURES
-    if config.CPU_NAME and config.CPU_NAME != "host":  # a named CPU without a list: only its architecture's base
-        return ""
-    return llvm.get_host_cpu_features().flatten()
-
-
-def _describe_target():
-    features = set(target_features().split(","))
-    if "+avx512f" in features:
-        return "avx512", 64, 32, True
-    if "+avx2" in features and "+fma" in features:
-        return "avx2", 32, 16, True
-    if platform.machine().lower() in ("arm64", "aarch64"):
-        return "neon", 16, 32, True
-    return "sse2", 16, 16, "+fma" in features
-
-
-#: Name of the vector instruction set, bytes and number of its registers, whether it has fused multiply-add.
-ISA, VECTOR_BYTES, REGISTERS, HAS_FMA = _describe_target()
-#: Largest number of rows of a tile of four vectors: accumulators, weights and a broadcast fit the registers.
-ROWS = 6 if REGISTERS == 32 else 3
-
-
-def lanes(dtype):
-    """Numbers of `dtype` in one vector register."""
-    return VECTOR_BYTES // dtype.itemsize
 
 
 class Tile(types.Type):

@@ -154,9 +154,7 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch(backend, dtype, H):
     x, state, d_output, d_state = problem(N, T, C, H, dtype)
     together = all_results(layer, x, state, d_output, d_state)
     for rows in [slice(0, 1), slice(5, 7), slice(3, 11), slice(22, 23)]:
-        part = all_results(
-            layer, x[rows], [s[:, rows] for s in state], d_output[rows], [d[:, rows] for d in d_state]
-        )
+        part = all_results(layer, x[rows], [s[:, rows] for s in state], d_output[rows], [d[:, rows] for d in d_state])
         assert_array_equal(part["output"], together["output"][rows])
         assert_array_equal(part["d_x"], together["d_x"][rows])
         for name in ("h_n", "c_n", "d_h_0", "d_c_0"):

@@ -47,6 +47,28 @@ def pack(C, H, P, weight_ih, weight_hh, bias_ih, bias_hh, out):
 
 
 @kernel
+def transpose(R, Q, a, a_at, a_stride, out, first):
+    """out[first + r, q] = a[q, r], in blocks of whole cache lines few enough to stay cached."""
+    for r0 in range(0, R, 16):
+        for q0 in range(0, Q, 8):
+            for r in range(r0, min(r0 + 16, R)):
+                for q in range(q0, min(q0 + 8, Q)):
+                    out[first + r, q] = a[a_at + q * a_stride + r]
+
+
+@entry
+def unpack(C, H, P, d_w, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh):
+    """Gradients in the shapes of the weights, from d_w[C+1+H, 4, P]."""
+    for gate in range(4):
+        transpose(H, C, d_w, gate * P, 4 * P, d_weight_ih, gate * H)
+        transpose(H, H, d_w, (C + 1) * 4 * P + gate * P, 4 * P, d_weight_hh, gate * H)
+        for unit in range(H):
+            bias = d_w[C * 4 * P + gate * P + unit]
+            d_bias_ih[gate * H + unit] = bias
+            d_bias_hh[gate * H + unit] = bias
+
+
+@kernel
 def gates_and_states(z, at, c_before):
     """The equations, for one vector of units whose gates' sums are at z[at][4][L]."""
     L = width(z)
@@ -186,9 +208,11 @@ def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, 
         dh[:, :H], dc[:, :H] = d_state
     d_outputs = zero
     if d_h is not None:
-        d_outputs = empty("d_outputs", (T, N, P), dtype)
-        d_outputs[:, :, :H] = d_h
-        d_outputs[:, :, H:] = 0
+        d_outputs = d_h
+        if P > H or not (d_h.flags.c_contiguous and d_h.flags.writeable):
+            d_outputs = empty("d_outputs", (T, N, P), dtype)
+            d_outputs[:, :, :H] = d_h
+            d_outputs[:, :, H:] = 0
         d_outputs = d_outputs.ravel()
     dz = empty("dz", (T * N * 4 * P,), dtype)
     has_d_h = d_h is not None
@@ -196,13 +220,10 @@ def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, 
     backward_steps(T, N, P, w, cells, gates, d_outputs, has_d_h, dz, flat_dh, flat_dc, zero, state_gradient)
 
     K = C + 1 + H
-    d_w = empty("d_weights", (K, 4, P), dtype)
+    d_w = empty("d_weights", (K * 4 * P,), dtype)
     panel = empty("panel", (PANEL_BYTES // dtype.itemsize,), dtype)
-    gradient(T * N, K, 4 * P, tape.rows, tape.rows.size // ((T + 1) * N), dz, 4 * P, panel, d_w.ravel())
-    of_gates = d_w[:, :, :H].transpose(1, 2, 0)  # [4, H, C+1+H]
-    columns = (of_gates[..., :C], of_gates[..., C + 1 :], of_gates[..., C], of_gates[..., C])
-    for out, source in zip(d_weights, columns, strict=True):
-        out.reshape(source.shape)[...] = source
+    gradient(T * N, K, 4 * P, tape.rows, tape.rows.size // ((T + 1) * N), dz, 4 * P, panel, d_w)
+    unpack(C, H, P, d_w, *d_weights)
 
     d_x = None
     if input_gradient:

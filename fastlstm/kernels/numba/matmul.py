@@ -18,8 +18,9 @@ from fastlstm.kernels.numba.tiles import accumulate, add_to, load, store, width,
 BLOCK_BYTES = 24 * 1024
 # of gate gradients that do so while all columns of a block pass over them,
 PANEL_BYTES = 16 * 1024
-# and of a weight gradient that stay in the second-level cache (512 KiB or more) while all steps are added to it.
-GROUP_BYTES = 384 * 1024
+# and of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or more).
+GROUP_BYTES = 256 * 1024
+CHUNK = 126
 
 
 def _products(vecs):
@@ -99,6 +100,35 @@ def pack_panels(G, H, P, M, w, out):
         m += wide
 
 
+@kernel
+def add_panel(m, M, r, R, a, a_stride, panel, b, b_stride, ahead, out, q, Q):
+    """out[r : r+R, q : q+4L] (+)= a[m : m+M, r : r+R].T @ panel[M, 4L], set where m is 0.
+
+    Meanwhile b[ahead] with M rows and the next M rows of a are asked for.
+    """
+    L = width(panel)
+    tiles = (R + ROWS - 1) // ROWS
+    height, taller = R // tiles, R % tiles
+    for tile in range(tiles):
+        rows = height + (tile < taller)
+        next_a, next_b = (m + M) * a_stride + r, ahead + tile % 4 * L
+        terms = (M, a, m * a_stride + r, 1, a_stride, panel, 0, a, next_a, a_stride, b, next_b, b_stride)
+        at, add = r * Q + q, m > 0
+        if rows == 6:
+            add_to(accumulate(zeros(6, 4, b), *terms), out, at, Q, add)
+        elif rows == 5:
+            add_to(accumulate(zeros(5, 4, b), *terms), out, at, Q, add)
+        elif rows == 4:
+            add_to(accumulate(zeros(4, 4, b), *terms), out, at, Q, add)
+        elif rows == 3:
+            add_to(accumulate(zeros(3, 4, b), *terms), out, at, Q, add)
+        elif rows == 2:
+            add_to(accumulate(zeros(2, 4, b), *terms), out, at, Q, add)
+        else:
+            add_to(accumulate(zeros(1, 4, b), *terms), out, at, Q, add)
+        r += rows
+
+
 @entry
 def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
     """out[R, Q] = a[M, R].T @ b[M, Q], summed over m in order; Q is a multiple of 4L.
@@ -106,34 +136,18 @@ def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
     panel: room for one block of b, PANEL_BYTES.
     """
     L = width(b)
+    # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
+    chunks = (R + CHUNK - 1) // CHUNK
+    chunk = (R + chunks - 1) // chunks
+    group = max(1, GROUP_BYTES // (chunk * 4 * VECTOR_BYTES)) * 4 * L
     block = panel.size // (4 * L)
-    group = max(1, GROUP_BYTES // (R * 4 * VECTOR_BYTES)) * 4 * L
-    tiles = (R + ROWS - 1) // ROWS
-    height, taller = R // tiles, R % tiles
     for first in range(0, Q, group):
         last = min(first + group, Q)
-        for m in range(0, M, block):
-            here = min(block, M - m)
-            for q in range(first, last, 4 * L):
-                for row in range(here):
-                    store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)
-                following = m * b_stride + q + 4 * L if q + 4 * L < last else (m + here) * b_stride + first
-                r = 0
-                for tile in range(tiles):
-                    rows, place = height + (tile < taller), r * Q + q
-                    # while this block is summed, each tile asks for its share of the following one
-                    ahead = (a, (m + here) * a_stride + r, a_stride, b, following + tile % 4 * L, b_stride)
-                    terms = (here, a, m * a_stride + r, 1, a_stride, panel, 0) + ahead
-                    if rows == 6:
-                        add_to(accumulate(zeros(6, 4, b), *terms), out, place, Q, m > 0)
-                    elif rows == 5:
-                        add_to(accumulate(zeros(5, 4, b), *terms), out, place, Q, m > 0)
-                    elif rows == 4:
-                        add_to(accumulate(zeros(4, 4, b), *terms), out, place, Q, m > 0)
-                    elif rows == 3:
-                        add_to(accumulate(zeros(3, 4, b), *terms), out, place, Q, m > 0)
-                    elif rows == 2:
-                        add_to(accumulate(zeros(2, 4, b), *terms), out, place, Q, m > 0)
-                    else:
-                        add_to(accumulate(zeros(1, 4, b), *terms), out, place, Q, m > 0)
-                    r += rows
+        for r in range(0, R, chunk):
+            for m in range(0, M, block):
+                here = min(block, M - m)
+                for q in range(first, last, 4 * L):
+                    for row in range(here):
+                        store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)
+                    ahead = m * b_stride + q + 4 * L if q + 4 * L < last else (m + here) * b_stride + first
+                    add_panel(m, here, r, min(chunk, R - r), a, a_stride, panel, b, b_stride, ahead, out, q, Q)

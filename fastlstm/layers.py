@@ -130,6 +130,8 @@ class LSTM:
         ------
         ValueError
             If names are missing or unknown, or a shape is wrong. The layer then keeps its weights.
+        TypeError
+            If a weight is not of real numbers; likewise.
 
         Examples
         --------
@@ -143,10 +145,12 @@ class LSTM:
         loaded = {}
         for name, current in self._weights.items():
             value = mapping[name]
-            value = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value, dtype=self.dtype)
+            value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+            if value.dtype.kind not in "fiu":
+                raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
             if value.shape != current.shape:
                 raise ValueError(f"{name} has shape {value.shape}; this layer's is {current.shape}.")
-            loaded[name] = value
+            loaded[name] = np.array(value, dtype=self.dtype, order="C")
         self._weights = loaded
 
     def __call__(self, x, state=None):
@@ -290,16 +294,20 @@ class LSTM:
         if state is None:
             return None
         if not isinstance(state, (tuple, list)) or len(state) != 2:
-            raise ValueError(f"{name}: expected a pair of arrays, hidden and cell, got {type(state).__name__}.")
+            given = (
+                f"{type(state).__name__} of {len(state)}" if isinstance(state, (tuple, list)) else type(state).__name__
+            )
+            raise ValueError(f"{name}: expected a pair of arrays, hidden and cell, got {given}.")
         shape = (1, N, self.hidden_size)
         return tuple(self._check_array(f"{name}[{n}]", part, shape)[0] for n, part in enumerate(state))
 
     def _check_array(self, name, array, shape):
         array = np.asarray(array)
         if array.dtype != self.dtype:
+            other = f", or make the layer with dtype={array.dtype.name!r}" if array.dtype.name in DTYPES else ""
             raise TypeError(
                 f"{name} is of type {array.dtype}; this layer computes in {self.dtype}: pass "
-                f"{name}.astype({self.dtype.name!r}), or make the layer with dtype={array.dtype.name!r}."
+                f"{name}.astype({self.dtype.name!r}){other}."
             )
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}; expected {shape}.")

@@ -25,22 +25,32 @@ from fastlstm.training.solvers import SOLVERS
 AUTO_BATCH_SIZE = 200  # as MLPClassifier's
 
 
+class Integers(Interval):
+    """Whole numbers from `least` up; unlike `Interval` alone, True is none."""
+
+    def __init__(self, least):
+        super().__init__(Integral, least, None, closed="left")
+
+    def is_satisfied_by(self, val):
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
 class BaseLSTM(BaseEstimator):
     """An LSTM layer and a linear head; a subclass says what targets and scores mean."""
 
     _parameter_constraints = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "hidden_size": [Integers(1)],
         "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Integers(1)],
         "learning_rate": [StrOptions({"constant", "adaptive", "cosine"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Integers(1)],
         "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "momentum": [Interval(Real, 0, 1, closed="both")],
@@ -59,7 +69,7 @@ class BaseLSTM(BaseEstimator):
 
     # -- what a subclass defines ------------------------------------------------------------------------
 
-    def _encode(self, y, reset, classes=None):
+    def _encode(self, y, reset, classes=None, name="y"):
         """y as targets of the loss; `reset` notes what outputs there are, otherwise y must fit what was noted."""
         raise NotImplementedError
 
@@ -74,6 +84,14 @@ class BaseLSTM(BaseEstimator):
         """What early stopping watches; greater is better."""
         raise NotImplementedError
 
+    def _check_held_out(self, targets, weights):
+        """Raise unless validation data have a score."""
+        if not weights.any():
+            raise ValueError(
+                "The validation data have no weight: every sample held out has weight 0. Pass X_val and y_val, or "
+                f"raise validation_fraction (now {self.validation_fraction:g})."
+            )
+
     # -- training ---------------------------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
@@ -84,7 +102,10 @@ class BaseLSTM(BaseEstimator):
             backend = kernels.resolve(self.backend)
             data = self._check_data(X, y, sample_weight, not going_on, classes)
             held_out = None
-            if X_val is not None or y_val is not None:
+            if (X_val is None) != (y_val is None):
+                given, lacking = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+                raise ValueError(f"{given} was passed but {lacking} is None: pass both, or neither.")
+            if X_val is not None:
                 held_out = self._check_data(X_val, y_val, sample_weight_val, False, suffix="_val")
             elif sample_weight_val is not None:
                 raise ValueError("sample_weight_val was passed without X_val and y_val.")
@@ -92,6 +113,8 @@ class BaseLSTM(BaseEstimator):
             rng = np.random.default_rng(seed)
             if self.early_stopping and not partial and held_out is None:
                 data, held_out = self._split(data, rng)
+            if held_out is not None:
+                self._check_held_out(*held_out[1:])
 
             network = Network(self._first_weights(data[0].shape[2], going_on, rng), np.dtype(self.dtype), backend)
             progress = self._earlier_progress(network, partial) if going_on else None
@@ -124,9 +147,9 @@ class BaseLSTM(BaseEstimator):
 
     def _check_data(self, X, y, sample_weight, reset, classes=None, suffix=""):
         """X as [T, n, C], targets and row weights."""
-        x = check_series(self, X, self.dtype, reset)
+        x = check_series(self, X, self.dtype, reset, "X" + suffix)
         check_lengths(X, y, "y" + suffix)
-        targets = self._encode(y, reset, classes)
+        targets = self._encode(y, reset, classes, "y" + suffix)
         return x, targets, self._weigh(targets, check_weights(sample_weight, X, self.dtype, "sample_weight" + suffix))
 
     def _split(self, data, rng):
@@ -155,9 +178,11 @@ class BaseLSTM(BaseEstimator):
         """What training goes on with: everything for partial_fit, the history for warm_start."""
         progress = self._progress.copy()
         moments = np.zeros((SOLVERS[self.solver][1], network.parameters.size), network.parameters.dtype)
-        if partial and progress.moments.shape == moments.shape and progress.moments.dtype == moments.dtype:
+        same = (self.solver, moments.dtype) == (progress.solver, progress.moments.dtype)
+        if partial and same:
             return progress
-        progress.moments, progress.updates, progress.rate = moments, 0, self.learning_rate_init
+        progress.solver, progress.moments, progress.updates = self.solver, moments, 0
+        progress.rate = self.learning_rate_init
         progress.no_improvement, progress.best_validation_score = 0, -np.inf
         return progress
 
@@ -199,7 +224,7 @@ class BaseLSTM(BaseEstimator):
         validated = training.validate is not None
         self.validation_scores_ = list(progress.validation_scores) if validated else None
         self.validation_loss_curve_ = list(progress.validation_loss_curve) if validated else None
-        self.best_validation_score_ = max(progress.validation_scores) if validated else None
+        self.best_validation_score_ = progress.best_validation_score if validated else None
 
     # -- prediction -------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -234,18 +234,24 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 "of weights, for instance from sklearn.utils.compute_class_weight."
             )
 
-    def _encode(self, y, reset, classes=None):
+    def _encode(self, y, reset, classes=None, name="y"):
         y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name=name)
+        try:
+            check_classification_targets(y)
+            labels = np.unique(y if classes is None else classes)
+        except TypeError as error:
+            raise TypeError(f"The labels in {name} cannot be sorted: {error}. Use labels of one type.") from error
         if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
+            self.classes_ = labels
             self.n_outputs_ = len(self.classes_)
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+        elif classes is not None and not np.array_equal(labels, self.classes_):
             raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
         unseen = np.setdiff1d(y, self.classes_)
         if unseen.size:
             raise ValueError(
-                f"y contains labels {unseen.tolist()} that are not in classes {self.classes_.tolist()}: name all "
+                f"{name} contains labels {unseen.tolist()} that are not in classes {self.classes_.tolist()}: name all "
                 "labels in the first call of partial_fit, or fit anew with warm_start=False."
             )
         return np.searchsorted(self.classes_, y)
@@ -254,11 +260,18 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if self.class_weight is None:
             return weights
         present = np.unique(targets)
+        if isinstance(self.class_weight, dict):
+            given = np.array(list(self.class_weight.values()), dtype=float)
+            if not np.isfinite(given).all() or (given < 0).any():
+                raise ValueError(f"class_weight={self.class_weight}: expected finite weights of at least 0.")
         of_class = np.ones(len(self.classes_))
         of_class[present] = compute_class_weight(
             self.class_weight, classes=self.classes_[present], y=self.classes_[targets], sample_weight=weights
         )
-        return (weights * of_class[targets]).astype(weights.dtype)
+        weights = (weights * of_class[targets]).astype(weights.dtype)
+        if not weights.any():
+            raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")
+        return weights
 
     def _score_of(self, scores, targets, weights):
         return float(np.average(scores.argmax(axis=1) == targets, weights=weights))

@@ -2,48 +2,57 @@
 
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
+from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_consistent_length, validate_data
 
 from fastlstm import sequences
 
 
-def check_series(estimator, X, dtype, reset):
+def check_series(estimator, X, dtype, reset, name="X"):
     """X in any form as [T, n, C] of `dtype`.
 
     With `reset` the estimator notes ``n_features_in_`` (channels of 3-D X, columns of 2-D X), feature names and
     whether X was 2-D; without, X must agree with what was noted.
     """
-    shape = X.shape if hasattr(X, "shape") else _shape(X)
+    shape = _shape(X, name)
+    if len(shape) > 3:
+        raise ValueError(f"{name} has shape {shape}; expected series as an array of shape (n, T, C) or (n, T).")
     if len(shape) == 3:
-        return _check_3d(estimator, X, dtype, reset)
+        return _check_3d(estimator, X, dtype, reset, name)
     if not reset and len(shape) == 2 and not estimator._univariate:
         if estimator.n_features_in_ != 1:
             raise ValueError(
-                f"X has shape {tuple(shape)}, which is read as univariate series, but {type(estimator).__name__} was "
-                f"fitted with {estimator.n_features_in_} channels: pass X of shape (n, T, {estimator.n_features_in_})."
+                f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} was "
+                f"fitted with {estimator.n_features_in_} channels: pass (n, T, {estimator.n_features_in_})."
             )
-        return sequences.time_major(check_array(X, dtype=dtype, input_name="X"))
-    X = validate_data(estimator, X, dtype=dtype, reset=reset)
+        return sequences.time_major(check_array(X, dtype=dtype, input_name=name))
+    if name == "X":
+        X = validate_data(estimator, X, dtype=dtype, reset=reset)
+    else:  # the same, but for names in messages, which validate_data fixes to X
+        X = check_array(X, dtype=dtype, input_name=name)
+        _check_n_features(estimator, X, reset=False)
     if reset:
         estimator._univariate = True
     return sequences.time_major(X)
 
 
-def _shape(X):
+def _shape(X, name):
     try:
-        return np.asarray(X).shape
-    except ValueError as error:
+        shape = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
+    except ValueError:  # a list of arrays that do not stack
+        shape = None
+    if shape is None or (len(shape) == 1 and shape[0] and X.dtype.kind == "O" and np.ndim(X[0])):
         raise ValueError(
-            "X is a sequence whose members differ in shape; expected series of one length, as an array of shape "
+            f"{name} is a sequence whose members differ in shape; expected series of one length, as an array of shape "
             "(n, T, C) or (n, T)."
-        ) from error
+        )
+    return shape
 
 
-def _check_3d(estimator, X, dtype, reset):
-    X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, input_name="X")
+def _check_3d(estimator, X, dtype, reset, name):
+    X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, input_name=name)
     if 0 in X.shape[1:]:
         raise ValueError(
-            f"X has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 channel."
+            f"{name} has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 channel."
         )
     if reset:
         estimator.n_features_in_, estimator._univariate = X.shape[2], False
@@ -51,15 +60,18 @@ def _check_3d(estimator, X, dtype, reset):
     expected = 1 if estimator._univariate else estimator.n_features_in_
     if X.shape[2] != expected:
         raise ValueError(
-            f"X has {X.shape[2]} channels (its shape is {X.shape}), but {type(estimator).__name__} was fitted with "
-            f"{expected}: pass X of shape (n, T, {expected})."
+            f"{name} has {X.shape[2]} channels (its shape is {X.shape}), but {type(estimator).__name__} was fitted "
+            f"with {expected}: pass series of shape (n, T, {expected})."
         )
     return sequences.time_major(X)
 
 
 def check_weights(weights, X, dtype, name):
     """Weights of the rows of X, ones if None."""
-    weights = _check_sample_weight(weights, X, dtype=dtype)
+    if weights is not None:
+        weights = check_array(weights, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
+    if weights is None or weights.any():  # zeros get a message that names them, below
+        weights = _check_sample_weight(weights, X, dtype=dtype)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(f"Negative values in {name}: expected at least 0, got {weights[row]:g} for sample {row}.")

@@ -221,8 +221,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _loss_name(self):
         return self.loss
 
-    def _encode(self, y, reset, classes=None):
-        y = check_array(y, dtype=self.dtype, ensure_2d=False, input_name="y")
+    def _encode(self, y, reset, classes=None, name="y"):
+        y = check_array(y, dtype=self.dtype, ensure_2d=False, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:
@@ -232,9 +232,17 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             self.n_outputs_ = targets.shape[1]
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(
-                f"y has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
+                f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
             )
         return targets
+
+    def _check_held_out(self, targets, weights):
+        super()._check_held_out(targets, weights)
+        if len(targets) < 2:
+            raise ValueError(
+                "The validation data hold 1 series, for which R squared is not defined: pass X_val and y_val with at "
+                f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
+            )
 
     def _score_of(self, scores, targets, weights):
         return float(r2_score(targets, scores, sample_weight=weights))

@@ -37,6 +37,7 @@ class Settings:
 class Progress:
     """All of a training that changes from epoch to epoch besides the parameters; numbers and arrays only."""
 
+    solver: str
     moments: np.ndarray
     rate: float
     updates: int = 0
@@ -45,7 +46,6 @@ class Progress:
     no_improvement: int = 0
     best_loss: float = math.inf
     best_validation_score: float = -math.inf
-    best_parameters: np.ndarray | None = None
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
@@ -77,13 +77,16 @@ class Training:
         self.x, self.targets, self.row_weights = x, targets, row_weights
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
-            np.zeros((moments, network.parameters.size), network.parameters.dtype), settings.learning_rate_init
+            settings.solver,
+            np.zeros((moments, network.parameters.size), network.parameters.dtype),
+            settings.learning_rate_init,
         )
         T, n, C = x.shape
         self._batch = np.empty(T * min(settings.batch_size, n) * C, x.dtype)
         self._penalty = settings.alpha * network.is_matrix
         self._options = Options(settings.momentum, settings.nesterovs_momentum, self._penalty)
         self.stopped = None
+        self._best_parameters = None
 
     def epoch(self):
         """One pass over the data."""
@@ -109,6 +112,7 @@ class Training:
             done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported below, in words that help
     def _minibatch(self, rows, place):
         network, settings, progress = self.network, self.settings, self.progress
         x = sequences.gather(self.x, rows, self._batch)
@@ -156,19 +160,19 @@ class Training:
             self.network.parameters[:], self.progress = kept
             raise
         if self.settings.early_stopping:
-            self.network.parameters[:] = self.progress.best_parameters
+            self.network.parameters[:] = self._best_parameters
 
     def _judge(self):
         """Count epochs without improvement, keep the best weights, and say whether to stop."""
         progress, settings = self.progress, self.settings
-        if settings.early_stopping:
-            score = progress.validation_scores[-1]
-            improved = score >= progress.best_validation_score + settings.tol
-            if score > progress.best_validation_score:
+        improved = progress.loss_curve[-1] <= progress.best_loss - settings.tol
+        if self.validate is not None:
+            score, best = progress.validation_scores[-1], progress.best_validation_score
+            if settings.early_stopping:
+                improved = score >= best + settings.tol
+            if score > best:
                 progress.best_validation_score = score
-                progress.best_parameters = self.network.parameters.copy()
-        else:
-            improved = progress.loss_curve[-1] <= progress.best_loss - settings.tol
+                self._best_parameters = self.network.parameters.copy()
         progress.best_loss = min(progress.best_loss, progress.loss_curve[-1])
         progress.no_improvement = 0 if improved else progress.no_improvement + 1
         if progress.no_improvement <= settings.n_iter_no_change:

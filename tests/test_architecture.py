@@ -1,0 +1,65 @@
+"""Dependencies point one way: estimators -> training -> layers -> kernels."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastlstm
+
+PACKAGE = Path(fastlstm.__file__).parent
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+
+#: What of ours the files of a path may import.
+ALLOWED = {
+    "kernels/": ("fastlstm.kernels",),
+    "sequences.py": (),
+    "layers.py": ("fastlstm.kernels",),
+    "training/": ("fastlstm.training", "fastlstm.layers", "fastlstm.sequences", "fastlstm.kernels"),
+    "estimators/": (
+        "fastlstm.estimators",
+        "fastlstm.training",
+        "fastlstm.layers",
+        "fastlstm.sequences",
+        "fastlstm.kernels",
+    ),
+}
+
+
+def imports(path):
+    """Full names of all that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse((PACKAGE / path).read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}, line {node.lineno}: imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def lies_in(name, packages):
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.startswith(tuple(ALLOWED))])
+def test_dependencies_point_one_way(path):
+    allowed = next(packages for prefix, packages in ALLOWED.items() if path.startswith(prefix))
+    ours = [name for name in imports(path) if lies_in(name, ["fastlstm"])]
+    assert [name for name in ours if not lies_in(name, allowed)] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if not path.startswith("estimators/")])
+def test_only_estimators_import_scikit_learn(path):
+    assert [name for name in imports(path) if lies_in(name, ["sklearn"])] == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if not path.startswith("kernels/numba/")])
+def test_only_its_backend_imports_numba(path):
+    assert [name for name in imports(path) if lies_in(name, ["numba", "llvmlite"])] == []
+
+
+@pytest.mark.parametrize("module", ["torch", "numba"])
+def test_importing_the_package_does_not_import(module):
+    code = f"import sys, fastlstm, fastlstm.layers; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0

@@ -1,0 +1,718 @@
+"""What training does: solvers, losses, weights, rates, stopping, going on, bits, interruptions."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPRegressor
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.training.losses import LOSSES
+from fastlstm.training.network import Network
+from fastlstm.training.solvers import SOLVERS, Options
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+SMALL = {"hidden_size": 4, "dtype": "float64", "random_state": 0}
+STILL = 1e-300  # a learning rate that moves no weight
+
+
+def series(n=24, T=5, C=2, seed=0):
+    """Series, and the sum of each one's first channel."""
+    X = np.random.default_rng(seed).normal(size=(n, T, C))
+    return X, X[:, :, 0].sum(axis=1)
+
+
+def flat(weights):
+    return np.concatenate([value.ravel() for value in weights.values()])
+
+
+def assert_same_weights(one, other):
+    assert one.weights_.keys() == other.weights_.keys()
+    for name, value in one.weights_.items():
+        assert_array_equal(value, other.weights_[name], err_msg=name)
+
+
+def assert_close_weights(one, other):
+    assert_allclose(flat(one.weights_), flat(other.weights_), rtol=1e-9, atol=1e-11)
+
+
+@pytest.fixture
+def updates(monkeypatch):
+    """What solver "sgd" is called with, update by update: (gradient, rate); it moves nothing."""
+    calls = []
+    monkeypatch.setitem(SOLVERS, "sgd", (lambda p, g, rate, *_: calls.append((g.copy(), rate)), 1))
+    return calls
+
+
+# -- solvers ------------------------------------------------------------------------------------------------
+
+GRADIENTS = np.array([[0.5, -2.0, 0.0], [1.0, 1.0, -1e-3], [-0.25, 4.0, 1e-3]])
+START = np.array([1.25, -0.75, 0.5])
+RATE = 0.1
+
+
+def path(solver, **options):
+    """Parameters after every step of a solver along GRADIENTS."""
+    update, n_moments = SOLVERS[solver]
+    p, moments, points = START.copy(), np.zeros((n_moments, 3)), []
+    for t, gradient in enumerate(GRADIENTS, 1):
+        update(p, gradient.copy(), RATE, moments, t, Options(**options))
+        points.append(p.copy())
+    return np.array(points)
+
+
+def decayed_sums(values, decay):
+    """sum over i <= t of decay**(t - i) * values[i], for every t."""
+    return np.array([sum(decay ** (t - i) * values[i] for i in range(t + 1)) for t in range(len(values))])
+
+
+def adam_steps():
+    means = [
+        decayed_sums(values, beta) / decayed_sums(np.ones(3), beta)[:, None]  # weighted means: the bias is corrected
+        for values, beta in ((GRADIENTS, 0.9), (GRADIENTS**2, 0.999))
+    ]
+    return RATE * means[0] / (np.sqrt(means[1]) + 1e-8)
+
+
+def test_adam_divides_the_mean_gradient_by_its_root_mean_square():
+    assert_allclose(path("adam"), START - np.cumsum(adam_steps(), axis=0), rtol=1e-12)
+
+
+def test_adamw_decays_the_parameters_apart_from_adams_step():
+    p, expected = START, []
+    for step in adam_steps():
+        p = p * (1 - RATE * 0.3) - step
+        expected.append(p)
+    assert_allclose(path("adamw", decay=0.3), expected, rtol=1e-12)
+
+
+def test_sgd_moves_by_the_velocity():
+    expected = START - RATE * np.cumsum(decayed_sums(GRADIENTS, 0.9), axis=0)
+    assert_allclose(path("sgd", momentum=0.9, nesterov=False), expected, rtol=1e-12)
+
+
+def test_sgd_with_nesterov_moves_by_the_velocity_of_the_next_step():
+    steps = GRADIENTS + 0.9 * decayed_sums(GRADIENTS, 0.9)
+    assert_allclose(path("sgd", momentum=0.9, nesterov=True), START - RATE * np.cumsum(steps, axis=0), rtol=1e-12)
+
+
+def test_sgd_without_momentum_moves_by_the_gradient():
+    expected = START - RATE * np.cumsum(GRADIENTS, axis=0)
+    assert_allclose(path("sgd", momentum=0.0, nesterov=False), expected, rtol=1e-12)
+    assert_allclose(path("sgd", momentum=0.0, nesterov=True), expected, rtol=1e-12)
+
+
+def test_rmsprop_divides_the_gradient_by_its_root_mean_square():
+    squares = 0.01 * decayed_sums(GRADIENTS**2, 0.99)
+    steps = RATE * GRADIENTS / (np.sqrt(squares) + 1e-8)
+    assert_allclose(path("rmsprop"), START - np.cumsum(steps, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.0}, {"nesterovs_momentum": False}], ids=str)
+def test_the_estimators_momentum_reaches_sgd(options):
+    X, y = series()
+    plain = LSTMRegressor(**SMALL, solver="sgd", max_iter=3).fit(X, y)
+    other = LSTMRegressor(**SMALL, solver="sgd", max_iter=3, **options).fit(X, y)
+    assert (flat(plain.weights_) != flat(other.weights_)).any()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_learns(solver):
+    X, y = series(n=60)
+    model = LSTMRegressor(**SMALL, solver=solver, learning_rate_init=0.02, batch_size=10, max_iter=60).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+# -- losses -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("loss", "scores", "targets", "value"),
+    [
+        ("squared_error", [1.0, 3.0], [0.0, 1.0], 0.5 * (1 + 4) / 2),
+        ("absolute_error", [1.0, 3.0], [2.0, 1.0], (1 + 2) / 2),
+        ("huber", [0.5, 3.0], [0.0, 0.0], (0.5 * 0.25 + (3 - 0.5)) / 2),
+        ("cross_entropy", [0.0, np.log(3)], 0, np.log(4)),
+        ("cross_entropy", [0.0, np.log(3)], 1, np.log(4 / 3)),
+        ("cross_entropy", [1000.0, 0.0], 1, 1000.0),
+    ],
+)
+def test_losses_worked_by_hand(loss, scores, targets, value):
+    values, _ = LOSSES[loss](np.array([scores]), np.array([targets]))
+    assert_allclose(values, [value], rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_gradients_of_losses_are_those_of_finite_differences(loss):
+    rng = np.random.default_rng(0)
+    scores, step = rng.normal(size=(8, 3)) * 2, 1e-6
+    targets = rng.integers(3, size=8) if loss == "cross_entropy" else rng.normal(size=(8, 3))
+    _, d_scores = LOSSES[loss](scores, targets)
+    for k in range(3):
+        shift = step * np.eye(3)[k]
+        up, down = LOSSES[loss](scores + shift, targets)[0], LOSSES[loss](scores - shift, targets)[0]
+        assert_allclose(d_scores[:, k], (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
+
+
+RESIDUAL_LOSSES = {
+    "squared_error": lambda r: 0.5 * r**2,
+    "absolute_error": np.abs,
+    "huber": lambda r: np.where(np.abs(r) <= 1, 0.5 * r**2, np.abs(r) - 0.5),
+}
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 7])
+@pytest.mark.parametrize("loss", RESIDUAL_LOSSES)
+def test_the_loss_of_an_epoch_is_the_weighted_mean_over_series_and_outputs(loss, batch_size):
+    X, y = series()
+    Y, weights = np.column_stack([y, 2 * y]), np.arange(1.0, 25.0)
+    model = LSTMRegressor(**SMALL, loss=loss, batch_size=batch_size, learning_rate_init=STILL, max_iter=1)
+    model.fit(X, Y, weights)
+    losses = RESIDUAL_LOSSES[loss](model.predict(X) - Y).mean(axis=1)
+    assert_allclose(model.loss_, np.average(losses, weights=weights), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_loss_of_a_classifier_is_the_log_loss(n_classes):
+    X, _ = series()
+    y = np.arange(24) % n_classes
+    model = LSTMClassifier(**SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
+    assert_allclose(model.loss_, log_loss(y, model.predict_proba(X)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adamw"])
+@pytest.mark.parametrize("loss", RESIDUAL_LOSSES)
+@pytest.mark.parametrize("alpha", [0.0, 3.0])
+def test_the_gradient_is_that_of_the_penalised_loss(updates, monkeypatch, loss, alpha, solver):
+    monkeypatch.setitem(SOLVERS, solver, SOLVERS["sgd"])
+    X, y = series(n=6, T=3, C=1)
+    model = LSTMRegressor(2, loss=loss, solver=solver, alpha=alpha, clip_norm=None, max_iter=1, shuffle=False)
+    model.set_params(dtype="float64", random_state=0, warm_start=True).fit(X, y)
+    gradient, numeric = updates[0][0], []
+    for name in list(model.weights_):
+        for k in range(model.weights_[name].size):
+            losses = []
+            for step in (1e-5, -1e-5):
+                model.weights_[name].flat[k] += step
+                losses.append(model.fit(X, y).loss_)
+                model.weights_[name].flat[k] -= step
+            numeric.append((losses[0] - losses[1]) / 2e-5)
+    assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-9)
+
+
+def test_alpha_penalises_half_the_square_of_matrices_but_no_bias():
+    X, y = series()
+    plain, penalised = (
+        LSTMRegressor(**SMALL, alpha=alpha, learning_rate_init=STILL, max_iter=1).fit(X, y) for alpha in (0.0, 3.0)
+    )
+    squares = sum(np.sum(value**2) for value in plain.weights_.values() if value.ndim == 2)
+    assert_allclose(penalised.loss_ - plain.loss_, 0.5 * 3.0 * squares / len(X), rtol=1e-12)
+
+
+def test_adamw_decays_matrices_apart_from_the_loss():
+    X, y = series()
+    first = LSTMRegressor(**SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
+    plain, decayed = (LSTMRegressor(**SMALL, solver="adamw", alpha=a, max_iter=1).fit(X, y) for a in (0.0, 3.0))
+    assert decayed.loss_ == plain.loss_
+    for name, value in first.weights_.items():
+        pull = 1e-3 * 3.0 * value * (value.ndim == 2)
+        assert_allclose(plain.weights_[name] - decayed.weights_[name], pull, rtol=1e-9, atol=1e-14, err_msg=name)
+
+
+# -- weights of series and classes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+def test_weight_k_is_k_copies_and_weight_zero_is_absence(alpha):
+    X, y = series()
+    weights = np.arange(24) % 4
+    weighted = LSTMRegressor(**SMALL, alpha=alpha, max_iter=20).fit(X, y, weights)
+    repeated = LSTMRegressor(**SMALL, alpha=alpha, max_iter=20).fit(X.repeat(weights, axis=0), y.repeat(weights))
+    assert_close_weights(weighted, repeated)
+    assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+
+
+def test_weights_count_only_relative_to_each_other():
+    X, y = series()
+    weights = np.arange(24.0)
+    one, other = (LSTMRegressor(**SMALL, max_iter=20).fit(X, y, factor * weights) for factor in (1, 2.0**-20))
+    assert_same_weights(one, other)
+
+
+def test_a_batch_without_weight_changes_nothing():
+    X, y = series()
+    options = {**SMALL, "batch_size": 12, "shuffle": False, "max_iter": 3}
+    half = LSTMRegressor(**options).fit(X[:12], y[:12])
+    assert_same_weights(LSTMRegressor(**options).fit(X, y, np.arange(24) < 12), half)
+
+
+def test_class_weights_are_sample_weights():
+    X, y = series()
+    y = np.where(y > 0.5, "high", "low")
+    by_class = LSTMClassifier(**SMALL, class_weight={"high": 3, "low": 0.5}, max_iter=5).fit(X, y)
+    assert_same_weights(by_class, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, np.where(y == "high", 3, 0.5)))
+
+
+def test_balanced_class_weights_are_sample_weights():
+    X, y = series()
+    y = y > 1
+    balanced = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=5).fit(X, y)
+    assert_same_weights(balanced, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, compute_sample_weight("balanced", y)))
+
+
+def test_class_weights_and_sample_weights_multiply():
+    X, y = series()
+    y, weights = (y > 1).astype(int), np.arange(1.0, 25.0)
+    both = LSTMClassifier(**SMALL, class_weight={0: 1, 1: 3}, max_iter=5).fit(X, y, weights)
+    assert_same_weights(both, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, weights * np.where(y, 3, 1)))
+
+
+def test_balance_counts_copies():
+    X, y = series()
+    y, weights = y > 1, 1 + np.arange(24) % 3
+    weighted = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20).fit(X, y, weights)
+    repeated = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20)
+    assert_close_weights(weighted, repeated.fit(X.repeat(weights, axis=0), y.repeat(weights)))
+
+
+# -- batches, clipping, rates -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "batch_size", "expected"), [(450, "auto", 3), (20, "auto", 1), (20, 7, 3), (20, 99, 1)])
+def test_an_epoch_has_an_update_for_every_batch(updates, n, batch_size, expected):
+    LSTMRegressor(**SMALL, solver="sgd", batch_size=batch_size, max_iter=1).fit(*series(n))
+    assert len(updates) == expected
+
+
+def test_without_shuffling_batches_are_taken_in_order():
+    X, y = series()
+    together = LSTMRegressor(**SMALL, batch_size=10, shuffle=False, max_iter=1).fit(X, y)
+    apart = LSTMRegressor(**SMALL, batch_size=10, shuffle=False)
+    for rows in (slice(0, 10), slice(10, 20), slice(20, 24)):
+        apart.partial_fit(X[rows], y[rows])
+    assert_same_weights(together, apart)
+
+
+def test_with_shuffling_batches_change_from_epoch_to_epoch(updates):
+    LSTMRegressor(**SMALL, solver="sgd", batch_size=10, max_iter=2).fit(*series())
+    assert not np.array_equal(updates[0][0], updates[3][0])
+
+
+def test_a_long_gradient_is_scaled_down_to_clip_norm(updates):
+    X, y = series()
+    for clip_norm in (None, 0.01):
+        LSTMRegressor(**SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
+    (whole, _), (clipped, _) = updates
+    assert np.linalg.norm(whole) > 0.01
+    assert_allclose(clipped, 0.01 * whole / np.linalg.norm(whole), rtol=1e-12)
+
+
+def test_a_short_gradient_is_not_scaled(updates):
+    X, y = series()
+    for clip_norm in (None, 1e6):
+        LSTMRegressor(**SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
+    assert_array_equal(updates[0][0], updates[1][0])
+
+
+def rates_of_epochs(updates, batches=1):
+    return [rate for _, rate in updates[::batches]]
+
+
+def test_a_constant_rate_stays(updates):
+    LSTMRegressor(**SMALL, solver="sgd", learning_rate_init=0.25, max_iter=5).fit(*series())
+    assert rates_of_epochs(updates) == [0.25] * 5
+
+
+def test_a_cosine_rate_falls_to_zero_over_max_iter_batch_by_batch(updates):
+    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", learning_rate_init=0.2, max_iter=4)
+    model.set_params(batch_size=12).fit(*series())
+    assert_allclose(rates_of_epochs(updates), 0.1 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-12)
+
+
+def test_a_cosine_rate_starts_again_in_a_warm_start(updates):
+    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", max_iter=3, warm_start=True)
+    model.fit(*series()).fit(*series())
+    assert rates_of_epochs(updates)[:3] == rates_of_epochs(updates)[3:]
+
+
+def test_an_adaptive_rate_is_divided_by_five_until_it_is_below_1e_6(updates):
+    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="adaptive", learning_rate_init=1e-5, max_iter=50)
+    model.set_params(tol=1e3, n_iter_no_change=1).fit(*series())  # no epoch but the first improves by 1000
+    assert_allclose(rates_of_epochs(updates), [1e-5] * 3 + [2e-6] * 2 + [4e-7] * 2, rtol=1e-12)
+
+
+# -- when training stops ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("n_iter_no_change", [1, 4])
+def test_training_stops_when_mlp_does(early_stopping, n_iter_no_change):
+    X, y = series()
+    options = {"tol": 1e3, "n_iter_no_change": n_iter_no_change, "early_stopping": early_stopping, "max_iter": 50}
+    peer = MLPRegressor(**options, random_state=0).fit(X[:, :, 0], y)
+    assert LSTMRegressor(**SMALL, **options).fit(X, y).n_iter_ == peer.n_iter_ < 50
+
+
+def test_epochs_that_improve_by_less_than_tol_do_not_count():
+    X, y = series()
+    model = LSTMRegressor(**SMALL, max_iter=50, n_iter_no_change=3)
+    steps = -np.diff(model.fit(X, y).loss_curve_)
+    assert model.n_iter_ == 50  # every epoch improves by more than the default tol
+    assert model.set_params(tol=2 * steps.max()).fit(X, y).n_iter_ < 50
+
+
+def test_training_that_could_go_on_warns():
+    model = LSTMRegressor(**SMALL, max_iter=3)
+    with pytest.warns(ConvergenceWarning, match="max_iter=3") as caught:
+        model.fit(*series())
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "options", [{"learning_rate": "cosine", "max_iter": 3}, {"tol": 1e3, "n_iter_no_change": 1}], ids=["plan", "tol"]
+)
+def test_training_that_ends_on_purpose_does_not_warn(options):
+    LSTMRegressor(**SMALL, **options).fit(*series())
+
+
+@pytest.fixture
+def overfitted():
+    """A regressor stopped early by a few noisy rows, and those rows: its best epoch is not its last."""
+    X_val, y_val = series(8, seed=1)
+    y_val = y_val + np.random.default_rng(0).normal(size=8)
+    model = LSTMRegressor(**SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=60)
+    return model.fit(*series(), X_val=X_val, y_val=y_val), X_val, y_val
+
+
+def test_early_stopping_ends_with_the_best_score(overfitted):
+    model, X_val, y_val = overfitted
+    assert model.best_validation_score_ == max(model.validation_scores_) > model.validation_scores_[-1]
+    assert model.score(X_val, y_val) == model.best_validation_score_
+
+
+def test_early_stopping_ends_with_the_weights_of_the_best_epoch(overfitted):
+    model = overfitted[0]
+    best = 1 + int(np.argmax(model.validation_scores_))
+    shorter = LSTMRegressor(**SMALL, learning_rate_init=0.05, max_iter=best).fit(*series())
+    assert_same_weights(model, shorter)
+
+
+def test_early_stopping_stops_when_the_score_stays(overfitted):
+    model = overfitted[0]
+    assert model.n_iter_ < 60
+    assert model.n_iter_ - 1 - np.argmax(model.validation_scores_) <= model.n_iter_no_change + 1
+
+
+def test_early_stopping_restores_a_classifiers_best_epoch():
+    X, y = series()
+    X_val, y_val = series(40, seed=1)
+    model = LSTMClassifier(**SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=40)
+    model.fit(X, y > 0, X_val=X_val, y_val=y_val > 0)
+    assert model.score(X_val, y_val > 0) == model.best_validation_score_ == max(model.validation_scores_)
+
+
+def test_early_stopping_holds_out_a_part_of_the_data():
+    model = LSTMRegressor(**SMALL, early_stopping=True, validation_fraction=0.25, max_iter=3).fit(*series(40))
+    assert model.t_ == 3 * 30
+    assert len(model.validation_scores_) == 3
+
+
+def test_the_part_held_out_has_every_class():
+    X, _ = series(40)
+    y = np.arange(40) % 10 == 0
+    for seed in range(10):  # only the rare class has weight: where none of it was held out there is no score
+        model = LSTMClassifier(4, early_stopping=True, validation_fraction=0.25, random_state=seed, max_iter=1)
+        assert np.isfinite(model.fit(X, y, sample_weight=y.astype(float)).best_validation_score_)
+
+
+def test_early_stopping_needs_a_score():
+    # R squared of one series is not defined
+    with pytest.raises(ValueError, match="validation"):
+        LSTMRegressor(**SMALL, early_stopping=True, max_iter=3).fit(*series(9))
+
+
+@pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
+def test_early_stopping_needs_weight_in_the_validation_data(estimator):
+    X, y = series()
+    with pytest.raises(ValueError, match="validation"):
+        estimator(**SMALL, early_stopping=True, max_iter=3).fit(X, y > 0, np.arange(24) < 3)
+
+
+def test_validation_data_alone_only_watch():
+    X, y = series()
+    X_val, y_val = series(8, seed=1)
+    watched = LSTMRegressor(**SMALL, max_iter=5).fit(X, y, X_val=X_val, y_val=y_val)
+    assert_same_weights(watched, LSTMRegressor(**SMALL, max_iter=5).fit(X, y))
+    assert len(watched.validation_scores_) == len(watched.validation_loss_curve_) == 5
+    assert watched.validation_scores_[-1] == watched.score(X_val, y_val)
+
+
+def test_validation_weights_weigh_score_and_loss():
+    X, y = series()
+    X_val, y_val = series(8, seed=1)
+    weights = np.arange(1.0, 9.0)
+    model = LSTMRegressor(**SMALL, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
+    assert model.validation_scores_[-1] == model.score(X_val, y_val, weights)
+    loss = np.average(0.5 * (model.predict(X_val) - y_val) ** 2, weights=weights)
+    assert_allclose(model.validation_loss_curve_[-1], loss, rtol=1e-12)
+
+
+def test_fitted_attributes_tell_the_history():
+    model = LSTMRegressor(**SMALL, max_iter=4).fit(*series())
+    assert model.n_iter_ == len(model.loss_curve_) == 4
+    assert model.t_ == 4 * 24
+    assert model.loss_ == model.loss_curve_[-1]
+    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.validation_scores_ is model.validation_loss_curve_ is model.best_validation_score_ is None
+
+
+def test_verbose_prints_a_line_an_epoch(capsys):
+    LSTMRegressor(**SMALL, max_iter=3, verbose=True).fit(*series())
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["epoch", n] for n in "123"]
+
+
+def test_not_verbose_prints_nothing(capsys):
+    LSTMRegressor(**SMALL, max_iter=3).fit(*series())
+    assert capsys.readouterr() == ("", "")
+
+
+# -- going on -----------------------------------------------------------------------------------------------
+
+
+def test_a_warm_start_goes_on_from_the_last_weights():
+    X, y = series()
+    model = LSTMRegressor(**SMALL, max_iter=10, warm_start=True).fit(X, y)
+    first, loss = model.loss_curve_, 0.5 * np.mean((model.predict(X) - y) ** 2)
+    model.fit(X, y)
+    assert model.loss_curve_[:10] == first
+    assert model.n_iter_ == len(model.loss_curve_) == 20
+    assert_allclose(model.loss_curve_[10], loss, rtol=1e-12)
+
+
+def test_a_warm_start_with_early_stopping_reports_the_score_of_its_weights():
+    X, y = series()
+    X_val, y_val = series(8, seed=1)
+    model = LSTMRegressor(**SMALL, early_stopping=True, warm_start=True, learning_rate_init=0.03, max_iter=30)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    model.set_params(learning_rate_init=2.0, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)  # spoils it
+    assert model.score(X_val, y_val) == model.best_validation_score_
+
+
+def test_without_warm_start_a_fit_begins_anew():
+    X, y = series()
+    again = LSTMRegressor(**SMALL, max_iter=3).fit(X[:, 1:, :1], -y).fit(X, y)
+    assert_same_weights(again, LSTMRegressor(**SMALL, max_iter=3).fit(X, y))
+    assert again.n_iter_ == 3
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_partial_fits_are_the_epochs_of_a_fit(solver, shuffle):
+    X, y = series()
+    options = {**SMALL, "solver": solver, "batch_size": 10, "shuffle": shuffle}
+    whole = LSTMRegressor(**options, max_iter=3).fit(X, y)
+    parts = LSTMRegressor(**options)
+    for _ in range(3):
+        parts.partial_fit(X, y)
+    assert_same_weights(parts, whole)
+    assert (parts.n_iter_, parts.t_, parts.loss_curve_) == (whole.n_iter_, whole.t_, whole.loss_curve_)
+
+
+def test_partial_fits_of_a_classifier_are_the_epochs_of_a_fit():
+    X, y = series()
+    whole = LSTMClassifier(**SMALL, max_iter=2).fit(X, y > 0)
+    parts = LSTMClassifier(**SMALL).partial_fit(X, y > 0, classes=[False, True]).partial_fit(X, y > 0)
+    assert_same_weights(parts, whole)
+
+
+def test_partial_fit_goes_on_after_fit():
+    X, y = series()
+    model = LSTMRegressor(**SMALL, max_iter=2).fit(X, y).partial_fit(X, y)
+    assert_same_weights(model, LSTMRegressor(**SMALL, max_iter=3).fit(X, y))
+
+
+def test_partial_fit_keeps_classes_that_it_has_not_seen_yet():
+    X, _ = series()
+    model = LSTMClassifier(**SMALL).partial_fit(X, np.zeros(24), classes=[2, 0, 1]).partial_fit(X, np.ones(24))
+    assert_array_equal(model.classes_, [0, 1, 2])
+    assert model.predict_proba(X).shape == (24, 3)
+
+
+def test_another_solver_does_not_take_over_the_moments_of_the_last():
+    X, y = series()
+    changed = LSTMRegressor(**SMALL, solver="rmsprop").partial_fit(X, y)
+    fresh = LSTMRegressor(**SMALL, solver="rmsprop", warm_start=True, max_iter=1).fit(X, y)
+    changed.set_params(solver="sgd").partial_fit(X, y)
+    assert_same_weights(changed, fresh.set_params(solver="sgd").fit(X, y))
+
+
+# -- the same bits ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_seed_gives_the_same_bits_again(backend, dtype, early_stopping):
+    options = {"hidden_size": 5, "batch_size": 7, "max_iter": 3, "random_state": 42, "early_stopping": early_stopping}
+    one, other = (LSTMRegressor(**options, backend=backend, dtype=dtype).fit(*series(40)) for _ in range(2))
+    assert_same_weights(one, other)
+
+
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (None, None)])
+def test_other_seeds_give_other_weights(one, other):
+    one, other = (LSTMRegressor(4, max_iter=1, random_state=seed).fit(*series()) for seed in (one, other))
+    assert (flat(one.weights_) != flat(other.weights_)).any()
+
+
+def test_a_random_state_is_drawn_from():
+    state = np.random.RandomState(0)
+    one, other = (LSTMRegressor(4, max_iter=1, random_state=state).fit(*series()) for _ in range(2))
+    assert (flat(one.weights_) != flat(other.weights_)).any()
+
+
+def test_the_global_random_state_is_left_alone():
+    np.random.seed(0)  # noqa: NPY002
+    LSTMRegressor(4, max_iter=1, random_state=0).fit(*series())
+    after = np.random.random()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    assert np.random.random() == after  # noqa: NPY002
+
+
+@pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
+def test_backends_train_to_the_same_predictions(estimator, dtype):
+    X, y = series()
+    options = {"hidden_size": 9, "dtype": dtype, "random_state": 0, "batch_size": 7, "max_iter": 5}
+    one, other = (estimator(**options, backend=backend).fit(X, y > 0) for backend in ("numba", "numpy"))
+    score = "predict_proba" if estimator is LSTMClassifier else "predict"
+    assert_allclose(getattr(one, score)(X), getattr(other, score)(X), atol={"float32": 1e-5, "float64": 1e-12}[dtype])
+
+
+def test_types_train_to_nearly_the_same_predictions(backend):
+    X, y = series()
+    options = {"hidden_size": 9, "random_state": 0, "batch_size": 7, "max_iter": 5, "backend": backend}
+    one, other = (LSTMRegressor(**options, dtype=dtype).fit(X, y) for dtype in ("float32", "float64"))
+    assert_allclose(one.predict(X), other.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
+@pytest.mark.parametrize("hidden_size", [3, 16, 37])
+def test_a_prediction_has_the_same_bits_in_any_batch(backend, dtype, estimator, hidden_size):
+    X, y = series(n=30)
+    model = estimator(hidden_size, backend=backend, dtype=dtype, random_state=0, max_iter=1).fit(X, y > 0)
+    predict = model.predict_proba if estimator is LSTMClassifier else model.predict
+    together = predict(X)
+    for rows in [slice(0, 1), slice(3, 5), slice(7, 24), slice(29, 30), slice(None, None, -1)]:
+        assert_array_equal(predict(X[rows]), together[rows])
+
+
+def test_a_prediction_has_the_same_bits_in_a_batch_too_large_for_one_block(backend):
+    model = LSTMRegressor(64, backend=backend, max_iter=1, random_state=0).fit(*series())
+    X, _ = series(n=500, T=200)  # 500 * 200 * (2 + 64) numbers: two blocks
+    together = model.predict(X)
+    for rows in (slice(0, 1), slice(310, 330), slice(499, 500)):
+        assert_array_equal(model.predict(X[rows]), together[rows])
+
+
+# -- what goes wrong ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "scale"), [({"solver": "sgd", "clip_norm": None, "learning_rate_init": 1e200}, 1), ({}, 1e200)]
+)
+def test_training_that_diverges_raises_and_leaves_the_estimator_unfitted(backend, options, scale):
+    X, y = series()
+    model = LSTMRegressor(**SMALL, backend=backend, batch_size=6, **options)
+    before = vars(model).copy()
+    with pytest.raises(FloatingPointError, match=r"epoch 1, batch \d of 4.*learning_rate_init"):
+        model.fit(X, scale * y)
+    assert vars(model) == before
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+
+
+@pytest.mark.parametrize("call", ["fit", "warm_start", "partial_fit"])
+def test_training_that_diverges_leaves_a_fitted_estimator_as_it_was(monkeypatch, call):
+    X, y = series()
+    model = LSTMRegressor(**SMALL, max_iter=3, warm_start=call == "warm_start").fit(X, y)
+    before, bits = vars(model).copy(), {name: value.copy() for name, value in model.weights_.items()}
+    curve, predictions = model.loss_curve_.copy(), model.predict(X)
+    monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 1, lambda: np.nan))
+    with pytest.raises(FloatingPointError, match="batch 1 of 1: the loss is nan"):
+        getattr(model, "partial_fit" if call == "partial_fit" else "fit")(X, y)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert model.loss_curve_ == curve
+    for name, value in bits.items():
+        assert_array_equal(model.weights_[name], value)
+    assert_array_equal(model.predict(X), predictions)
+
+
+def interrupting(differentiate, calls, action):
+    """`differentiate`, but from the given call on with what `action` returns or raises for the loss."""
+    left = [calls]
+
+    def replaced(*args):
+        left[0] -= 1
+        loss = differentiate(*args)
+        return loss if left[0] > 0 else action()
+
+    return replaced
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_the_error_names_epoch_and_batch(monkeypatch):
+    monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 7, lambda: np.inf))
+    with pytest.raises(FloatingPointError, match="epoch 3, batch 1 of 3"):
+        LSTMRegressor(**SMALL, batch_size=8).fit(*series())
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_interrupted_fit_keeps_the_last_whole_epoch(monkeypatch, early_stopping):
+    X, y = series()
+    X_val, y_val = series(8, seed=1)
+    options = {**SMALL, "batch_size": 8, "learning_rate_init": 0.05}
+    whole = LSTMRegressor(**options, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)
+    model = LSTMRegressor(**options, early_stopping=early_stopping)
+    monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 8, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y, X_val=X_val, y_val=y_val)  # in the second of three batches of the third epoch
+    assert_same_weights(model, whole)
+    assert (model.n_iter_, model.t_, model.loss_curve_) == (2, 48, whole.loss_curve_)
+    assert_array_equal(model.predict(X), whole.predict(X))
+
+
+def test_an_interrupted_fit_can_go_on(monkeypatch):
+    X, y = series()
+    options = {**SMALL, "batch_size": 8}
+    model = LSTMRegressor(**options)
+    with monkeypatch.context() as patch:
+        patch.setattr(Network, "differentiate", interrupting(Network.differentiate, 8, interrupt))
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+    assert_same_weights(model.partial_fit(X, y), LSTMRegressor(**options, max_iter=3).fit(X, y))
+
+
+def test_a_fit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_unfitted(monkeypatch):
+    model = LSTMRegressor(**SMALL, batch_size=8)
+    before = vars(model).copy()
+    monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 2, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*series())
+    assert vars(model) == before
+
+
+def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as_it_was(monkeypatch):
+    X, y = series()
+    model = LSTMRegressor(**SMALL, batch_size=8, max_iter=2).fit(X, y)
+    before, predictions = vars(model).copy(), model.predict(X)
+    monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 2, interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[:, :, :1], y)
+    assert all(vars(model)[name] is value for name, value in before.items())
+    assert_array_equal(model.predict(X), predictions)

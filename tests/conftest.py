@@ -6,6 +6,8 @@ import pytest
 
 from fastlstm import kernels
 
+collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
+
 
 @pytest.fixture(params=kernels.available())
 def backend(request):

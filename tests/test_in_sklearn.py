@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.layers import LSTM
 
 QUICK = {"hidden_size": 8, "learning_rate": "cosine", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0}
 
@@ -217,6 +218,21 @@ def test_predictions_have_the_shape_of_y(wave, shape, predicted):
 def test_predictions_are_of_the_type_that_was_computed_in(wave, dtype):
     X, y = wave
     assert LSTMRegressor(**QUICK, max_iter=1, dtype=dtype).fit(X, y).predict(X).dtype == dtype
+
+
+def test_weights_predict_the_same_in_a_layer_with_a_linear_head(labelled):
+    X, y = labelled
+    model = LSTMRegressor(**QUICK, max_iter=5, dtype="float64").fit(X, y)
+    layer = LSTM(2, 8, dtype="float64")
+    layer.load_state_dict({name: value for name, value in model.weights_.items() if not name.startswith("head.")})
+    _, (h_n, _) = layer(X)
+    by_hand = h_n[0] @ model.weights_["head.weight"][0] + model.weights_["head.bias"]
+    assert_allclose(model.predict(X), by_hand, rtol=1e-10, atol=1e-12)
+
+
+def test_a_fitted_model_predicts_in_the_type_it_was_fitted_in(fitted, labelled):
+    before = fitted.predict(labelled[0])
+    assert_array_equal(fitted.set_params(dtype="float64").predict(labelled[0]), before)
 
 
 def test_a_model_fitted_with_one_backend_predicts_with_another(fitted, labelled):

@@ -42,9 +42,13 @@ def assert_close_weights(one, other):
 
 @pytest.fixture
 def updates(monkeypatch):
-    """What solver "sgd" is called with, update by update: (gradient, rate); it moves nothing."""
+    """What solver "sgd" is called with, update by update: (gradient, rate, number); it moves nothing."""
     calls = []
-    monkeypatch.setitem(SOLVERS, "sgd", (lambda p, g, rate, *_: calls.append((g.copy(), rate)), 1))
+
+    def note(p, g, rate, moments, t, options):
+        calls.append((g.copy(), rate, t))
+
+    monkeypatch.setitem(SOLVERS, "sgd", (note, 1))
     return calls
 
 
@@ -273,7 +277,8 @@ def test_class_weights_and_sample_weights_multiply():
 
 def test_balance_counts_copies():
     X, y = series()
-    y, weights = y > 1, 1 + np.arange(24) % 3
+    y = y > 1
+    weights = np.where(y, 1, 3)
     weighted = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20).fit(X, y, weights)
     repeated = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20)
     assert_close_weights(weighted, repeated.fit(X.repeat(weights, axis=0), y.repeat(weights)))
@@ -286,6 +291,12 @@ def test_balance_counts_copies():
 def test_an_epoch_has_an_update_for_every_batch(updates, n, batch_size, expected):
     LSTMRegressor(**SMALL, solver="sgd", batch_size=batch_size, max_iter=1).fit(*series(n))
     assert len(updates) == expected
+
+
+def test_updates_are_counted_from_one_and_on_in_partial_fit(updates):
+    model = LSTMRegressor(**SMALL, solver="sgd", batch_size=12, max_iter=2).fit(*series())
+    model.partial_fit(*series())
+    assert [number for _, _, number in updates] == [1, 2, 3, 4, 5, 6]
 
 
 def test_without_shuffling_batches_are_taken_in_order():
@@ -306,7 +317,7 @@ def test_a_long_gradient_is_scaled_down_to_clip_norm(updates):
     X, y = series()
     for clip_norm in (None, 0.01):
         LSTMRegressor(**SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
-    (whole, _), (clipped, _) = updates
+    whole, clipped = (gradient for gradient, _, _ in updates)
     assert np.linalg.norm(whole) > 0.01
     assert_allclose(clipped, 0.01 * whole / np.linalg.norm(whole), rtol=1e-12)
 
@@ -318,31 +329,31 @@ def test_a_short_gradient_is_not_scaled(updates):
     assert_array_equal(updates[0][0], updates[1][0])
 
 
-def rates_of_epochs(updates, batches=1):
-    return [rate for _, rate in updates[::batches]]
+def rates(updates):
+    return [rate for _, rate, _ in updates]
 
 
 def test_a_constant_rate_stays(updates):
     LSTMRegressor(**SMALL, solver="sgd", learning_rate_init=0.25, max_iter=5).fit(*series())
-    assert rates_of_epochs(updates) == [0.25] * 5
+    assert rates(updates) == [0.25] * 5
 
 
 def test_a_cosine_rate_falls_to_zero_over_max_iter_batch_by_batch(updates):
     model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", learning_rate_init=0.2, max_iter=4)
     model.set_params(batch_size=12).fit(*series())
-    assert_allclose(rates_of_epochs(updates), 0.1 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-12)
+    assert_allclose(rates(updates), 0.1 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-12)
 
 
 def test_a_cosine_rate_starts_again_in_a_warm_start(updates):
     model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", max_iter=3, warm_start=True)
     model.fit(*series()).fit(*series())
-    assert rates_of_epochs(updates)[:3] == rates_of_epochs(updates)[3:]
+    assert rates(updates)[:3] == rates(updates)[3:]
 
 
 def test_an_adaptive_rate_is_divided_by_five_until_it_is_below_1e_6(updates):
     model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="adaptive", learning_rate_init=1e-5, max_iter=50)
     model.set_params(tol=1e3, n_iter_no_change=1).fit(*series())  # no epoch but the first improves by 1000
-    assert_allclose(rates_of_epochs(updates), [1e-5] * 3 + [2e-6] * 2 + [4e-7] * 2, rtol=1e-12)
+    assert_allclose(rates(updates), [1e-5] * 3 + [2e-6] * 2 + [4e-7] * 2, rtol=1e-12)
 
 
 # -- when training stops ------------------------------------------------------------------------------------
@@ -408,6 +419,13 @@ def test_early_stopping_stops_when_the_score_stays(overfitted):
     assert model.n_iter_ - 1 - np.argmax(model.validation_scores_) <= model.n_iter_no_change + 1
 
 
+def test_early_stopping_keeps_the_best_epoch_where_it_is_better_by_less_than_tol():
+    X_val, y_val = series(8, seed=1)
+    model = LSTMRegressor(**SMALL, early_stopping=True, tol=1e3, n_iter_no_change=3)
+    model.fit(*series(), X_val=X_val, y_val=y_val)
+    assert model.score(X_val, y_val) == max(model.validation_scores_) > model.validation_scores_[0]
+
+
 def test_early_stopping_restores_a_classifiers_best_epoch():
     X, y = series()
     X_val, y_val = series(40, seed=1)
@@ -463,11 +481,11 @@ def test_validation_weights_weigh_score_and_loss():
 
 
 def test_fitted_attributes_tell_the_history():
-    model = LSTMRegressor(**SMALL, max_iter=4).fit(*series())
+    model = LSTMRegressor(**SMALL, learning_rate_init=3.0, max_iter=4).fit(*series())  # so high that the loss rises
     assert model.n_iter_ == len(model.loss_curve_) == 4
     assert model.t_ == 4 * 24
     assert model.loss_ == model.loss_curve_[-1]
-    assert model.best_loss_ == min(model.loss_curve_)
+    assert model.best_loss_ == min(model.loss_curve_) < model.loss_
     assert model.validation_scores_ is model.validation_loss_curve_ is model.best_validation_score_ is None
 
 

@@ -260,14 +260,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if self.class_weight is None:
             return weights
         present = np.unique(targets)
-        if isinstance(self.class_weight, dict):
+        of_class = np.ones(len(self.classes_))
+        if self.class_weight == "balanced":
+            mass = np.bincount(targets, weights, minlength=len(self.classes_))
+            seen = mass > 0
+            of_class[seen] = mass.sum() / (seen.sum() * mass[seen])
+        else:
             given = np.array(list(self.class_weight.values()), dtype=float)
             if not np.isfinite(given).all() or (given < 0).any():
                 raise ValueError(f"class_weight={self.class_weight}: expected finite weights of at least 0.")
-        of_class = np.ones(len(self.classes_))
-        of_class[present] = compute_class_weight(
-            self.class_weight, classes=self.classes_[present], y=self.classes_[targets], sample_weight=weights
-        )
+            present = np.unique(targets)
+            of_class[present] = compute_class_weight(
+                self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
+            )
         weights = (weights * of_class[targets]).astype(weights.dtype)
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")

@@ -129,7 +129,7 @@ class LSTM:
         Raises
         ------
         ValueError
-            If names are missing or unknown, or a shape is wrong. The layer then keeps its weights.
+            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer keeps its weights.
         TypeError
             If a weight is not of real numbers; likewise.
 
@@ -150,7 +150,10 @@ class LSTM:
                 raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
             if value.shape != current.shape:
                 raise ValueError(f"{name} has shape {value.shape}; this layer's is {current.shape}.")
-            loaded[name] = np.array(value, dtype=self.dtype, order="C")
+            with np.errstate(over="ignore"):
+                loaded[name] = np.array(value, dtype=self.dtype, order="C")
+            if not np.isfinite(loaded[name]).all():
+                raise ValueError(f"{name} has values that are not finite, or too large for {self.dtype}.")
         self._weights = loaded
 
     def __call__(self, x, state=None):
@@ -282,7 +285,7 @@ class LSTM:
         return Gradients(d_weights, d_x.transpose(1, 0, 2) if input_gradient else None, _layered(d_state_0))
 
     def _check_inputs(self, x, state):
-        shape = np.shape(x)
+        shape = _shape("x", x)
         if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
             raise ValueError(
                 f"x has shape {shape}; expected (N, T, C): sequences, steps and C={self.input_size} inputs, none of "
@@ -302,7 +305,9 @@ class LSTM:
         return tuple(self._check_array(f"{name}[{n}]", part, shape)[0] for n, part in enumerate(state))
 
     def _check_array(self, name, array, shape):
+        _shape(name, array)
         array = np.asarray(array)
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if array.dtype != self.dtype:
             other = f", or make the layer with dtype={array.dtype.name!r}" if array.dtype.name in DTYPES else ""
             raise TypeError(
@@ -312,6 +317,13 @@ class LSTM:
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}; expected {shape}.")
         return array
+
+
+def _shape(name, array):
+    try:
+        return np.shape(array)
+    except ValueError as error:
+        raise ValueError(f"{name} is a sequence whose members differ in shape; expected one array.") from error
 
 
 def _layered(state):

@@ -4,6 +4,7 @@ import re
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
@@ -59,6 +60,7 @@ def assert_refused(call, error, message, model):
 
 BAD_SERIES = {
     "1-D": (FLAT[:, 0], ValueError, "got 1D array instead(.|\n)*Reshape your data"),
+    "1-D list": (FLAT[:, 0].tolist(), ValueError, "got 1D array instead(.|\n)*Reshape your data"),
     "4-D": (X[..., None], ValueError, r"\(n, T, C\)"),
     "NaN": (but(X, np.nan), ValueError, "Input X contains NaN"),
     "NaN 2-D": (but(FLAT, np.nan), ValueError, "Input X contains NaN"),
@@ -71,6 +73,7 @@ BAD_SERIES = {
     "no channels": (X[:, :, :0], ValueError, r"\(12, 5, 0\).*\(n, T, C\).*at least 1 channel"),
     "ragged": ([np.ones((2 + k % 2, C)) for k in range(N)], ValueError, r"differ in shape.*one length.*\(n, T, C\)"),
     "ragged array": (ragged_array(), ValueError, r"differ in shape.*one length.*\(n, T, C\)"),
+    "ragged Series": (pd.Series(ragged_array(), index=range(7, 7 + N)), ValueError, r"differ in shape.*\(n, T, C\)"),
     "complex": (X + 0j, ValueError, "Complex data not supported"),
     "complex 2-D": (FLAT + 0j, ValueError, "Complex data not supported"),
     "string": (but(X, "abc"), ValueError, "'abc'"),
@@ -219,6 +222,13 @@ BAD_VALIDATION = {
 def test_validation_data(model, bad, message):
     names = dict(zip(("X_val", "y_val", "sample_weight_val"), bad, strict=True))
     assert_refused(lambda: model.fit(X, Y, **names), ValueError, message, model)
+
+
+def test_columns_to_validate_on_in_another_order(estimator):
+    model = estimator(**QUICK)
+    frame = pd.DataFrame(FLAT, columns=list("abcde"))
+    message = "Feature names must be in the same order as they were in fit"
+    assert_refused(lambda: model.fit(frame, Y, X_val=frame[list("edcba")], y_val=Y), ValueError, message, model)
 
 
 def test_labels_to_validate_on_that_were_not_trained():

@@ -454,6 +454,13 @@ def test_early_stopping_needs_a_score():
         LSTMRegressor(**SMALL, early_stopping=True, max_iter=3).fit(*series(9))
 
 
+def test_early_stopping_needs_a_score_that_is_finite():
+    X, y = series()
+    model = LSTMRegressor(**SMALL, early_stopping=True, max_iter=3)
+    with pytest.raises(FloatingPointError, match="validation"):
+        model.fit(X, y, X_val=X, y_val=1e200 * y)  # its squares overflow
+
+
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
 def test_early_stopping_needs_weight_in_the_validation_data(estimator):
     X, y = series()

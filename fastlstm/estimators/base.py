@@ -122,7 +122,7 @@ class BaseLSTM(BaseEstimator):
             training = Training(network, self._settings(data, partial), *data, seed, validate, progress)
             epochs_before = training.progress.epochs
             try:
-                self._watch(training)
+                self._watch(training, partial)
             except KeyboardInterrupt:
                 if training.progress.epochs > epochs_before:
                     self._adopt(training)
@@ -150,7 +150,7 @@ class BaseLSTM(BaseEstimator):
         x = check_series(self, X, self.dtype, reset, "X" + suffix)
         check_lengths(X, y, "y" + suffix)
         targets = self._encode(y, reset, classes, "y" + suffix)
-        return x, targets, self._weigh(targets, check_weights(sample_weight, X, self.dtype, "sample_weight" + suffix))
+        return x, targets, self._weigh(targets, check_weights(sample_weight, X, "sample_weight" + suffix))
 
     def _split(self, data, rng):
         """Training and validation parts of the data."""
@@ -180,6 +180,8 @@ class BaseLSTM(BaseEstimator):
         moments = np.zeros((SOLVERS[self.solver][1], network.parameters.size), network.parameters.dtype)
         same = (self.solver, moments.dtype) == (progress.solver, progress.moments.dtype)
         if partial and same:
+            if self.learning_rate != "adaptive":
+                progress.rate = self.learning_rate_init  # it may have been set anew since
             return progress
         progress.solver, progress.moments, progress.updates = self.solver, moments, 0
         progress.rate = self.learning_rate_init
@@ -197,10 +199,11 @@ class BaseLSTM(BaseEstimator):
     def _validate(self, weights, held_out, backend):
         x, targets, row_weights = held_out
         scores = networks.scores(x, weights, backend)
-        values, _ = LOSSES[self._loss_name()](scores, targets)
-        return self._score_of(scores, targets, row_weights), float(np.average(values, weights=row_weights))
+        with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
+            values, _ = LOSSES[self._loss_name()](scores, targets)
+            return self._score_of(scores, targets, row_weights), float(np.average(values, weights=row_weights))
 
-    def _watch(self, training):
+    def _watch(self, training, partial):
         """Run the training; with `verbose`, print a line an epoch."""
         start = time.perf_counter()
         for progress in training.run():
@@ -210,7 +213,7 @@ class BaseLSTM(BaseEstimator):
                     line += f"  validation loss {progress.validation_loss_curve[-1]:.6f}"
                     line += f"  validation score {progress.validation_scores[-1]:.4f}"
                 print(f"{line}  rate {progress.rate:.2e}  {time.perf_counter() - start:.1f} s", flush=True)
-        if self.verbose and training.stopped:
+        if self.verbose and training.stopped and not partial:
             print(f"stopped: the {training.stopped} no longer improved by tol={self.tol:g}", flush=True)
 
     def _adopt(self, training):

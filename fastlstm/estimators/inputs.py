@@ -1,8 +1,17 @@
 """Checks of X, y and weights: what an estimator was given becomes plain arrays, or an error that says why not."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_n_features, _check_sample_weight, check_consistent_length, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    _num_samples,
+    check_consistent_length,
+    validate_data,
+)
 
 from fastlstm import sequences
 
@@ -28,6 +37,7 @@ def check_series(estimator, X, dtype, reset, name="X"):
     if name == "X":
         X = validate_data(estimator, X, dtype=dtype, reset=reset)
     else:  # the same, but for names in messages, which validate_data fixes to X
+        _check_feature_names(estimator, X, reset=False)
         X = check_array(X, dtype=dtype, input_name=name)
         _check_n_features(estimator, X, reset=False)
     if reset:
@@ -40,10 +50,12 @@ def _shape(X, name):
         shape = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
     except ValueError:  # a list of arrays that do not stack
         shape = None
-    if shape is None or (len(shape) == 1 and shape[0] and X.dtype.kind == "O" and np.ndim(X[0])):
+    if shape == () or X is None:
+        raise ValueError(f"{name} is {X!r}; expected series as an array of shape (n, T, C) or (n, T).")
+    if shape is None or (len(shape) == 1 and any(np.ndim(series) for series in X)):
         raise ValueError(
-            f"{name} is a sequence whose members differ in shape; expected series of one length, as an array of shape "
-            "(n, T, C) or (n, T)."
+            f"{name} is a sequence of arrays, not one array, or its members differ in shape; expected series of one "
+            "length, as an array of shape (n, T, C) or (n, T)."
         )
     return shape
 
@@ -66,12 +78,12 @@ def _check_3d(estimator, X, dtype, reset, name):
     return sequences.time_major(X)
 
 
-def check_weights(weights, X, dtype, name):
-    """Weights of the rows of X, ones if None."""
-    if weights is not None:
-        weights = check_array(weights, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
-    if weights is None or weights.any():  # zeros get a message that names them, below
-        weights = _check_sample_weight(weights, X, dtype=dtype)
+def check_weights(weights, X, name):
+    """Weights of the rows of X, float64; ones if None."""
+    if weights is not None and not isinstance(weights, Real):  # a number weighs all alike
+        weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
+    if weights is None or np.shape(weights) != (_num_samples(X),) or weights.any():  # zeros are named below
+        weights = _check_sample_weight(weights, X, dtype="float64")
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))
         raise ValueError(f"Negative values in {name}: expected at least 0, got {weights[row]:g} for sample {row}.")

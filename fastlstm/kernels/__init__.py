@@ -56,8 +56,9 @@ def resolve(name="auto"):
     """The backend that `name` stands for: an explicit name, else FASTLSTM_BACKEND, else the preferred one."""
     asked = f"backend={name!r}"
     if name == "auto":
-        name = os.environ.get(VARIABLE) or available()[0]
+        name = os.environ.get(VARIABLE, "auto")
         asked = f"{VARIABLE}={name}"
+        name = available()[0] if name in ("", "auto") else name
     if name not in available():
         raise ValueError(f"{asked} is not a backend available here; expected 'auto' or one of {list(available())}.")
     return name

@@ -124,7 +124,7 @@ class Training:
             loss += 0.5 * float(np.sum(pull * network.parameters))
             network.gradient += pull / total
         gradient = network.gradient
-        norm = math.sqrt(np.sum(gradient * gradient, dtype=np.float64))
+        norm = math.sqrt(np.sum(np.square(gradient, dtype=np.float64)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(
                 f"Training diverged in {place}: the loss is {loss / total:g} and the norm of its gradient {norm:g}. "
@@ -149,6 +149,11 @@ class Training:
                 self.epoch()
                 if self.validate is not None:
                     score, loss = self.validate()
+                    if not (math.isfinite(score) and math.isfinite(loss)):
+                        raise FloatingPointError(
+                            f"After epoch {self.progress.epochs} the validation data have a score of {score:g} and a "
+                            f"loss of {loss:g}: are their targets on the scale of the training targets?"
+                        )
                     self.progress.validation_scores.append(score)
                     self.progress.validation_loss_curve.append(loss)
                 self._judge()

@@ -94,9 +94,12 @@ class LSTM:
         self.input_size, self.hidden_size = int(input_size), int(hidden_size)
         self.dtype = np.dtype(dtype)
         self.backend = kernels.resolve(backend)
-        self._kernels = kernels.load(self.backend).lstm
         fresh = initial_weights(self.input_size, self.hidden_size, np.random.default_rng(random_state))
         self._weights = {name: value.astype(self.dtype) for name, value in fresh.items()}
+
+    @property
+    def _kernels(self):
+        return kernels.load(self.backend).lstm
 
     def __repr__(self):
         return f"LSTM({self.input_size}, {self.hidden_size}, dtype={self.dtype.name!r}, backend={self.backend!r})"

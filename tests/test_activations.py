@@ -1,5 +1,9 @@
 """tanh and sigmoid of tiles against references of higher precision."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numba import njit
@@ -134,3 +138,10 @@ def test_nan_stays_nan(function, dtype):
             x = np.zeros(size, dtype)
             x[lane] = nan
             np.testing.assert_array_equal(np.isnan(function(x)), np.arange(size) == lane)
+
+
+def test_the_coefficients_are_those_of_the_script():
+    pytest.importorskip("mpmath")
+    script = Path(__file__).parent.parent / "bench" / "derive_activations.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -139,7 +139,7 @@ BAD_TARGETS = {
     "one less": (Y[:-1], ValueError, r"inconsistent numbers of samples: \[12, 11\]"),
     "one more": (np.append(Y, 0), ValueError, r"inconsistent numbers of samples: \[12, 13\]"),
     "none": (None, ValueError, "y .*None"),
-    "3-D": (np.ones((N, 2, 2)), ValueError, "array with dim 3"),
+    "3-D": (np.ones((N, 2, 2)), ValueError, r"array with dim 3|\(12, 2, 2\)"),
     "no outputs": (np.ones((N, 0)), ValueError, r"0 feature.*shape=\(12, 0\)"),
 }
 

@@ -20,7 +20,7 @@ from fastlstm.kernels.numba import target
 from fastlstm.layers import LSTM
 
 results = {}
-for N, T, C, H in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (7, 3, 1, 8)]:
+for N, T, C, H in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (40, 5, 3, 20)]:
     for dtype in ("float32", "float64"):
         rng = np.random.default_rng(0)
         layer = LSTM(C, H, dtype=dtype, backend="numba", random_state=0)

@@ -1,5 +1,7 @@
 """What training does: solvers, losses, weights, rates, stopping, going on, bits, interruptions."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -741,3 +743,36 @@ def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as
         model.fit(X[:, :, :1], y)
     assert all(vars(model)[name] is value for name, value in before.items())
     assert_array_equal(model.predict(X), predictions)
+
+
+# -- found by review ----------------------------------------------------------------------------------------
+
+
+def test_weights_that_the_last_update_makes_infinite_are_not_kept():
+    model = LSTMRegressor(4, solver="sgd", learning_rate_init=1e40, max_iter=1, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 of 1.*not finite.*learning_rate_init"):
+        model.fit(*series())
+    assert not hasattr(model, "weights_")
+
+
+def test_class_weights_may_name_a_class_that_a_batch_lacks():
+    X, y = series()
+    model = LSTMClassifier(4, class_weight={2: 5}, random_state=0)
+    assert model.partial_fit(X, y > 0, classes=[0, 1, 2]).n_outputs_ == 3
+
+
+def test_class_weights_do_not_weigh_the_validation_score():
+    X, y = series()
+    model = LSTMClassifier(4, class_weight={False: 9}, max_iter=2, learning_rate="cosine", random_state=0)
+    model.fit(X, y > 0, X_val=X, y_val=y > 0)
+    assert model.validation_scores_[-1] == model.score(X, y > 0)
+
+
+def test_a_warm_start_on_harder_data_is_judged_by_its_own_losses():
+    X, y = series()
+    model = LSTMRegressor(4, warm_start=True, max_iter=30, random_state=0, learning_rate_init=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, 0.01 * y).fit(X, 100 * y)
+    assert model.n_iter_ >= 30 + 11
+    assert model.loss_curve_[-1] < model.loss_curve_[-30]

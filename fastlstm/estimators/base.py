@@ -113,6 +113,7 @@ class BaseLSTM(BaseEstimator):
             rng = np.random.default_rng(seed)
             if self.early_stopping and not partial and held_out is None:
                 data, held_out = self._split(data, rng)
+            data = (*data[:2], self._weigh(*data[1:]))
             if held_out is not None:
                 self._check_held_out(*held_out[1:])
 
@@ -150,7 +151,8 @@ class BaseLSTM(BaseEstimator):
         x = check_series(self, X, self.dtype, reset, "X" + suffix)
         check_lengths(X, y, "y" + suffix)
         targets = self._encode(y, reset, classes, "y" + suffix)
-        return x, targets, self._weigh(targets, check_weights(sample_weight, X, "sample_weight" + suffix))
+        weights = check_weights(sample_weight, X, "sample_weight" + suffix)
+        return x, targets, weights
 
     def _split(self, data, rng):
         """Training and validation parts of the data."""

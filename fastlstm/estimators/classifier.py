@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils import assert_all_finite, column_or_1d, compute_class_weight
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -62,7 +62,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     backend : {"auto", "numba", "numpy"}, default="auto"
         Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with `sample_weight`; "balanced" makes them inverse to their frequency.
+        Weights of the classes in training, multiplied with `sample_weight`; "balanced" makes them inverse to their
+        frequency.
 
     Attributes
     ----------
@@ -259,7 +260,6 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _weigh(self, targets, weights):
         if self.class_weight is None:
             return weights
-        present = np.unique(targets)
         of_class = np.ones(len(self.classes_))
         if self.class_weight == "balanced":
             mass = np.bincount(targets, weights, minlength=len(self.classes_))
@@ -269,11 +269,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             given = np.array(list(self.class_weight.values()), dtype=float)
             if not np.isfinite(given).all() or (given < 0).any():
                 raise ValueError(f"class_weight={self.class_weight}: expected finite weights of at least 0.")
-            present = np.unique(targets)
-            of_class[present] = compute_class_weight(
-                self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
-            )
-        weights = (weights * of_class[targets]).astype(weights.dtype)
+            unknown = [label for label in self.class_weight if label not in self.classes_]
+            if unknown:
+                raise ValueError(f"class_weight has weights of {unknown}, which are not in classes {self.classes_}.")
+            of_class[np.searchsorted(self.classes_, list(self.class_weight))] = given
+        weights = weights * of_class[targets]
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")
         return weights

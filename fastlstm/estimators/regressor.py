@@ -222,11 +222,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self.loss
 
     def _encode(self, y, reset, classes=None, name="y"):
-        y = check_array(y, dtype=self.dtype, ensure_2d=False, input_name=name)
+        y = check_array(y, dtype=self.dtype, ensure_2d=False, allow_nd=True, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:
-            raise ValueError(f"y has shape {y.shape}; expected (n,) or (n, K).")
+            raise ValueError(f"{name} has shape {y.shape}; expected (n,) or (n, K).")
         targets = y.reshape(len(y), -1)
         if reset:
             self.n_outputs_ = targets.shape[1]

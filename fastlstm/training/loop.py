@@ -82,11 +82,13 @@ class Training:
             settings.learning_rate_init,
         )
         T, n, C = x.shape
+        self._batches = math.ceil(n / settings.batch_size)
         self._batch = np.empty(T * min(settings.batch_size, n) * C, x.dtype)
         self._penalty = settings.alpha * network.is_matrix
         self._options = Options(settings.momentum, settings.nesterovs_momentum, self._penalty)
         self.stopped = None
         self._best_parameters = None
+        self._best_loss = math.inf if self.progress.updates == 0 else self.progress.best_loss  # of this run
 
     def epoch(self):
         """One pass over the data."""
@@ -94,7 +96,7 @@ class Training:
         order = np.arange(n)
         if self.settings.shuffle:
             np.random.default_rng([self.seed, self.progress.epochs]).shuffle(order)
-        batches = math.ceil(n / size)
+        batches = self._batches
         loss_sum, weight_sum = 0.0, 0.0
         for number in range(batches):
             rows = order[number * size : (number + 1) * size]
@@ -128,14 +130,19 @@ class Training:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(
                 f"Training diverged in {place}: the loss is {loss / total:g} and the norm of its gradient {norm:g}. "
-                f"Try a smaller learning_rate_init (now {settings.learning_rate_init:g}), a smaller clip_norm "
-                f"(now {settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
+                f"{self._advice()}"
             )
         if settings.clip_norm is not None and norm > settings.clip_norm:
             gradient *= settings.clip_norm / norm
         progress.updates += 1
         self._update(network.parameters, gradient, progress.rate, progress.moments, progress.updates, self._options)
         return loss, total
+
+    def _advice(self):
+        return (
+            f"Try a smaller learning_rate_init (now {self.settings.learning_rate_init:g}), a smaller clip_norm "
+            f"(now {self.settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
+        )
 
     def run(self):
         """Train until a rule stops it; yields after every epoch.
@@ -147,6 +154,11 @@ class Training:
         try:
             for _ in range(self.settings.max_iter):
                 self.epoch()
+                if not np.isfinite(self.network.parameters).all():
+                    raise FloatingPointError(
+                        f"Training diverged at the end of epoch {self.progress.epochs}, batch {self._batches} of "
+                        f"{self._batches}: its update left weights that are not finite. {self._advice()}"
+                    )
                 if self.validate is not None:
                     score, loss = self.validate()
                     if not (math.isfinite(score) and math.isfinite(loss)):
@@ -170,15 +182,18 @@ class Training:
     def _judge(self):
         """Count epochs without improvement, keep the best weights, and say whether to stop."""
         progress, settings = self.progress, self.settings
-        improved = progress.loss_curve[-1] <= progress.best_loss - settings.tol
+        loss = progress.loss_curve[-1]
+        improved = loss <= self._best_loss - settings.tol
+        self._best_loss = min(self._best_loss, loss)
         if self.validate is not None:
             score, best = progress.validation_scores[-1], progress.best_validation_score
             if settings.early_stopping:
                 improved = score >= best + settings.tol
             if score > best:
                 progress.best_validation_score = score
-                self._best_parameters = self.network.parameters.copy()
-        progress.best_loss = min(progress.best_loss, progress.loss_curve[-1])
+                if settings.early_stopping:
+                    self._best_parameters = self.network.parameters.copy()
+        progress.best_loss = min(progress.best_loss, loss)
         progress.no_improvement = 0 if improved else progress.no_improvement + 1
         if progress.no_improvement <= settings.n_iter_no_change:
             return

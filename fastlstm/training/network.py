@@ -75,9 +75,10 @@ class Network:
         last = h[-1]
         values, d_scores = loss(head(last, self.weights["head.weight"], self.weights["head.bias"]), targets)
         d_scores *= (row_weights / row_weights.sum())[:, None]
-        self.d_weights["head.weight"][...] = d_scores.T @ last
+        # as in `head`, no BLAS: its threads would change the order of additions
+        self.d_weights["head.weight"][...] = (d_scores[:, :, None] * last[:, None, :]).sum(axis=0)
         self.d_weights["head.bias"][...] = d_scores.sum(axis=0)
-        d_last = d_scores @ self.weights["head.weight"]
+        d_last = (d_scores[:, :, None] * self.weights["head.weight"]).sum(axis=1)
         self._lstm.backward(
             tape,
             self._recurrent,

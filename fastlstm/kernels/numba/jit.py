@@ -120,6 +120,9 @@ class MachineCodeCache(_Cache):
         # A full disk or a folder gone read-only costs the next process a compilation, nothing else.
         with contextlib.suppress(OSError):
             handle, temporary = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(temporary, path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(temporary, path)
+            except OSError:
+                os.unlink(temporary)

@@ -19,7 +19,7 @@ from numba import int64
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh
 from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.matmul import PANEL_BYTES, gradient, multiply, pack_panels, products4
+from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, pack_panels, products4
 from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numba.tiles import fma, load, store, width
 from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
@@ -105,7 +105,7 @@ def forward_steps(T, N, C, H, P, rows, stride, w, c, c_stride, gates, recording,
 
 
 @entry
-def backward_steps(T, N, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_gradient):
+def backward_steps(T, N, H, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_gradient):
     """dz[T, N, 4, P]: the gradient of the gates' sums. dh, dc[N, P] come with that of the last state and,
     where `state_gradient`, leave with that of the first. w[4 * P, P] as `pack_panels` lays it out."""
     L = width(w)
@@ -130,6 +130,9 @@ def backward_steps(T, N, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_g
                 store(dc_t * i * (1 - g * g), dz, gate + 2 * P, 0)
                 store(dh_t * tanh_c * o * (1 - o), dz, gate + 3 * P, 0)
                 store(dc_t * f, dc, here, 0)
+            for first in range((t * N + n) * 4 * P, (t * N + n + 1) * 4 * P, P):
+                for padded in range(H, P):  # zero already, but where an input is infinite
+                    dz[first + padded] = 0
 
 
 class Tape(NamedTuple):
@@ -217,11 +220,11 @@ def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, 
     dz = empty("dz", (T * N * 4 * P,), dtype)
     has_d_h = d_h is not None
     cells, gates, flat_dh, flat_dc = tape.c, tape.gates, dh.ravel(), dc.ravel()
-    backward_steps(T, N, P, w, cells, gates, d_outputs, has_d_h, dz, flat_dh, flat_dc, zero, state_gradient)
+    backward_steps(T, N, H, P, w, cells, gates, d_outputs, has_d_h, dz, flat_dh, flat_dc, zero, state_gradient)
 
     K = C + 1 + H
     d_w = empty("d_weights", (K * 4 * P,), dtype)
-    panel = empty("panel", (PANEL_BYTES // dtype.itemsize,), dtype)
+    panel = empty("panel", (BLOCK_ROWS * 4 * lanes(dtype),), dtype)
     gradient(T * N, K, 4 * P, tape.rows, tape.rows.size // ((T + 1) * N), dz, 4 * P, panel, d_w)
     unpack(C, H, P, d_w, *d_weights)
 

@@ -4,8 +4,8 @@ Arrays are flat; the shapes in a docstring are how they are read, `*_at` is wher
 distance between two rows. L is the number of lanes of a vector.
 
 # Design: not BLAS, whose order of additions depends on the number of rows. Here every output is summed
-# one product after the other in the order of k, whatever rows are computed beside it, so a row's result has
-# the same bits in every batch and on every vector width.
+# in one order (the gradient of weights in blocks of rows), whatever rows are computed beside it, so a row's result
+# has the same bits in every batch, and all results on every vector width.
 """
 
 from numba import int64
@@ -16,9 +16,10 @@ from fastlstm.kernels.numba.tiles import accumulate, add_to, load, store, width,
 
 # Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
 BLOCK_BYTES = 24 * 1024
-# of gate gradients that do so while all columns of a block pass over them,
-PANEL_BYTES = 16 * 1024
-# and of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or more).
+# and rows of gate gradients that do so while all columns of a block pass over them: the same number for every vector
+# width, because each block is summed by itself.
+BLOCK_ROWS = 64
+# Bytes of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or more).
 GROUP_BYTES = 256 * 1024
 CHUNK = 126
 
@@ -40,10 +41,10 @@ def _products(vecs):
                 start, start_at, start_stride = out, out_at, out_stride
             here, n = min(length, K - k), 0
             w_k = w_at + k * vecs * L
-            ahead = w_k + here * vecs * L  # each tile asks for its share of the next block
             for tile in range(tiles):
                 rows = height + (tile < taller)
                 s, o = start_at + n * start_stride, out_at + n * out_stride
+                ahead = w_k + here * (vecs + tile % vecs) * L  # each tile asks for its share of the next block
                 terms = (here, a, a_at + n * a_stride + k, a_stride, 1, w, w_k, w, ahead, L, None, 0, 0)
                 if rows == 6:
                     store(accumulate(load(6, vecs, start, s, start_stride), *terms), out, o, out_stride)
@@ -58,7 +59,6 @@ def _products(vecs):
                 else:
                     store(accumulate(load(1, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 n += rows
-                ahead += here * L
 
     return products
 
@@ -131,21 +131,20 @@ def add_panel(m, M, r, R, a, a_stride, panel, b, b_stride, ahead, out, q, Q):
 
 @entry
 def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
-    """out[R, Q] = a[M, R].T @ b[M, Q], summed over m in order; Q is a multiple of 4L.
+    """out[R, Q] = a[M, R].T @ b[M, Q], summed over blocks of m in order; Q is a multiple of 4L.
 
-    panel: room for one block of b, PANEL_BYTES.
+    panel[BLOCK_ROWS, 4L]: room for one block of b.
     """
     L = width(b)
     # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
     chunks = (R + CHUNK - 1) // CHUNK
     chunk = (R + chunks - 1) // chunks
     group = max(1, GROUP_BYTES // (chunk * 4 * VECTOR_BYTES)) * 4 * L
-    block = panel.size // (4 * L)
     for first in range(0, Q, group):
         last = min(first + group, Q)
         for r in range(0, R, chunk):
-            for m in range(0, M, block):
-                here = min(block, M - m)
+            for m in range(0, M, BLOCK_ROWS):
+                here = min(BLOCK_ROWS, M - m)
                 for q in range(first, last, 4 * L):
                     for row in range(here):
                         store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)

@@ -5,7 +5,7 @@ OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-oldest bench torch golden clean
+.PHONY: demo test test-oldest bench report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -22,6 +22,10 @@ test-oldest: $(OLDEST)/test
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
 	$(IN)/python -m pytest bench --benchmark-only --benchmark-disable-gc --benchmark-json=.benchmarks/latest.json --benchmark-columns=median,iqr,rounds
+
+# the last benchmark as README's table and picture
+report: $(VENV)/bench
+	$(IN)/python bench/report.py
 
 # the peer that the benchmark, the demo and the live parity tests compare with; a CPU build is enough
 torch: $(VENV)/test

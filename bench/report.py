@@ -23,6 +23,10 @@ def ratio(row):
     return row["torch_ms"] / row["ms"] if row["torch_ms"] else None
 
 
+def milliseconds(row):
+    return f"{row['ms']:.0f} ms" if row["ms"] >= 100 else f"{row['ms']:.3g} ms"
+
+
 def by_work(rows):
     return {work: [row for row in rows if row["work"] == work] for work in WORKS}
 
@@ -48,7 +52,7 @@ def markdown_table(rows):
     """One line a shape: our milliseconds and how many times as long PyTorch takes."""
     lines = ["| N, T, C, H | " + " | ".join(WORKS.values()) + " |", "|---|" + "---|" * len(WORKS)]
     shapes = dict.fromkeys(tuple(row["shape"]) for row in rows)
-    cell = {(tuple(row["shape"]), row["work"]): f"{row['ms']:.3g} ms, {ratio(row):.2f} x" for row in rows}
+    cell = {(tuple(row["shape"]), row["work"]): f"{milliseconds(row)}, {ratio(row):.2f} x" for row in rows}
     for shape in shapes:
         lines.append(f"| {', '.join(map(str, shape))} | " + " | ".join(cell[shape, work] for work in WORKS) + " |")
     means = [statistics.geometric_mean([ratio(row) for row in some]) for some in by_work(rows).values()]

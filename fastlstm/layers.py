@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm import kernels
+from fastlstm import kernels, threads
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.packing import Batch
 
 DTYPES = ("float32", "float64")
 
@@ -44,9 +45,10 @@ class Tape(NamedTuple):
     """What `LSTM.record` keeps for `LSTM.backward`."""
 
     layer: object
-    kernel_tape: object
+    run: object
     weights: tuple
-    shape: tuple  # N, T, C
+    batch: object
+    size: int  # threads that the run has room for
 
 
 class LSTM:
@@ -66,13 +68,16 @@ class LSTM:
         Type of weights, inputs and outputs.
     backend : {"auto", "numba", "numpy"}, default="auto"
         Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
+    n_jobs : int or None, default=None
+        Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
+        as many as pay. Never more than there are CPUs; results are the same bits for any number.
     random_state : int, numpy.random.Generator or None, default=None
         Seed of the weights.
 
     Raises
     ------
     ValueError
-        If a size is not a positive integer, or `dtype` or `backend` is unknown.
+        If a size is not a positive integer, `dtype` or `backend` is unknown, or `n_jobs` is 0 or no integer.
 
     Examples
     --------
@@ -85,21 +90,31 @@ class LSTM:
     ((2, 5, 8), (1, 2, 8), (1, 2, 8))
     """
 
-    def __init__(self, input_size, hidden_size, *, dtype="float32", backend="auto", random_state=None):
+    def __init__(self, input_size, hidden_size, *, dtype="float32", backend="auto", n_jobs=None, random_state=None):
         for name, size in (("input_size", input_size), ("hidden_size", hidden_size)):
             if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
                 raise ValueError(f"{name}={size!r}: expected an integer of at least 1.")
         if dtype not in DTYPES:
             raise ValueError(f"dtype={dtype!r}: expected one of {list(DTYPES)}.")
+        threads.check_n_jobs(n_jobs)
         self.input_size, self.hidden_size = int(input_size), int(hidden_size)
         self.dtype = np.dtype(dtype)
-        self.backend = kernels.resolve(backend)
+        self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
         fresh = initial_weights(self.input_size, self.hidden_size, np.random.default_rng(random_state))
-        self._weights = {name: value.astype(self.dtype) for name, value in fresh.items()}
+        self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
+
+    def _set_weights(self, weights):
+        for value in weights.values():
+            value.flags.writeable = False  # a change in place would pass by the packed copy
+        self._weights = weights
+        self._workspace, self._packed = Workspace(), None
+
+    def __getstate__(self):
+        return {**vars(self), "_workspace": Workspace(), "_packed": None}
 
     @property
     def _kernels(self):
-        return kernels.load(self.backend).lstm
+        return kernels.load(self.backend)
 
     def __repr__(self):
         return f"LSTM({self.input_size}, {self.hidden_size}, dtype={self.dtype.name!r}, backend={self.backend!r})"
@@ -157,9 +172,9 @@ class LSTM:
                 loaded[name] = np.array(value, dtype=self.dtype, order="C")
             if not np.isfinite(loaded[name]).all():
                 raise ValueError(f"{name} has values that are not finite, or too large for {self.dtype}.")
-        self._weights = loaded
+        self._set_weights(loaded)
 
-    def __call__(self, x, state=None):
+    def __call__(self, x, state=None, lengths=None):
         """Run over a batch of sequences.
 
         Parameters
@@ -168,20 +183,22 @@ class LSTM:
             N sequences of T steps, of the layer's dtype.
         state : (h_0, c_0) or None, default=None
             Initial state, two arrays of shape (1, N, H); None is zeros.
+        lengths : array of N integers or None, default=None
+            How many steps of each sequence count, from 1 to T; None is T. What stands behind them is not read.
 
         Returns
         -------
         output : ndarray of shape (N, T, H)
-            Hidden state after every step.
+            Hidden state after every step; 0 after a sequence's last.
         state : (h_n, c_n)
-            State after the last step, two arrays of shape (1, N, H).
+            State after each sequence's last step, two arrays of shape (1, N, H).
 
         Raises
         ------
         ValueError
-            If a shape is wrong or a size is zero.
+            If a shape is wrong, a size is zero, or a length is out of [1, T].
         TypeError
-            If an array is not of the layer's dtype.
+            If an array is not of the layer's dtype, or lengths are not integers.
 
         Examples
         --------
@@ -190,23 +207,26 @@ class LSTM:
         >>> layer = LSTM(1, 4, dtype="float64")
         >>> output, state = layer(np.ones((2, 3, 1)))
         >>> more, state = layer(np.ones((2, 3, 1)), state)  # goes on where the first call stopped
+        >>> output, state = layer(np.ones((2, 3, 1)), lengths=[3, 1])
+        >>> output[1, 1:].any()
+        np.False_
         """
-        x, state = self._check_inputs(x, state)
-        h, state_n = self._kernels.forward(x.transpose(1, 0, 2), tuple(self._weights.values()), state)
-        return h[1:].transpose(1, 0, 2), _layered(state_n)
+        batch = self._batch(x, state, lengths)
+        run, _ = self._run(batch, recording=False)
+        return batch.unpacked(run.h, self.hidden_size), batch.states(run.h_n, run.c_n)
 
-    def record(self, x, state=None):
+    def record(self, x, state=None, lengths=None):
         """Run as a call does, and keep what `backward` needs.
 
         Parameters
         ----------
-        x, state
+        x, state, lengths
             As in a call.
 
         Returns
         -------
         output, state
-            As in a call, with the same bits. `output` is read-only: it is a part of the tape.
+            As in a call, with the same bits. `output` is read-only: it may be a part of the tape.
         tape : Tape
             To be passed to `backward`, any number of times.
 
@@ -222,12 +242,12 @@ class LSTM:
         >>> layer = LSTM(3, 8)
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
-        x, state = self._check_inputs(x, state)
-        weights = tuple(self._weights.values())
-        h, state_n, kernel_tape = self._kernels.record(x.transpose(1, 0, 2), weights, state, Workspace())
-        output = h[1:].transpose(1, 0, 2)
+        batch = self._batch(x, state, lengths)
+        run, size = self._run(batch, recording=True)
+        output = batch.unpacked(run.h, self.hidden_size)
         output.flags.writeable = False
-        return output, _layered(state_n), Tape(self, kernel_tape, weights, x.shape)
+        weights = tuple(self._weights.values())
+        return output, batch.states(run.h_n, run.c_n), Tape(self, run, weights, batch, size)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
         """Backpropagation through time.
@@ -237,7 +257,8 @@ class LSTM:
         tape : Tape
             From `record` of this layer. Gradients are taken at the weights that were recorded.
         d_output : ndarray of shape (N, T, H) or None, default=None
-            Gradient of the loss with respect to `output`; None is zeros.
+            Gradient of the loss with respect to `output`; None is zeros. What stands behind a sequence's last step is
+            not read.
         d_state : (d_h_n, d_c_n) or None, default=None
             Gradient with respect to the last state, two arrays of shape (1, N, H); None is zeros.
         input_gradient : bool, default=True
@@ -270,31 +291,75 @@ class LSTM:
             raise ValueError("tape: expected what `record` of this layer returned; record the run again and pass it.")
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
-        N, T, _ = tape.shape
+        run, batch = tape.run, tape.batch
+        N, T, C = batch.shape
         if d_output is not None:
-            d_output = self._check_array("d_output", d_output, (N, T, self.hidden_size)).transpose(1, 0, 2)
+            d_output = self._check_array("d_output", d_output, (N, T, self.hidden_size))
         d_state = self._check_state("d_state", d_state, N)
-        d_weights = {name: np.empty_like(w) for name, w in zip(self._weights, tape.weights, strict=True)}
-        d_x, d_state_0 = self._kernels.backward(
-            tape.kernel_tape,
-            tape.weights,
-            d_output,
-            d_state,
-            tuple(d_weights.values()),
-            Workspace(),
-            input_gradient=input_gradient,
-            state_gradient=True,
-        )
-        return Gradients(d_weights, d_x.transpose(1, 0, 2) if input_gradient else None, _layered(d_state_0))
 
-    def _check_inputs(self, x, state):
+        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=True)
+        if d_output is not None:
+            batch.pack(d_output, run.d_h)
+        run.dh[:], run.dc[:] = (0, 0) if d_state is None else (part[batch.order] for part in d_state)
+        packed = self._new_packed(backward=True, inputs=input_gradient)
+        d_weights = {name: np.empty_like(w) for name, w in zip(self._weights, tape.weights, strict=True)}
+
+        def compute(part):
+            packed.fill(part, tape.weights)
+            team.wait()
+            run.backward(part, packed, to_start=True)
+            team.wait()
+            run.weight_gradient(part, packed)
+            packed.unpack(part, d_weights.values())
+            if input_gradient:
+                run.input_gradient(part, packed)
+
+        with threads.team(*self._threads(batch, 2 + input_gradient, tape.size), self._kernels) as team:
+            team.run(compute)
+        d_x = batch.unpacked(run.d_x, C) if input_gradient else None
+        return Gradients(d_weights, d_x, batch.states(run.dh, run.dc))
+
+    def _new_packed(self, **what):
+        workspace = Workspace() if not what else self._workspace
+        return self._kernels.lstm.Packed(self.input_size, self.hidden_size, self.dtype, workspace, **what)
+
+    def _threads(self, batch, passes, most=None):
+        """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
+        C, H = self.input_size, self.hidden_size
+        flops, weight_bytes = passes * 8 * H * (C + H) * int(batch.starts[-1]), 4 * H * (C + H) * self.dtype.itemsize
+        size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
+        return min(size, most or size), by_units
+
+    def _run(self, batch, recording):
+        """Run forward; the run, and how many threads it has room for."""
+        weights = tuple(self._weights.values())
+        packed = self._packed or self._new_packed()
+
+        def compute(part):
+            if packed is not self._packed:
+                packed.fill(part, weights)
+                team.wait()
+            run.load(part, batch.x, batch.at, batch.state)
+            if part.by_units:
+                team.wait()
+            run.forward(part, packed)
+
+        with threads.team(*self._threads(batch, 1), self._kernels) as team:
+            C, H = self.input_size, self.hidden_size
+            run = self._kernels.lstm.Run(C, H, batch.starts, self.dtype, self._workspace, recording, team.size)
+            team.run(compute)
+        self._packed = packed  # only now that it is complete
+        return run, team.size
+
+    def _batch(self, x, state, lengths):
         shape = _shape("x", x)
         if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
             raise ValueError(
                 f"x has shape {shape}; expected (N, T, C): sequences, steps and C={self.input_size} inputs, none of "
                 "them zero."
             )
-        return self._check_array("x", x, shape), self._check_state("state", state, shape[0])
+        x, state = self._check_array("x", x, shape), self._check_state("state", state, shape[0])
+        return Batch(x, state, _check_lengths(lengths, *shape[:2]))
 
     def _check_state(self, name, state, N):
         if state is None:
@@ -329,6 +394,18 @@ def _shape(name, array):
         raise ValueError(f"{name} is a sequence whose members differ in shape; expected one array.") from error
 
 
-def _layered(state):
-    """(N, H) arrays of kernels to the (1, N, H) of callers, copied out of the kernels' buffers."""
-    return tuple(part[None].copy() for part in state)
+def _check_lengths(lengths, N, T):
+    """lengths as an array of N integers in [1, T], or None where all are T."""
+    if lengths is None:
+        return None
+    if hasattr(lengths, "detach"):  # a tensor
+        lengths = lengths.detach().cpu().numpy()
+    if _shape("lengths", lengths) != (N,):
+        raise ValueError(f"lengths has shape {np.shape(lengths)}; expected one length for each of {N} sequences.")
+    lengths = np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths are of type {lengths.dtype}; expected integers.")
+    wrong = np.flatnonzero((lengths < 1) | (lengths > T))
+    if len(wrong):
+        raise ValueError(f"lengths[{wrong[0]}] is {lengths[wrong[0]]}; expected 1 to T={T} steps.")
+    return None if (lengths == T).all() else lengths.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Forms of X to the time-major batches that kernels take; nothing else knows the forms.
+"""Forms of X to the series that kernels take; nothing else knows the forms.
 
 =============  ======================================================
 form           meaning
@@ -8,21 +8,54 @@ form           meaning
 =============  ======================================================
 """
 
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
 import numpy as np
 
-
-def time_major(X):
-    """X in any form, as a contiguous [T, n, C]."""
-    if X.ndim == 2:
-        X = X[:, :, None]
-    return np.ascontiguousarray(X.transpose(1, 0, 2))
+from fastlstm.kernels.parts import starts_of
 
 
-def gather(x, rows, out):
-    """The series `rows` of x [T, n, C], in a contiguous part of the flat buffer `out`."""
-    T, _, C = x.shape
-    batch = out[: T * len(rows) * C].reshape(T, len(rows), C)
-    return np.take(x, rows, axis=1, out=batch, mode="clip")  # rows are valid; "clip" skips a copy that "raise" makes
+@dataclass(frozen=True)
+class Series:
+    """n series of C channels, each of its own length, somewhere in one flat array."""
+
+    values: np.ndarray
+    at: np.ndarray  # [n]: where each starts
+    lengths: np.ndarray  # [n]: steps
+    channels: int
+
+    @cached_property
+    def equal(self):
+        """Whether all are of one length."""
+        return bool((self.lengths == self.lengths[0]).all())
+
+    def __len__(self):
+        return len(self.at)
+
+    def take(self, rows):
+        """The series `rows`, in that order; nothing is copied."""
+        return replace(self, at=self.at[rows], lengths=self.lengths[rows])
+
+    def pack(self, rows):
+        """`rows` with the longest series first, and where each step's rows start in a packed batch of them."""
+        if self.equal:
+            return rows, _equal_starts(int(self.lengths[0]), len(rows))
+        lengths = self.lengths[rows]
+        order = np.argsort(-lengths, kind="stable")
+        return rows[order], starts_of(lengths[order])
+
+
+@lru_cache(maxsize=8)
+def _equal_starts(T, N):
+    return np.arange(T + 1) * N
+
+
+def of_array(X):
+    """X of shape (n, T) or (n, T, C) as series."""
+    n, T = X.shape[:2]
+    C = X.shape[2] if X.ndim == 3 else 1
+    return Series(np.ascontiguousarray(X).reshape(-1), np.arange(n) * (T * C), np.full(n, T), C)
 
 
 def blocks(n, T, width, limit=1 << 22):

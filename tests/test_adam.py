@@ -6,6 +6,7 @@ import numpy as np
 from conftest import needs_torch
 from numpy.testing import assert_allclose
 
+from fastlstm import sequences
 from fastlstm.training.loop import Settings, Training
 from fastlstm.training.network import Network
 
@@ -30,8 +31,7 @@ ADAM = Settings(
 def assert_steps_equal(case, backend):
     names = [name.removeprefix("first_") for name in case if name.startswith("first_")]
     network = Network({name: case[f"first_{name}"] for name in names}, np.dtype("float64"), backend)
-    x = np.ascontiguousarray(case["x"].transpose(1, 0, 2))
-    training = Training(network, ADAM, x, case["y"], np.ones(len(case["y"])), 0, None)
+    training = Training(network, ADAM, sequences.of_array(case["x"]), case["y"], np.ones(len(case["y"])), 0, None)
     for _ in training.run():
         pass
     assert_allclose(training.progress.loss_curve, case["losses"], rtol=1e-6, atol=0)

@@ -15,9 +15,11 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 #: What of ours the files of a path may import.
 ALLOWED = {
     "kernels/": ("fastlstm.kernels",),
-    "sequences.py": (),
-    "layers.py": ("fastlstm.kernels",),
-    "training/": ("fastlstm.training", "fastlstm.layers", "fastlstm.sequences", "fastlstm.kernels"),
+    "sequences.py": ("fastlstm.kernels",),
+    "packing.py": ("fastlstm.kernels",),
+    "threads.py": ("fastlstm.kernels",),
+    "layers.py": ("fastlstm.kernels", "fastlstm.packing", "fastlstm.threads"),
+    "training/": ("fastlstm.training", "fastlstm.threads", "fastlstm.layers", "fastlstm.sequences", "fastlstm.kernels"),
     "estimators/": (
         "fastlstm.estimators",
         "fastlstm.training",

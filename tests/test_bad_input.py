@@ -259,6 +259,8 @@ BAD_PARAMETERS = {
     "verbose": [-1, "yes", None],
     "dtype": ["float16", "int64", np.float32, None],
     "backend": ["torch", None],
+    "n_jobs": [0, 1.5, True, "all"],
+    "bptt_checkpoint": [0, 2.5, True, "always"],
     "loss": ["hinge", None],
     "class_weight": ["equal", 2.0, [1, 2, 3]],
 }
@@ -419,6 +421,8 @@ def tape(layer):
         ({"hidden_size": True}, "hidden_size=True: expected an integer"),
         ({"dtype": "float16"}, r"dtype='float16': expected one of \['float32', 'float64'\]"),
         ({"backend": "torch"}, "backend='torch' is not a backend available here; expected 'auto' or one of"),
+        ({"n_jobs": 0}, "n_jobs=0: expected a number of threads"),
+        ({"n_jobs": 1.5}, "n_jobs=1.5: expected a number of threads"),
     ],
     ids=str,
 )

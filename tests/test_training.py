@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 from fastlstm.training.losses import LOSSES
 from fastlstm.training.network import Network
 from fastlstm.training.solvers import SOLVERS, Options
@@ -47,7 +47,8 @@ def updates(monkeypatch):
     """What solver "sgd" is called with, update by update: (gradient, rate, number); it moves nothing."""
     calls = []
 
-    def note(p, g, rate, moments, t, options):
+    def note(kernels, first, last, p, g, moments, rate, scale, t, options):
+        g = g * scale
         calls.append((g.copy(), rate, t))
 
     monkeypatch.setitem(SOLVERS, "sgd", (note, 1))
@@ -61,12 +62,13 @@ START = np.array([1.25, -0.75, 0.5])
 RATE = 0.1
 
 
-def path(solver, **options):
+def path(backend, solver, **options):
     """Parameters after every step of a solver along GRADIENTS."""
-    update, n_moments = SOLVERS[solver]
+    (update, n_moments), package = SOLVERS[solver], kernels.load(backend)
     p, moments, points = START.copy(), np.zeros((n_moments, 3)), []
     for t, gradient in enumerate(GRADIENTS, 1):
-        update(p, gradient.copy(), RATE, moments, t, Options(**options))
+        for part in [(0, 1), (1, 3)]:
+            update(package.solvers, *part, p, 4 * gradient, moments, RATE, 0.25, t, Options(**options))
         points.append(p.copy())
     return np.array(points)
 
@@ -84,38 +86,40 @@ def adam_steps():
     return RATE * means[0] / (np.sqrt(means[1]) + 1e-8)
 
 
-def test_adam_divides_the_mean_gradient_by_its_root_mean_square():
-    assert_allclose(path("adam"), START - np.cumsum(adam_steps(), axis=0), rtol=1e-12)
+def test_adam_divides_the_mean_gradient_by_its_root_mean_square(backend):
+    assert_allclose(path(backend, "adam"), START - np.cumsum(adam_steps(), axis=0), rtol=1e-12)
 
 
-def test_adamw_decays_the_parameters_apart_from_adams_step():
+def test_adamw_decays_the_parameters_apart_from_adams_step(backend):
     p, expected = START, []
     for step in adam_steps():
         p = p * (1 - RATE * 0.3) - step
         expected.append(p)
-    assert_allclose(path("adamw", decay=0.3), expected, rtol=1e-12)
+    assert_allclose(path(backend, "adamw", decay=0.3), expected, rtol=1e-12)
 
 
-def test_sgd_moves_by_the_velocity():
+def test_sgd_moves_by_the_velocity(backend):
     expected = START - RATE * np.cumsum(decayed_sums(GRADIENTS, 0.9), axis=0)
-    assert_allclose(path("sgd", momentum=0.9, nesterov=False), expected, rtol=1e-12)
+    assert_allclose(path(backend, "sgd", momentum=0.9, nesterov=False), expected, rtol=1e-12)
 
 
-def test_sgd_with_nesterov_moves_by_the_velocity_of_the_next_step():
+def test_sgd_with_nesterov_moves_by_the_velocity_of_the_next_step(backend):
     steps = GRADIENTS + 0.9 * decayed_sums(GRADIENTS, 0.9)
-    assert_allclose(path("sgd", momentum=0.9, nesterov=True), START - RATE * np.cumsum(steps, axis=0), rtol=1e-12)
+    assert_allclose(
+        path(backend, "sgd", momentum=0.9, nesterov=True), START - RATE * np.cumsum(steps, axis=0), rtol=1e-12
+    )
 
 
-def test_sgd_without_momentum_moves_by_the_gradient():
+def test_sgd_without_momentum_moves_by_the_gradient(backend):
     expected = START - RATE * np.cumsum(GRADIENTS, axis=0)
-    assert_allclose(path("sgd", momentum=0.0, nesterov=False), expected, rtol=1e-12)
-    assert_allclose(path("sgd", momentum=0.0, nesterov=True), expected, rtol=1e-12)
+    assert_allclose(path(backend, "sgd", momentum=0.0, nesterov=False), expected, rtol=1e-12)
+    assert_allclose(path(backend, "sgd", momentum=0.0, nesterov=True), expected, rtol=1e-12)
 
 
-def test_rmsprop_divides_the_gradient_by_its_root_mean_square():
+def test_rmsprop_divides_the_gradient_by_its_root_mean_square(backend):
     squares = 0.01 * decayed_sums(GRADIENTS**2, 0.99)
     steps = RATE * GRADIENTS / (np.sqrt(squares) + 1e-8)
-    assert_allclose(path("rmsprop"), START - np.cumsum(steps, axis=0), rtol=1e-12)
+    assert_allclose(path(backend, "rmsprop"), START - np.cumsum(steps, axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"nesterovs_momentum": False}], ids=str)
@@ -678,13 +682,14 @@ def test_training_that_diverges_leaves_a_fitted_estimator_as_it_was(monkeypatch,
 
 
 def interrupting(differentiate, calls, action):
-    """`differentiate`, but from the given call on with what `action` returns or raises for the loss."""
+    """`differentiate`, but from the given call on with what `action` returns or raises for the losses."""
     left = [calls]
 
-    def replaced(*args):
+    def replaced(network, *args):
         left[0] -= 1
-        loss = differentiate(*args)
-        return loss if left[0] > 0 else action()
+        differentiate(network, *args)
+        if left[0] <= 0:
+            network.values[:] = action()
 
     return replaced
 

@@ -35,6 +35,19 @@ class Integers(Interval):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
+class Jobs(Integers):
+    """Numbers of threads: 1 or more, or counted back from all CPUs, which are -1."""
+
+    def __init__(self):
+        Interval.__init__(self, Integral, None, None, closed="neither")
+
+    def is_satisfied_by(self, val):
+        return super().is_satisfied_by(val) and val != 0
+
+    def __str__(self):
+        return "an int other than 0 (-1 for all CPUs)"
+
+
 class BaseLSTM(BaseEstimator):
     """An LSTM layer and a linear head; a subclass says what targets and scores mean."""
 
@@ -59,6 +72,8 @@ class BaseLSTM(BaseEstimator):
         "verbose": ["verbose"],
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
+        "n_jobs": [None, Jobs()],
+        "bptt_checkpoint": [None, StrOptions({"auto"}), Integers(1)],
     }
 
     def __sklearn_tags__(self):
@@ -117,10 +132,11 @@ class BaseLSTM(BaseEstimator):
             if held_out is not None:
                 self._check_held_out(*held_out[1:])
 
-            network = Network(self._first_weights(data[0].shape[2], going_on, rng), np.dtype(self.dtype), backend)
+            weights = self._first_weights(data[0].channels, going_on, rng)
+            network = Network(weights, np.dtype(self.dtype), backend, self.bptt_checkpoint)
             progress = self._earlier_progress(network, partial) if going_on else None
             validate = held_out and (lambda: self._validate(network.weights, held_out, backend))
-            training = Training(network, self._settings(data, partial), *data, seed, validate, progress)
+            training = Training(network, self._settings(data, partial), *data, seed, validate, progress, self.n_jobs)
             epochs_before = training.progress.epochs
             try:
                 self._watch(training, partial)
@@ -147,7 +163,7 @@ class BaseLSTM(BaseEstimator):
             raise ValueError("partial_fit does not support learning_rate='cosine', which plans for max_iter epochs.")
 
     def _check_data(self, X, y, sample_weight, reset, classes=None, suffix=""):
-        """X as [T, n, C], targets and row weights."""
+        """X as series, targets and row weights."""
         x = check_series(self, X, self.dtype, reset, "X" + suffix)
         check_lengths(X, y, "y" + suffix)
         targets = self._encode(y, reset, classes, "y" + suffix)
@@ -163,7 +179,7 @@ class BaseLSTM(BaseEstimator):
             stratify=targets if targets.ndim == 1 else None,
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
-        return [(np.ascontiguousarray(x[:, part]), targets[part], weights[part]) for part in rows]
+        return [(x.take(part), targets[part], weights[part]) for part in rows]
 
     def _first_weights(self, n_channels, going_on, rng):
         if not going_on:
@@ -200,7 +216,7 @@ class BaseLSTM(BaseEstimator):
 
     def _validate(self, weights, held_out, backend):
         x, targets, row_weights = held_out
-        scores = networks.scores(x, weights, backend)
+        scores = networks.scores(x, weights, backend, self.n_jobs)
         with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
             values, _ = LOSSES[self._loss_name()](scores, targets)
             return self._score_of(scores, targets, row_weights), float(np.average(values, weights=row_weights))
@@ -237,7 +253,7 @@ class BaseLSTM(BaseEstimator):
         """Scores [n, K] of the head."""
         check_is_fitted(self)
         x = check_series(self, X, self.weights_["head.bias"].dtype, reset=False)
-        return networks.scores(x, self.weights_, kernels.resolve(self.backend))
+        return networks.scores(x, self.weights_, kernels.resolve(self.backend), self.n_jobs)
 
 
 @contextlib.contextmanager

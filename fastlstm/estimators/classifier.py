@@ -133,6 +133,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         verbose=False,
         dtype="float32",
         backend="auto",
+        n_jobs=None,
+        bptt_checkpoint="auto",
         class_weight=None,
     ):
         self.hidden_size = hidden_size
@@ -155,6 +157,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.verbose = verbose
         self.dtype = dtype
         self.backend = backend
+        self.n_jobs = n_jobs
+        self.bptt_checkpoint = bptt_checkpoint
         self.class_weight = class_weight
 
     @_fit_context(prefer_skip_nested_validation=True)

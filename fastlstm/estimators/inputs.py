@@ -17,7 +17,7 @@ from fastlstm import sequences
 
 
 def check_series(estimator, X, dtype, reset, name="X"):
-    """X in any form as [T, n, C] of `dtype`.
+    """X in any form as a `Series` of `dtype`.
 
     With `reset` the estimator notes ``n_features_in_`` (channels of 3-D X, columns of 2-D X), feature names and
     whether X was 2-D; without, X must agree with what was noted.
@@ -33,7 +33,7 @@ def check_series(estimator, X, dtype, reset, name="X"):
                 f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} was "
                 f"fitted with {estimator.n_features_in_} channels: pass (n, T, {estimator.n_features_in_})."
             )
-        return sequences.time_major(check_array(X, dtype=dtype, input_name=name))
+        return sequences.of_array(check_array(X, dtype=dtype, input_name=name))
     if name == "X":
         X = validate_data(estimator, X, dtype=dtype, reset=reset)
     else:  # the same, but for names in messages, which validate_data fixes to X
@@ -42,7 +42,7 @@ def check_series(estimator, X, dtype, reset, name="X"):
         _check_n_features(estimator, X, reset=False)
     if reset:
         estimator._univariate = True
-    return sequences.time_major(X)
+    return sequences.of_array(X)
 
 
 def _shape(X, name):
@@ -75,7 +75,7 @@ def _check_3d(estimator, X, dtype, reset, name):
             f"{name} has {X.shape[2]} channels (its shape is {X.shape}), but {type(estimator).__name__} was fitted "
             f"with {expected}: pass series of shape (n, T, {expected})."
         )
-    return sequences.time_major(X)
+    return sequences.of_array(X)
 
 
 def check_weights(weights, X, name):

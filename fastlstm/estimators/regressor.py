@@ -61,6 +61,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Type to compute in.
     backend : {"auto", "numba", "numpy"}, default="auto"
         Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
+    n_jobs : int or None, default=None
+        Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
+        as many as pay. Never more than there are CPUs; results are the same bits for any number.
+    bptt_checkpoint : int, "auto" or None, default="auto"
+        Steps between two states that training keeps; what lies between is computed a second time, which saves memory
+        on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB.
 
     Attributes
     ----------
@@ -132,6 +138,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         verbose=False,
         dtype="float32",
         backend="auto",
+        n_jobs=None,
+        bptt_checkpoint="auto",
     ):
         self.hidden_size = hidden_size
         self.loss = loss
@@ -154,6 +162,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.verbose = verbose
         self.dtype = dtype
         self.backend = backend
+        self.n_jobs = n_jobs
+        self.bptt_checkpoint = bptt_checkpoint
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):

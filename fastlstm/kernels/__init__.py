@@ -9,27 +9,56 @@ C   inputs (channels)
 H   hidden units
 ==  =====================
 
-Arrays of states are ``[T+1, N, H]``: slot 0 is the initial state, slot t+1 the state after step t. Gates stand
-in the order i, f, g, o (input, forget, cell, output), as in ``torch.nn.LSTM``.
+A batch is *packed*: its sequences stand in order of falling length, and step t has one row for each that is longer
+than t. `starts` [T+1] says where each step's rows begin; ``M = starts[T]`` is their number. Arrays of states have M+N
+rows: row ``starts[t] + n`` is the state of sequence n before step t, row ``M + n`` that after its last. With equal
+lengths this is ``[T+1, N]``, slot 0 the initial state.
 
-A backend is a package in this folder with one module per cell. ``lstm`` has:
+Gates stand in the order i, f, g, o (input, forget, cell, output), as in ``torch.nn.LSTM``.
 
-``forward(x, weights, state) -> h, (h_n, c_n)``
-    Outputs only. x ``[T, N, C]``, any strides; weights ``(weight_ih [4H, C], weight_hh [4H, H],
-    bias_ih [4H], bias_hh [4H])``; state ``(h_0 [N, H], c_0 [N, H])`` or None for zeros; h ``[T+1, N, H]``,
-    h_n and c_n ``[N, H]``.
-``record(x, weights, state, workspace) -> h, (h_n, c_n), tape``
-    The same numbers, bit for bit, and what `backward` needs. Buffers are taken from `workspace`: the next
-    call with the same one overwrites h and the tape.
-``backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, state_gradient) -> d_x, d_state_0``
-    Backpropagation through time. d_h ``[T, N, H]`` is the gradient of the outputs ``h[1:]`` or None;
-    d_state ``(d_h_n, d_c_n)`` that of the last state, or None. Writes the gradients of the weights into
-    `d_weights`, four arrays of the shapes of `weights`. Returns d_x ``[T, N, C]`` and ``(d_h_0, d_c_0)``, or
-    None for what was not asked for. The tape is left as it was.
+A backend is a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be called with a
+`Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called it. It has one
+module per cell, each with two classes. ``lstm`` has:
 
-All arrays of a call are of one type, float32 or float64. Inputs are only read, and may be read-only. A row's
-results have the same bits whatever rows are beside it. Kernels trust their callers: shapes and types are
-checked in ``fastlstm.layers``.
+``Packed(C, H, dtype, workspace, backward=False, inputs=False)``
+    Weights as the kernels read them; also those that a backward run and the gradient of inputs need.
+
+    ``fill(part, weights)``: from ``(weight_ih [4H, C], weight_hh [4H, H], bias_ih [4H], bias_hh [4H])``.
+    ``unpack(part, d_weights)``: the gradient that runs have left here, into arrays of those shapes.
+``Run(C, H, starts, dtype, workspace, recording=False, threads=1)``
+    One run over a packed batch, with room for so many threads. `recording` keeps what backward needs.
+
+    ``bounds(part)``: the rows of a part, (first, last), where rows are divided.
+    ``load(part, x, at, state=None)``: inputs of sequence n from the flat array x, from x[at[n]] on, step after step;
+    state ``(h_0 [N, H], c_0 [N, H])``, None for zeros.
+    ``forward(part, packed)``: fills `h` [M+N, H], `h_n` and `c_n` [N, H].
+    ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room; with `keep` the tape survives. The
+    caller then fills `dh`, `dc` [N, H], the gradient of each sequence's last state, and with `outputs` `d_h` [M, H],
+    that of the outputs.
+    ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `dh` and `dc` become the
+    gradients of the initial states.
+    ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
+    ``input_gradient(part, packed)``: `d_x` [M, C].
+
+``head``, a linear layer of K outputs on the last hidden states, and losses (``numpy/losses.py``):
+
+``forward(h, weight [K, H], bias [K]) -> scores [N, K]``
+``differentiate(loss, first, last, h, weight, bias, targets, shares, values, d_scores, d_h)``
+    For the rows from `first` to `last`: values [N], the losses; d_scores [N, K] and d_h [N, H], the gradients of the
+    sum of ``shares * values``.
+``weight_gradient(d_scores, h, d_weight, d_bias)``
+
+``solvers``, for the parameters from `first` to `last`; p [P], g [P] and moments [., P] are flat, c is of their type:
+
+``adam(first, last, p, g, moments, c)``, likewise ``sgd`` and ``rmsprop``
+    One update; ``training/solvers.py`` says what the numbers c are.
+``square_sums(first, last, g, sums)``
+    sums[b] = the sum of squares of block b of `BLOCK` numbers of g, float64.
+
+All arrays of a call are of one type, float32 or float64, contiguous unless said otherwise. Inputs are only read, and
+weights and x may be read-only. A row's results have the same bits whatever rows are beside it, and all results have
+them for any division into parts. Between two of these steps, where one part reads what another has written, the
+caller makes the threads meet. Kernels trust their callers: shapes and types are checked in ``fastlstm.layers``.
 """
 
 import importlib
@@ -70,7 +99,7 @@ def load(name="auto"):
     Examples
     --------
     >>> from fastlstm import kernels
-    >>> kernels.load("numpy").lstm.forward.__name__
-    'forward'
+    >>> kernels.load("numpy").PARALLEL
+    False
     """
     return importlib.import_module(f"fastlstm.kernels.{resolve(name)}")

@@ -1,34 +1,47 @@
 """Memory for kernels: aligned, and kept from call to call where the caller wants that."""
 
 import math
+import sys
 
 import numpy as np
 
 ALIGNMENT = 64  # bytes of a cache line and of the widest vector: no load or store crosses two lines
 
 
+def _owner(shape, dtype):
+    return np.empty(math.prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+
+
+def _view(owner, shape, dtype):
+    start = -owner.ctypes.data % ALIGNMENT
+    return owner[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+
+
 def aligned_empty(shape, dtype):
     """Uninitialised array whose first element lies on a cache line."""
     dtype = np.dtype(dtype)
-    size = math.prod(shape)
-    raw = np.empty(size * dtype.itemsize + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+    return _view(_owner(shape, dtype), shape, dtype)
 
 
 class Workspace:
-    """Named buffers that are made once and used again, so that a minibatch allocates nothing.
+    """Named buffers that are used again once nobody holds them, so that a minibatch allocates nothing.
 
     What a buffer holds is undefined whenever it is asked for.
     """
 
+    # Design: asking the system for fresh memory costs more than a small minibatch does, page by page on first
+    # use. Every view of a buffer, also a caller's, refers to the array that owns the memory: while there is one,
+    # its reference count says so, and the buffer is left alone.
+
     def __init__(self):
-        self._buffers = {}
+        self._owners = {}
 
     def empty(self, name, shape, dtype):
-        """A buffer of `shape`: the one of the last call where that is large enough."""
-        size = math.prod(shape)
-        buffer = self._buffers.get((name, dtype))
-        if buffer is None or buffer.size < size:
-            buffer = self._buffers[name, dtype] = aligned_empty((size,), dtype)
-        return buffer[:size].reshape(shape)
+        """A buffer of `shape`: the one of the last call where that is free and large enough."""
+        dtype = np.dtype(dtype)
+        owner = self._owners.pop(name, None)  # popped: no other thread takes it meanwhile
+        needed = math.prod(shape) * dtype.itemsize + ALIGNMENT
+        if owner is None or owner.size < needed or sys.getrefcount(owner) > 2:
+            owner = _owner(shape, dtype)
+        self._owners[name] = owner
+        return _view(owner, shape, dtype)

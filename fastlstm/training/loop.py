@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastlstm import sequences
-from fastlstm.training.losses import LOSSES
 from fastlstm.training.solvers import SOLVERS, Options
 
 SMALLEST_RATE = 1e-6  # "adaptive" stops below it
@@ -63,80 +61,126 @@ class Training:
     ----------
     network : Network
     settings : Settings
-    x, targets, row_weights : arrays [T, n, C], [n, ...] and [n]
+    series : Series
+    targets, row_weights : arrays [n, ...] and [n]
     seed : int
         Of the shuffling. An epoch's order depends on it and the epoch's number alone.
     validate : callable or None
         ``validate() -> (score, loss)`` of the network on data held out.
     progress : Progress or None
         Of an earlier training to go on with.
+    n_jobs : int or None
+        Threads to use at the most; the results do not depend on them.
     """
 
-    def __init__(self, network, settings, x, targets, row_weights, seed, validate: Callable | None, progress=None):
+    def __init__(
+        self,
+        network,
+        settings,
+        series,
+        targets,
+        row_weights,
+        seed,
+        validate: Callable | None,
+        progress=None,
+        n_jobs=None,
+    ):
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
-        self.x, self.targets, self.row_weights = x, targets, row_weights
+        self.series, self.targets, self.row_weights, self.n_jobs = series, targets, row_weights, n_jobs
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
             settings.solver,
             np.zeros((moments, network.parameters.size), network.parameters.dtype),
             settings.learning_rate_init,
         )
-        T, n, C = x.shape
-        self._batches = math.ceil(n / settings.batch_size)
-        self._batch = np.empty(T * min(settings.batch_size, n) * C, x.dtype)
-        self._penalty = settings.alpha * network.is_matrix
-        self._options = Options(settings.momentum, settings.nesterovs_momentum, self._penalty)
+        self._batches = math.ceil(len(series) / settings.batch_size)
+        decay = settings.alpha * network.is_matrix if settings.alpha else 0.0
+        self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
+        self._penalised = settings.alpha > 0 and settings.solver != "adamw"
+        self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
         self.stopped = None
         self._best_parameters = None
         self._best_loss = math.inf if self.progress.updates == 0 else self.progress.best_loss  # of this run
 
     def epoch(self):
         """One pass over the data."""
-        n, size = self.x.shape[1], self.settings.batch_size
+        n, size = len(self.series), self.settings.batch_size
         order = np.arange(n)
         if self.settings.shuffle:
             np.random.default_rng([self.seed, self.progress.epochs]).shuffle(order)
-        batches = self._batches
-        loss_sum, weight_sum = 0.0, 0.0
-        for number in range(batches):
-            rows = order[number * size : (number + 1) * size]
-            if not self.row_weights[rows].any():
-                continue  # nothing of this batch counts
-            self._set_rate(number / batches)
-            loss, weight = self._minibatch(rows, f"epoch {self.progress.epochs + 1}, batch {number + 1} of {batches}")
-            loss_sum, weight_sum = loss_sum + loss, weight_sum + weight
+        batches = [order[first : first + size] for first in range(0, n, size)]
+        batches = [(number, rows) for number, rows in enumerate(batches) if self.row_weights[rows].any()]
+        self._loss_sum, self._weight_sum = 0.0, 0.0
+        steps = int(self.series.lengths[batches[0][1]].sum())
+        with self.network.team(len(batches[0][1]), steps, self.n_jobs) as team:
+            team.run(lambda part: self._train(part, team.wait, batches))
         self.progress.samples += n
-        self.progress.loss_curve.append(loss_sum / weight_sum)
+        self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.epochs += 1
+
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported in words that help
+    def _train(self, part, wait, batches):
+        """A team member's part in an epoch: all members go from minibatch to minibatch together."""
+        network, progress = self.network, self.progress
+        parameters = network.parameters
+        blocks, mine = part.share(len(self._squares)), part.share(parameters.size, 16)
+        for number, rows in batches:
+            if part.rank == 0:
+                self._begin(number, rows, part.size)
+            wait()
+            network.differentiate(
+                part, wait, self.series.values, self._at, self._batch_targets, self._shares, self.settings.loss
+            )
+            if self._penalised:
+                if part.rank == 0:
+                    self._penalise()
+                wait()
+            network.kernels.solvers.square_sums(*blocks, network.gradient, self._squares)
+            wait()
+            if part.rank == 0:
+                self._judge_minibatch(number)
+            wait()
+            kernels = network.kernels.solvers
+            self._update(
+                kernels, *mine, parameters, network.gradient, progress.moments, progress.rate, self._scale,
+                progress.updates, self._options,
+            )  # fmt: skip
 
     def _set_rate(self, part_of_epoch):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
             done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported below, in words that help
-    def _minibatch(self, rows, place):
-        network, settings, progress = self.network, self.settings, self.progress
-        x = sequences.gather(self.x, rows, self._batch)
-        weights = self.row_weights[rows]
-        total = float(np.sum(weights, dtype=np.float64))
-        loss = network.differentiate(x, self.targets[rows], weights, LOSSES[settings.loss])
-        if settings.alpha and settings.solver != "adamw":
-            pull = self._penalty * network.parameters
-            loss += 0.5 * float(np.sum(pull * network.parameters))
-            network.gradient += pull / total
-        gradient = network.gradient
-        norm = math.sqrt(np.sum(np.square(gradient, dtype=np.float64)))
+    def _begin(self, number, rows, size):
+        self._set_rate(number / self._batches)
+        rows, starts = self.series.pack(rows)
+        self._at, self._batch_targets, weights = self.series.at[rows], self.targets[rows], self.row_weights[rows]
+        self._weights, self._total = weights, float(weights.sum())
+        self._shares = (weights / self._total).astype(self.network.parameters.dtype)
+        self._extra_loss = 0.0
+        self.network.begin(starts, size)
+
+    def _penalise(self):
+        """Add the penalty's part to the gradient and the loss."""
+        parameters = self.network.parameters
+        pull = self._options.decay * parameters
+        self._extra_loss = 0.5 * float(np.sum(pull * parameters))
+        self.network.gradient += pull / self._total
+
+    def _judge_minibatch(self, number):
+        """Note the loss, and set the factor by which clipping scales the gradient."""
+        loss = float(np.sum(self._weights * self.network.values)) + self._extra_loss
+        norm = math.sqrt(self._squares.sum())
         if not (math.isfinite(loss) and math.isfinite(norm)):
+            place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self._batches}"
             raise FloatingPointError(
-                f"Training diverged in {place}: the loss is {loss / total:g} and the norm of its gradient {norm:g}. "
-                f"{self._advice()}"
+                f"Training diverged in {place}: the loss is {loss / self._total:g} and the norm of its gradient "
+                f"{norm:g}. {self._advice()}"
             )
-        if settings.clip_norm is not None and norm > settings.clip_norm:
-            gradient *= settings.clip_norm / norm
-        progress.updates += 1
-        self._update(network.parameters, gradient, progress.rate, progress.moments, progress.updates, self._options)
-        return loss, total
+        clip = self.settings.clip_norm
+        self._scale = clip / norm if clip is not None and norm > clip else 1.0
+        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
+        self.progress.updates += 1
 
     def _advice(self):
         return (

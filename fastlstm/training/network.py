@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
-from fastlstm import kernels, sequences
+from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace, aligned_empty
 from fastlstm.layers import initial_weights
 
 RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
+SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
 
 
 def initialise(n_channels, hidden_size, n_outputs, random_state):
@@ -20,23 +22,44 @@ def initialise(n_channels, hidden_size, n_outputs, random_state):
     return weights
 
 
-def head(h, weight, bias):
-    """Scores [N, K] of hidden states h [N, H]."""
-    # Design: not a BLAS product, whose order of additions depends on the number of rows. A sum along the last
-    # axis is made row by row, so a prediction has the same bits in every batch.
-    return (h[:, None, :] * weight).sum(axis=-1) + bias
+def team_for(package, C, H, dtype, rows, steps, n_jobs, passes=1):
+    """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
+    flops = passes * 8 * H * (C + H) * steps
+    weight_bytes = 4 * H * (C + H) * dtype.itemsize
+    return threads.team(*threads.worthwhile(n_jobs, flops, rows, weight_bytes), package)
 
 
-def scores(x, weights, backend):
-    """Scores [n, K] of x [T, n, C] under weights named as in `initialise`."""
-    forward = kernels.load(backend).lstm.forward
-    recurrent = tuple(weights[name] for name in RECURRENT)
-    T, n, C = x.shape
-    parts = []
-    for block in sequences.blocks(n, T, C + weights["head.weight"].shape[1]):
-        h, _ = forward(x[:, block], recurrent, None)
-        parts.append(head(h[-1], weights["head.weight"], weights["head.bias"]))
-    return np.concatenate(parts)
+def scores(series, weights, backend, n_jobs=None):
+    """Scores [n, K] of a `Series` under weights named as in `initialise`."""
+    package, workspace = kernels.load(backend), Workspace()
+    head, bias = weights["head.weight"], weights["head.bias"]
+    recurrent, C, H, dtype = [weights[name] for name in RECURRENT], series.channels, head.shape[1], head.dtype
+    out = np.empty((len(series), len(head)), dtype)
+    packed = package.lstm.Packed(C, H, dtype, workspace)
+    order = np.argsort(-series.lengths, kind="stable")
+    blocks = sequences.blocks(len(order), int(series.lengths.max()), C + H)
+    run = rows = None
+
+    def compute(part):
+        nonlocal run, rows
+        packed.fill(part, recurrent)
+        for block in blocks:
+            if part.rank == 0:
+                rows, starts = series.pack(order[block])
+                run = package.lstm.Run(C, H, starts, dtype, workspace, threads=part.size)
+            team.wait()
+            run.load(part, series.values, series.at[rows])
+            if part.by_units:
+                team.wait()
+            run.forward(part, packed)
+            first, last = run.bounds(part)
+            out[rows[first:last]] = package.head.forward(np.ascontiguousarray(run.h_n[first:last]), head, bias)
+            team.wait()
+
+    first = blocks[0].stop
+    with team_for(package, C, H, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
+        team.run(compute)
+    return out
 
 
 class Network:
@@ -50,9 +73,12 @@ class Network:
         Type to compute in.
     backend : str
         Name of the kernels' backend.
+    checkpoint : int, "auto" or None
+        Steps between two kept states: the steps between them are computed once more for the gradient. None keeps
+        the whole tape.
     """
 
-    def __init__(self, weights, dtype, backend):
+    def __init__(self, weights, dtype, backend, checkpoint=None):
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
         self.is_matrix = np.zeros_like(self.parameters)  # 1 where a penalty acts: matrices, not biases
@@ -64,29 +90,106 @@ class Network:
             self.d_weights[name] = self.gradient[start:end].reshape(value.shape)
             self.weights[name][...] = value
             self.is_matrix[start:end] = value.ndim == 2
-        self._lstm = kernels.load(backend).lstm
-        self._recurrent = tuple(self.weights[name] for name in RECURRENT)
-        self._d_recurrent = tuple(self.d_weights[name] for name in RECURRENT)
-        self._workspace = Workspace()
+        self.H, self.C = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
+        self.kernels, self._checkpoint, self._workspace = kernels.load(backend), checkpoint, Workspace()
+        self._recurrent = [self.weights[name] for name in RECURRENT]
+        self._d_recurrent = [self.d_weights[name] for name in RECURRENT]
+        self._head, self._bias = self.weights["head.weight"], self.weights["head.bias"]
+        self._d_head, self._d_bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
+        self._packed = self.kernels.lstm.Packed(self.C, self.H, self.parameters.dtype, self._workspace, backward=True)
+        self._starts, self._size, self._run = (), 0, None
 
-    def differentiate(self, x, targets, row_weights, loss):
-        """Weighted sum of the rows' losses on x [T, N, C]; writes the gradient of their weighted mean."""
-        h, _, tape = self._lstm.record(x, self._recurrent, None, self._workspace)
-        last = h[-1]
-        values, d_scores = loss(head(last, self.weights["head.weight"], self.weights["head.bias"]), targets)
-        d_scores *= (row_weights / row_weights.sum())[:, None]
-        # as in `head`, no BLAS: its threads would change the order of additions
-        self.d_weights["head.weight"][...] = (d_scores[:, :, None] * last[:, None, :]).sum(axis=0)
-        self.d_weights["head.bias"][...] = d_scores.sum(axis=0)
-        d_last = (d_scores[:, :, None] * self.weights["head.weight"]).sum(axis=1)
-        self._lstm.backward(
-            tape,
-            self._recurrent,
-            None,
-            (d_last, np.zeros_like(d_last)),
-            self._d_recurrent,
-            self._workspace,
-            input_gradient=False,
-            state_gradient=False,
+    def team(self, rows, steps, n_jobs):
+        """A team to train with on batches of so many rows and steps."""
+        return team_for(self.kernels, self.C, self.H, self.parameters.dtype, rows, steps, n_jobs, passes=3)
+
+    def begin(self, starts, size):
+        """Make room for a packed batch; called once before the team of `size` calls `differentiate`."""
+        if (starts is self._starts or np.array_equal(starts, self._starts)) and size == self._size:
+            return  # that of the last batch will do
+        self._starts, self._size = starts, size
+        N, K, dtype = int(starts[1]), len(self._bias), self.parameters.dtype
+        self._segments = self._divide(starts)
+        self._h_n, self._d_h, self._d_c = np.zeros((3, N, self.H), dtype)
+        self._states = np.zeros((len(self._segments), 2, N, self.H), dtype)  # before each segment
+        self._d_scores, self.values = np.empty((N, K), dtype), np.empty(N)
+        self._run = None
+        if len(self._segments) == 1:
+            self._start_run(0, recording=True)
+
+    def _divide(self, starts):
+        """The segments between kept states: the steps that each begins and ends at."""
+        T, rows = len(starts) - 1, int(starts[1])
+        steps = self._checkpoint
+        if steps == "auto":
+            row_bytes = (self.C + 6 * self.H) * self.parameters.itemsize  # inputs, both states, four gates
+            whole = int(starts[-1]) * row_bytes <= TAPE_BYTES
+            steps = None if whole else max(1, SEGMENT_BYTES // (rows * row_bytes))
+        steps = steps or T
+        return [(first, min(first + steps, T)) for first in range(0, T, steps)]
+
+    def _start_run(self, segment, recording):
+        """Buffers for one segment."""
+        first, last = self._segments[segment]
+        starts = self._starts[first : last + 1] - self._starts[first]
+        self._run = None  # its buffers are free
+        self._run = self.kernels.lstm.Run(
+            self.C, self.H, starts, self.parameters.dtype, self._workspace, recording, self._size
         )
-        return float(np.sum(row_weights * values, dtype=np.float64))
+        if recording:
+            self._run.prepare_backward()
+
+    def differentiate(self, part, wait, x, at, targets, shares, loss):
+        """A team member's part in the gradient of the weighted mean of the rows' losses, and in `values`, the losses.
+
+        x, at: where the sequences are, the longest first; shares: the rows' weights, which add up to 1.
+        """
+        last = len(self._segments) - 1
+        self._packed.fill(part, self._recurrent)
+        for segment in range(last + 1):
+            self._forward(part, wait, segment, segment == last, x, at)
+        rows = slice(*(part.share(len(self._h_n)) if last else self._run.bounds(part)))
+        self._d_c[rows] = 0
+        self.kernels.head.differentiate(
+            loss, rows.start, rows.stop, self._h_n, self._head, self._bias, targets, shares, self.values,
+            self._d_scores, self._d_h,
+        )  # fmt: skip
+        if last or part.by_units:
+            wait()
+        for segment in range(last, -1, -1):
+            if segment < last:
+                self._forward(part, wait, segment, True, x, at)
+            self._backward(part, wait, segment)
+        self._packed.unpack(part, self._d_recurrent)
+        if part.rank == part.size - 1:
+            self.kernels.head.weight_gradient(self._d_scores, self._h_n, self._d_head, self._d_bias)
+        wait()
+
+    def _forward(self, part, wait, segment, recording, x, at):
+        divided = len(self._segments) > 1
+        if divided:
+            wait()
+            if part.rank == 0:
+                self._start_run(segment, recording)
+        wait()  # weights and, where divided, buffers and states are there
+        run = self._run
+        rows = slice(*run.bounds(part))
+        run.load(part, x, at + self._segments[segment][0] * self.C, self._states[segment] if segment else None)
+        if part.by_units:
+            wait()
+        run.forward(part, self._packed)
+        self._h_n[rows] = run.h_n[rows]
+        if segment + 1 < len(self._segments):
+            self._states[segment + 1, :, rows] = run.h_n[rows], run.c_n[rows]
+
+    def _backward(self, part, wait, segment):
+        run = self._run
+        rows = slice(*run.bounds(part))
+        run.dh[rows], run.dc[rows] = self._d_h[rows], self._d_c[rows]
+        if part.by_units:
+            wait()
+        run.backward(part, self._packed, to_start=segment > 0)
+        if segment:
+            self._d_h[rows], self._d_c[rows] = run.dh[rows], run.dc[rows]
+        wait()
+        run.weight_gradient(part, self._packed, more=segment < len(self._segments) - 1)

@@ -1,7 +1,8 @@
-"""Solvers: one update of the parameters from their gradient, as PyTorch's optimisers of the same names do it.
+"""Solvers, as PyTorch's optimisers of the same names work: what each step's numbers are; kernels do the arithmetic.
 
-Every function takes flat parameters p and gradient g, the learning rate, `moments` [M, P] that start as zeros
-and are kept between steps, the step number t (1 is the first) and an `Options`; p and moments change in place.
+Every function takes the backend's kernels, the range of parameters to update, flat parameters p and gradient g,
+`moments` [M, P] that start as zeros and are kept between steps, the learning rate, a factor for the gradient, the step
+number t (1 is the first) and an `Options`; p and moments change in place.
 """
 
 from typing import NamedTuple
@@ -20,33 +21,27 @@ class Options(NamedTuple):
     decay: object = 0.0  # number or [P]: decoupled weight decay, adamw only
 
 
-def adam(p, g, rate, moments, t, options):
+def adam(kernels, first, last, p, g, moments, rate, scale, t, options):
     """Kingma & Ba (2015), algorithm 1."""
-    m, v = moments
-    m += (1 - BETA1) * (g - m)
-    v += (1 - BETA2) * (g * g - v)
-    p -= rate / (1 - BETA1**t) * m / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
+    numbers = scale, 1 - BETA1, 1 - BETA2, rate / (1 - BETA1**t), 1 / (1 - BETA2**t), EPSILON
+    kernels.adam(first, last, p, g, moments, np.array(numbers, p.dtype))
 
 
-def adamw(p, g, rate, moments, t, options):
+def adamw(kernels, first, last, p, g, moments, rate, scale, t, options):
     """Loshchilov & Hutter (2019), algorithm 2: the decay acts on the parameters, not through the gradient."""
-    p -= rate * options.decay * p
-    adam(p, g, rate, moments, t, options)
+    p[first:last] -= rate * np.broadcast_to(options.decay, p.shape)[first:last] * p[first:last]
+    adam(kernels, first, last, p, g, moments, rate, scale, t, options)
 
 
-def sgd(p, g, rate, moments, t, options):
+def sgd(kernels, first, last, p, g, moments, rate, scale, t, options):
     """Stochastic gradient descent with momentum; Nesterov's in the form of Sutskever et al. (2013)."""
-    velocity = moments[0]
-    velocity *= options.momentum
-    velocity += g
-    p -= rate * (g + options.momentum * velocity if options.nesterov else velocity)
+    numbers = scale, options.momentum, options.nesterov, rate
+    kernels.sgd(first, last, p, g, moments, np.array(numbers, p.dtype))
 
 
-def rmsprop(p, g, rate, moments, t, options):
+def rmsprop(kernels, first, last, p, g, moments, rate, scale, t, options):
     """Tieleman & Hinton (2012), lecture 6.5."""
-    v = moments[0]
-    v += (1 - RMSPROP_DECAY) * (g * g - v)
-    p -= rate * g / (np.sqrt(v) + EPSILON)
+    kernels.rmsprop(first, last, p, g, moments, np.array([scale, 1 - RMSPROP_DECAY, rate, EPSILON], p.dtype))
 
 
 #: Solvers and the number of moments they keep.

@@ -6,66 +6,28 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
     f = sigmoid(W_f [x, 1, h'])      h = o * tanh(c)
     g = tanh(W_g [x, 1, h'])
     o = sigmoid(W_o [x, 1, h'])      h', c': the states before the step
-
-# Design: one row of `rows` holds all that a step's gates depend on, ``[x (C), 1, h' (H)]``: the bias is the
-# weight of the 1. So the gates are one product, and so is the gradient of all weights and biases. Units are
-# padded to whole vectors (P of them); a padded unit has zero weights, hence zero states and gradients.
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from numba import int64
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh
+from fastlstm.kernels.numba.buffers import (
+    flat,
+    load_rows,
+    pack_gates,
+    pack_panels,
+    padded,
+    row_stride,
+    unpack,
+)
 from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, pack_panels, products4
+from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, multiply_rows, products4
+from fastlstm.kernels.numba.meeting import meet
 from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numba.tiles import fma, load, store, width
-from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
+from fastlstm.kernels.parts import row_bounds
 
-
-@entry
-def pack(C, H, P, weight_ih, weight_hh, bias_ih, bias_hh, out):
-    """out[P/L][C+1+H][4][L]: for each vector of units, the weights of [x, 1, h'] of its four gates."""
-    L = width(out)
-    at = 0
-    for first in range(0, P, L):
-        for k in range(C + 1 + H):
-            for gate in range(4):
-                for unit in range(first, first + L):
-                    row = gate * H + unit
-                    if unit >= H:
-                        out[at] = 0
-                    elif k < C:
-                        out[at] = weight_ih[row, k]
-                    elif k == C:
-                        out[at] = bias_ih[row] + bias_hh[row]
-                    else:
-                        out[at] = weight_hh[row, k - C - 1]
-                    at += 1
-
-
-@kernel
-def transpose(R, Q, a, a_at, a_stride, out, first):
-    """out[first + r, q] = a[q, r], in blocks of whole cache lines few enough to stay cached."""
-    for r0 in range(0, R, 16):
-        for q0 in range(0, Q, 8):
-            for r in range(r0, min(r0 + 16, R)):
-                for q in range(q0, min(q0 + 8, Q)):
-                    out[first + r, q] = a[a_at + q * a_stride + r]
-
-
-@entry
-def unpack(C, H, P, d_w, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh):
-    """Gradients in the shapes of the weights, from d_w[C+1+H, 4, P]."""
-    for gate in range(4):
-        transpose(H, C, d_w, gate * P, 4 * P, d_weight_ih, gate * H)
-        transpose(H, H, d_w, (C + 1) * 4 * P + gate * P, 4 * P, d_weight_hh, gate * H)
-        for unit in range(H):
-            bias = d_w[C * 4 * P + gate * P + unit]
-            d_bias_ih[gate * H + unit] = bias
-            d_bias_hh[gate * H + unit] = bias
+GATES = 4
 
 
 @kernel
@@ -79,160 +41,211 @@ def gates_and_states(z, at, c_before):
 
 
 @entry
-def forward_steps(T, N, C, H, P, rows, stride, w, c, c_stride, gates, recording, z, zero):
-    """rows[T+1, N, stride]; w as `pack` lays it out; z[N, 4, L] and zero[4, L] are scratch and zeros.
+def forward_steps(
+    starts,
+    r_first,
+    r_last,
+    u_first,
+    u_last,
+    C,
+    H,
+    P,
+    rows,
+    stride,
+    w,
+    c,
+    gates,
+    recording,
+    z,
+    z_at,
+    zero,
+    meeting,
+    size,
+):
+    """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
-    Where `recording`, c[T+1, N, P] and gates[T, N, 4, P] keep every step (c_stride = N * P); else c[N, P] holds
-    the last state (c_stride = 0).
+    rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; z from z_at has room for
+    [N, 4, L]; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only.
+    Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
-    L, K = width(w), C + 1 + H
-    begin = int64(0)  # not a literal, for which Numba would compile the products once more
+    L, T, K = width(w), starts.size - 1, C + 1 + H
+    begin = np.int64(0)  # not a literal, for which Numba would compile the products once more
     for t in range(T):
-        now, after = t * N * stride, (t + 1) * N * stride + C + 1
-        for unit in range(0, P, L):
-            products4(N, K, zero, begin, begin, rows, now, stride, w, unit * 4 * K, z, begin, 4 * L)
-            for n in range(N):
-                here = t * c_stride + n * P + unit
-                i, f, g, o, c_t, h_t = gates_and_states(z, n * 4 * L, load(1, 1, c, here, 0))
-                store(c_t, c, here + c_stride, 0)
-                store(h_t, rows, after + n * stride + unit, 0)
+        now = starts[t] + r_first
+        active = min(r_last, starts[t + 1] - starts[t]) - r_first
+        going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < T else 0
+        for unit in range(u_first, u_last, L):
+            products4(active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K, z, z_at, 4 * L)
+            for n in range(active):
+                after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
+                here, there = (now + n, after) if recording else (r_first + n, r_first + n)
+                i, f, g, o, c_t, h_t = gates_and_states(z, z_at + n * 4 * L, load(1, 1, c, here * P + unit, 0))
+                store(c_t, c, there * P + unit, 0)
+                store(h_t, rows, after * stride + C + 1 + unit, 0)
                 if recording:
-                    gate = (t * N + n) * 4 * P + unit
+                    gate = here * 4 * P + unit
                     store(i, gates, gate, 0)
                     store(f, gates, gate + P, 0)
                     store(g, gates, gate + 2 * P, 0)
                     store(o, gates, gate + 3 * P, 0)
+        if size > 1:
+            meet(meeting, size)
 
 
 @entry
-def backward_steps(T, N, H, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, state_gradient):
-    """dz[T, N, 4, P]: the gradient of the gates' sums. dh, dc[N, P] come with that of the last state and,
-    where `state_gradient`, leave with that of the first. w[4 * P, P] as `pack_panels` lays it out."""
-    L = width(w)
-    for t in range(T - 1, -2 if state_gradient else -1, -1):
-        start, start_at, start_stride = (d_h, t * N * P, P) if has_d_h and t >= 0 else (zero, 0, 0)
-        if t < T - 1:
-            multiply(N, 4 * P, P, start, start_at, start_stride, dz, (t + 1) * N * 4 * P, 4 * P, w, dh, P)
-        elif has_d_h:
-            for here in range(0, N * P, L):
-                store(load(1, 1, dh, here, 0) + load(1, 1, d_h, start_at + here, 0), dh, here, 0)
-        for n in range(N if t >= 0 else 0):
-            for unit in range(0, P, L):
-                here, gate = n * P + unit, (t * N + n) * 4 * P + unit
+def backward_steps(
+    starts, r_first, r_last, u_first, u_last, H, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, to_start, meeting, size
+):
+    """dz[M, 4, P]: the gradient of the gates' sums, which may be stored where the gates were.
+
+    dh, dc[N, P] come with the gradient of every sequence's last state and, where `to_start`, leave with that of its
+    first. d_h[M, P] is that of the outputs. w[4 * P, P] as `pack_panels` lays it out. Parts as in `forward_steps`.
+    """
+    L, T = width(w), starts.size - 1
+    going_on = 0  # rows that have a step after this one
+    for t in range(T - 1, -2 if to_start else -1, -1):
+        now = starts[max(t, 0)] + r_first
+        active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
+        if going_on > 0:
+            after, with_outputs = (starts[t + 1] + r_first) * 4 * P, has_d_h and t >= 0
+            source, at, distance = (d_h, now * P, P) if with_outputs else (zero, 0, 0)
+            multiply(going_on, 4 * P, u_first, u_last, source, at, distance, dz, after, 4 * P, w, dh, r_first * P, P)
+        for n in range(active):
+            for unit in range(u_first, u_last, L):
+                here, gate, state = (now + n) * P + unit, (now + n) * 4 * P + unit, (r_first + n) * P + unit
+                dh_t = load(1, 1, dh, state, 0)
+                if has_d_h and n >= going_on:
+                    dh_t = dh_t + load(1, 1, d_h, here, 0)
                 i, f = load(1, 1, gates, gate, 0), load(1, 1, gates, gate + P, 0)
                 g, o = load(1, 1, gates, gate + 2 * P, 0), load(1, 1, gates, gate + 3 * P, 0)
-                c_before = load(1, 1, c, t * N * P + here, 0)
-                tanh_c = tanh(load(1, 1, c, (t + 1) * N * P + here, 0))
-                dh_t = load(1, 1, dh, here, 0)
-                dc_t = fma(dh_t * o, 1 - tanh_c * tanh_c, load(1, 1, dc, here, 0))
+                after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
+                c_before, tanh_c = load(1, 1, c, here, 0), tanh(load(1, 1, c, after * P + unit, 0))
+                dc_t = fma(dh_t * o, 1 - tanh_c * tanh_c, load(1, 1, dc, state, 0))
                 store(dc_t * g * i * (1 - i), dz, gate, 0)
                 store(dc_t * c_before * f * (1 - f), dz, gate + P, 0)
                 store(dc_t * i * (1 - g * g), dz, gate + 2 * P, 0)
                 store(dh_t * tanh_c * o * (1 - o), dz, gate + 3 * P, 0)
-                store(dc_t * f, dc, here, 0)
-            for first in range((t * N + n) * 4 * P, (t * N + n + 1) * 4 * P, P):
-                for padded in range(H, P):  # zero already, but where an input is infinite
-                    dz[first + padded] = 0
+                store(dc_t * f, dc, state, 0)
+            for first in range((now + n) * 4 * P, (now + n + 1) * 4 * P, P):
+                for unit in range(max(H, u_first), u_last):  # zero already, but where an input is infinite
+                    dz[first + unit] = 0
+        going_on = active
+        if size > 1:
+            meet(meeting, size)
 
 
-class Tape(NamedTuple):
-    """What `backward` needs of a recorded run. All flat; see `forward_steps` for the shapes."""
+class Packed:
+    """Weights, and their gradient, as the kernels have them; see the contract."""
 
-    shape: tuple  # T, N, C, H
-    rows: np.ndarray
-    c: np.ndarray
-    gates: np.ndarray
+    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+        self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
+        self.forward = workspace.empty("packed", (self.P * GATES * (C + 1 + H),), dtype)
+        self.backward = self.inputs = None
+        if backward:
+            self.backward = workspace.empty("packed_hh", (GATES * self.P * self.P,), dtype)
+            self.gradient = workspace.empty("gradient", ((C + 1 + H) * GATES * self.P,), dtype)
+        if inputs:
+            self.inputs = workspace.empty("packed_ih", (GATES * self.P * padded(C, dtype),), dtype)
 
+    def fill(self, part, weights):
+        C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
+        weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
+        pack_gates(GATES, C, H, *part.share(P, panel), weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
+        if self.backward is not None:
+            pack_panels(GATES, H, P, H, *part.share(P, panel), weight_hh, self.backward)
+        if self.inputs is not None:
+            columns = padded(C, weight_ih.dtype)
+            pack_panels(GATES, H, P, C, *part.share(columns, panel), weight_ih, self.inputs)
 
-def _layout(x, weights):
-    """T, N, C, H; units padded to whole vectors; distance of two rows."""
-    (T, N, C), H = x.shape, weights[1].shape[1]
-    line = ALIGNMENT // x.dtype.itemsize
-    P = _padded(H, x.dtype)
-    # An odd number of cache lines: rows an even number apart would share few of the cache's sets.
-    return T, N, C, H, P, (-(-(C + 1 + P) // line) | 1) * line
-
-
-def _padded(units, dtype):
-    return -(-units // lanes(dtype)) * lanes(dtype)
-
-
-def _zeros(size, empty, dtype):
-    zero = empty("zero", (size,), dtype)
-    zero[:] = 0
-    return zero
-
-
-def _plain(weights):
-    """The arrays as kernels are compiled for: contiguous and, for the compiler, writable."""
-    return [w if w.flags.c_contiguous and w.flags.writeable else np.array(w) for w in weights]
+    def unpack(self, part, d_weights):
+        columns = part.share(GATES * self.P, 4 * self.lanes)
+        unpack(GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
 
 
-def _run(x, weights, state, recording, empty):
-    T, N, C, H, P, stride = _layout(x, weights)
-    dtype = x.dtype
-    w = empty("packed", (P * 4 * (C + 1 + H),), dtype)
-    pack(C, H, P, *_plain(weights), w)
-    rows, c = empty("rows", (T + 1, N, stride), dtype), empty("c", (T + 1 if recording else 1, N, P), dtype)
-    h = rows[:, :, C + 1 : C + 1 + H]
-    rows[:T, :, :C] = x
-    rows[:, :, C] = 1
-    rows[0, :, C + 1 :] = 0
-    c[0] = 0
-    if state is not None:
-        h[0], c[0, :, :H] = state
-    z = empty("z", (N * 4 * lanes(dtype),), dtype)
-    zero = _zeros(4 * P, empty, dtype)
-    gates = empty("gates", (T * N * 4 * P,), dtype) if recording else zero
-    rows, cells = rows.ravel(), c.ravel()
-    forward_steps(T, N, C, H, P, rows, stride, w, cells, N * P if recording else 0, gates, recording, z, zero)
-    return h, (h[-1], c[-1, :, :H]), Tape((T, N, C, H), rows, cells, gates)
+class Run:
+    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
 
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+        self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
+        self.N, self.M, P, self.stride = int(starts[1]), int(starts[-1]), self.P, row_stride(C, self.P, dtype)
+        self._empty, self._recording, self._threads = workspace.empty, recording, threads
+        self._bounds = {1: [0, self.N]}
+        states = self.M + self.N
+        rows = self._empty("rows", (states, self.stride), dtype)
+        c = self._empty("c", (states if recording else self.N, P), dtype)
+        self.h, self.c_n, self._c_0 = rows[:, C + 1 : C + 1 + H], c[-self.N :, :H], c[: self.N]
+        self.h_n = self.h[self.M :]
+        self._zero = self._empty("zero", (4 * P + padded(C, dtype),), dtype)
+        self._zero[:] = 0
+        self._rows, self._c = rows.reshape(-1), c.reshape(-1)
+        self._z = self._empty("z", (threads * self.N * GATES * lanes(dtype),), dtype)
+        self._gates = self._empty("gates", (self.M * GATES * P,), dtype) if recording else self._zero
 
-def forward(x, weights, state):
-    return _run(x, weights, state, False, lambda name, shape, dtype: aligned_empty(shape, dtype))[:2]
+    def _part(self, part):
+        """Rows and units of a part, and how many threads meet after each step."""
+        if part.by_units:
+            return 0, self.N, *part.share(self.P, 4 * lanes(self.dtype)), part.size
+        return *self.bounds(part), 0, self.P, 1
 
+    def bounds(self, part):
+        bounds = self._bounds.get(part.size)
+        if bounds is None:
+            bounds = self._bounds[part.size] = row_bounds(self.starts, part.size)
+        return bounds[part.rank], bounds[part.rank + 1]
 
-def record(x, weights, state, workspace):
-    return _run(x, weights, state, True, workspace.empty)
+    def load(self, part, x, at, state=None):
+        first, last = self.bounds(part)
+        h_0 = self._c_0 if state is None else state[0]
+        self._c_0[first:last] = 0
+        if state is not None:
+            self._c_0[first:last, : self.H] = state[1][first:last]
+        load_rows(
+            self.starts, first, last, self.C, self.H, self.P, x, at, h_0, state is not None, self._rows, self.stride
+        )
 
+    def forward(self, part, packed):
+        *where, size = self._part(part)
+        z_at = self._z.size // self._threads * part.rank if part.by_units else where[0] * GATES * lanes(self.dtype)
+        shape = self.C, self.H, self.P
+        forward_steps(
+            self.starts, *where, *shape, self._rows, self.stride, packed.forward, self._c, self._gates,
+            self._recording, self._z, z_at, self._zero, part.meeting, size,
+        )  # fmt: skip
 
-def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, state_gradient):
-    (T, N, C, H), dtype, empty = tape.shape, tape.rows.dtype, workspace.empty
-    P, M = _padded(H, dtype), _padded(C, dtype)
-    weight_ih, weight_hh = _plain(weights[:2])
-    zero = _zeros(4 * P + M, empty, dtype)
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        N, P, H, dtype = self.N, self.P, self.H, self.dtype
+        dh, dc = self._empty("dh", (N, P), dtype), self._empty("dc", (N, P), dtype)
+        dh[:, H:] = dc[:, H:] = 0
+        self.dh, self.dc = dh[:, :H], dc[:, :H]
+        self._dh, self._dc = dh.reshape(-1), dc.reshape(-1)
+        self._d_h = self._zero
+        if outputs:
+            d_h = self._empty("d_h", (self.M, P), dtype)
+            d_h[:, H:] = 0
+            self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
+        self._dz = self._empty("dz", (self.M * GATES * P,), dtype) if keep else self._gates
+        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * lanes(dtype),), dtype)
+        if inputs:
+            self._d_x = self._empty("d_x", (self.M, padded(self.C, dtype)), dtype)
+            self.d_x = self._d_x[:, : self.C]
 
-    w = empty("packed_hh", (4 * P * P,), dtype)
-    pack_panels(4, H, P, H, weight_hh.ravel(), w)
-    dh, dc = (empty(name, (N, P), dtype) for name in ("dh", "dc"))
-    dh[:] = dc[:] = 0
-    if d_state is not None:
-        dh[:, :H], dc[:, :H] = d_state
-    d_outputs = zero
-    if d_h is not None:
-        d_outputs = d_h
-        if P > H or not (d_h.flags.c_contiguous and d_h.flags.writeable):
-            d_outputs = empty("d_outputs", (T, N, P), dtype)
-            d_outputs[:, :, :H] = d_h
-            d_outputs[:, :, H:] = 0
-        d_outputs = d_outputs.ravel()
-    dz = empty("dz", (T * N * 4 * P,), dtype)
-    has_d_h = d_h is not None
-    cells, gates, flat_dh, flat_dc = tape.c, tape.gates, dh.ravel(), dc.ravel()
-    backward_steps(T, N, H, P, w, cells, gates, d_outputs, has_d_h, dz, flat_dh, flat_dc, zero, state_gradient)
+    def backward(self, part, packed, to_start=False):
+        *where, size = self._part(part)
+        backward_steps(
+            self.starts, *where, self.H, self.P, packed.backward, self._c, self._gates, self._d_h,
+            self._d_h is not self._zero, self._dz, self._dh, self._dc, self._zero, to_start, part.meeting, size,
+        )  # fmt: skip
 
-    K = C + 1 + H
-    d_w = empty("d_weights", (K * 4 * P,), dtype)
-    panel = empty("panel", (BLOCK_ROWS * 4 * lanes(dtype),), dtype)
-    gradient(T * N, K, 4 * P, tape.rows, tape.rows.size // ((T + 1) * N), dz, 4 * P, panel, d_w)
-    unpack(C, H, P, d_w, *d_weights)
+    def weight_gradient(self, part, packed, more=False):
+        Q = GATES * self.P
+        panel_at = self._panels.size // self._threads * part.rank
+        gradient(
+            self.M, self.C + 1 + self.H, *part.share(Q, 4 * lanes(self.dtype)), Q, self._rows, self.stride, self._dz, Q,
+            self._panels, panel_at, packed.gradient, more,
+        )  # fmt: skip
 
-    d_x = None
-    if input_gradient:
-        w = empty("packed_ih", (4 * P * M,), dtype)
-        pack_panels(4, H, P, C, weight_ih.ravel(), w)
-        padded_d_x = empty("d_x", (T, N, M), dtype)
-        multiply(T * N, 4 * P, M, zero, 0, 0, dz, 0, 4 * P, w, padded_d_x.ravel(), M)
-        d_x = padded_d_x[:, :, :C]
-    return d_x, (dh[:, :H], dc[:, :H]) if state_gradient else None
+    def input_gradient(self, part, packed):
+        first, last = part.share(self.M)
+        multiply_rows(
+            first, last, GATES * self.P, self._d_x.shape[1], self._zero, self._dz, packed.inputs, self._d_x.reshape(-1)
+        )

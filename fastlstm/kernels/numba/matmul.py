@@ -66,43 +66,34 @@ def _products(vecs):
 products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
 
 
-@entry
-def multiply(N, K, M, start, start_at, start_stride, a, a_at, a_stride, w, out, out_stride):
-    """out[N, M] = start[N, M] + a[N, K] @ w[K, M]; M is a multiple of L, w is packed by `pack_panels`."""
-    L = width(w)
-    m = int64(0)  # not a literal, for which Numba would compile the products once more
-    while m + 4 * L <= M:
-        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
-        m += 4 * L
-    if m + 2 * L <= M:
-        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
-        m += 2 * L
-    if m < M:
-        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, m, out_stride)
+@kernel
+def multiply(N, K, first, last, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride):
+    """out[N, M] = start[N, M] + a[N, K] @ w[K, M] in the columns from `first` to `last`.
 
-
-@entry
-def pack_panels(G, H, P, M, w, out):
-    """out: the columns of w[G * H, M] in panels of 4L, then 2L, then L, each contiguous, zeros beyond M.
-
-    Each of the G groups of H rows becomes P rows, zeros beyond H.
+    w as `buffers.pack_panels` packs it. M is a multiple of L; `first` and, unless it is M, `last` are multiples of 4L.
     """
     L = width(w)
-    padded = (M + L - 1) // L * L
-    at, m = 0, 0
-    while m < padded:
-        wide = 4 * L if m + 4 * L <= padded else 2 * L if m + 2 * L <= padded else L
-        for g in range(G):
-            for row in range(P):
-                for j in range(wide):
-                    out[at + j] = w[(g * H + row) * M + m + j] if row < H and m + j < M else 0
-                at += wide
-        m += wide
+    m = int64(first)
+    while m + 4 * L <= last:
+        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        m += 4 * L
+    if m + 2 * L <= last:
+        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+        m += 2 * L
+    if m < last:
+        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+
+
+@entry
+def multiply_rows(first, last, K, M, start, a, w, out):
+    """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`."""
+    begin = int64(0)
+    multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M)
 
 
 @kernel
-def add_panel(m, M, r, R, a, a_stride, panel, b, b_stride, ahead, out, q, Q):
-    """out[r : r+R, q : q+4L] (+)= a[m : m+M, r : r+R].T @ panel[M, 4L], set where m is 0.
+def add_panel(m, M, r, R, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add):
+    """out[r : r+R, q : q+4L] = a[m : m+M, r : r+R].T @ panel[M, 4L], added to what is there where `add`.
 
     Meanwhile b[ahead] with M rows and the next M rows of a are asked for.
     """
@@ -112,8 +103,8 @@ def add_panel(m, M, r, R, a, a_stride, panel, b, b_stride, ahead, out, q, Q):
     for tile in range(tiles):
         rows = height + (tile < taller)
         next_a, next_b = (m + M) * a_stride + r, ahead + tile % 4 * L
-        terms = (M, a, m * a_stride + r, 1, a_stride, panel, 0, a, next_a, a_stride, b, next_b, b_stride)
-        at, add = r * Q + q, m > 0
+        terms = (M, a, m * a_stride + r, 1, a_stride, panel, panel_at, a, next_a, a_stride, b, next_b, b_stride)
+        at = r * Q + q
         if rows == 6:
             add_to(accumulate(zeros(6, 4, b), *terms), out, at, Q, add)
         elif rows == 5:
@@ -130,23 +121,26 @@ def add_panel(m, M, r, R, a, a_stride, panel, b, b_stride, ahead, out, q, Q):
 
 
 @entry
-def gradient(M, R, Q, a, a_stride, b, b_stride, panel, out):
-    """out[R, Q] = a[M, R].T @ b[M, Q], summed over blocks of m in order; Q is a multiple of 4L.
+def gradient(M, R, q_first, q_last, Q, a, a_stride, b, b_stride, panel, panel_at, out, more):
+    """out[R, Q] = a[M, R].T @ b[M, Q] in the columns from q_first to q_last, multiples of 4L.
 
-    panel[BLOCK_ROWS, 4L]: room for one block of b.
+    Summed over blocks of m in order; where `more`, added to what is there. panel[BLOCK_ROWS, 4L] from panel_at: room
+    for one block of b.
     """
     L = width(b)
     # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
     chunks = (R + CHUNK - 1) // CHUNK
     chunk = (R + chunks - 1) // chunks
     group = max(1, GROUP_BYTES // (chunk * 4 * VECTOR_BYTES)) * 4 * L
-    for first in range(0, Q, group):
-        last = min(first + group, Q)
+    for first in range(q_first, q_last, group):
+        last = min(first + group, q_last)
         for r in range(0, R, chunk):
             for m in range(0, M, BLOCK_ROWS):
                 here = min(BLOCK_ROWS, M - m)
                 for q in range(first, last, 4 * L):
                     for row in range(here):
-                        store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, row * 4 * L, 0)
+                        store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, panel_at + row * 4 * L, 0)
                     ahead = m * b_stride + q + 4 * L if q + 4 * L < last else (m + here) * b_stride + first
-                    add_panel(m, here, r, min(chunk, R - r), a, a_stride, panel, b, b_stride, ahead, out, q, Q)
+                    add = more or m > 0
+                    rows = min(chunk, R - r)
+                    add_panel(m, here, r, rows, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add)

@@ -169,6 +169,30 @@ def store(typingctx, tile, a, offset, stride):
 
 
 @intrinsic
+def load_transposed(typingctx, a, offset, stride):
+    """Square tile whose row r, lane l is ``a[offset + l * stride + r]``."""
+    lanes = VECTOR_BYTES // (a.dtype.bitwidth // 8)
+    tile = Tile(a.dtype, lanes, 1)
+
+    def codegen(context, builder, signature, args):
+        first = _address(context, builder, signature.args[0], args[0], args[1])
+        rows = [_load_vector(builder, tile, place) for place in _places(builder, tile, first, args[2])]
+        half = lanes // 2
+        while half:  # swap the off-diagonal quarters of every block of 2 * half (Eklundh 1972)
+            low = [lane if not lane & half else lanes + lane - half for lane in range(lanes)]
+            high = [lane + half if not lane & half else lanes + lane for lane in range(lanes)]
+            masks = [ir.Constant(ir.VectorType(I32, lanes), mask) for mask in (low, high)]
+            for r in range(lanes):
+                if not r & half:
+                    pair = rows[r], rows[r + half]
+                    rows[r], rows[r + half] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+            half //= 2
+        return _pack(builder, tile, rows)
+
+    return tile(a, types.int64, types.int64), codegen
+
+
+@intrinsic
 def add_to(typingctx, tile, a, offset, stride, add):
     """As `store`; where `add`, the sum of the tile and what is there."""
 

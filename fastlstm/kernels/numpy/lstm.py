@@ -8,8 +8,6 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
     o = sigmoid(W_o x + U_o h' + b_o)      h', c': the states before the step
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 
@@ -27,51 +25,88 @@ def split(z):
     return np.split(z, 4, axis=-1)
 
 
-class Tape(NamedTuple):
-    """What `backward` needs of a recorded run."""
+class Packed:
+    """Weights, and their gradient, as the kernels have them: here, as they are."""
 
-    x: np.ndarray  # [T, N, C]
-    h: np.ndarray  # [T+1, N, H]
-    c: np.ndarray  # [T+1, N, H]
-    gates: np.ndarray  # [T, N, 4H]
+    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+        pass
 
+    def fill(self, part, weights):
+        self.weights = [np.array(w) for w in weights]
+        self.gradient = [np.zeros_like(w) for w in weights]
 
-def record(x, weights, state, workspace=None):
-    weight_ih, weight_hh, bias_ih, bias_hh = weights
-    (T, N, _), H = x.shape, weight_hh.shape[1]
-    h, c = np.zeros((2, T + 1, N, H), x.dtype)
-    gates = np.empty((T, N, 4 * H), x.dtype)
-    if state is not None:
-        h[0], c[0] = state
-    for t in range(T):
-        z_i, z_f, z_g, z_o = split(rows_times(x[t], weight_ih) + rows_times(h[t], weight_hh) + (bias_ih + bias_hh))
-        i, f, g, o = sigmoid(z_i), sigmoid(z_f), np.tanh(z_g), sigmoid(z_o)
-        c[t + 1] = f * c[t] + i * g
-        h[t + 1] = o * np.tanh(c[t + 1])
-        gates[t] = np.concatenate([i, f, g, o], axis=-1)
-    return h, (h[-1], c[-1]), Tape(np.array(x), h, c, gates)
+    def unpack(self, part, d_weights):
+        for d_w, value in zip(d_weights, self.gradient, strict=True):
+            d_w[...] = value
 
 
-def forward(x, weights, state):
-    return record(x, weights, state)[:2]
+class Run:
+    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
 
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+        self.T, self.N, self.M, self.C, self.H, self.dtype = len(starts) - 1, starts[1], starts[-1], C, H, dtype
+        self._starts = starts
+        self._x = np.empty((self.M, C), dtype)
+        self.h, self._c = np.zeros((2, self.M + self.N, H), dtype)
+        self.h_n, self.c_n = self.h[self.M :], self._c[self.M :]
+        self._gates = np.empty((self.M, 4 * H), dtype)
 
-def backward(tape, weights, d_h, d_state, d_weights, workspace, input_gradient, state_gradient):
-    x, h, c, gates = tape
-    weight_ih, weight_hh = weights[:2]
-    dh, dc = np.zeros((2, *h.shape[1:]), x.dtype) if d_state is None else d_state
-    dz = np.empty_like(gates)
-    for t in reversed(range(len(x))):
-        i, f, g, o = split(gates[t])
-        tanh_c = np.tanh(c[t + 1])
-        if d_h is not None:
-            dh = dh + d_h[t]
-        dc = dc + dh * o * (1 - tanh_c**2)
-        dz[t] = np.concatenate(
-            [dc * g * i * (1 - i), dc * c[t] * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)], axis=-1
-        )
-        dh, dc = rows_times(dz[t], weight_hh.T), dc * f
-    d_weights[0][...] = np.einsum("tng,tnc->gc", dz, x)
-    d_weights[1][...] = np.einsum("tng,tnh->gh", dz, h[:-1])
-    d_weights[2][...] = d_weights[3][...] = dz.sum(axis=(0, 1))
-    return rows_times(dz, weight_ih.T) if input_gradient else None, (dh, dc) if state_gradient else None
+    def _rows(self, t):
+        """Where the rows of step t are, and where the states after it go."""
+        here, active = self._starts[t], self._starts[t + 1] - self._starts[t]
+        after = np.arange(active) + self.M
+        if t + 1 < self.T:
+            going_on = self._starts[t + 2] - self._starts[t + 1]
+            after[:going_on] += self._starts[t + 1] - self.M
+        return slice(here, here + active), after
+
+    def bounds(self, part):
+        return 0, self.N
+
+    def load(self, part, x, at, state=None):
+        for t in range(self.T):
+            rows, _ = self._rows(t)
+            active = rows.stop - rows.start
+            self._x[rows] = x[at[:active, None] + t * self.C + np.arange(self.C)]
+        self.h[: self.N], self._c[: self.N] = (0, 0) if state is None else state
+
+    def forward(self, part, packed):
+        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        h, c = self.h, self._c
+        for t in range(self.T):
+            now, after = self._rows(t)
+            z = rows_times(self._x[now], weight_ih) + rows_times(h[now], weight_hh) + (bias_ih + bias_hh)
+            z_i, z_f, z_g, z_o = split(z)
+            i, f, g, o = sigmoid(z_i), sigmoid(z_f), np.tanh(z_g), sigmoid(z_o)
+            c[after] = f * c[now] + i * g
+            h[after] = o * np.tanh(c[after])
+            self._gates[now] = np.concatenate([i, f, g, o], axis=-1)
+
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        self.dh, self.dc = np.zeros((2, self.N, self.H), self.dtype)
+        self.d_h = np.zeros((self.M, self.H), self.dtype)
+        self._dz = np.empty_like(self._gates)
+
+    def backward(self, part, packed, to_start=False):
+        weight_hh, c, d_h, d_c = packed.weights[1], self._c, self.dh, self.dc
+        for t in reversed(range(self.T)):
+            now, after = self._rows(t)
+            active = now.stop - now.start
+            i, f, g, o = split(self._gates[now])
+            tanh_c = np.tanh(c[after])
+            dh = d_h[:active] + self.d_h[now]
+            dc = d_c[:active] + dh * o * (1 - tanh_c**2)
+            self._dz[now] = np.concatenate(
+                [dc * g * i * (1 - i), dc * c[now] * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)],
+                axis=-1,
+            )
+            d_h[:active], d_c[:active] = rows_times(self._dz[now], weight_hh.T), dc * f
+
+    def weight_gradient(self, part, packed, more=False):
+        dz, h = self._dz, self.h[: self.M]
+        d_bias = dz.sum(axis=0)
+        parts = np.einsum("mg,mc->gc", dz, self._x), np.einsum("mg,mh->gh", dz, h), d_bias, d_bias
+        packed.gradient = [old + new if more else new for old, new in zip(packed.gradient, parts, strict=True)]
+
+    def input_gradient(self, part, packed):
+        self.d_x = rows_times(self._dz, packed.weights[0].T)

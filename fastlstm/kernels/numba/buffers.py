@@ -1,0 +1,125 @@
+"""What all cells share: the layout of rows, packing of weights, sequences in and gradients out.
+
+A row is all that a step's gates depend on, ``[x (C), 1, h' (H)]`` with h' the state before the step: the bias is the
+weight of the 1. So the gates of a step are one product, and the gradient of all weights and biases is one, too. Units
+are padded to whole vectors (P of them); a padded unit has zero weights, hence zero states and gradients.
+"""
+
+import numpy as np
+
+from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.target import lanes
+from fastlstm.kernels.numba.tiles import load, load_transposed, store, width
+from fastlstm.kernels.workspace import ALIGNMENT
+
+
+def padded(units, dtype):
+    """`units` filled up to whole vectors."""
+    return -(-units // lanes(dtype)) * lanes(dtype)
+
+
+def row_stride(C, P, dtype):
+    """Distance of two rows."""
+    line = ALIGNMENT // dtype.itemsize
+    # An odd number of cache lines: rows an even number apart would share few of the cache's sets.
+    return (-(-(C + 1 + P) // line) | 1) * line
+
+
+def flat(array):
+    """The same memory as kernels are compiled for: one axis, contiguous and, for the compiler, writable."""
+    array = array.reshape(-1)
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
+class _Writable:
+    """Read-only memory under another flag: kernels only read their inputs, and are compiled for one type of array."""
+
+    def __init__(self, array):
+        self.array = array  # kept alive
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+
+
+@kernel
+def transpose(R, Q, a, a_at, a_stride, out, out_at, out_stride):
+    """out[R, Q] = a[Q, R].T"""
+    L = width(a)
+    for r in range(0, R, L):
+        for q in range(0, Q, L):
+            if r + L <= R and q + L <= Q:
+                store(
+                    load_transposed(a, a_at + q * a_stride + r, a_stride), out, out_at + r * out_stride + q, out_stride
+                )
+                continue
+            for r_edge in range(r, min(r + L, R)):
+                for q_edge in range(q, min(q + L, Q)):
+                    out[out_at + r_edge * out_stride + q_edge] = a[a_at + q_edge * a_stride + r_edge]
+
+
+@entry
+def pack_gates(G, C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out):
+    """out[P/L][C+1+H][G][L]: for each vector of units, the weights of [x, 1, h'] of its G gates."""
+    L, K = width(out), C + 1 + H
+    for unit in range(first, last, L):
+        at, units = unit * G * K, min(L, H - unit)
+        if units < L:
+            for j in range(K * G * L):
+                out[at + j] = 0
+        for gate in range(G):
+            row, here = gate * H + unit, at + gate * L
+            transpose(C, units, weight_ih, row * C, C, out, here, G * L)
+            for j in range(units):
+                out[here + C * G * L + j] = bias_ih[row + j] + bias_hh[row + j]
+            transpose(H, units, weight_hh, row * H, H, out, here + (C + 1) * G * L, G * L)
+
+
+@entry
+def pack_panels(G, H, P, M, first, last, w, out):
+    """out: columns `first` to `last` of w[G * H, M] in panels of 4L, then 2L, then L, each contiguous, zeros beyond M.
+
+    Each of the G groups of H rows becomes P rows, zeros beyond H.
+    """
+    L = width(w)
+    m = first
+    while m < last:
+        wide = 4 * L if m + 4 * L <= last else 2 * L if m + 2 * L <= last else L
+        filled, at = min(wide, M - m), m * G * P
+        for g in range(G):
+            for row in range(P):
+                if row < H and filled == 4 * L:
+                    store(load(1, 4, w, (g * H + row) * M + m, 0), out, at, 0)
+                else:
+                    for j in range(wide):
+                        out[at + j] = w[(g * H + row) * M + m + j] if row < H and j < filled else 0
+                at += wide
+        m += wide
+
+
+@entry
+def load_rows(starts, first, last, C, H, P, x, at, h_0, has_state, rows, stride):
+    """Inputs, ones and the initial states of the sequences from `first` to `last`; see `Run.load`."""
+    for t in range(starts.size - 1):
+        for n in range(first, min(last, starts[t + 1] - starts[t])):
+            row, x_t = (starts[t] + n) * stride, at[n] + t * C
+            for k in range(C):
+                rows[row + k] = x[x_t + k]
+            rows[row + C] = 1
+    for n in range(first, last):
+        for unit in range(P):
+            rows[n * stride + C + 1 + unit] = h_0[n, unit] if has_state and unit < H else 0
+
+
+@entry
+def unpack(G, C, H, P, first, last, d_w, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh):
+    """Gradients in the shapes of the weights, from the columns `first` to `last` of d_w[C+1+H, G * P]."""
+    Q = G * P
+    for gate in range(G):
+        begin, end = max(first - gate * P, 0), min(last - gate * P, H)
+        column, row = gate * P + begin, gate * H + begin
+        if begin < end:
+            transpose(end - begin, C, d_w, column, Q, d_weight_ih, row * C, C)
+            transpose(end - begin, H, d_w, (C + 1) * Q + column, Q, d_weight_hh, row * H, H)
+        for j in range(end - begin):
+            bias = d_w[C * Q + column + j]
+            d_bias_ih[row + j] = bias
+            d_bias_hh[row + j] = bias

@@ -1,0 +1,43 @@
+"""How the work on one batch is divided among threads: who computes which rows, units and columns."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Part(NamedTuple):
+    """One thread's part in the work of a team of `size`.
+
+    A recurrence is divided by rows, each thread taking its rows through all steps; or, where `by_units`, by hidden
+    units, with one meeting of all threads a step: then each thread reads only its share of the weights.
+    """
+
+    rank: int = 0
+    size: int = 1
+    by_units: bool = False
+    meeting: np.ndarray = np.zeros(1, np.int64)  # how many arrivals there were; see `kernels.numba.meeting`
+
+    def share(self, n, multiple=1):
+        """This part of range(n), as (first, last); bounds are multiples of `multiple`, or n."""
+        groups = -(-n // multiple)
+        first, last = self.rank * groups // self.size, (self.rank + 1) * groups // self.size
+        return min(first * multiple, n), min(last * multiple, n)
+
+
+def starts_of(lengths):
+    """Where each step's rows start in a packed batch of falling `lengths`, and where the last step's end: [T+1]."""
+    lengths = np.asarray(lengths)
+    # the number of sequences longer than t, for every t
+    active = len(lengths) - np.searchsorted(lengths[::-1], np.arange(lengths[0]), side="right")
+    return np.concatenate([[0], np.cumsum(active)])
+
+
+def row_bounds(starts, size):
+    """Bounds [size + 1] of ranges of rows with about equally many steps in them."""
+    active = np.diff(starts)
+    N = int(active[0])
+    if active[-1] == N:
+        return [N * rank // size for rank in range(size + 1)]
+    lengths = np.searchsorted(-active, -np.arange(N), side="left")  # the steps with more than n rows
+    steps = np.cumsum(lengths)
+    return [0, *(int(np.searchsorted(steps, steps[-1] * rank / size)) for rank in range(1, size)), N]

@@ -1,0 +1,169 @@
+"""Threads of our own: a team computes one thing together, every member running the same function on its part.
+
+# Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
+# when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
+# threads may compute at once, none waits for a worker, and together they are never more than the CPUs. Workers start
+# on first use and belong to one process; a forked child starts its own.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from functools import cache
+from queue import SimpleQueue
+
+import numpy as np
+
+from fastlstm.kernels.parts import Part
+
+#: Multiplications and additions that a thread must have to do for its start to pay: some 150 microseconds of them.
+FLOPS_PER_THREAD = 8_000_000
+#: Weights of more bytes than this come from the third-level cache or memory in every step,
+LARGE_WEIGHTS = 1 << 20
+#: and fewer rows than this per thread do not make up for it: then units are divided, not rows.
+FEW_ROWS = 64
+BROKEN = 1 << 60  # arrivals at a meeting from which on nobody waits
+
+
+@cache
+def _cpus(process):
+    import joblib  # comes with scikit-learn; knows affinity, the quota of a container and loky's limit
+
+    return joblib.cpu_count()
+
+
+def cpu_limit():
+    """CPUs that this process may use: its affinity, quota, loky's limit and OMP_NUM_THREADS."""
+    limit = _cpus(os.getpid())
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return min(limit, int(asked)) if asked.isdecimal() and int(asked) > 0 else limit
+
+
+def check_n_jobs(n_jobs):
+    """Raise unless `n_jobs` is None or an integer other than 0."""
+    if n_jobs is None:
+        return
+    if not isinstance(n_jobs, (int, np.integer)) or isinstance(n_jobs, bool) or n_jobs == 0:
+        raise ValueError(
+            f"n_jobs={n_jobs!r}: expected a number of threads (1 or more), -1 for all CPUs, -2 for all but one and so "
+            "on, or None for as many as pay."
+        )
+
+
+def most(n_jobs):
+    """Threads that `n_jobs` allows here; None allows all CPUs."""
+    limit = cpu_limit()
+    if n_jobs is None:
+        return limit
+    return min(int(n_jobs), limit) if n_jobs > 0 else max(1, limit + 1 + int(n_jobs))
+
+
+def worthwhile(n_jobs, flops, rows, weight_bytes):
+    """How many threads pay for a run of `flops` over `rows` rows, and whether they divide its units, not its rows."""
+    size = max(1, min(most(n_jobs), int(flops) // FLOPS_PER_THREAD))
+    by_units = weight_bytes > LARGE_WEIGHTS and rows < FEW_ROWS * size
+    return (size, True) if by_units else (min(size, rows), False)
+
+
+class BrokenTeamError(RuntimeError):
+    """Another member of the team failed; its error is the one that counts."""
+
+
+class _Worker:
+    def __init__(self):
+        self._inbox = SimpleQueue()
+        self.busy = False
+        threading.Thread(target=self._run, name="fastlstm", daemon=True).start()
+
+    def hand(self, function):
+        self.busy = True
+        self._inbox.put(function)
+
+    def _run(self):
+        while True:
+            self._inbox.get()()
+            self.busy = False
+
+
+class Team:
+    """The calling thread and some workers. Use it as `with team(...) as it: it.run(function)`."""
+
+    def __init__(self, workers, by_units, wait):
+        self.size, self.by_units = len(workers) + 1, by_units and bool(workers)
+        self._workers, self._wait = workers, wait
+        self._meeting = np.zeros(8, np.int64)  # a cache line of its own
+
+    def wait(self):
+        """Return when every member has come here."""
+        if self.size > 1 and not self._wait(self._meeting, self.size):
+            raise BrokenTeamError
+
+    def run(self, function):
+        """``function(part)`` in every member; the first error of one of them is raised here."""
+        if self.size == 1:
+            function(Part())
+            return
+        errors, handed = [], []
+
+        def member(rank):
+            try:
+                function(Part(rank, self.size, self.by_units, self._meeting))
+                self.wait()
+            except BaseException as error:
+                self._meeting[0] += BROKEN
+                if not isinstance(error, BrokenTeamError):
+                    errors.append(error)
+
+        try:
+            for rank, worker in enumerate(self._workers, 1):
+                worker.hand(lambda rank=rank: member(rank))
+                handed.append(worker)
+            member(0)
+        except BaseException:
+            self._meeting[0] += BROKEN
+            raise
+        finally:
+            if self._meeting[0] >= BROKEN:
+                # nobody leaves while another may still write to what they share
+                while any(worker.busy for worker in handed):
+                    time.sleep(1e-4)
+                self._meeting[0] = 0
+        if errors:
+            raise errors[0]
+
+
+_idle, _started, _lock = [], 0, threading.Lock()
+
+
+def _forget_workers():
+    """In a forked child: the parent's workers do not run here."""
+    global _idle, _started, _lock
+    _idle, _started, _lock = [], 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_workers)
+
+
+def _claim(wanted):
+    """Up to `wanted` idle workers."""
+    global _started
+    if wanted == 0:
+        return []
+    with _lock:
+        while len(_idle) < wanted and _started < cpu_limit() - 1:
+            _idle.append(_Worker())
+            _started += 1
+        return [_idle.pop() for _ in range(min(wanted, len(_idle)))]
+
+
+@contextlib.contextmanager
+def team(size, by_units, kernels):
+    """A team of at most `size` members for kernels of one backend; workers return when the block ends."""
+    idle = _idle  # a child forked meanwhile has another list
+    workers = _claim(size - 1 if kernels.PARALLEL else 0)
+    try:
+        yield Team(workers, by_units, kernels.wait)
+    finally:
+        idle.extend(workers)

@@ -200,7 +200,7 @@ class Run:
         if state is not None:
             self._c_0[first:last, : self.H] = state[1][first:last]
         load_rows(
-            self.starts, first, last, self.C, self.H, self.P, x, at, h_0, state is not None, self._rows, self.stride
+            self.starts, first, last, self.C, self.H, self.P, flat(x), at, h_0, state is not None, self._rows, self.stride
         )
 
     def forward(self, part, packed):

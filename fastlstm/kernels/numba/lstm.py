@@ -75,7 +75,10 @@ def forward_steps(
         active = min(r_last, starts[t + 1] - starts[t]) - r_first
         going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < T else 0
         for unit in range(u_first, u_last, L):
-            products4(active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K, z, z_at, 4 * L)
+            products4(
+                active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K, z, z_at, 4 * L, gates,
+                (now * 4 * P + unit) * recording, 4 * P * recording, P * recording,
+            )  # fmt: skip
             for n in range(active):
                 after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
                 here, there = (now + n, after) if recording else (r_first + n, r_first + n)
@@ -109,7 +112,10 @@ def backward_steps(
         if going_on > 0:
             after, with_outputs = (starts[t + 1] + r_first) * 4 * P, has_d_h and t >= 0
             source, at, distance = (d_h, now * P, P) if with_outputs else (zero, 0, 0)
-            multiply(going_on, 4 * P, u_first, u_last, source, at, distance, dz, after, 4 * P, w, dh, r_first * P, P)
+            multiply(
+                going_on, 4 * P, u_first, u_last, source, at, distance, dz, after, 4 * P, w, dh, r_first * P, P, gates,
+                now * 4 * P,
+            )  # fmt: skip
         for n in range(active):
             for unit in range(u_first, u_last, L):
                 here, gate, state = (now + n) * P + unit, (now + n) * 4 * P + unit, (r_first + n) * P + unit
@@ -200,7 +206,18 @@ class Run:
         if state is not None:
             self._c_0[first:last, : self.H] = state[1][first:last]
         load_rows(
-            self.starts, first, last, self.C, self.H, self.P, flat(x), at, h_0, state is not None, self._rows, self.stride
+            self.starts,
+            first,
+            last,
+            self.C,
+            self.H,
+            self.P,
+            flat(x),
+            at,
+            h_0,
+            state is not None,
+            self._rows,
+            self.stride,
         )
 
     def forward(self, part, packed):

@@ -28,8 +28,14 @@ def _products(vecs):
     block = BLOCK_BYTES // (vecs * VECTOR_BYTES)
 
     @kernel
-    def products(N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride):
-        """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0."""
+    def products(
+        N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride, soon, soon_at,
+        soon_row, soon_k,
+    ):  # fmt: skip
+        """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0.
+
+        Meanwhile asks for soon[n * soon_row + k * soon_k], from soon_at on, which the caller will need next.
+        """
         L = width(w)
         # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
         tiles = (N + ROWS - 1) // ROWS
@@ -45,7 +51,21 @@ def _products(vecs):
                 rows = height + (tile < taller)
                 s, o = start_at + n * start_stride, out_at + n * out_stride
                 ahead = w_k + here * (vecs + tile % vecs) * L  # each tile asks for its share of the next block
-                terms = (here, a, a_at + n * a_stride + k, a_stride, 1, w, w_k, w, ahead, L, None, 0, 0)
+                terms = (
+                    here,
+                    a,
+                    a_at + n * a_stride + k,
+                    a_stride,
+                    1,
+                    w,
+                    w_k,
+                    w,
+                    ahead,
+                    L,
+                    soon,
+                    soon_at + n * soon_row + k * soon_k,
+                    soon_k,
+                )
                 if rows == 6:
                     store(accumulate(load(6, vecs, start, s, start_stride), *terms), out, o, out_stride)
                 elif rows == 5:
@@ -67,28 +87,43 @@ products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
 
 
 @kernel
-def multiply(N, K, first, last, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride):
+def multiply(
+    N, K, first, last, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride, soon, soon_at
+):
     """out[N, M] = start[N, M] + a[N, K] @ w[K, M] in the columns from `first` to `last`.
 
-    w as `buffers.pack_panels` packs it. M is a multiple of L; `first` and, unless it is M, `last` are multiples of 4L.
+    w as `buffers.pack_panels` packs it. Meanwhile asks for soon[N, K] from soon_at on, each panel of columns for its
+    share. M is a multiple of L; `first` and, unless it is M, `last` are multiples of 4L.
     """
     L = width(w)
-    m = int64(first)
-    while m + 4 * L <= last:
-        products4(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
-        m += 4 * L
-    if m + 2 * L <= last:
-        products2(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
-        m += 2 * L
-    if m < last:
-        products1(N, K, start, start_at + m, start_stride, a, a_at, a_stride, w, m * K, out, out_at + m, out_stride)
+    panels = max(1, (last - first) // (4 * L))
+    share = (ROWS + panels - 1) // panels
+    m = int64(first)  # not a literal, for which Numba would compile the products once more
+    while m < last:
+        begin, at = start_at + m, out_at + m
+        near = soon_at + (m - first) // (4 * L) * share * K
+        if m + 4 * L <= last:
+            products4(
+                N, K, start, begin, start_stride, a, a_at, a_stride, w, m * K, out, at, out_stride, soon, near, K, share
+            )
+            m += 4 * L
+        elif m + 2 * L <= last:
+            products2(
+                N, K, start, begin, start_stride, a, a_at, a_stride, w, m * K, out, at, out_stride, soon, near, K, share
+            )
+            m += 2 * L
+        else:
+            products1(
+                N, K, start, begin, start_stride, a, a_at, a_stride, w, m * K, out, at, out_stride, soon, near, K, share
+            )
+            m += L
 
 
 @entry
 def multiply_rows(first, last, K, M, start, a, w, out):
     """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`."""
     begin = int64(0)
-    multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M)
+    multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M, a, first * K)
 
 
 @kernel

@@ -46,7 +46,8 @@ class Tape(NamedTuple):
 
     layer: object
     run: object
-    weights: tuple
+    weights: dict
+    flat_weights: tuple
     batch: object
     size: int  # threads that the run has room for
 
@@ -104,13 +105,18 @@ class LSTM:
         self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
 
     def _set_weights(self, weights):
+        self._flat = tuple(value.reshape(-1) for value in weights.values())
         for value in weights.values():
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
-        self._workspace, self._packed = Workspace(), None
+        self._workspace, self._packed = Workspace(), (None, None)
 
     def __getstate__(self):
-        return {**vars(self), "_workspace": Workspace(), "_packed": None}
+        return {"options": (self.input_size, self.hidden_size, self.dtype, self.backend, self.n_jobs, self._weights)}
+
+    def __setstate__(self, state):
+        self.input_size, self.hidden_size, self.dtype, self.backend, self.n_jobs, weights = state["options"]
+        self._set_weights({name: value.copy() for name, value in weights.items()})
 
     @property
     def _kernels(self):
@@ -246,8 +252,7 @@ class LSTM:
         run, size = self._run(batch, recording=True)
         output = batch.unpacked(run.h, self.hidden_size)
         output.flags.writeable = False
-        weights = tuple(self._weights.values())
-        return output, batch.states(run.h_n, run.c_n), Tape(self, run, weights, batch, size)
+        return output, batch.states(run.h_n, run.c_n), Tape(self, run, self._weights, self._flat, batch, size)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
         """Backpropagation through time.
@@ -302,10 +307,10 @@ class LSTM:
             batch.pack(d_output, run.d_h)
         run.dh[:], run.dc[:] = (0, 0) if d_state is None else (part[batch.order] for part in d_state)
         packed = self._new_packed(backward=True, inputs=input_gradient)
-        d_weights = {name: np.empty_like(w) for name, w in zip(self._weights, tape.weights, strict=True)}
+        d_weights = {name: np.empty_like(w) for name, w in tape.weights.items()}
 
         def compute(part):
-            packed.fill(part, tape.weights)
+            packed.fill(part, tape.flat_weights)
             team.wait()
             run.backward(part, packed, to_start=True)
             team.wait()
@@ -332,11 +337,13 @@ class LSTM:
 
     def _run(self, batch, recording):
         """Run forward; the run, and how many threads it has room for."""
-        weights = tuple(self._weights.values())
-        packed = self._packed or self._new_packed()
+        weights, (packed_weights, packed) = self._flat, self._packed
+        fresh = packed_weights is not weights
+        if fresh:
+            packed = self._new_packed()
 
         def compute(part):
-            if packed is not self._packed:
+            if fresh:
                 packed.fill(part, weights)
                 team.wait()
             run.load(part, batch.x, batch.at, batch.state)
@@ -348,7 +355,7 @@ class LSTM:
             C, H = self.input_size, self.hidden_size
             run = self._kernels.lstm.Run(C, H, batch.starts, self.dtype, self._workspace, recording, team.size)
             team.run(compute)
-        self._packed = packed  # only now that it is complete
+        self._packed = weights, packed  # only now that it is complete
         return run, team.size
 
     def _batch(self, x, state, lengths):

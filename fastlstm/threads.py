@@ -61,7 +61,10 @@ def most(n_jobs):
 
 def worthwhile(n_jobs, flops, rows, weight_bytes):
     """How many threads pay for a run of `flops` over `rows` rows, and whether they divide its units, not its rows."""
-    size = max(1, min(most(n_jobs), int(flops) // FLOPS_PER_THREAD))
+    size = int(flops) // FLOPS_PER_THREAD
+    if size < 2:
+        return 1, False
+    size = min(size, most(n_jobs))
     by_units = weight_bytes > LARGE_WEIGHTS and rows < FEW_ROWS * size
     return (size, True) if by_units else (min(size, rows), False)
 

@@ -23,7 +23,8 @@ module per cell, each with two classes. ``lstm`` has:
 ``Packed(C, H, dtype, workspace, backward=False, inputs=False)``
     Weights as the kernels read them; also those that a backward run and the gradient of inputs need.
 
-    ``fill(part, weights)``: from ``(weight_ih [4H, C], weight_hh [4H, H], bias_ih [4H], bias_hh [4H])``.
+    ``fill(part, weights)``: from ``(weight_ih [4H, C], weight_hh [4H, H], bias_ih [4H], bias_hh [4H])``,
+    in these shapes or flat.
     ``unpack(part, d_weights)``: the gradient that runs have left here, into arrays of those shapes.
 ``Run(C, H, starts, dtype, workspace, recording=False, threads=1)``
     One run over a packed batch, with room for so many threads. `recording` keeps what backward needs.
@@ -61,6 +62,7 @@ them for any division into parts. Between two of these steps, where one part rea
 caller makes the threads meet. Kernels trust their callers: shapes and types are checked in ``fastlstm.layers``.
 """
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -69,6 +71,7 @@ BACKENDS = ("numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
 
 
+@functools.cache
 def available():
     """Names of the backends that can be loaded here, the preferred one first.
 

@@ -31,17 +31,20 @@ class Workspace:
 
     # Design: asking the system for fresh memory costs more than a small minibatch does, page by page on first
     # use. Every view of a buffer, also a caller's, refers to the array that owns the memory: while there is one,
-    # its reference count says so, and the buffer is left alone.
+    # reference counts say so, and the buffer is left alone.
 
     def __init__(self):
-        self._owners = {}
+        self._kept = {}
 
     def empty(self, name, shape, dtype):
         """A buffer of `shape`: the one of the last call where that is free and large enough."""
-        dtype = np.dtype(dtype)
-        owner = self._owners.pop(name, None)  # popped: no other thread takes it meanwhile
-        needed = math.prod(shape) * dtype.itemsize + ALIGNMENT
-        if owner is None or owner.size < needed or sys.getrefcount(owner) > 2:
-            owner = _owner(shape, dtype)
-        self._owners[name] = owner
-        return _view(owner, shape, dtype)
+        owner, view = self._kept.pop(name, (None, None))  # popped: no other thread takes it meanwhile
+        if owner is None or sys.getrefcount(view) > 2 or sys.getrefcount(owner) > 3:  # here, the call and, once, `view`
+            owner = view = None
+        if view is None or view.shape != shape or view.dtype != dtype:
+            view = None
+            if owner is None or owner.size < math.prod(shape) * dtype.itemsize + ALIGNMENT:
+                owner = _owner(shape, dtype)
+            view = _view(owner, shape, dtype)
+        self._kept[name] = owner, view
+        return view

@@ -18,11 +18,12 @@ def padded(units, dtype):
     return -(-units // lanes(dtype)) * lanes(dtype)
 
 
-def row_stride(C, P, dtype):
-    """Distance of two rows."""
+def row_layout(C, P, dtype):
+    """Where a row begins, so that its h' lies on a cache line, and the distance of two rows."""
     line = ALIGNMENT // dtype.itemsize
+    begin = -(C + 1) % line
     # An odd number of cache lines: rows an even number apart would share few of the cache's sets.
-    return (-(-(C + 1 + P) // line) | 1) * line
+    return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
 
 
 def flat(array):

@@ -17,17 +17,18 @@ from fastlstm.kernels.numba.buffers import (
     pack_gates,
     pack_panels,
     padded,
-    row_stride,
+    row_layout,
     unpack,
 )
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, multiply_rows, products4
 from fastlstm.kernels.numba.meeting import meet
-from fastlstm.kernels.numba.target import lanes
-from fastlstm.kernels.numba.tiles import fma, load, store, width
+from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES, lanes
+from fastlstm.kernels.numba.tiles import fma, load, pointer, store, width
 from fastlstm.kernels.parts import row_bounds
 
 GATES = 4
+SUMS_BYTES = 8 * 1024  # sums of gates that wait in the first-level cache
 
 
 @kernel
@@ -65,32 +66,43 @@ def forward_steps(
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
     rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; z from z_at has room for
-    [N, 4, L]; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only.
+    the sums of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only.
     Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
-    L, T, K = width(w), starts.size - 1, C + 1 + H
+    T = starts.size - 1
+    starts, rows, w, c = pointer(starts), pointer(rows), pointer(w), pointer(c)
+    gates, z, zero = pointer(gates), pointer(z), pointer(zero)
+    L, K = width(w), C + 1 + H
+    many = recording and r_last - r_first > ROWS  # enough for asking for their gates' memory ahead to pay
+    # With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap.
+    group = max(1, SUMS_BYTES // ((r_last - r_first) * 4 * VECTOR_BYTES)) * L
     begin = np.int64(0)  # not a literal, for which Numba would compile the products once more
     for t in range(T):
         now = starts[t] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first
         going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < T else 0
-        for unit in range(u_first, u_last, L):
-            products4(
-                active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K, z, z_at, 4 * L, gates,
-                (now * 4 * P + unit) * recording, 4 * P * recording, P * recording,
-            )  # fmt: skip
-            for n in range(active):
-                after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
-                here, there = (now + n, after) if recording else (r_first + n, r_first + n)
-                i, f, g, o, c_t, h_t = gates_and_states(z, z_at + n * 4 * L, load(1, 1, c, here * P + unit, 0))
-                store(c_t, c, there * P + unit, 0)
-                store(h_t, rows, after * stride + C + 1 + unit, 0)
-                if recording:
-                    gate = here * 4 * P + unit
-                    store(i, gates, gate, 0)
-                    store(f, gates, gate + P, 0)
-                    store(g, gates, gate + 2 * P, 0)
-                    store(o, gates, gate + 3 * P, 0)
+        for first in range(u_first, u_last, group):
+            last = min(first + group, u_last)
+            for unit in range(first, last, L):
+                products4(
+                    active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K,
+                    z, z_at + (unit - first) * active * 4, 4 * L,
+                    gates, (now * 4 * P + unit) * many, 4 * P * many, P * many,
+                )  # fmt: skip
+            for unit in range(first, last, L):
+                for n in range(active):
+                    after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
+                    here, there = (now + n, after) if recording else (r_first + n, r_first + n)
+                    sums = z_at + ((unit - first) * active + n * L) * 4
+                    i, f, g, o, c_t, h_t = gates_and_states(z, sums, load(1, 1, c, here * P + unit, 0))
+                    store(c_t, c, there * P + unit, 0)
+                    store(h_t, rows, after * stride + C + 1 + unit, 0)
+                    if recording:
+                        gate = here * 4 * P + unit
+                        store(i, gates, gate, 0)
+                        store(f, gates, gate + P, 0)
+                        store(g, gates, gate + 2 * P, 0)
+                        store(o, gates, gate + 3 * P, 0)
         if size > 1:
             meet(meeting, size)
 
@@ -104,8 +116,11 @@ def backward_steps(
     dh, dc[N, P] come with the gradient of every sequence's last state and, where `to_start`, leave with that of its
     first. d_h[M, P] is that of the outputs. w[4 * P, P] as `pack_panels` lays it out. Parts as in `forward_steps`.
     """
-    L, T = width(w), starts.size - 1
-    going_on = 0  # rows that have a step after this one
+    T = starts.size - 1
+    starts, w, c, gates, d_h = pointer(starts), pointer(w), pointer(c), pointer(gates), pointer(d_h)
+    dz, dh, dc, zero = pointer(dz), pointer(dh), pointer(dc), pointer(zero)
+    L = width(w)
+    going_on = np.int64(0)  # rows that have a step after this one; not a literal, as in `forward_steps`
     for t in range(T - 1, -2 if to_start else -1, -1):
         now = starts[max(t, 0)] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
@@ -173,18 +188,20 @@ class Run:
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
-        self.N, self.M, P, self.stride = int(starts[1]), int(starts[-1]), self.P, row_stride(C, self.P, dtype)
+        self.N, self.M, P = int(starts[1]), int(starts[-1]), self.P
+        begin, self.stride = row_layout(C, P, dtype)
         self._empty, self._recording, self._threads = workspace.empty, recording, threads
         self._bounds = {1: [0, self.N]}
         states = self.M + self.N
         rows = self._empty("rows", (states, self.stride), dtype)
         c = self._empty("c", (states if recording else self.N, P), dtype)
-        self.h, self.c_n, self._c_0 = rows[:, C + 1 : C + 1 + H], c[-self.N :, :H], c[: self.N]
+        self.h, self.c_n, self._c_0 = rows[:, begin + C + 1 : begin + C + 1 + H], c[-self.N :, :H], c[: self.N]
         self.h_n = self.h[self.M :]
         self._zero = self._empty("zero", (4 * P + padded(C, dtype),), dtype)
         self._zero[:] = 0
-        self._rows, self._c = rows.reshape(-1), c.reshape(-1)
-        self._z = self._empty("z", (threads * self.N * GATES * lanes(dtype),), dtype)
+        self._rows, self._c = rows.reshape(-1)[begin:], c.reshape(-1)
+        self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * GATES * lanes(dtype))
+        self._z = self._empty("z", (threads * self._z_size,), dtype)
         self._gates = self._empty("gates", (self.M * GATES * P,), dtype) if recording else self._zero
 
     def _part(self, part):
@@ -222,11 +239,10 @@ class Run:
 
     def forward(self, part, packed):
         *where, size = self._part(part)
-        z_at = self._z.size // self._threads * part.rank if part.by_units else where[0] * GATES * lanes(self.dtype)
         shape = self.C, self.H, self.P
         forward_steps(
             self.starts, *where, *shape, self._rows, self.stride, packed.forward, self._c, self._gates,
-            self._recording, self._z, z_at, self._zero, part.meeting, size,
+            self._recording, self._z, part.rank * self._z_size, self._zero, part.meeting, size,
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):

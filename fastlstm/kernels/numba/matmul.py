@@ -12,7 +12,7 @@ from numba import int64
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
-from fastlstm.kernels.numba.tiles import accumulate, add_to, load, store, width, zeros
+from fastlstm.kernels.numba.tiles import accumulate, add_to, load, pointer, store, width, zeros
 
 # Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
 BLOCK_BYTES = 24 * 1024
@@ -38,10 +38,12 @@ def _products(vecs):
         """
         L = width(w)
         # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
-        tiles = (N + ROWS - 1) // ROWS
-        height, taller = N // tiles, N % tiles
-        blocks = (K + block - 1) // block if tiles > 1 else 1
-        length = (K + blocks - 1) // blocks
+        tiles, height, taller, length = 1, N, 0, K
+        if N > ROWS:  # divisions would cost a single tile as much as its products
+            tiles = (N + ROWS - 1) // ROWS
+            height, taller = N // tiles, N % tiles
+            blocks = (K + block - 1) // block
+            length = (K + blocks - 1) // blocks
         for k in range(0, K, length):
             if k > 0:
                 start, start_at, start_stride = out, out_at, out_stride
@@ -122,7 +124,7 @@ def multiply(
 @entry
 def multiply_rows(first, last, K, M, start, a, w, out):
     """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`."""
-    begin = int64(0)
+    begin, start, a, w, out = int64(0), pointer(start), pointer(a), pointer(w), pointer(out)
     multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M, a, first * K)
 
 
@@ -162,6 +164,7 @@ def gradient(M, R, q_first, q_last, Q, a, a_stride, b, b_stride, panel, panel_at
     Summed over blocks of m in order; where `more`, added to what is there. panel[BLOCK_ROWS, 4L] from panel_at: room
     for one block of b.
     """
+    a, b, panel, out = pointer(a), pointer(b), pointer(panel), pointer(out)
     L = width(b)
     # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
     chunks = (R + CHUNK - 1) // CHUNK

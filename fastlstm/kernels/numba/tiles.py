@@ -52,8 +52,10 @@ class TileModel(models.PrimitiveModel):
 # -- code generation helpers ------------------------------------------------------------------------------
 
 
-def _address(context, builder, array_type, array, offset):
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [offset])
+def _address(context, builder, kind, memory, offset):
+    """Pointer to element `offset` of an array or of what `pointer` made of it."""
+    first = memory if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, memory).data
+    return builder.gep(first, [offset])
 
 
 def _load_vector(builder, tile, pointer):
@@ -137,6 +139,20 @@ def elementwise(emit):
 
 
 # -- between arrays and registers -------------------------------------------------------------------------
+
+
+@intrinsic
+def pointer(typingctx, array):
+    """The address of an array's first element, which can be indexed and passed on like a flat array.
+
+    Numba counts references to every array that a function is given or a name is bound to, with operations that
+    halt the core: as much time as the products of a small step. An entry turns its arrays into pointers first.
+    """
+
+    def codegen(context, builder, signature, args):
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
 
 
 @intrinsic(prefer_literal=True)

@@ -29,11 +29,11 @@ class Packed:
     """Weights, and their gradient, as the kernels have them: here, as they are."""
 
     def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
-        pass
+        self._shapes = (4 * H, C), (4 * H, H), (4 * H,), (4 * H,)
 
     def fill(self, part, weights):
-        self.weights = [np.array(w) for w in weights]
-        self.gradient = [np.zeros_like(w) for w in weights]
+        self.weights = [np.array(w).reshape(shape) for w, shape in zip(weights, self._shapes, strict=True)]
+        self.gradient = [np.zeros_like(w) for w in self.weights]
 
     def unpack(self, part, d_weights):
         for d_w, value in zip(d_weights, self.gradient, strict=True):

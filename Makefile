@@ -19,11 +19,13 @@ test: $(VENV)/test
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
+# some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
-	$(IN)/python -m pytest bench --benchmark-only --benchmark-disable-gc --benchmark-json=.benchmarks/latest.json --benchmark-columns=median,iqr,rounds
+	$(IN)/python -m pytest bench -W default --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
+	$(IN)/python bench/processes.py .benchmarks/latest.json
 
-# the last benchmark as README's table and picture
+# the last benchmark as tables and pictures
 report: $(VENV)/bench
 	$(IN)/python bench/report.py
 

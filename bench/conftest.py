@@ -1,39 +1,47 @@
-"""Shapes, timing side by side, and the table at the end."""
+"""Timing side by side on 1 and 2 threads, and the tables at the end."""
 
+import importlib.metadata
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 import report
+from peers import torch
+from threadpoolctl import threadpool_limits
 
+from fastlstm.kernels.numba import target
 from fastlstm.kernels.numba.jit import entry
-from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import fma, load, store, width
 
-try:
-    import torch
+BUDGET = 1.5  # seconds that one row of the table may take, where MIN_ROUNDS allow it
+MIN_ROUNDS, MAX_ROUNDS = 3, 40
+SHORTEST = 0.01  # seconds of calls that are timed together: users call in loops, and clocks are coarse
+# The pools of torch and ONNX Runtime keep cores busy for up to 20 ms after their last work, in the hope of more.
+PAUSE = 0.03  # seconds before each side
 
-    torch.set_num_threads(1)
-except ImportError:
-    torch = None
 
-#: N sequences, T steps, C inputs, H hidden units.
-SHAPES = [
-    (1, 100, 1, 32),
-    (1, 100, 8, 128),
-    (32, 24, 1, 32),
-    (32, 50, 8, 32),
-    (32, 100, 8, 64),
-    (64, 100, 16, 128),
-    (128, 50, 32, 128),
-    (32, 100, 64, 256),
-    (64, 100, 128, 512),
-    (32, 35, 512, 1024),
-    (256, 28, 28, 128),
-]
-BUDGET = 2.0  # seconds that one row of the table may take
-MIN_ROUNDS, MAX_ROUNDS = 5, 200
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """What the figures depend on besides the machine."""
+    machine_info["vectors"] = {"isa": target.ISA, "bytes": target.VECTOR_BYTES}
+    machine_info["cpus"] = joblib.cpu_count()
+    machine_info["versions"] = {}
+    for name in ("fastlstm", "numpy", "numba", "scikit-learn", "torch", "skorch", "onnxruntime"):
+        try:
+            machine_info["versions"][name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            machine_info["versions"][name] = None
+
+
+@pytest.fixture(params=[n for n in (1, 2) if n <= joblib.cpu_count()], ids="threads{}".format)
+def threads(request):
+    """The threads of all sides; 2 only where there are as many CPUs."""
+    if torch:
+        torch.set_num_threads(request.param)
+    with threadpool_limits(request.param, user_api="blas"):  # NumPy's
+        yield request.param
 
 
 @entry
@@ -46,54 +54,86 @@ def chains(n, a, out):
     store(z, out, 0, 2 * width(a))
 
 
-def measure_peak(n=200_000):
-    """GFLOP/s of one core's fused multiply-adds, float32, measured now."""
-    a, out = np.ones(64, np.float32), np.empty(12 * 16, np.float32)
+def core_peak(dtype, n=400_000):
+    """GFLOP/s of one core's fused multiply-adds, measured now."""
+    dtype = np.dtype(dtype)
+    a, out = np.ones(64, dtype), np.empty(12 * target.lanes(dtype), dtype)
     chains(10, a, out)
+    return n * 12 * target.lanes(dtype) * 2 / seconds(lambda: chains(n, a, out)) / 1e9
+
+
+def measure_peak(dtype, threads):
+    """GFLOP/s of as many cores at once."""
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(core_peak, [dtype] * threads))
+
+
+def seconds(function, times=1):
+    """Seconds of one of `times` calls in a row."""
     start = time.perf_counter()
-    chains(n, a, out)
-    return n * 12 * (VECTOR_BYTES // 4) * 2 / (time.perf_counter() - start) / 1e9
+    for _ in range(times):
+        function()
+    return (time.perf_counter() - start) / times
 
 
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+def loop(function):
+    """How many calls take SHORTEST, one at least, and what they took."""
+    start, calls, taken = time.perf_counter(), 0, 0.0
+    while taken < SHORTEST:
+        function()
+        calls, taken = calls + 1, time.perf_counter() - start
+    return calls, taken
 
 
-def step_flops(N, T, C, H):
-    """Floating-point operations of the gates' products: of inference, and of a training step without d_x."""
-    forward = 8 * H * (C + H) * N * T
-    return forward, 2 * forward + 8 * H * H * N * T
+def check_same(ours, theirs, name):
+    """Both sides must compute the same numbers, or their times say nothing. A side that returns None is not checked."""
+    if ours is not None and theirs is not None:
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-3 * np.abs(ours).max(), err_msg=name)
 
 
 @pytest.fixture
-def side_by_side(benchmark):
-    """Time ours with pytest-benchmark and, before each of its rounds, the peer and the FMA peak."""
+def side_by_side(benchmark, threads):
+    """Time ours with pytest-benchmark and, before each of its rounds, the peers and the FMA peak."""
 
-    def run(work, shape, flops, ours, peer):
-        ours()
-        warm = seconds(ours)
-        peers, peaks = [], []
-        if peer is not None:
-            peer()
-            warm += seconds(peer)
+    def run(work, shape, flops, ours, peers=None, dtype="float32", steps=1):
+        """`ours` does `steps` times what `flops` counts and the table's milliseconds are for, and so does every peer.
+
+        `peers` are functions by name, None for what is not installed.
+        """
+        installed = {name: peer for name, peer in (peers or {}).items() if peer}
+        result = ours()  # these first calls also compile and set up
+        for name, peer in installed.items():
+            check_same(result, peer(), name)
+        pause = PAUSE if threads > 1 and installed else 0
+        times, round_seconds = {}, 0.0
+        for name, side in {**installed, "ours": ours}.items():
+            times[name], taken = loop(side)
+            round_seconds += taken + pause
+        peer_seconds, peaks = {name: [] for name in installed}, []
 
         def before_each_round():
-            if peer is not None:
-                peers.append(seconds(peer))
-            peaks.append(measure_peak())
+            for name, peer in installed.items():
+                time.sleep(pause)
+                peer_seconds[name].append(seconds(peer, times[name]))
+            peaks.append(measure_peak(dtype, threads))
+            time.sleep(pause)
 
-        rounds = int(min(MAX_ROUNDS, max(MIN_ROUNDS, BUDGET / warm)))
-        benchmark.pedantic(ours, setup=before_each_round, rounds=rounds)
-        median = benchmark.stats.stats.median
+        benchmark.pedantic(
+            lambda: seconds(ours, times["ours"]),
+            setup=before_each_round,
+            rounds=int(min(MAX_ROUNDS, max(MIN_ROUNDS, BUDGET / round_seconds))),
+        )
+        median = benchmark.stats.stats.median / times["ours"] / steps
+        peers_ms = dict.fromkeys(peers or {})
+        peers_ms |= {name: 1e3 * statistics.median(some) / steps for name, some in peer_seconds.items()}
         benchmark.extra_info.update(
             work=work,
             shape=shape,
+            threads=threads,
             ms=1e3 * median,
+            peers_ms=peers_ms,
             gflops=flops / median / 1e9,
             peak=statistics.median(peaks),
-            torch_ms=1e3 * statistics.median(peers) if peers else None,
         )
 
     return run
@@ -102,7 +142,5 @@ def side_by_side(benchmark):
 def pytest_terminal_summary(terminalreporter, config):
     session = getattr(config, "_benchmarksession", None)
     rows = [bench.extra_info for bench in session.benchmarks] if session else []
-    if not rows:
-        return
-    beside = f"torch {torch.__version__}" if torch else "nothing: torch is not installed (`make torch`)"
-    terminalreporter.write_line(f"\none thread, float32, beside {beside}\n{report.text_table(rows)}")
+    if rows:
+        terminalreporter.write_line(f"\n{report.text_table(rows)}")

@@ -1,93 +1,174 @@
-"""A results file of `make bench` as tables and a picture.
+"""A results file of `make bench` as tables and pictures.
 
-Run: python bench/report.py [RESULTS.json]   (needs matplotlib: the extra `plot`)
-Prints the README's table in Markdown and writes bench/speed.png.
+Run: python bench/report.py [RESULTS.json]
+Prints Markdown: what was to be reached and what was, and a line for every shape. Draws the pictures beside this file.
 """
 
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / ".benchmarks" / "latest.json"
-WORKS = {
-    "inference": "inference",
-    "training": "training step (forward and backward)",
-    "epoch": "epoch of `fit` (Adam, clipping)",
+RESULTS = Path(__file__).parent.parent / ".benchmarks" / "latest.json"
+
+#: What we want to reach: for a work and a peer, how many times as fast we are, as the geometric mean over all shapes on
+#: 1 and on 2 threads, and for the worst shape.
+TARGETS = {
+    ("inference", "torch"): (1.6, 1.6, 1.05),
+    ("inference", "onnxruntime"): (1.3, 1.3, 1.05),
+    ("training", "torch"): (2.2, 2.0, 1.15),
+    ("training, float64", "torch"): (4, 4, 2),
+    ("training, unequal lengths", "torch, packed"): (8, 8, 3),
+    ("training, unequal lengths", "torch, padded"): (2.5, 2.5, 1.5),
+    ("epoch", "torch"): (2.5, 2.5, 1.3),
+    ("epoch", "skorch"): (3, 3, 1.5),
+    ("stream", "torch LSTM"): (20, 20, None),
+    ("stream", "torch LSTMCell"): (6, 6, None),
+}
+#: The columns of the table with a line for every shape: work, heading, peers.
+COLUMNS = {
+    "inference": ("inference", ("torch", "onnxruntime")),
+    "training": ("training step", ("torch",)),
+    "epoch": ("epoch of `fit`", ("torch", "skorch")),
 }
 
 
-def ratio(row):
-    """How many times as long PyTorch took, or None."""
-    return row["torch_ms"] / row["ms"] if row["torch_ms"] else None
+def ratio(row, peer):
+    """How many times as long the peer took, or None where it was not there."""
+    ms = row["peers_ms"].get(peer)
+    return ms / row["ms"] if ms else None
 
 
-def milliseconds(row):
-    return f"{row['ms']:.0f} ms" if row["ms"] >= 100 else f"{row['ms']:.3g} ms"
+def select(rows, work, threads=None, peer=None, where=lambda N, T, C, H: True):
+    """The rows of a work: those on so many threads, beside a peer, of such shapes."""
+    return [
+        row
+        for row in rows
+        if row["work"] == work
+        and threads in (None, row["threads"])
+        and (peer is None or ratio(row, peer))
+        and where(*row["shape"])
+    ]
 
 
-def by_work(rows):
-    return {work: [row for row in rows if row["work"] == work] for work in WORKS}
+def times(value):
+    return "-" if value is None else f"{value:.2f} x"
+
+
+def in_words(shape):
+    return ", ".join(map(str, shape))
+
+
+def table(heading, lines):
+    """Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heading, ["---"] * len(heading), *lines))
 
 
 def text_table(rows):
     """All rows, for a screen."""
-    lines = [f"{'work':<11}{'N, T, C, H':<20}{'ms':>10}{'GFLOP/s':>9}{'of peak':>9}{'torch ms':>10}{'x torch':>9}"]
+    lines = [f"{'work':<27}{'N, T, C, H':<19}threads{'ms':>10} GFLOP/s of peak  times as fast as"]
     for row in rows:
-        shape = ", ".join(map(str, row["shape"]))
-        peer = f"{row['torch_ms']:10.3f}{ratio(row):9.2f}" if row["torch_ms"] else f"{'-':>10}{'-':>9}"
-        speed = f"{row['ms']:10.3f}{row['gflops']:9.1f}{row['gflops'] / row['peak']:9.0%}"
-        lines.append(f"{row['work']:<11}{shape:<20}{speed}{peer}")
-    for work, some in by_work(rows).items():
-        ratios = [ratio(row) for row in some if row["torch_ms"]]
-        if ratios:
-            lines.append(
-                f"{work}: geometric mean {statistics.geometric_mean(ratios):.2f} x torch, worst {min(ratios):.2f} x"
-            )
+        speed = f"{row['ms']:>10.4g}{row['gflops']:>8.1f}{row['gflops'] / row['peak']:>8.0%}"
+        beside = "; ".join(f"{peer} {times(ratio(row, peer))}" for peer in row["peers_ms"])
+        lines.append(f"{row['work']:<27}{in_words(row['shape']):<19}{row['threads']:>7}{speed}  {beside}")
     return "\n".join(lines)
 
 
-def markdown_table(rows):
-    """One line a shape: our milliseconds and how many times as long PyTorch takes."""
-    lines = ["| N, T, C, H | " + " | ".join(WORKS.values()) + " |", "|---|" + "---|" * len(WORKS)]
-    shapes = dict.fromkeys(tuple(row["shape"]) for row in rows)
-    cell = {(tuple(row["shape"]), row["work"]): f"{milliseconds(row)}, {ratio(row):.2f} x" for row in rows}
-    for shape in shapes:
-        lines.append(f"| {', '.join(map(str, shape))} | " + " | ".join(cell[shape, work] for work in WORKS) + " |")
-    means = [statistics.geometric_mean([ratio(row) for row in some]) for some in by_work(rows).values()]
-    lines.append("| geometric mean | " + " | ".join(f"{mean:.2f} x" for mean in means) + " |")
-    return "\n".join(lines)
+def against_peers(rows):
+    """Means and worst shapes, beside what we want to reach."""
+    lines = []
+    for (work, peer), targets in TARGETS.items():
+        for threads in (1, 2):
+            some = select(rows, work, threads, peer)
+            if not some:
+                lines.append([work, peer, str(threads), "-", "-", "-"])
+                continue
+            worst = min(some, key=lambda row: ratio(row, peer))
+            mean, floor = targets[threads - 1], targets[2]
+            reached = times(statistics.geometric_mean(ratio(row, peer) for row in some))
+            at_worst = f"{times(ratio(worst, peer))} at {in_words(worst['shape'])}" if floor else "-"
+            target = f">= {mean} x, >= {floor} x" if floor else f">= {mean} x"
+            lines.append([work, peer, str(threads), reached, at_worst, target])
+    return table(["work", "against", "threads", "geometric mean", "worst shape (N, T, C, H)", "target"], lines)
 
 
-def draw(rows, path, machine):
-    """The ratios to PyTorch of every shape, as bars."""
-    import matplotlib
+def slope(rows, axis):
+    """The exponent of the axis in the time: the slope of the straight line through all points, both logarithmic."""
+    points = [(math.log(row["shape"]["NTCH".index(axis)]), math.log(row["ms"])) for row in rows]
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 4.2), layout="constrained")
-    width = 0.26
-    for n, (work, some) in enumerate(by_work(rows).items()):
-        places = [place + (n - 1) * width for place in range(len(some))]
-        axes.bar(places, [ratio(row) for row in some], width, label=WORKS[work].replace("`", ""))
-    axes.axhline(1, color="black", linewidth=1)
-    axes.set_xticks(
-        range(len(some)), ["\n".join(f"{k}={v}" for k, v in zip("NTCH", row["shape"], strict=True)) for row in some]
-    )
-    axes.set_ylabel("times as fast as PyTorch")
-    axes.set_title(f"fastlstm beside torch.nn.LSTM, one thread, float32, {machine}", fontsize=10)
-    axes.legend(frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+def further(rows, processes):
+    """What is not a comparison with a peer: the worst of each kind, beside what we want to reach."""
+    lines = []
+
+    def worst_of(what, some, figure, target, form=times):
+        if some:
+            row = min(some, key=figure)
+            lines.append([what, f"{form(figure(row))} at {in_words(row['shape'])}", target])
+
+    def of_peak(row):
+        return row["gflops"] / row["peak"]
+
+    def against_one_thread(row):
+        return ratio(row, "1 thread")
+
+    for threads in (1, 2):
+        some = select(rows, "training", threads, where=lambda N, T, C, H: N >= 64 and H >= 128)
+        what = f"training at N >= 64, H >= 128, of the FMA peak, threads={threads}"
+        worst_of(what, some, of_peak, ">= 85 %", "{:.0%}".format)
+    for work in dict.fromkeys(work for work, _ in TARGETS):
+        some = select(rows, work, 2, "1 thread")
+        worst_of(f"{work}: 2 threads against 1", some, against_one_thread, ">= 1 x")
+        some = select(some, work, where=lambda N, T, C, H: N >= 64 and H >= 64)
+        worst_of(f"{work} at N >= 64, H >= 64: 2 threads against 1", some, against_one_thread, ">= 1.8 x")
+    what = "part of `fit` beyond its kernels, threads=1"
+    worst_of(what, select(rows, "fixed cost"), lambda row: ratio(row, "T=1, H=1"), "<= 15 %", "{:.0%}".format)
+    for work in ("inference", "training"):
+        for axis in "TN":
+            some = select(rows, f"{work}, growing {axis}")
+            if len(some) > 1:
+                lines.append([f"{work}: s in time ~ {axis}^s", f"{slope(some, axis):.2f}", "1"])
+    for line in processes:
+        sides = {"": line["ours"], **line["peers"]}
+        measured = ", ".join(f"{name} {figure:.3g} {line['unit']}".strip() for name, figure in sides.items())
+        lines.append([line["what"], measured, line["target"]])
+    return table(["what", "measured", "target"], lines)
+
+
+def per_shape(rows, threads):
+    """A line for every shape: our milliseconds, and how many times as long each peer takes."""
+    found = {(work, tuple(row["shape"])): row for work in COLUMNS for row in select(rows, work, threads)}
+    heading = ["N, T, C, H"]
+    heading += [f"{name}: ms, x {', x '.join(beside)}" for name, beside in COLUMNS.values()]
+    lines = []
+    for shape in dict.fromkeys(shape for _, shape in found):
+        line = [in_words(shape)]
+        for work, (_, beside) in COLUMNS.items():
+            row = found.get((work, shape))
+            ms = row and (f"{row['ms']:.0f}" if row["ms"] >= 100 else f"{row['ms']:.3g}")
+            line.append(", ".join([ms, *(times(ratio(row, peer)) for peer in beside)]) if row else "-")
+        lines.append(line)
+    return table(heading, lines)
+
+
+def main():
+    import pictures  # late, so that the benchmark itself does without matplotlib
+
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    results = json.loads(path.read_text())
+    rows = [bench["extra_info"] for bench in results["benchmarks"]]
+    machine = results["machine_info"]
+    versions = ", ".join(f"{name} {version or '-'}" for name, version in machine["versions"].items())
+    cpu = machine["cpu"].get("brand_raw", "unknown CPU")
+    print(f"{cpu}, {machine['cpus']} CPUs, {machine['vectors']['isa']}; {versions}\n")
+    print(against_peers(rows), further(rows, results.get("processes", [])), sep="\n\n")
+    for threads in sorted({row["threads"] for row in rows}):
+        print(f"\n{threads} thread{'s' * (threads > 1)}:\n\n{per_shape(rows, threads)}")
+    for picture in pictures.draw_all(rows, cpu):
+        print(f"wrote {picture}", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    results = json.loads(Path(sys.argv[1] if len(sys.argv) > 1 else RESULTS).read_text())
-    found = [bench["extra_info"] for bench in results["benchmarks"]]
-    if not all(row["torch_ms"] for row in found):
-        sys.exit("These results have no PyTorch in them: run `make torch bench` first.")
-    print(markdown_table(found))
-    draw(found, HERE / "speed.png", results["machine_info"]["cpu"]["brand_raw"])
-    print(f"\nwrote {HERE.name}/speed.png")
+    main()

@@ -1,56 +1,120 @@
-"""The layer beside torch.nn.LSTM: inference, and a training step (forward and backward, no input gradient)."""
+"""The layer beside its peers: inference, a training step (forward and backward, no input gradient), one stream."""
 
 import numpy as np
+import peers
 import pytest
-from conftest import SHAPES, step_flops, torch
+from shapes import GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
 
-from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers import LSTM
 
 
-def both(N, T, C, H):
-    """Our layer and torch's with the same weights (torch's None where it is not installed), and inputs."""
-    rng = np.random.default_rng(0)
-    x, d_output = (rng.standard_normal((T, N, size), dtype=np.float32) for size in (C, H))
-    layer = LSTM(C, H, random_state=0)
-    theirs = None
-    if torch:
-        theirs = torch.nn.LSTM(C, H)
-        theirs.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
-    return layer, theirs, x, d_output
+def normal(*shape, dtype="float32"):
+    return np.random.default_rng(0).standard_normal(shape, dtype=dtype)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_inference(side_by_side, shape):
-    layer, theirs, x, _ = both(*shape)
-    batch_first = x.transpose(1, 0, 2)
-    peer = None
-    if theirs:
-        x_theirs = torch.from_numpy(x)
-
-        def peer():
-            with torch.inference_mode():
-                theirs(x_theirs)
-
-    side_by_side("inference", shape, step_flops(*shape)[0], lambda: layer(batch_first), peer)
+def weights_of(C, H, dtype="float32"):
+    """The weights of every layer here: all have the same seed."""
+    return LSTM(C, H, dtype=dtype, random_state=0).state_dict()
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_training_step(side_by_side, shape):
-    layer, theirs, x, d_output = both(*shape)
-    kernels, weights, workspace = layer._kernels, tuple(layer._weights.values()), Workspace()
-    d_weights = tuple(np.empty_like(weight) for weight in weights)
+def our_inference(threads, x, H):
+    layer = LSTM(x.shape[2], H, n_jobs=threads, random_state=0)
+
+    def infer():
+        _, (h_n, _) = layer(x)
+        return h_n
+
+    return infer
+
+
+def our_training(threads, x, d_output, lengths=None):
+    layer = LSTM(x.shape[2], d_output.shape[2], dtype=x.dtype.name, n_jobs=threads, random_state=0)
+
+    def step():
+        _, _, tape = layer.record(x, lengths=lengths)
+        return layer.backward(tape, d_output, input_gradient=False).weights["weight_hh_l0"]
+
+    return step
+
+
+def on_one_thread(threads, make, *args):
+    """Ours on 1 thread as a peer of ours on more."""
+    return {"1 thread": make(1, *args)} if threads > 1 else {}
+
+
+def time_inference(side_by_side, work, shape, threads, **others):
+    N, T, C, H = shape
+    x = normal(N, T, C)
+    rivals = {"torch": peers.torch_inference(weights_of(C, H), x)}
+    rivals |= {name: make(weights_of(C, H), x, threads) for name, make in others.items()}
+    rivals |= on_one_thread(threads, our_inference, x, H)
+    side_by_side(work, shape, inference_flops(N * T, C, H), our_inference(threads, x, H), rivals)
+
+
+def time_training(side_by_side, work, shape, threads, dtype="float32"):
+    N, T, C, H = shape
+    x, d_output = normal(N, T, C, dtype=dtype), normal(N, T, H, dtype=dtype)
+    rivals = {"torch": peers.torch_training(weights_of(C, H, dtype), x, d_output)}
+    rivals |= on_one_thread(threads, our_training, x, d_output)
+    ours = our_training(threads, x, d_output)
+    side_by_side(work, shape, training_flops(N * T, C, H), ours, rivals, dtype)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=label)
+def test_inference(side_by_side, shape, threads):
+    time_inference(side_by_side, "inference", shape, threads, onnxruntime=peers.onnx_inference)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=label)
+def test_training(side_by_side, shape, threads):
+    time_training(side_by_side, "training", shape, threads)
+
+
+@pytest.mark.parametrize("shape", MODERATE, ids=label)
+def test_float64_training(side_by_side, shape, threads):
+    time_training(side_by_side, "training, float64", shape, threads, "float64")
+
+
+@pytest.mark.parametrize("shape", RAGGED, ids=label)
+def test_unequal_lengths_training(side_by_side, shape, threads):
+    N, T, C, H = shape
+    lengths = np.random.default_rng(0).integers(T // 4, T, N, endpoint=True)
+    T = lengths.max()  # nobody pads to more than the longest
+    x, d_output = normal(N, T, C), normal(N, T, H)
+    d_output[np.arange(T) >= lengths[:, None]] = 0
+    rivals = {
+        "torch, packed": peers.torch_packed_training(weights_of(C, H), x, lengths, d_output),
+        "torch, padded": peers.torch_training(weights_of(C, H), x, d_output),
+        **on_one_thread(threads, our_training, x, d_output, lengths),
+    }
+    ours = our_training(threads, x, d_output, lengths)
+    side_by_side("training, unequal lengths", shape, training_flops(lengths.sum(), C, H), ours, rivals)
+
+
+def test_stream(side_by_side, threads):
+    """One step of one stream, its state carried from call to call."""
+    C, H, calls = 8, 32, 1000
+    layer, x = LSTM(C, H, n_jobs=threads, random_state=0), normal(1, C)
+    state = layer.initial_state(1)
 
     def ours():
-        _, _, tape = kernels.record(x, weights, None, workspace)
-        kernels.backward(tape, weights, d_output, None, d_weights, workspace, False, False)
+        for _ in range(calls):
+            h = layer.step(x, state)
+        return h
 
-    peer = None
-    if theirs:
-        x_theirs, d_theirs = torch.from_numpy(x), torch.from_numpy(d_output)
+    rivals = {
+        "torch LSTM": peers.torch_stream(weights_of(C, H), x, calls),
+        "torch LSTMCell": peers.torch_cell_stream(weights_of(C, H), x, calls),
+    }
+    side_by_side("stream", (1, 1, C, H), inference_flops(1, C, H), ours, rivals, steps=calls)
 
-        def peer():
-            theirs.zero_grad(set_to_none=True)
-            theirs(x_theirs)[0].backward(d_theirs)
 
-    side_by_side("training", shape, step_flops(*shape)[1], ours, peer)
+@pytest.mark.parametrize("threads", [1], ids=["threads1"], indirect=True)
+@pytest.mark.parametrize(
+    ("axis", "shape"), [(axis, shape) for axis, shapes in GROWING.items() for shape in shapes], ids=label
+)
+@pytest.mark.parametrize("work", ["inference", "training"])
+def test_growing(side_by_side, work, axis, shape, threads):
+    """Time against one of H, T and N."""
+    measure = time_inference if work == "inference" else time_training
+    measure(side_by_side, f"{work}, growing {axis}", shape, threads)

@@ -1,0 +1,93 @@
+"""The pictures of `report.py`."""
+
+from pathlib import Path
+
+import matplotlib
+from report import select, slope
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+HERE = Path(__file__).parent
+WORKS = ("inference", "training")
+
+
+def panels(title, **options):
+    """Two axes side by side."""
+    figure, axes = plt.subplots(1, 2, layout="constrained", **options)
+    figure.suptitle(title, fontsize=10)
+    for one in axes:
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def save(figure, name):
+    path = HERE / name
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return path
+
+
+def lines(axes, rows, axis, label, **style):
+    """Time against one axis, ours and torch's."""
+    rows = sorted(rows, key=lambda row: row["shape"]["NTCH".index(axis)])
+    sizes = [row["shape"]["NTCH".index(axis)] for row in rows]
+    (line,) = axes.plot(sizes, [row["ms"] for row in rows], "o-", markersize=4, label=label, **style)
+    if all(row["peers_ms"].get("torch") for row in rows):
+        theirs = [row["peers_ms"]["torch"] for row in rows]
+        axes.plot(sizes, theirs, "x--", markersize=4, linewidth=1, color=line.get_color())
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel(axis)
+    axes.set_xticks(sizes, sizes)
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+
+
+def draw_speed(rows, machine):
+    figure, axes = panels(f"1 thread, float32, T=50, C=16; dashed: torch; {machine}", figsize=(9, 4.2), sharey=True)
+    for one, work in zip(axes, WORKS, strict=True):
+        some = select(rows, f"{work}, growing H")
+        for N in sorted({row["shape"][0] for row in some}, reverse=True):
+            lines(one, [row for row in some if row["shape"][0] == N], "H", f"N={N}")
+        one.set_title(work, fontsize=10)
+    axes[0].set_ylabel("milliseconds")
+    return save(figure, "speed.png")
+
+
+def draw_linear(rows, machine):
+    title = f"1 thread, float32, C=8, H=64; dashed: torch; {machine}"
+    figure, axes = panels(title, figsize=(9, 4.2), sharey=True)
+    for one, axis in zip(axes, "TN", strict=True):
+        for work in WORKS:
+            some = select(rows, f"{work}, growing {axis}")
+            if len(some) > 1:
+                lines(one, some, axis, f"{work}, slope {slope(some, axis):.2f}")
+    axes[0].set_title("N=32", fontsize=10)
+    axes[1].set_title("T=50", fontsize=10)
+    axes[0].set_ylabel("milliseconds")
+    return save(figure, "linear.png")
+
+
+def draw_peak(rows, machine):
+    figure, axes = panels(f"1 thread, float32; {machine}", figsize=(9, 5.2), sharex=True, sharey=True)
+    for one, work in zip(axes, WORKS, strict=True):
+        some = select(rows, work, threads=1)
+        places = range(len(some))
+        fractions = [row["gflops"] / row["peak"] for row in some]
+        one.barh([place - 0.2 for place in places], fractions, 0.4, label="fastlstm")
+        theirs = [row["ms"] / (row["peers_ms"].get("torch") or float("inf")) for row in some]
+        fractions = [ours * times for ours, times in zip(fractions, theirs, strict=True)]
+        one.barh([place + 0.2 for place in places], fractions, 0.4, label="torch.nn.LSTM")
+        one.set_yticks(places, [", ".join(map(str, row["shape"])) for row in some], fontsize=8)
+        one.set_title(work, fontsize=10)
+        one.set_xlabel("fraction of the FMA peak")
+        one.set_xlim(0, 1)
+    axes[0].invert_yaxis()
+    axes[0].set_ylabel("N, T, C, H")
+    axes[1].legend(frameon=False)
+    return save(figure, "peak.png")
+
+
+def draw_all(rows, machine):
+    return [draw(rows, machine) for draw in (draw_speed, draw_peak, draw_linear)]

@@ -1,0 +1,45 @@
+"""The shapes that are timed, and the arithmetic they take."""
+
+#: N sequences, T steps, C inputs, H hidden units: usual sizes, then awkward ones.
+SHAPES = [
+    (1, 100, 1, 32),
+    (1, 100, 8, 128),
+    (32, 24, 1, 32),
+    (32, 50, 8, 32),
+    (32, 100, 8, 64),
+    (64, 100, 16, 128),
+    (128, 50, 32, 128),
+    (32, 100, 64, 256),
+    (64, 100, 128, 512),
+    (32, 35, 512, 1024),
+    (256, 28, 28, 128),
+    (5, 40, 3, 50),
+    (17, 60, 5, 100),
+    (32, 1, 8, 64),
+    (8, 1000, 4, 32),
+]
+#: Those on which torch's float64 and packed paths do not take seconds a call.
+MODERATE = [shape for shape in SHAPES if shape[3] <= 256]
+#: Those of several sequences of several steps, which can differ in length.
+RAGGED = [shape for shape in MODERATE if shape[0] > 1 and shape[1] > 1]
+#: For time against one axis, the others fixed.
+GROWING = {
+    "H": [(N, 50, 16, H) for N in (1, 32, 256) for H in (16, 32, 64, 128, 256, 512)],
+    "T": [(32, T, 8, 64) for T in (25, 50, 100, 200, 400, 800, 1600)],
+    "N": [(N, 50, 8, 64) for N in (8, 16, 32, 64, 128, 256, 512)],
+}
+
+
+def label(value):
+    """A shape in a test's id: ``-k 32x100x8x64`` selects it. None leaves other values to pytest."""
+    return "x".join(map(str, value)) if isinstance(value, tuple) else None
+
+
+def inference_flops(steps, C, H):
+    """Floating-point operations of the gates' products in `steps` steps of one sequence, or of several together."""
+    return 8 * H * (C + H) * steps
+
+
+def training_flops(steps, C, H):
+    """The same of forward and backward without the gradient of the inputs."""
+    return 2 * inference_flops(steps, C, H) + 8 * H * H * steps

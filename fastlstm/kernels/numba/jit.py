@@ -31,6 +31,11 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 kernel = njit(**OPTIONS)
 
 
+#: A kernel that is compiled where it is called: for those that are called once, where a compilation of their own
+#: would only be a second one.
+inlined = njit(inline="always", **OPTIONS)
+
+
 def entry(function):
     """A kernel that Python calls; its machine code is kept on disk."""
     dispatcher = njit(**OPTIONS)(function)

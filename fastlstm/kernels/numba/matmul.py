@@ -10,7 +10,7 @@ distance between two rows. L is the number of lanes of a vector.
 
 from numba import int64
 
-from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.jit import entry, inlined
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import accumulate, add_to, load, pointer, store, width, zeros
 
@@ -27,7 +27,7 @@ CHUNK = 126
 def _products(vecs):
     block = BLOCK_BYTES // (vecs * VECTOR_BYTES)
 
-    @kernel
+    @inlined
     def products(
         N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride, soon, soon_at,
         soon_row, soon_k,
@@ -88,7 +88,7 @@ def _products(vecs):
 products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
 
 
-@kernel
+@inlined
 def multiply(
     N, K, first, last, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride, soon, soon_at
 ):
@@ -128,7 +128,7 @@ def multiply_rows(first, last, K, M, start, a, w, out):
     multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M, a, first * K)
 
 
-@kernel
+@inlined
 def add_panel(m, M, r, R, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add):
     """out[r : r+R, q : q+4L] = a[m : m+M, r : r+R].T @ panel[M, 4L], added to what is there where `add`.
 

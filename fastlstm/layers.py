@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm import kernels, threads
+from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.packing import Batch
 
@@ -50,6 +51,40 @@ class Tape(NamedTuple):
     flat_weights: tuple
     batch: object
     size: int  # threads that the run has room for
+
+
+class StreamState:
+    """States of streams that `LSTM.step` takes on, made by `LSTM.initial_state`.
+
+    Attributes
+    ----------
+    h, c : ndarray of shape (1, N, H)
+        Hidden and cell states, copied; together, the state that a call of the layer takes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm.layers import LSTM
+    >>> layer = LSTM(1, 4)
+    >>> state = layer.initial_state()
+    >>> h_1 = layer.step(np.ones((1, 1), dtype="float32"), state)
+    >>> output, (h_n, c_n) = layer(np.ones((1, 5, 1), dtype="float32"), (state.h, state.c))
+    """
+
+    def __init__(self, layer, n, state):
+        self.layer, self.shape = layer, (n, layer.input_size)
+        C, H, dtype = layer.input_size, layer.hidden_size, layer.dtype
+        self.run = layer._kernels.lstm.Run(C, H, np.array([0, n]), dtype, Workspace())
+        state = None if state is None else tuple(np.array(part) for part in state)
+        self.run.load(Part(), np.zeros(n * C, dtype), np.arange(n) * C, state)
+
+    @property
+    def h(self):
+        return self.run.state[0][None].copy()
+
+    @property
+    def c(self):
+        return self.run.state[1][None].copy()
 
 
 class LSTM:
@@ -323,6 +358,92 @@ class LSTM:
             team.run(compute)
         d_x = batch.unpacked(run.d_x, C) if input_gradient else None
         return Gradients(d_weights, d_x, batch.states(run.dh, run.dc))
+
+    def initial_state(self, n=1, state=None):
+        """Room for the states of n streams, for `step`.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Streams that go on side by side, N.
+        state : (h_0, c_0) or None, default=None
+            Where to start, two arrays of shape (1, N, H); None is zeros.
+
+        Returns
+        -------
+        StreamState
+
+        Raises
+        ------
+        ValueError
+            If `n` is not a positive integer or an array has a wrong shape.
+        TypeError
+            If an array is not of the layer's dtype.
+
+        Examples
+        --------
+        >>> from fastlstm.layers import LSTM
+        >>> LSTM(3, 8).initial_state(2).h.shape
+        (1, 2, 8)
+        """
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"n={n!r}: expected a number of streams, 1 or more.")
+        return StreamState(self, int(n), self._check_state("state", state, int(n)))
+
+    def step(self, x_t, state):
+        """One step of every stream: what a call computes, a step at a time and in microseconds.
+
+        Parameters
+        ----------
+        x_t : ndarray of shape (N, C)
+            The next inputs, of the layer's dtype.
+        state : StreamState
+            From `initial_state` of this layer; goes on by one step.
+
+        Returns
+        -------
+        h_t : ndarray of shape (N, H)
+            Hidden state after the step, with the same bits as a call's output.
+
+        Raises
+        ------
+        ValueError
+            If the state is not of this layer, or the shape of `x_t` is wrong; the state stays.
+        TypeError
+            If `x_t` is not of the layer's dtype; the state stays.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.layers import LSTM
+        >>> layer = LSTM(1, 4, random_state=0)
+        >>> x = np.ones((1, 3, 1), dtype="float32")
+        >>> state = layer.initial_state()
+        >>> for t in range(3):
+        ...     h_t = layer.step(x[:, t], state)
+        >>> bool((h_t == layer(x)[0][:, -1]).all())
+        True
+        """
+        if type(state) is not StreamState or state.layer is not self:
+            raise ValueError("state: expected what `initial_state` of this layer returned.")
+        # the usual case at little cost: everything here is a good part of the step
+        if type(x_t) is not np.ndarray or x_t.dtype != self.dtype or x_t.shape != state.shape:
+            x_t = self._check_array("x_t", x_t, state.shape)
+        flags = x_t.flags
+        if not (flags.c_contiguous and flags.writeable):
+            x_t = x_t.copy()
+        weights, packed = self._packed
+        if weights is not self._flat:
+            packed = self._pack_forward()
+        h_t = np.empty((state.shape[0], self.hidden_size), self.dtype)
+        state.run.step(packed, x_t, h_t)
+        return h_t
+
+    def _pack_forward(self):
+        weights, packed = self._flat, self._new_packed()
+        packed.fill(Part(), weights)
+        self._packed = weights, packed
+        return packed
 
     def _new_packed(self, **what):
         workspace = Workspace() if not what else self._workspace

@@ -33,6 +33,8 @@ module per cell, each with two classes. ``lstm`` has:
     ``load(part, x, at, state=None)``: inputs of sequence n from the flat array x, from x[at[n]] on, step after step;
     state ``(h_0 [N, H], c_0 [N, H])``, None for zeros.
     ``forward(part, packed)``: fills `h` [M+N, H], `h_n` and `c_n` [N, H].
+    ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state`, (h, c), is
+    where the next call goes on.
     ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room; with `keep` the tape survives. The
     caller then fills `dh`, `dc` [N, H], the gradient of each sequence's last state, and with `outputs` `d_h` [M, H],
     that of the outputs.

@@ -155,6 +155,24 @@ def backward_steps(
             meet(meeting, size)
 
 
+@entry
+def one_step(starts, N, C, H, P, rows, stride, w, c, z, zero, x, h):
+    """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
+    # not literals, for which Numba would compile the steps once more
+    begin, recording, size = np.int64(0), starts[0] > 0, np.int64(1)
+    row = pointer(rows)
+    for n in range(N):
+        for k in range(C):
+            row[n * stride + k] = x[n, k]
+    forward_steps(
+        starts, begin, N, begin, P, C, H, P, rows, stride, w, c, zero, recording, z, begin, zero, starts, size
+    )
+    for n in range(N):
+        before = n * stride + C + 1
+        for unit in range(H):
+            h[n, unit] = row[before + unit] = row[N * stride + before + unit]
+
+
 class Packed:
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
@@ -196,7 +214,7 @@ class Run:
         rows = self._empty("rows", (states, self.stride), dtype)
         c = self._empty("c", (states if recording else self.N, P), dtype)
         self.h, self.c_n, self._c_0 = rows[:, begin + C + 1 : begin + C + 1 + H], c[-self.N :, :H], c[: self.N]
-        self.h_n = self.h[self.M :]
+        self.h_n, self.state = self.h[self.M :], (self.h[: self.N], c[: self.N, :H])
         self._zero = self._empty("zero", (4 * P + padded(C, dtype),), dtype)
         self._zero[:] = 0
         self._rows, self._c = rows.reshape(-1)[begin:], c.reshape(-1)
@@ -243,6 +261,12 @@ class Run:
         forward_steps(
             self.starts, *where, *shape, self._rows, self.stride, packed.forward, self._c, self._gates,
             self._recording, self._z, part.rank * self._z_size, self._zero, part.meeting, size,
+        )  # fmt: skip
+
+    def step(self, packed, x, h):
+        one_step(
+            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c, self._z,
+            self._zero, x, h,
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):

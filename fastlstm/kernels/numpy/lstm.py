@@ -49,6 +49,7 @@ class Run:
         self._x = np.empty((self.M, C), dtype)
         self.h, self._c = np.zeros((2, self.M + self.N, H), dtype)
         self.h_n, self.c_n = self.h[self.M :], self._c[self.M :]
+        self.state = self.h[: self.N], self._c[: self.N]
         self._gates = np.empty((self.M, 4 * H), dtype)
 
     def _rows(self, t):
@@ -81,6 +82,12 @@ class Run:
             c[after] = f * c[now] + i * g
             h[after] = o * np.tanh(c[after])
             self._gates[now] = np.concatenate([i, f, g, o], axis=-1)
+
+    def step(self, packed, x, h):
+        self._x[:] = x
+        self.forward(None, packed)
+        self.state[0][:], self.state[1][:] = self.h_n, self.c_n
+        h[:] = self.h_n
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
         self.dh, self.dc = np.zeros((2, self.N, self.H), self.dtype)

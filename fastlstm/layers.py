@@ -254,7 +254,7 @@ class LSTM:
         """
         batch = self._batch(x, state, lengths)
         run, _ = self._run(batch, recording=False)
-        return batch.unpacked(run.h, self.hidden_size), batch.states(run.h_n, run.c_n)
+        return batch.unpack(run.h, states=True), batch.unpack_states(run.h_n, run.c_n)
 
     def record(self, x, state=None, lengths=None):
         """Run as a call does, and keep what `backward` needs.
@@ -285,9 +285,9 @@ class LSTM:
         """
         batch = self._batch(x, state, lengths)
         run, size = self._run(batch, recording=True)
-        output = batch.unpacked(run.h, self.hidden_size)
+        output = batch.unpack(run.h, states=True)
         output.flags.writeable = False
-        return output, batch.states(run.h_n, run.c_n), Tape(self, run, self._weights, self._flat, batch, size)
+        return output, batch.unpack_states(run.h_n, run.c_n), Tape(self, run, self._weights, self._flat, batch, size)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
         """Backpropagation through time.
@@ -332,20 +332,20 @@ class LSTM:
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
         run, batch = tape.run, tape.batch
-        N, T, C = batch.shape
+        N, T, _ = batch.shape
         if d_output is not None:
             d_output = self._check_array("d_output", d_output, (N, T, self.hidden_size))
         d_state = self._check_state("d_state", d_state, N)
 
         run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=True)
-        if d_output is not None:
-            batch.pack(d_output, run.d_h)
         run.dh[:], run.dc[:] = (0, 0) if d_state is None else (part[batch.order] for part in d_state)
         packed = self._new_packed(backward=True, inputs=input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in tape.weights.items()}
 
         def compute(part):
             packed.fill(part, tape.flat_weights)
+            if d_output is not None:
+                batch.pack(part, d_output, run.d_h)
             team.wait()
             run.backward(part, packed, to_start=True)
             team.wait()
@@ -356,8 +356,8 @@ class LSTM:
 
         with threads.team(*self._threads(batch, 2 + input_gradient, tape.size), self._kernels) as team:
             team.run(compute)
-        d_x = batch.unpacked(run.d_x, C) if input_gradient else None
-        return Gradients(d_weights, d_x, batch.states(run.dh, run.dc))
+        d_x = batch.unpack(run.d_x, states=False) if input_gradient else None
+        return Gradients(d_weights, d_x, batch.unpack_states(run.dh, run.dc))
 
     def initial_state(self, n=1, state=None):
         """Room for the states of n streams, for `step`.
@@ -487,7 +487,7 @@ class LSTM:
                 "them zero."
             )
         x, state = self._check_array("x", x, shape), self._check_state("state", state, shape[0])
-        return Batch(x, state, _check_lengths(lengths, *shape[:2]))
+        return Batch(x, state, _check_lengths(lengths, *shape[:2]), self._kernels)
 
     def _check_state(self, name, state, N):
         if state is None:

@@ -14,8 +14,9 @@ SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
 
 #: Prints the vector width and writes outputs and gradients of awkward sizes to the file that is named.
 PROGRAM = """
-import sys
+import sys, warnings
 import numpy as np
+from fastlstm import LSTMClassifier, LSTMRegressor
 from fastlstm.kernels.numba import target
 from fastlstm.layers import LSTM
 
@@ -28,6 +29,19 @@ for N, T, C, H in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (40, 5, 3, 20)]
         grads = layer.backward(tape, rng.standard_normal((N, T, H)).astype(dtype))
         for name, value in {"output": output, "c": c, "d_x": grads.x, **grads.weights}.items():
             results[f"{N}_{T}_{C}_{H}_{dtype}_{name}"] = value
+        lengths = rng.integers(1, T + 1, N)
+        output, state, tape = layer.record(rng.standard_normal((N, T, C)).astype(dtype), lengths=lengths)
+        grads = layer.backward(tape, rng.standard_normal((N, T, H)).astype(dtype), input_gradient=False)
+        for name, value in {"unequal output": output, **grads.weights}.items():
+            results[f"unequal_{N}_{T}_{C}_{H}_{dtype}_{name}"] = value
+warnings.simplefilter("ignore")
+for dtype in ("float32", "float64"):
+    for solver in ("adam", "sgd", "rmsprop"):
+        X, y = rng.standard_normal((9, 4, 2)), np.arange(9) % 3
+        options = {"solver": solver, "dtype": dtype, "max_iter": 3, "batch_size": 5, "random_state": 0}
+        for Model in (LSTMClassifier, LSTMRegressor):
+            weights = Model(21, **options).fit(X, y).weights_
+            results |= {f"fit_{solver}_{dtype}_{Model.__name__}_{name}": value for name, value in weights.items()}
 print(target.ISA)
 np.savez(sys.argv[1], **results)
 """

@@ -51,6 +51,13 @@ module per cell, each with two classes. ``lstm`` has:
     sum of ``shares * values``.
 ``weight_gradient(d_scores, h, d_weight, d_bias)``
 
+``packing``, between packed rows and arrays (N, T, W) with one block per sequence, of which order[n] becomes the n-th:
+
+``gather(starts, order, first, last, array, rows)``
+    Rows of the steps from `first` to `last`.
+``scatter(starts, order, states, rows, out)``
+    Out of rows [M, W], or with `states` out of the states after them; zeros behind an end.
+
 ``solvers``, for the parameters from `first` to `last`; p [P], g [P] and moments [., P] are flat, c is of their type:
 
 ``adam(first, last, p, g, moments, c)``, likewise ``sgd`` and ``rmsprop``

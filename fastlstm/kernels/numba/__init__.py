@@ -2,6 +2,7 @@
 
 from fastlstm.kernels.numba import head as head
 from fastlstm.kernels.numba import lstm as lstm
+from fastlstm.kernels.numba import packing as packing
 from fastlstm.kernels.numba import solvers as solvers
 from fastlstm.kernels.numba.meeting import wait as wait
 

@@ -26,10 +26,14 @@ def row_layout(C, P, dtype):
     return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
 
 
+def writable(array):
+    """The same memory, for the compiler writable."""
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
 def flat(array):
     """The same memory as kernels are compiled for: one axis, contiguous and, for the compiler, writable."""
-    array = array.reshape(-1)
-    return array if array.flags.writeable else np.asarray(_Writable(array))
+    return writable(array.reshape(-1))
 
 
 class _Writable:

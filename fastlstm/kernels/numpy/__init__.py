@@ -2,6 +2,7 @@
 
 from fastlstm.kernels.numpy import head as head
 from fastlstm.kernels.numpy import lstm as lstm
+from fastlstm.kernels.numpy import packing as packing
 from fastlstm.kernels.numpy import solvers as solvers
 
 PARALLEL = False

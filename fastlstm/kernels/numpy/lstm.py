@@ -10,6 +10,8 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
 
 import numpy as np
 
+from fastlstm.kernels.numpy.packing import places
+
 
 def sigmoid(x):
     return 0.5 + 0.5 * np.tanh(0.5 * x)
@@ -44,29 +46,19 @@ class Run:
     """Buffers of one run over a packed batch, and the steps of it; see the contract."""
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
-        self.T, self.N, self.M, self.C, self.H, self.dtype = len(starts) - 1, starts[1], starts[-1], C, H, dtype
-        self._starts = starts
+        self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
+        self._places = list(places(starts))
         self._x = np.empty((self.M, C), dtype)
         self.h, self._c = np.zeros((2, self.M + self.N, H), dtype)
         self.h_n, self.c_n = self.h[self.M :], self._c[self.M :]
         self.state = self.h[: self.N], self._c[: self.N]
         self._gates = np.empty((self.M, 4 * H), dtype)
 
-    def _rows(self, t):
-        """Where the rows of step t are, and where the states after it go."""
-        here, active = self._starts[t], self._starts[t + 1] - self._starts[t]
-        after = np.arange(active) + self.M
-        if t + 1 < self.T:
-            going_on = self._starts[t + 2] - self._starts[t + 1]
-            after[:going_on] += self._starts[t + 1] - self.M
-        return slice(here, here + active), after
-
     def bounds(self, part):
         return 0, self.N
 
     def load(self, part, x, at, state=None):
-        for t in range(self.T):
-            rows, _ = self._rows(t)
+        for t, (rows, _) in enumerate(self._places):
             active = rows.stop - rows.start
             self._x[rows] = x[at[:active, None] + t * self.C + np.arange(self.C)]
         self.h[: self.N], self._c[: self.N] = (0, 0) if state is None else state
@@ -74,8 +66,7 @@ class Run:
     def forward(self, part, packed):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
         h, c = self.h, self._c
-        for t in range(self.T):
-            now, after = self._rows(t)
+        for now, after in self._places:
             z = rows_times(self._x[now], weight_ih) + rows_times(h[now], weight_hh) + (bias_ih + bias_hh)
             z_i, z_f, z_g, z_o = split(z)
             i, f, g, o = sigmoid(z_i), sigmoid(z_f), np.tanh(z_g), sigmoid(z_o)
@@ -96,8 +87,7 @@ class Run:
 
     def backward(self, part, packed, to_start=False):
         weight_hh, c, d_h, d_c = packed.weights[1], self._c, self.dh, self.dc
-        for t in reversed(range(self.T)):
-            now, after = self._rows(t)
+        for now, after in reversed(self._places):
             active = now.stop - now.start
             i, f, g, o = split(self._gates[now])
             tanh_c = np.tanh(c[after])

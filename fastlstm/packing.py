@@ -23,7 +23,7 @@ class Batch:
             self._sequences = self.order[places]  # its sequence,
             goes_on = places < np.append(active[1:], 0)[self._steps]
             self._after = np.where(goes_on, np.arange(M) + active[self._steps], M + places)  # and the state after it
-        self.state = None if state is None else tuple(np.array(part[self.order]) for part in state)
+        self.state = None if state is None else tuple(np.array(part[self.order], order="C") for part in state)
 
     def unpacked(self, rows, width):
         """Packed rows, or states of them with slot 0 the initial ones, as (N, T, width); zeros behind an end."""

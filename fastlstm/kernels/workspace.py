@@ -23,6 +23,16 @@ def aligned_empty(shape, dtype):
     return _view(_owner(shape, dtype), shape, dtype)
 
 
+def _take(owners, name):
+    """owners[name], which is removed, or None; and the number of references to it."""
+    owner = owners.pop(name, None)  # popped: no other thread takes it meanwhile
+    return owner, sys.getrefcount(owner)
+
+
+#: The references to a buffer that nobody holds: 2, or fewer where the interpreter borrows them (Python 3.14).
+UNHELD = _take({"": _owner((0,), np.dtype(np.uint8))}, "")[1]
+
+
 class Workspace:
     """Named buffers that are used again once nobody holds them, so that a minibatch allocates nothing.
 
@@ -39,9 +49,9 @@ class Workspace:
     def empty(self, name, shape, dtype):
         """A buffer of `shape`: the one of the last call where that is free and large enough."""
         dtype = np.dtype(dtype)
-        owner = self._owners.pop(name, None)  # popped: no other thread takes it meanwhile
+        owner, references = _take(self._owners, name)
         needed = math.prod(shape) * dtype.itemsize + ALIGNMENT
-        if owner is None or owner.size < needed or sys.getrefcount(owner) > 2:
+        if owner is None or owner.size < needed or references > UNHELD:
             owner = _owner(shape, dtype)
         self._owners[name] = owner
         return _view(owner, shape, dtype)

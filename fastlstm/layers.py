@@ -107,10 +107,10 @@ class LSTM:
         for value in weights.values():
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
-        self._workspace, self._packed = Workspace(), None
+        self._workspace, self._packed = Workspace(), (None, None)  # and the weights that it was packed from
 
     def __getstate__(self):
-        return {**vars(self), "_workspace": Workspace(), "_packed": None}
+        return {**vars(self), "_workspace": Workspace(), "_packed": (None, None)}
 
     @property
     def _kernels(self):
@@ -212,7 +212,7 @@ class LSTM:
         np.False_
         """
         batch = self._batch(x, state, lengths)
-        run, _ = self._run(batch, recording=False)
+        run, _, _ = self._run(batch, recording=False)
         return batch.unpacked(run.h, self.hidden_size), batch.states(run.h_n, run.c_n)
 
     def record(self, x, state=None, lengths=None):
@@ -243,10 +243,9 @@ class LSTM:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        run, size = self._run(batch, recording=True)
+        run, size, weights = self._run(batch, recording=True)
         output = batch.unpacked(run.h, self.hidden_size)
         output.flags.writeable = False
-        weights = tuple(self._weights.values())
         return output, batch.states(run.h_n, run.c_n), Tape(self, run, weights, batch, size)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
@@ -331,13 +330,14 @@ class LSTM:
         return min(size, most or size), by_units
 
     def _run(self, batch, recording):
-        """Run forward; the run, and how many threads it has room for."""
-        weights = tuple(self._weights.values())
-        packed = self._packed or self._new_packed()
+        """Run forward; the run, how many threads it has room for, and its weights."""
+        weights, (source, packed) = self._weights, self._packed  # others may be loaded while this runs
+        known = source is weights
+        packed = packed if known else self._new_packed()
 
         def compute(part):
-            if packed is not self._packed:
-                packed.fill(part, weights)
+            if not known:
+                packed.fill(part, tuple(weights.values()))
                 team.wait()
             run.load(part, batch.x, batch.at, batch.state)
             if part.by_units:
@@ -348,8 +348,8 @@ class LSTM:
             C, H = self.input_size, self.hidden_size
             run = self._kernels.lstm.Run(C, H, batch.starts, self.dtype, self._workspace, recording, team.size)
             team.run(compute)
-        self._packed = packed  # only now that it is complete
-        return run, team.size
+        self._packed = weights, packed  # only now that it is complete
+        return run, team.size, tuple(weights.values())
 
     def _batch(self, x, state, lengths):
         shape = _shape("x", x)

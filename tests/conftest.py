@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fastlstm import kernels
+from fastlstm.training.network import Network, initialise
 
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
 
@@ -72,3 +73,18 @@ def within(seconds, function, *args):
     if error is not None:
         raise error
     return result
+
+
+def network_results(series, y, checkpoint, backend="numba", n_jobs=1):
+    """Losses and gradient, flat, of a network that is trained on a batch of all series."""
+    rng, K = np.random.default_rng(0), y.shape[1]
+    weights = initialise(series.channels, 17, K, rng)
+    network = Network(weights, series.values.dtype, backend, checkpoint)
+    rows, starts = series.pack(np.arange(len(series)))
+    batch = series.values, series.at[rows], y[rows], np.full(len(y), 1 / len(y), y.dtype), "squared_error"
+    with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
+        network.begin(starts, team.size)
+        team.run(lambda part: network.differentiate(part, team.wait, *batch))
+    losses = np.empty(len(y))
+    losses[rows] = network.values
+    return losses, network.gradient

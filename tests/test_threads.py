@@ -6,11 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from conftest import all_results, problem, run_python, within
+from conftest import all_results, network_results, problem, run_python, within
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
+from fastlstm.sequences import Series
 
 numba = pytest.importorskip("fastlstm.kernels.numba")
 LIMIT = 20  # seconds after which a run that should take milliseconds counts as hanging
@@ -196,6 +197,17 @@ def test_a_layer_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, l
 def test_a_fit_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, bptt_checkpoint):
     alone = fitted(LSTMRegressor, bptt_checkpoint=bptt_checkpoint, n_jobs=1)
     assert_same_fit(within(LIMIT, lambda: fitted(LSTMRegressor, bptt_checkpoint=bptt_checkpoint, n_jobs=2)), alone)
+
+
+@pytest.mark.parametrize("checkpoint", [None, 3])
+def test_a_gradient_over_lengths_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, checkpoint):
+    rng, lengths = np.random.default_rng(0), np.array([2, 7, 1, 6, 5, 1, 1, 4, 3])
+    series = Series(rng.normal(size=9 * 7 * 3), np.arange(9) * 7 * 3, lengths, 3)
+    data = series, rng.normal(size=(9, 2)), checkpoint, "numba"
+    losses, gradient = network_results(*data, n_jobs=1)
+    losses_again, gradient_again = within(LIMIT, lambda: network_results(*data, n_jobs=2))
+    assert_array_equal(losses_again, losses)
+    assert_array_equal(gradient_again, gradient)
 
 
 def test_a_prediction_has_the_same_bits_however_slow_a_thread_is(laggard, by_units):

@@ -47,8 +47,7 @@ class Tape(NamedTuple):
 
     layer: object
     run: object
-    weights: dict
-    flat_weights: tuple
+    weights: tuple  # flat
     batch: object
     size: int  # threads that the run has room for
 
@@ -253,7 +252,7 @@ class LSTM:
         np.False_
         """
         batch = self._batch(x, state, lengths)
-        run, _ = self._run(batch, recording=False)
+        run, _, _ = self._run(batch, recording=False)
         return batch.unpack(run.h, states=True), batch.unpack_states(run.h_n, run.c_n)
 
     def record(self, x, state=None, lengths=None):
@@ -284,10 +283,10 @@ class LSTM:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        run, size = self._run(batch, recording=True)
+        run, size, weights = self._run(batch, recording=True)
         output = batch.unpack(run.h, states=True)
         output.flags.writeable = False
-        return output, batch.unpack_states(run.h_n, run.c_n), Tape(self, run, self._weights, self._flat, batch, size)
+        return output, batch.unpack_states(run.h_n, run.c_n), Tape(self, run, weights, batch, size)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
         """Backpropagation through time.
@@ -340,10 +339,10 @@ class LSTM:
         run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=True)
         run.dh[:], run.dc[:] = (0, 0) if d_state is None else (part[batch.order] for part in d_state)
         packed = self._new_packed(backward=True, inputs=input_gradient)
-        d_weights = {name: np.empty_like(w) for name, w in tape.weights.items()}
+        d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
 
         def compute(part):
-            packed.fill(part, tape.flat_weights)
+            packed.fill(part, tape.weights)
             if d_output is not None:
                 batch.pack(part, d_output, run.d_h)
             team.wait()
@@ -457,9 +456,9 @@ class LSTM:
         return min(size, most or size), by_units
 
     def _run(self, batch, recording):
-        """Run forward; the run, and how many threads it has room for."""
-        weights, (packed_weights, packed) = self._flat, self._packed
-        fresh = packed_weights is not weights
+        """Run forward; the run, how many threads it has room for, and its weights."""
+        weights, (source, packed) = self._flat, self._packed  # others may be loaded while this runs
+        fresh = source is not weights
         if fresh:
             packed = self._new_packed()
 
@@ -477,7 +476,7 @@ class LSTM:
             run = self._kernels.lstm.Run(C, H, batch.starts, self.dtype, self._workspace, recording, team.size)
             team.run(compute)
         self._packed = weights, packed  # only now that it is complete
-        return run, team.size
+        return run, team.size, weights
 
     def _batch(self, x, state, lengths):
         shape = _shape("x", x)

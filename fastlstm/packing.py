@@ -17,7 +17,7 @@ class Batch:
         else:
             self.order = np.argsort(-lengths, kind="stable")
             self.starts, self.at = starts_of(lengths[self.order]), self.at[self.order]
-        self.state = None if state is None else tuple(part[self.order] for part in state)
+        self.state = None if state is None else tuple(np.array(part[self.order], order="C") for part in state)
 
     def unpack(self, rows, states):
         """Packed rows [M, W], or with `states` the states after them, as (N, T, W); zeros behind an end."""

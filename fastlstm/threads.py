@@ -75,18 +75,21 @@ class BrokenTeamError(RuntimeError):
 
 class _Worker:
     def __init__(self):
-        self._inbox = SimpleQueue()
-        self.busy = False
+        self._inbox, self._handed, self._done = SimpleQueue(), 0, 0  # each number is changed by one thread only
         threading.Thread(target=self._run, name="fastlstm", daemon=True).start()
 
+    @property
+    def busy(self):
+        return self._done < self._handed
+
     def hand(self, function):
-        self.busy = True
+        self._handed += 1
         self._inbox.put(function)
 
     def _run(self):
         while True:
             self._inbox.get()()
-            self.busy = False
+            self._done += 1
 
 
 class Team:
@@ -107,29 +110,28 @@ class Team:
         if self.size == 1:
             function(Part())
             return
-        errors, handed = [], []
+        errors = []
 
         def member(rank):
             try:
                 function(Part(rank, self.size, self.by_units, self._meeting))
                 self.wait()
             except BaseException as error:
-                self._meeting[0] += BROKEN
+                self._meeting[0] = BROKEN
                 if not isinstance(error, BrokenTeamError):
                     errors.append(error)
 
         try:
             for rank, worker in enumerate(self._workers, 1):
                 worker.hand(lambda rank=rank: member(rank))
-                handed.append(worker)
             member(0)
         except BaseException:
-            self._meeting[0] += BROKEN
+            self._meeting[0] = BROKEN
             raise
         finally:
             if self._meeting[0] >= BROKEN:
                 # nobody leaves while another may still write to what they share
-                while any(worker.busy for worker in handed):
+                while any(worker.busy for worker in self._workers):
                     time.sleep(1e-4)
                 self._meeting[0] = 0
         if errors:
@@ -155,9 +157,11 @@ def _claim(wanted):
     if wanted == 0:
         return []
     with _lock:
-        while len(_idle) < wanted and _started < cpu_limit() - 1:
-            _idle.append(_Worker())
-            _started += 1
+        # A system may refuse to start a thread, as it does when the interpreter ends: then there are fewer.
+        with contextlib.suppress(RuntimeError):
+            while len(_idle) < wanted and _started < cpu_limit() - 1:
+                _idle.append(_Worker())
+                _started += 1
         return [_idle.pop() for _ in range(min(wanted, len(_idle)))]
 
 

@@ -1,10 +1,16 @@
 """What the tests share."""
 
 import importlib.util
+import os
+import subprocess
+import sys
+import threading
 
+import numpy as np
 import pytest
 
 from fastlstm import kernels
+from fastlstm.training.network import Network, initialise
 
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
 
@@ -21,3 +27,64 @@ def dtype(request):
 
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+
+
+def problem(N, T, C, H, dtype="float64", seed=0):
+    """x, initial state, and gradients of output and last state."""
+    rng = np.random.default_rng(seed)
+    shapes = (N, T, C), *[(1, N, H)] * 2, (N, T, H), *[(1, N, H)] * 2
+    x, h, c, d_output, d_h, d_c = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+    return x, (h, c), d_output, (d_h, d_c)
+
+
+def all_results(layer, x, state, d_output, d_state, lengths=None):
+    """Everything a layer computes, by name."""
+    output, (h_n, c_n), tape = layer.record(x, state, lengths)
+    grads = layer.backward(tape, d_output, d_state)
+    results = {"output": output, "h_n": h_n, "c_n": c_n, "d_x": grads.x}
+    results |= {"d_h_0": grads.state[0], "d_c_0": grads.state[1]}
+    return results | {f"d_{name}": value for name, value in grads.weights.items()}
+
+
+def run_python(*command, timeout=120, **environment):
+    """What Python with these arguments prints; fails if it does, or takes longer than `timeout` seconds."""
+    environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
+    command = [sys.executable, *map(str, command)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def within(seconds, function, *args):
+    """``function(*args)``, on another thread; fails, and does not hang, if that takes longer."""
+    outcome = []
+
+    def work():
+        try:
+            outcome.append((function(*args), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert outcome, f"{function} still runs after {seconds} seconds"
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result
+
+
+def network_results(series, y, checkpoint, backend="numba", n_jobs=1):
+    """Losses and gradient, flat, of a network that is trained on a batch of all series."""
+    rng, K = np.random.default_rng(0), y.shape[1]
+    weights = initialise(series.channels, 17, K, rng)
+    network = Network(weights, series.values.dtype, backend, checkpoint)
+    rows, starts = series.pack(np.arange(len(series)))
+    batch = series.values, series.at[rows], y[rows], np.full(len(y), 1 / len(y), y.dtype), "squared_error"
+    with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
+        network.begin(starts, team.size)
+        team.run(lambda part: network.differentiate(part, team.wait, *batch))
+    losses = np.empty(len(y))
+    losses[rows] = network.values
+    return losses, network.gradient

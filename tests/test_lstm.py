@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import needs_torch
+from conftest import all_results, needs_torch, problem
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
@@ -15,27 +15,6 @@ GOLDEN = Path(__file__).parent / "golden"
 LSTM_FILES = sorted(GOLDEN.glob("lstm_*.npz"))
 AWKWARD = [(1, 1, 1, 1), (5, 6, 3, 50), (17, 4, 5, 100), (7, 3, 40, 17), (13, 2, 1, 33), (2, 9, 7, 16), (32, 5, 300, 8)]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-
-
-def draw(rng, *shapes, dtype="float64"):
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
-def problem(N, T, C, H, dtype="float64", seed=0):
-    """x, initial state, and gradients of output and last state."""
-    x, h, c, d_output, d_h, d_c = draw(
-        np.random.default_rng(seed), (N, T, C), *[(1, N, H)] * 2, (N, T, H), *[(1, N, H)] * 2, dtype=dtype
-    )
-    return x, (h, c), d_output, (d_h, d_c)
-
-
-def all_results(layer, x, state, d_output, d_state):
-    """Everything a layer computes, by name."""
-    output, (h_n, c_n), tape = layer.record(x, state)
-    grads = layer.backward(tape, d_output, d_state)
-    results = {"output": output, "h_n": h_n, "c_n": c_n, "d_x": grads.x}
-    results |= {"d_h_0": grads.state[0], "d_c_0": grads.state[1]}
-    return results | {f"d_{name}": value for name, value in grads.weights.items()}
 
 
 @pytest.mark.parametrize("T", [1, 2, 5])
@@ -229,6 +208,15 @@ def test_inputs_may_be_views_and_read_only_and_are_left_alone(backend, dtype):
     strided = all_results(layer, views[0][:4], [v[:1, :, :] for v in views[1:3]], views[3], [v[:1] for v in views[4:]])
     for name, value in plain.items():
         assert_array_equal(strided[name], value, err_msg=name)
+
+
+def test_a_state_in_another_memory_order_needs_no_other_machine_code(dtype):
+    load_rows = pytest.importorskip("fastlstm.kernels.numba.buffers").load_rows
+    layer, (x, state, _, _) = LSTM(3, 5, dtype=dtype, backend="numba", random_state=0), problem(4, 6, 3, 5, dtype)
+    layer(x, state)
+    before = load_rows.signatures
+    layer(x, [np.asfortranarray(part) for part in state])
+    assert load_rows.signatures == before
 
 
 def test_forget_bias_and_orthogonal_recurrent_weights_at_the_start():

@@ -23,6 +23,23 @@ def aligned_empty(shape, dtype):
     return _view(_owner(shape, dtype), shape, dtype)
 
 
+def _take(kept, name):
+    """kept[name], which is removed, or None twice; and the numbers of references to both."""
+    owner, view = kept.pop(name, (None, None))  # popped: no other thread takes it meanwhile
+    return owner, view, (sys.getrefcount(owner), sys.getrefcount(view))
+
+
+def _references():
+    """How many references there are to a buffer that nobody holds; the interpreter's versions differ in that."""
+    owner = _owner((0,), np.dtype(np.uint8))
+    kept = {"": (owner, _view(owner, (0,), np.dtype(np.uint8)))}
+    del owner
+    return _take(kept, "")[2]
+
+
+UNHELD = _references()
+
+
 class Workspace:
     """Named buffers that are used again once nobody holds them, so that a minibatch allocates nothing.
 
@@ -38,8 +55,8 @@ class Workspace:
 
     def empty(self, name, shape, dtype):
         """A buffer of `shape`: the one of the last call where that is free and large enough."""
-        owner, view = self._kept.pop(name, (None, None))  # popped: no other thread takes it meanwhile
-        if owner is None or sys.getrefcount(view) > 2 or sys.getrefcount(owner) > 3:  # here, the call and, once, `view`
+        owner, view, references = _take(self._kept, name)
+        if references[0] > UNHELD[0] or references[1] > UNHELD[1]:
             owner = view = None
         if view is None or view.shape != shape or view.dtype != dtype:
             view = None

@@ -126,7 +126,7 @@ class Training:
         blocks, mine = part.share(len(self._squares)), part.share(parameters.size, 16)
         for number, rows in batches:
             if part.rank == 0:
-                self._begin(number, rows, part.size)
+                self._begin(rows, part.size)
             wait()
             network.differentiate(
                 part, wait, self.series.values, self._at, self._batch_targets, self._shares, self.settings.loss
@@ -151,8 +151,7 @@ class Training:
             done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def _begin(self, number, rows, size):
-        self._set_rate(number / self._batches)
+    def _begin(self, rows, size):
         rows, starts = self.series.pack(rows)
         self._at, self._batch_targets, weights = self.series.at[rows], self.targets[rows], self.row_weights[rows]
         self._weights, self._total = weights, float(weights.sum())
@@ -168,7 +167,7 @@ class Training:
         self.network.gradient += pull / self._total
 
     def _judge_minibatch(self, number):
-        """Note the loss, and set the factor by which clipping scales the gradient."""
+        """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
         loss = float(np.sum(self._weights * self.network.values)) + self._extra_loss
         norm = math.sqrt(self._squares.sum())
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -181,6 +180,7 @@ class Training:
         self._scale = clip / norm if clip is not None and norm > clip else 1.0
         self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
         self.progress.updates += 1
+        self._set_rate(number / self._batches)
 
     def _advice(self):
         return (

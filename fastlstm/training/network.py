@@ -147,7 +147,9 @@ class Network:
         last = len(self._segments) - 1
         self._packed.fill(part, self._recurrent)
         for segment in range(last + 1):
-            self._forward(part, wait, segment, segment == last, x, at)
+            self._forward(part, wait, segment, x, at)
+        if last:
+            wait()  # a short sequence's last state may be another member's, of an earlier segment
         rows = slice(*(part.share(len(self._h_n)) if last else self._run.bounds(part)))
         self._d_c[rows] = 0
         self.kernels.head.differentiate(
@@ -158,28 +160,31 @@ class Network:
             wait()
         for segment in range(last, -1, -1):
             if segment < last:
-                self._forward(part, wait, segment, True, x, at)
+                self._forward(part, wait, segment, x, at, again=True)
             self._backward(part, wait, segment)
         self._packed.unpack(part, self._d_recurrent)
         if part.rank == part.size - 1:
             self.kernels.head.weight_gradient(self._d_scores, self._h_n, self._d_head, self._d_bias)
         wait()
 
-    def _forward(self, part, wait, segment, recording, x, at):
-        divided = len(self._segments) > 1
+    def _forward(self, part, wait, segment, x, at, again=False):
+        divided, last = len(self._segments) > 1, segment + 1 == len(self._segments)
         if divided:
             wait()
             if part.rank == 0:
-                self._start_run(segment, recording)
+                self._start_run(segment, recording=again or last)
         wait()  # weights and, where divided, buffers and states are there
         run = self._run
         rows = slice(*run.bounds(part))
-        run.load(part, x, at + self._segments[segment][0] * self.C, self._states[segment] if segment else None)
+        state = self._states[segment, :, : len(run.h_n)] if segment else None
+        run.load(part, x, at + self._segments[segment][0] * self.C, state)
         if part.by_units:
             wait()
         run.forward(part, self._packed)
+        if again:
+            return
         self._h_n[rows] = run.h_n[rows]
-        if segment + 1 < len(self._segments):
+        if not last:
             self._states[segment + 1, :, rows] = run.h_n[rows], run.c_n[rows]
 
     def _backward(self, part, wait, segment):

@@ -32,7 +32,7 @@ def our_training(threads, x, d_output, lengths=None):
 
     def step():
         _, _, tape = layer.record(x, lengths=lengths)
-        return layer.backward(tape, d_output, input_gradient=False).weights["weight_hh_l0"]
+        return layer.backward(tape, d_output, input_gradient=False, keep_tape=False).weights["weight_hh_l0"]
 
     return step
 

@@ -1,5 +1,6 @@
 """The recurrence itself, for use without an estimator and for comparison with PyTorch."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,8 @@ class Gradients(NamedTuple):
     state: tuple
 
 
-class Tape(NamedTuple):
+@dataclass
+class Tape:
     """What `LSTM.record` keeps for `LSTM.backward`."""
 
     layer: object
@@ -268,7 +270,7 @@ class LSTM:
         output, state
             As in a call, with the same bits. `output` is read-only: it may be a part of the tape.
         tape : Tape
-            To be passed to `backward`, any number of times.
+            To be passed to `backward`, any number of times unless told otherwise there.
 
         Raises
         ------
@@ -288,7 +290,7 @@ class LSTM:
         output.flags.writeable = False
         return output, batch.unpack_states(run.h_n, run.c_n), Tape(self, run, weights, batch, size)
 
-    def backward(self, tape, d_output=None, d_state=None, input_gradient=True):
+    def backward(self, tape, d_output=None, d_state=None, input_gradient=True, keep_tape=True):
         """Backpropagation through time.
 
         Parameters
@@ -302,6 +304,8 @@ class LSTM:
             Gradient with respect to the last state, two arrays of shape (1, N, H); None is zeros.
         input_gradient : bool, default=True
             Whether to compute the gradient with respect to x.
+        keep_tape : bool, default=True
+            Whether the tape can be passed once more. If not, gradients are computed in its memory, which is faster.
 
         Returns
         -------
@@ -312,7 +316,7 @@ class LSTM:
         Raises
         ------
         ValueError
-            If the tape is another layer's, both gradients are None, or a shape is wrong.
+            If the tape is another layer's or used up, both gradients are None, or a shape is wrong.
         TypeError
             If an array is not of the layer's dtype.
 
@@ -328,6 +332,8 @@ class LSTM:
         """
         if not isinstance(tape, Tape) or tape.layer is not self:
             raise ValueError("tape: expected what `record` of this layer returned; record the run again and pass it.")
+        if tape.run is None:
+            raise ValueError("tape: used up by backward(keep_tape=False); record the run again, or keep the tape.")
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
         run, batch = tape.run, tape.batch
@@ -336,7 +342,8 @@ class LSTM:
             d_output = self._check_array("d_output", d_output, (N, T, self.hidden_size))
         d_state = self._check_state("d_state", d_state, N)
 
-        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=True)
+        tape.run = run if keep_tape else None
+        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=keep_tape)
         run.dh[:], run.dc[:] = (0, 0) if d_state is None else (part[batch.order] for part in d_state)
         packed = self._new_packed(backward=True, inputs=input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}

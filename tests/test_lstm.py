@@ -251,3 +251,16 @@ def test_an_infinite_input_spoils_no_gradient_that_it_does_not_reach(backend):
     grads = layer.backward(tape, np.ones_like(output))
     assert np.isfinite(grads.x[0, 1:]).all()
     assert np.isfinite(grads.weights["weight_hh_l0"]).all()
+
+
+def test_a_tape_that_is_not_kept_gives_the_same_gradients_once(backend, dtype):
+    layer = LSTM(3, 17, dtype=dtype, backend=backend, random_state=0)
+    x, state, d_output, d_state = problem(5, 4, 3, 17, dtype)
+    _, _, tape = layer.record(x, state)
+    kept = layer.backward(tape, d_output, d_state)
+    once = layer.backward(tape, d_output, d_state, keep_tape=False)
+    assert_array_equal(once.x, kept.x)
+    for name, value in kept.weights.items():
+        assert_array_equal(once.weights[name], value, err_msg=name)
+    with pytest.raises(ValueError, match=r"used up by backward\(keep_tape=False\)"):
+        layer.backward(tape, d_output, d_state)

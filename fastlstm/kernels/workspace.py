@@ -55,6 +55,7 @@ class Workspace:
 
     def empty(self, name, shape, dtype):
         """A buffer of `shape`: the one of the last call where that is free and large enough."""
+        dtype = np.dtype(dtype)
         owner, view, references = _take(self._kept, name)
         if references[0] > UNHELD[0] or references[1] > UNHELD[1]:
             owner = view = None

@@ -135,6 +135,7 @@ def side_by_side(benchmark, threads):
             gflops=flops / median / 1e9,
             peak=statistics.median(peaks),
         )
+        return benchmark.extra_info
 
     return run
 

@@ -154,7 +154,7 @@ class Training:
     def _begin(self, rows, size):
         rows, starts = self.series.pack(rows)
         self._at, self._batch_targets, weights = self.series.at[rows], self.targets[rows], self.row_weights[rows]
-        self._weights, self._total = weights, float(weights.sum())
+        self._weights, self._total = weights, float(np.add.reduce(weights))
         self._shares = (weights / self._total).astype(self.network.parameters.dtype)
         self._extra_loss = 0.0
         self.network.begin(starts, size)
@@ -168,8 +168,8 @@ class Training:
 
     def _judge_minibatch(self, number):
         """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
-        loss = float(np.sum(self._weights * self.network.values)) + self._extra_loss
-        norm = math.sqrt(self._squares.sum())
+        loss = float(np.add.reduce(self._weights * self.network.values)) + self._extra_loss
+        norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self._batches}"
             raise FloatingPointError(

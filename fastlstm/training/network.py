@@ -92,8 +92,8 @@ class Network:
             self.is_matrix[start:end] = value.ndim == 2
         self.H, self.C = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
         self.kernels, self._checkpoint, self._workspace = kernels.load(backend), checkpoint, Workspace()
-        self._recurrent = [self.weights[name] for name in RECURRENT]
-        self._d_recurrent = [self.d_weights[name] for name in RECURRENT]
+        self._recurrent = [self.weights[name].reshape(-1) for name in RECURRENT]
+        self._d_recurrent = [self.d_weights[name].reshape(-1) for name in RECURRENT]
         self._head, self._bias = self.weights["head.weight"], self.weights["head.bias"]
         self._d_head, self._d_bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
         self._packed = self.kernels.lstm.Packed(self.C, self.H, self.parameters.dtype, self._workspace, backward=True)
@@ -177,7 +177,7 @@ class Network:
         run = self._run
         rows = slice(*run.bounds(part))
         state = self._states[segment, :, : len(run.h_n)] if segment else None
-        run.load(part, x, at + self._segments[segment][0] * self.C, state)
+        run.load(part, x, at + self._segments[segment][0] * self.C if segment else at, state)
         if part.by_units:
             wait()
         run.forward(part, self._packed)

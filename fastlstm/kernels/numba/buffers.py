@@ -33,7 +33,7 @@ def writable(array):
 
 def flat(array):
     """The same memory as kernels are compiled for: one axis, contiguous and, for the compiler, writable."""
-    return writable(array.reshape(-1))
+    return writable(array if array.ndim == 1 else array.reshape(-1))
 
 
 class _Writable:

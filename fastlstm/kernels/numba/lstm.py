@@ -189,9 +189,10 @@ class Packed:
     def fill(self, part, weights):
         C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
         weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
-        pack_gates(GATES, C, H, *part.share(P, panel), weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
+        first, last = part.share(P, panel)
+        pack_gates(GATES, C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
         if self.backward is not None:
-            pack_panels(GATES, H, P, H, *part.share(P, panel), weight_hh, self.backward)
+            pack_panels(GATES, H, P, H, first, last, weight_hh, self.backward)
         if self.inputs is not None:
             columns = padded(C, weight_ih.dtype)
             pack_panels(GATES, H, P, C, *part.share(columns, panel), weight_ih, self.inputs)

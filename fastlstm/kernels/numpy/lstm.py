@@ -39,7 +39,7 @@ class Packed:
 
     def unpack(self, part, d_weights):
         for d_w, value in zip(d_weights, self.gradient, strict=True):
-            d_w[...] = value
+            d_w[...] = value.reshape(d_w.shape)
 
 
 class Run:

@@ -9,8 +9,10 @@ import numpy as np
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.target import lanes
-from fastlstm.kernels.numba.tiles import load, load_transposed, store, width
+from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, store, width
 from fastlstm.kernels.workspace import ALIGNMENT
+
+AHEAD = 8  # rows that are asked for before they are copied
 
 
 def padded(units, dtype):
@@ -100,14 +102,30 @@ def pack_panels(G, H, P, M, first, last, w, out):
         m += wide
 
 
+@kernel
+def copy(size, a, a_at, out, out_at):
+    """out[size] = a[size]"""
+    L = width(a)
+    whole = size // L * L
+    for j in range(0, whole, L):
+        store(load(1, 1, a, a_at + j, 0), out, out_at + j, 0)
+    for j in range(whole, size):
+        out[out_at + j] = a[a_at + j]
+
+
 @entry
 def load_rows(starts, first, last, C, H, P, x, at, h_0, has_state, rows, stride):
     """Inputs, ones and the initial states of the sequences from `first` to `last`; see `Run.load`."""
-    for t in range(starts.size - 1):
-        for n in range(first, min(last, starts[t + 1] - starts[t])):
-            row, x_t = (starts[t] + n) * stride, at[n] + t * C
-            for k in range(C):
-                rows[row + k] = x[x_t + k]
+    T = starts.size - 1
+    starts, x, at, rows = pointer(starts), pointer(x), pointer(at), pointer(rows)
+    for t in range(T):
+        end = min(last, starts[t + 1] - starts[t])
+        for n in range(first, end):
+            row = (starts[t] + n) * stride
+            # series and rows lie far apart: no cache foresees them
+            prefetch(x, at[min(n + AHEAD, end - 1)] + t * C)
+            prefetch(rows, row + AHEAD * stride)
+            copy(C, x, at[n] + t * C, rows, row)
             rows[row + C] = 1
     for n in range(first, last):
         for unit in range(P):

@@ -2,19 +2,9 @@
 
 import numpy as np
 
-from fastlstm.kernels.numba.buffers import flat
-from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.tiles import load, pointer, store, width
-
-
-@kernel
-def copy(size, a, a_at, out, out_at):
-    L = width(a)
-    whole = size // L * L
-    for j in range(0, whole, L):
-        store(load(1, 1, a, a_at + j, 0), out, out_at + j, 0)
-    for j in range(whole, size):
-        out[out_at + j] = a[a_at + j]
+from fastlstm.kernels.numba.buffers import copy, flat
+from fastlstm.kernels.numba.jit import entry
+from fastlstm.kernels.numba.tiles import pointer
 
 
 @entry

@@ -250,6 +250,17 @@ def _emit_prefetch(context, builder, array_type, array, offset):
     builder.call(function, [pointer, I32(0), I32(2), I32(1)])
 
 
+@intrinsic
+def prefetch(typingctx, a, offset):
+    """Ask for the cache line of a[offset], which may lie outside."""
+
+    def codegen(context, builder, signature, args):
+        _emit_prefetch(context, builder, signature.args[0], args[0], args[1])
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64), codegen
+
+
 def _emit_rank1(builder, tile, total, element, weights):
     """The vectors of total[r, v] += element(r) * weights(v)."""
 

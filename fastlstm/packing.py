@@ -37,5 +37,5 @@ class Batch:
         """States [N, H] as the (1, N, H) of callers, copied."""
         out = tuple(np.empty((1, *state.shape), state.dtype) for state in states)
         for whole, state in zip(out, states, strict=True):
-            whole[0, self.order] = state
+            whole[0, slice(None) if self._equal else self.order] = state
         return out

@@ -114,4 +114,9 @@ def load(name="auto"):
     >>> kernels.load("numpy").PARALLEL
     False
     """
-    return importlib.import_module(f"fastlstm.kernels.{resolve(name)}")
+    return _package(resolve(name))
+
+
+@functools.cache
+def _package(name):
+    return importlib.import_module(f"fastlstm.kernels.{name}")

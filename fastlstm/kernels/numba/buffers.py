@@ -5,14 +5,24 @@ weight of the 1. So the gates of a step are one product, and the gradient of all
 are padded to whole vectors (P of them); a padded unit has zero weights, hence zero states and gradients.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, store, width
-from fastlstm.kernels.workspace import ALIGNMENT
+from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
 
 AHEAD = 8  # rows that are asked for before they are copied
+
+
+@lru_cache(maxsize=8)
+def zeros(size, dtype):
+    """Zeros that nobody writes to."""
+    out = aligned_empty((size,), dtype)
+    out[:] = 0
+    return out
 
 
 def padded(units, dtype):

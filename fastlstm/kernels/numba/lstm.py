@@ -19,6 +19,7 @@ from fastlstm.kernels.numba.buffers import (
     padded,
     row_layout,
     unpack,
+    zeros,
 )
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, multiply_rows, products4
@@ -216,8 +217,7 @@ class Run:
         c = self._empty("c", (states if recording else self.N, P), dtype)
         self.h, self.c_n, self._c_0 = rows[:, begin + C + 1 : begin + C + 1 + H], c[-self.N :, :H], c[: self.N]
         self.h_n, self.state = self.h[self.M :], (self.h[: self.N], c[: self.N, :H])
-        self._zero = self._empty("zero", (4 * P + padded(C, dtype),), dtype)
-        self._zero[:] = 0
+        self._zero = zeros(4 * P + padded(C, dtype), dtype)
         self._rows, self._c = rows.reshape(-1)[begin:], c.reshape(-1)
         self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * GATES * lanes(dtype))
         self._z = self._empty("z", (threads * self._z_size,), dtype)

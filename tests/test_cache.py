@@ -292,3 +292,40 @@ while len(list(Path(sys.argv[1]).parent.glob("*.ready"))) < 2:
     assert outcome(copy) == (compiled[1], 2)
     (folder,) = (copy / "fastlstm/kernels/numba/__pycache__").iterdir()
     assert [path.suffix for path in folder.iterdir()] == [".nbc"] * 2  # nothing half-written is left
+
+
+def test_functions_of_one_name_from_two_processes_stay_apart(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("""
+import sys
+from fastlstm.kernels.numba.jit import entry, kernel
+
+
+def adding(number):
+    @kernel
+    def times(count):
+        return 0.5 if count == 0 else number + times(count - 1)  # a recursion is not inlined
+
+    return times
+
+
+ones, tens = adding(1.0), adding(10.0)
+
+
+@entry
+def of_ones(count):
+    return ones(count)
+
+
+@entry
+def of_tens(count):
+    return tens(count)
+
+
+for name in sys.argv[1:]:
+    print(globals()[name](3))
+""")
+    folder = {"NUMBA_CACHE_DIR": tmp_path / "cache"}
+    apart = run_python(program, "of_ones", **folder), run_python(program, "of_tens", **folder)
+    together = run_python(program, "of_ones", "of_tens", **folder)
+    assert together.split() == list(apart) == ["3.5", "30.5"]

@@ -2,7 +2,7 @@
 
 # Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
 # when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
-# threads may compute at once, none waits for a worker, and together they are never more than the CPUs. Workers start
+# threads may compute at once, none waits for a worker, and all workers together are fewer than the CPUs. Workers start
 # on first use and belong to one process; a forked child starts its own.
 """
 

@@ -2,7 +2,7 @@
 
 # Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
 # when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
-# threads may compute at once, none waits for a worker, and together they are never more than the CPUs. Workers start
+# threads may compute at once, none waits for a worker, and all workers together are fewer than the CPUs. Workers start
 # on first use and belong to one process; a forked child starts its own.
 """
 
@@ -138,39 +138,41 @@ class Team:
             raise errors[0]
 
 
-_idle, _started, _lock = [], 0, threading.Lock()
+_idle, _started, _lock = set(), 0, threading.Lock()
 
 
 def _forget_workers():
     """In a forked child: the parent's workers do not run here."""
     global _idle, _started, _lock
-    _idle, _started, _lock = [], 0, threading.Lock()
+    _idle, _started, _lock = set(), 0, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_workers)
 
 
-def _claim(wanted):
-    """Up to `wanted` idle workers."""
+def _claim(workers, wanted):
+    """Add up to `wanted` idle workers to `workers`."""
     global _started
     if wanted == 0:
-        return []
+        return
     with _lock:
         # A system may refuse to start a thread, as it does when the interpreter ends: then there are fewer.
         with contextlib.suppress(RuntimeError):
             while len(_idle) < wanted and _started < cpu_limit() - 1:
-                _idle.append(_Worker())
+                _idle.add(_Worker())
                 _started += 1
-        return [_idle.pop() for _ in range(min(wanted, len(_idle)))]
+        # In this order an interrupt between any two steps loses no worker, and gives none to two teams.
+        workers.extend(list(_idle)[:wanted])
+        _idle.difference_update(workers)
 
 
 @contextlib.contextmanager
 def team(size, by_units, kernels):
     """A team of at most `size` members for kernels of one backend; workers return when the block ends."""
-    idle = _idle  # a child forked meanwhile has another list
-    workers = _claim(size - 1 if kernels.PARALLEL else 0)
+    idle, workers = _idle, []  # a child forked meanwhile has another set
     try:
+        _claim(workers, size - 1 if kernels.PARALLEL else 0)
         yield Team(workers, by_units, kernels.wait)
     finally:
-        idle.extend(workers)
+        idle.update(workers)

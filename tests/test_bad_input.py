@@ -423,6 +423,8 @@ def tape(layer):
         ({"backend": "torch"}, "backend='torch' is not a backend available here; expected 'auto' or one of"),
         ({"n_jobs": 0}, "n_jobs=0: expected a number of threads"),
         ({"n_jobs": 1.5}, "n_jobs=1.5: expected a number of threads"),
+        ({"n_jobs": True}, "n_jobs=True: expected a number of threads"),
+        ({"n_jobs": "all"}, "n_jobs='all': expected a number of threads"),
     ],
     ids=str,
 )

@@ -1,13 +1,10 @@
-"""The Numba backend on other CPUs, by Numba's own settings, and its cache of machine code."""
+"""The Numba backend on other CPUs, by Numba's own settings."""
 
-import os
-import subprocess
-import sys
-
+import numpy as np
 import pytest
+from conftest import run_python
 
 target = pytest.importorskip("fastlstm.kernels.numba.target")
-from fastlstm.kernels.numba import jit  # noqa: E402
 
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt"}
 SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
@@ -47,57 +44,18 @@ np.savez(sys.argv[1], **results)
 """
 
 
-def run(program, *args, **environment):
-    command = [sys.executable, "-W", "error", "-c", program, *map(str, args)]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 x86 = pytest.mark.skipif(target.ISA not in ("avx512", "avx2"), reason="needs an x86 CPU with AVX2")
 
 
 @x86
 def test_narrower_vectors_give_the_same_numbers(tmp_path):
-    import numpy as np
-
-    isa = {name: run(PROGRAM, tmp_path / f"{name}.npz", **env) for name, env in
-           {"host": {}, "avx2": AVX2, "sse2": SSE2}.items()}  # fmt: skip
+    isa = {
+        name: run_python("-W", "error", "-c", PROGRAM, tmp_path / f"{name}.npz", timeout=600, **env)
+        for name, env in {"host": {}, "avx2": AVX2, "sse2": SSE2}.items()
+    }
     assert isa == {"host": target.ISA, "avx2": "avx2", "sse2": "sse2"}
     host, avx2, sse2 = (np.load(tmp_path / f"{name}.npz") for name in ("host", "avx2", "sse2"))
     for name in host.files:
         np.testing.assert_array_equal(avx2[name], host[name], err_msg=name)  # the same fused products in one order
         tolerance = 1e-5 if "float32" in name else 1e-12
         np.testing.assert_allclose(sse2[name], host[name], rtol=tolerance, atol=10 * tolerance, err_msg=name)
-
-
-def test_machine_code_is_kept_and_a_damaged_file_is_not_used(tmp_path):
-    program = """
-import numpy as np
-from fastlstm.layers import LSTM
-from fastlstm.kernels.numba import lstm
-LSTM(1, 1, backend="numba", random_state=0)(np.ones((1, 1, 1), "float32"))
-print(sum(lstm.forward_steps.stats.cache_hits.values()))
-"""
-    assert run(program, NUMBA_CACHE_DIR=tmp_path) == "0"
-    assert run(program, NUMBA_CACHE_DIR=tmp_path) == "1"
-    (file,) = tmp_path.glob("*/lstm.forward_steps-*.nbc")
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 1
-    file.write_bytes(data)
-    assert run(program, NUMBA_CACHE_DIR=tmp_path) == "0"
-    assert run(program, NUMBA_CACHE_DIR=tmp_path) == "1"  # mended
-
-
-def test_other_sources_get_another_folder(tmp_path, monkeypatch):
-    (tmp_path / "jit.py").write_text("")
-    (tmp_path / "tiles.py").write_text("ROWS = 6")
-    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
-    keys = set()
-    for text in ("ROWS = 6", "ROWS = 5"):
-        (tmp_path / "tiles.py").write_text(text)
-        os.utime(tmp_path / "tiles.py", (0, 0))  # the same length and time stamp
-        jit.source_key.cache_clear()
-        keys.add(jit.source_key())
-    jit.source_key.cache_clear()
-    assert len(keys) == 2

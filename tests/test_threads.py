@@ -299,7 +299,7 @@ def test_weights_loaded_while_a_run_is_recorded_are_not_those_of_its_gradient(lo
 @pytest.fixture
 def new_workers(four_cpus, monkeypatch):
     """No worker has started yet."""
-    monkeypatch.setattr(threads, "_idle", [])
+    monkeypatch.setattr(threads, "_idle", set())
     monkeypatch.setattr(threads, "_started", 0)
 
 
@@ -345,6 +345,21 @@ def test_workers_return_after_an_error(new_workers):
     for _ in range(3):
         with team_of(4) as team, pytest.raises(ZeroDivisionError):
             within(LIMIT, team.run, failing(team, [3]))
+    with team_of(4) as team:
+        assert team.size == 4
+
+
+def test_workers_return_after_an_interrupt_before_the_team_is_made(new_workers, monkeypatch):
+    claim = threads._claim
+
+    def interrupted(*args):
+        claim(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threads, "_claim", interrupted)
+        with pytest.raises(KeyboardInterrupt), team_of(4):
+            pass
     with team_of(4) as team:
         assert team.size == 4
 

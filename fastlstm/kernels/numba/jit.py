@@ -2,7 +2,7 @@
 
 # Design: not Numba's ``cache=True``, which looks only at the file that holds a function: an edited tile
 # file would leave stale machine code in every kernel that uses tiles. Here the name of the folder is a hash of
-# all kernel sources and of the versions that made the code, each file carries a checksum, and files
+# all kernels' sources and of the versions that made the code, each file carries a checksum, and files
 # are written aside and renamed, so a stale, damaged or half-written file is never used.
 """
 
@@ -21,9 +21,15 @@ import llvmlite
 import numba
 import numpy as np
 from numba import njit
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
+
+# Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
+# in the symbols of their machine code, too. Files from two processes may then hold two functions under one symbol; the
+# linker takes the first for both: wrong results, or a crash. No two random numbers are alike.
+FunctionIdentity._unique_ids = iter(lambda: int.from_bytes(os.urandom(8)), None)
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
@@ -43,15 +49,17 @@ def entry(function):
     return dispatcher
 
 
-@cache
-def source_key():
+def _source_key():
     """Hash of everything that determines the machine code besides signature and CPU."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    digest, kernels = hashlib.sha256(), Path(__file__).parents[1]  # constants of other files are compiled in as well
+    for path in sorted(kernels.rglob("*.py")):
+        digest.update(path.relative_to(kernels).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     for version in (numba.__version__, llvmlite.__version__, np.__version__, sys.version, platform.machine()):
         digest.update(version.encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+SOURCE_KEY = _source_key()  # of what is imported now, whatever is edited before it is compiled
 
 
 @cache
@@ -63,7 +71,7 @@ def cache_folder():
     with contextlib.suppress(RuntimeError):  # no home
         places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
     for place in places:
-        folder = place / f"fastlstm-{source_key()}"
+        folder = place / f"fastlstm-{SOURCE_KEY}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()

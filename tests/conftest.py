@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
-from fastlstm import kernels
+from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.training.network import Network, initialise
 
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
@@ -26,7 +28,36 @@ def dtype(request):
     return request.param
 
 
+LIMIT = 20  # seconds after which a run that should take milliseconds counts as hanging
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+
+
+@pytest.fixture(params=["rows", "units"])
+def by_units(request, monkeypatch):
+    """Both ways of dividing a recurrence."""
+    monkeypatch.setattr(threads, "LARGE_WEIGHTS", 0 if request.param == "units" else 1 << 60)
+    return request.param == "units"
+
+
+@pytest.fixture
+def four_cpus(monkeypatch):
+    """Four CPUs, and every run worth as many threads."""
+    monkeypatch.setattr(threads, "cpu_limit", lambda: 4)
+    monkeypatch.setattr(threads, "FLOPS_PER_THREAD", 1)
+
+
+@pytest.fixture
+def teams(four_cpus, monkeypatch):
+    """The teams that were made, as (size, by_units)."""
+    made = []
+
+    class Noted(threads.Team):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append((self.size, self.by_units))
+
+    monkeypatch.setattr(threads, "Team", Noted)
+    return made
 
 
 def problem(N, T, C, H, dtype="float64", seed=0):
@@ -88,3 +119,31 @@ def network_results(series, y, checkpoint, backend="numba", n_jobs=1):
     losses = np.empty(len(y))
     losses[rows] = network.values
     return losses, network.gradient
+
+
+def until(condition):
+    """Return when the condition holds."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(1e-5)
+
+
+QUICK = {"hidden_size": 37, "max_iter": 3, "learning_rate": "cosine", "alpha": 0.1, "batch_size": 8, "random_state": 0}
+
+
+def series(n=21, T=7, C=3):
+    """Series for two whole batches and a remainder, and the sum of each one's first channel."""
+    X = np.random.default_rng(0).normal(size=(n, T, C))
+    return X, X[:, :, 0].sum(axis=1)
+
+
+def fitted(estimator, **options):
+    X, y = series()
+    return estimator(**{**QUICK, "backend": "numba", **options}).fit(X, y if estimator is LSTMRegressor else y > 0)
+
+
+def assert_same_fit(one, other):
+    assert one.loss_curve_ == other.loss_curve_
+    for name, value in one.weights_.items():
+        assert_array_equal(other.weights_[name], value, err_msg=name)

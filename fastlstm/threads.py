@@ -15,7 +15,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from fastlstm.kernels.parts import Part
+from fastlstm.kernels.parts import BROKEN, Part
 
 #: Multiplications and additions that a thread must have to do for its start to pay: some 150 microseconds of them.
 FLOPS_PER_THREAD = 8_000_000
@@ -23,7 +23,6 @@ FLOPS_PER_THREAD = 8_000_000
 LARGE_WEIGHTS = 1 << 20
 #: and fewer rows than this per thread do not make up for it: then units are divided, not rows.
 FEW_ROWS = 64
-BROKEN = 1 << 60  # arrivals at a meeting from which on nobody waits
 
 
 @cache

@@ -5,6 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 
+#: Arrivals at a meeting from which on nobody waits: a thread that fails sets them.
+BROKEN = 1 << 60
+
+
 class Part(NamedTuple):
     """One thread's part in the work of a team of `size`.
 

@@ -49,12 +49,24 @@ def entry(function):
     return dispatcher
 
 
+def _options():
+    """Numba's settings that change the code it makes."""
+    return f"{numba.config.OPT} {numba.config.BOUNDSCHECK} {numba.config.DEBUGINFO_DEFAULT}"
+
+
 def _source_key():
     """Hash of everything that determines the machine code besides signature and CPU."""
     digest, kernels = hashlib.sha256(), Path(__file__).parents[1]  # constants of other files are compiled in as well
     for path in sorted(kernels.rglob("*.py")):
         digest.update(path.relative_to(kernels).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    for version in (numba.__version__, llvmlite.__version__, np.__version__, sys.version, platform.machine()):
+    for version in (
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        sys.version,
+        platform.machine(),
+        _options(),
+    ):
         digest.update(version.encode() + b"\0")
     return digest.hexdigest()[:16]
 

@@ -14,8 +14,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.parts import BROKEN
 
-BROKEN = 1 << 60  # added to the arrivals by a thread that failed: nobody waits any more
 PATIENCE = 2000  # turns before the CPU is offered to others
 
 #: LLVM's function for an instruction that tells the core that its thread is waiting.

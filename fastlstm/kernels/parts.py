@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 #: Arrivals at a meeting from which on nobody waits: a thread that fails sets them.
 BROKEN = 1 << 60
 

@@ -74,7 +74,8 @@ def forward_steps(
     starts, rows, w, c = pointer(starts), pointer(rows), pointer(w), pointer(c)
     gates, z, zero = pointer(gates), pointer(z), pointer(zero)
     L, K = width(w), C + 1 + H
-    many = recording and r_last - r_first > ROWS  # enough for asking for their gates' memory ahead to pay
+    # Each unit's products ask for a share of the memory that the next step's gates will be written to.
+    share = (4 * L * ROWS + K - 1) // K if recording else 0
     # With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap.
     group = max(1, SUMS_BYTES // ((r_last - r_first) * 4 * VECTOR_BYTES)) * L
     begin = np.int64(0)  # not a literal, for which Numba would compile the products once more
@@ -82,13 +83,14 @@ def forward_steps(
         now = starts[t] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first
         going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < T else 0
+        next_gates = (starts[t + 1] + r_first) * 4 * P * recording
         for first in range(u_first, u_last, group):
             last = min(first + group, u_last)
             for unit in range(first, last, L):
                 products4(
                     active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K,
                     z, z_at + (unit - first) * active * 4, 4 * L,
-                    gates, (now * 4 * P + unit) * many, 4 * P * many, P * many,
+                    gates, next_gates + unit * 4 * ROWS, 4 * P, share,
                 )  # fmt: skip
             for unit in range(first, last, L):
                 for n in range(active):

@@ -34,7 +34,8 @@ def _products(vecs):
     ):  # fmt: skip
         """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0.
 
-        Meanwhile asks for soon[n * soon_row + k * soon_k], from soon_at on, which the caller will need next.
+        Meanwhile asks for soon[n * soon_row + k * soon_k], from soon_at on, which the caller will need next; not for
+        the last rows, beyond which memory may be another thread's, who would lose it from its cache.
         """
         L = width(w)
         # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
@@ -66,7 +67,7 @@ def _products(vecs):
                     L,
                     soon,
                     soon_at + n * soon_row + k * soon_k,
-                    soon_k,
+                    soon_k if tile + 1 < tiles else 0,
                 )
                 if rows == 6:
                     store(accumulate(load(6, vecs, start, s, start_stride), *terms), out, o, out_stride)

@@ -5,7 +5,7 @@ OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-oldest bench report torch golden clean
+.PHONY: demo test test-oldest fuzz bench report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -20,6 +20,10 @@ test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
 # some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
+# the property tests, on many more examples
+fuzz: $(VENV)/test
+	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py -k any_batch
+
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
 	$(IN)/python -m pytest bench -W default --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json

@@ -3,12 +3,12 @@
 import importlib.metadata
 import platform
 
-from fastlstm import kernels
+from fastlstm import kernels, threads
 from fastlstm._version import __version__
 
 
 def show_versions():
-    """Print backend, vector width and versions, as a report of a problem should quote them.
+    """Print backend, vector width, threads and versions, as a report of a problem should quote them.
 
     Examples
     --------
@@ -22,6 +22,7 @@ def show_versions():
         from fastlstm.kernels.numba import target  # late: importing Numba takes as long as all the rest
 
         facts["vectors"] = f"{target.ISA}, {8 * target.VECTOR_BYTES} bits"
+    facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):
         facts[name] = importlib.metadata.version(name)

@@ -9,10 +9,15 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.training.network import Network, initialise
+
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("fuzz", max_examples=3000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
 

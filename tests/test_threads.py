@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -249,3 +250,25 @@ def test_units_are_divided_where_weights_are_large_and_rows_few(four_cpus):
 def test_a_backend_without_threads_computes_alone(teams):
     LSTM(1, 1, backend="numpy", n_jobs=4)(np.ones((16, 2, 1), "float32"))
     assert teams == [(1, False)]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or os.cpu_count() < 2, reason="needs two CPUs, on Linux")
+@pytest.mark.parametrize("fails", [False, True])
+def test_members_have_cpus_of_their_own_and_the_caller_gets_its_own_back(fails):
+    before, cpus = os.sched_getaffinity(0), {}
+    if len(before) < 2:
+        pytest.skip("this process may use one CPU only")
+
+    def note(part):
+        cpus[part.rank] = os.sched_getaffinity(0)
+        if fails:
+            raise ZeroDivisionError
+
+    def run():
+        with pytest.raises(ZeroDivisionError) if fails else nullcontext(), team_of(2) as team:
+            team.run(note)
+        return os.sched_getaffinity(0)
+
+    assert within(LIMIT, run) == before
+    assert cpus[0] | cpus[1] == before
+    assert not cpus[0] & cpus[1]

@@ -194,7 +194,7 @@ class BaseLSTM(BaseEstimator):
 
     def _earlier_progress(self, network, partial):
         """What training goes on with: everything for partial_fit, the history for warm_start."""
-        progress = self._progress.copy()
+        progress = self._progress.copy(self._progress.moments.copy())
         moments = np.zeros((SOLVERS[self.solver][1], network.parameters.size), network.parameters.dtype)
         same = (self.solver, moments.dtype) == (progress.solver, progress.moments.dtype)
         if partial and same:
@@ -238,7 +238,7 @@ class BaseLSTM(BaseEstimator):
         """Take over what was trained as fitted attributes."""
         progress = training.progress
         self.weights_ = {name: value.copy() for name, value in training.network.weights.items()}
-        self._progress = progress.copy()
+        self._progress = progress  # the training is over: nothing else changes it
         self.n_iter_, self.t_ = progress.epochs, progress.samples
         self.loss_, self.loss_curve_ = progress.loss_curve[-1], list(progress.loss_curve)
         self.best_loss_ = None if self.early_stopping else progress.best_loss

@@ -48,10 +48,10 @@ class Progress:
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
 
-    def copy(self):
-        """A copy that later epochs do not touch."""
+    def copy(self, moments):
+        """A copy, with these moments, that later epochs do not touch."""
         lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
-        return Progress(**{**vars(self), **lists, "moments": self.moments.copy()})
+        return Progress(**{**vars(self), **lists, "moments": moments})
 
 
 class Training:
@@ -194,34 +194,41 @@ class Training:
         Left early by an exception, `network` and `progress` stand as after the last whole epoch.
         """
         self._first_epoch = self.progress.epochs
-        kept = self.network.parameters.copy(), self.progress.copy()
-        try:
-            for _ in range(self.settings.max_iter):
+        # one memory for all epochs: with many parameters, fresh memory costs as much as a minibatch
+        parameters, moments = np.empty_like(self.network.parameters), np.empty_like(self.progress.moments)
+        for _ in range(self.settings.max_iter):
+            parameters[:], moments[:] = self.network.parameters, self.progress.moments
+            before = self.progress.copy(moments)
+            try:
                 self.epoch()
-                if not np.isfinite(self.network.parameters).all():
-                    raise FloatingPointError(
-                        f"Training diverged at the end of epoch {self.progress.epochs}, batch {self._batches} of "
-                        f"{self._batches}: its update left weights that are not finite. {self._advice()}"
-                    )
-                if self.validate is not None:
-                    score, loss = self.validate()
-                    if not (math.isfinite(score) and math.isfinite(loss)):
-                        raise FloatingPointError(
-                            f"After epoch {self.progress.epochs} the validation data have a score of {score:g} and a "
-                            f"loss of {loss:g}: are their targets on the scale of the training targets?"
-                        )
-                    self.progress.validation_scores.append(score)
-                    self.progress.validation_loss_curve.append(loss)
+                self._check_epoch()
                 self._judge()
-                kept = self.network.parameters.copy(), self.progress.copy()
-                yield self.progress
-                if self.stopped:
-                    break
-        except BaseException:
-            self.network.parameters[:], self.progress = kept
-            raise
+            except BaseException:
+                self.network.parameters[:], self.progress = parameters, before
+                raise
+            yield self.progress
+            if self.stopped:
+                break
         if self.settings.early_stopping:
             self.network.parameters[:] = self._best_parameters
+
+    def _check_epoch(self):
+        """Raise unless the weights are finite and, where there are data held out, their score; note that."""
+        if not np.isfinite(self.network.parameters).all():
+            raise FloatingPointError(
+                f"Training diverged at the end of epoch {self.progress.epochs}, batch {self._batches} of "
+                f"{self._batches}: its update left weights that are not finite. {self._advice()}"
+            )
+        if self.validate is None:
+            return
+        score, loss = self.validate()
+        if not (math.isfinite(score) and math.isfinite(loss)):
+            raise FloatingPointError(
+                f"After epoch {self.progress.epochs} the validation data have a score of {score:g} and a loss of "
+                f"{loss:g}: are their targets on the scale of the training targets?"
+            )
+        self.progress.validation_scores.append(score)
+        self.progress.validation_loss_curve.append(loss)
 
     def _judge(self):
         """Count epochs without improvement, keep the best weights, and say whether to stop."""

@@ -1,6 +1,8 @@
 """The recurrence itself, for use without an estimator and for comparison with PyTorch."""
 
-from dataclasses import dataclass
+import copy
+import threading
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +54,7 @@ class Tape:
     weights: tuple  # flat
     batch: object
     size: int  # threads that the run has room for
+    lock: object = field(default_factory=threading.Lock)  # one backward run at a time: they share the run's memory
 
 
 class StreamState:
@@ -78,6 +81,12 @@ class StreamState:
         self.run = layer._kernels.lstm.Run(C, H, np.array([0, n]), dtype, Workspace())
         state = None if state is None else tuple(np.array(part) for part in state)
         self.run.load(Part(), np.zeros(n * C, dtype), np.arange(n) * C, state)
+
+    def __reduce__(self):  # the run's arrays share memory, which a copy of them would not
+        return StreamState, (self.layer, self.shape[0], (self.h[0], self.c[0]))
+
+    def __deepcopy__(self, memo):
+        return copy.copy(self)  # of the same layer
 
     @property
     def h(self):
@@ -332,6 +341,10 @@ class LSTM:
         """
         if not isinstance(tape, Tape) or tape.layer is not self:
             raise ValueError("tape: expected what `record` of this layer returned; record the run again and pass it.")
+        with tape.lock:
+            return self._backward(tape, d_output, d_state, input_gradient, keep_tape)
+
+    def _backward(self, tape, d_output, d_state, input_gradient, keep_tape):
         if tape.run is None:
             raise ValueError("tape: used up by backward(keep_tape=False); record the run again, or keep the tape.")
         if d_output is None and d_state is None:
@@ -507,6 +520,10 @@ class LSTM:
         return tuple(self._check_array(f"{name}[{n}]", part, shape)[0] for n, part in enumerate(state))
 
     def _check_array(self, name, array, shape):
+        if array is None or np.ma.isMaskedArray(array):
+            kind = "None" if array is None else "a masked array, whose mask would be lost"
+            raise TypeError(f"{name} is {kind}; expected an array of shape {shape}.")
+        array = array.detach().cpu() if hasattr(array, "detach") else array  # a tensor
         _shape(name, array)
         array = np.asarray(array)
         array = array.astype(array.dtype.newbyteorder("="), copy=False)

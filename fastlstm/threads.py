@@ -17,6 +17,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from fastlstm.kernels.parts import BROKEN, Part
+from fastlstm.kernels.workspace import aligned_empty
 
 #: Multiplications and additions that a thread must have to do for it to pay: half a millisecond of them or less. Waking
 #: a thread and handing the interpreter's lock to and fro takes about a fifth of that.
@@ -35,8 +36,10 @@ def _cpus(process):
 
 
 def cpu_limit():
-    """CPUs that this process may use: its affinity, quota, loky's limit and OMP_NUM_THREADS."""
+    """CPUs that this thread may use: its affinity, OMP_NUM_THREADS and, as at first use, quota and loky's limit."""
     limit = _cpus(os.getpid())
+    if hasattr(os, "sched_getaffinity"):  # which may have changed since
+        limit = min(limit, len(os.sched_getaffinity(0)))
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(limit, int(asked)) if asked.isdecimal() and int(asked) > 0 else limit
 
@@ -77,7 +80,7 @@ class BrokenTeamError(RuntimeError):
 class _Worker:
     def __init__(self):
         self._inbox, self._handed, self._done = SimpleQueue(), 0, 0  # each number is changed by one thread only
-        self._thread, self._cpus = threading.Thread(target=self._run, name="fastlstm", daemon=True), None
+        self._thread = threading.Thread(target=self._run, name="fastlstm", daemon=True)
         self._thread.start()
 
     @property
@@ -86,10 +89,7 @@ class _Worker:
 
     def stay_on(self, cpus):
         """Run on these CPUs only."""
-        if cpus != self._cpus:
-            with contextlib.suppress(OSError):  # they may have been taken away meanwhile
-                os.sched_setaffinity(self._thread.native_id, cpus)
-                self._cpus = cpus
+        _allow(self._thread.native_id, cpus)
 
     def hand(self, function):
         self._handed += 1
@@ -107,7 +107,8 @@ class Team:
     def __init__(self, workers, by_units, wait):
         self.size, self.by_units = len(workers) + 1, by_units and bool(workers)
         self._workers, self._wait = workers, wait
-        self._meeting = np.zeros(8, np.int64)  # a cache line of its own
+        self._meeting = aligned_empty((8,), np.int64)  # a cache line of its own
+        self._meeting[:] = 0
 
     def wait(self):
         """Return when every member has come here."""
@@ -152,6 +153,12 @@ class Team:
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
 
+def _allow(thread, cpus):
+    """Let a thread run on these CPUs only, where the system agrees: it may have taken them away, or forbid to ask."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(thread, cpus)
+
+
 @contextlib.contextmanager
 def _apart(workers):
     """While this lasts, the caller and the workers each have CPUs of their own.
@@ -166,12 +173,12 @@ def _apart(workers):
     here, size = _current_cpu(), len(workers) + 1
     cpus = sorted(allowed, key=lambda cpu: (cpu != here, cpu))  # the caller need not move
     try:
-        os.sched_setaffinity(0, cpus[::size])
+        _allow(0, cpus[::size])
         for n, worker in enumerate(workers, 1):
-            worker.stay_on(frozenset(cpus[n::size]))
+            worker.stay_on(cpus[n::size])
         yield
     finally:
-        os.sched_setaffinity(0, allowed)
+        _allow(0, allowed)
 
 
 _idle, _started, _lock = set(), 0, threading.Lock()

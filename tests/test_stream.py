@@ -1,5 +1,8 @@
 """Layers a step at a time."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -82,3 +85,25 @@ def test_a_state_of_another_kind_is_named():
             layer.initial_state(n)
     with pytest.raises(ValueError, match=r"state\[0\] has shape \(1, 1, 4\); expected \(1, 1, 5\)"):
         layer.initial_state(state=(np.zeros((1, 1, 4), "float32"),) * 2)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_a_copied_state_goes_on_by_itself(backend, copied):
+    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 4, 3)
+    state = layer.initial_state(2)
+    layer.step(x[:, 0], state)
+    other = copied(state)
+    layer.step(-x[:, 1], other)
+    steps = [layer.step(x[:, t], state) for t in range(1, 4)]
+    assert_array_equal(np.stack(steps, axis=1), layer(x)[0][:, 1:])
+
+
+def test_a_pickled_state_goes_on_where_it_was(backend):
+    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 4, 3)
+    state = layer.initial_state(2)
+    layer.step(x[:, 0], state)
+    layer, state = pickle.loads(pickle.dumps((layer, state)))
+    for t in range(1, 4):
+        h_t = layer.step(x[:, t], state)
+    assert_array_equal(h_t, layer(x)[0][:, 3])
+    assert_array_equal(state.h[0], h_t)

@@ -204,6 +204,7 @@ print(model.n_iter_, all(np.array_equal(whole.weights_[name], value) for name, v
 )
 def test_openmps_variable_limits_the_threads(monkeypatch, variable, expected):
     monkeypatch.setattr(threads, "_cpus", lambda process: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: set(range(8)), raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if variable is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", variable)
@@ -272,3 +273,30 @@ def test_members_have_cpus_of_their_own_and_the_caller_gets_its_own_back(fails):
     assert within(LIMIT, run) == before
     assert cpus[0] | cpus[1] == before
     assert not cpus[0] & cpus[1]
+
+
+def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch, four_cpus):
+    def deny(*args):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", deny, raising=False)
+    x = np.ones((16, 2, 1), "float32")
+    one, two = (LSTM(1, 4, n_jobs=n_jobs, random_state=0)(x)[0] for n_jobs in (1, 2))
+    assert_array_equal(one, two)
+
+
+def test_one_tape_may_be_played_by_several_threads_at_once():
+    layer, (x, _, d_output, _) = LSTM(8, 64, random_state=0), problem(32, 20, 8, 64, "float32")
+    tape = layer.record(x)[2]
+    expected, results = layer.backward(tape, d_output), []
+    players = [
+        threading.Thread(target=lambda: results.extend(layer.backward(tape, d_output) for _ in range(5)))
+        for _ in range(4)
+    ]
+    for player in players:
+        player.start()
+    for player in players:
+        player.join()
+    assert len(results) == 20
+    for grads in results:
+        assert_array_equal(grads.x, expected.x)

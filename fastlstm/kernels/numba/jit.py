@@ -28,7 +28,8 @@ from numba.core.serialize import dumps
 
 # Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
 # in the symbols of their machine code, too. Files from two processes may then hold two functions under one symbol; the
-# linker takes the first for both: wrong results, or a crash. No two random numbers are alike.
+# linker takes the first for both: wrong results, or a crash. No two random numbers are alike. (This
+# holds for all functions of the process; the numbers mean nothing else.)
 FunctionIdentity._unique_ids = iter(lambda: int.from_bytes(os.urandom(8)), None)
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}

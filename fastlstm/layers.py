@@ -37,6 +37,16 @@ def initial_weights(input_size, hidden_size, random_state):
     }
 
 
+def flops(C, H, steps):
+    """Multiplications and additions of the gates' products in a forward run over so many steps of sequences."""
+    return 8 * H * (C + H) * steps
+
+
+def weight_bytes(C, H, dtype):
+    """Bytes of the weights that every step reads."""
+    return 4 * H * (C + H) * dtype.itemsize
+
+
 class Gradients(NamedTuple):
     """What `LSTM.backward` returns."""
 
@@ -471,8 +481,9 @@ class LSTM:
     def _threads(self, batch, passes, most=None):
         """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
         C, H = self.input_size, self.hidden_size
-        flops, weight_bytes = passes * 8 * H * (C + H) * int(batch.starts[-1]), 4 * H * (C + H) * self.dtype.itemsize
-        size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
+        size, by_units = threads.worthwhile(
+            self.n_jobs, passes * flops(C, H, int(batch.starts[-1])), batch.shape[0], weight_bytes(C, H, self.dtype)
+        )
         return min(size, most or size), by_units
 
     def _run(self, batch, recording):

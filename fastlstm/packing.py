@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastlstm.kernels.parts import starts_of
+from fastlstm.kernels.parts import longest_first
 
 
 class Batch:
@@ -15,8 +15,8 @@ class Batch:
         if self._equal:
             self.order, self.starts = np.arange(N), np.arange(T + 1) * N
         else:
-            self.order = np.argsort(-lengths, kind="stable")
-            self.starts, self.at = starts_of(lengths[self.order]), self.at[self.order]
+            self.order, self.starts = longest_first(lengths)
+            self.at = self.at[self.order]
         self.state = None if state is None else tuple(np.array(part[self.order], order="C") for part in state)
 
     def unpack(self, rows, states):

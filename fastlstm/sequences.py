@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from fastlstm.kernels.parts import starts_of
+from fastlstm.kernels.parts import longest_first
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class Series:
         """`rows` with the longest series first, and where each step's rows start in a packed batch of them."""
         if self.equal:
             return rows, _equal_starts(int(self.lengths[0]), len(rows))
-        lengths = self.lengths[rows]
-        order = np.argsort(-lengths, kind="stable")
-        return rows[order], starts_of(lengths[order])
+        order, starts = longest_first(self.lengths[rows])
+        return rows[order], starts
 
 
 @lru_cache(maxsize=8)

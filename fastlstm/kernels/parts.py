@@ -35,6 +35,12 @@ def starts_of(lengths):
     return np.concatenate([[0], np.cumsum(active)])
 
 
+def longest_first(lengths):
+    """The order in which `lengths` fall, equal ones as they stand, and `starts_of` them in it."""
+    order = np.argsort(-lengths, kind="stable")
+    return order, starts_of(lengths[order])
+
+
 def row_bounds(starts, size):
     """Bounds [size + 1] of ranges of rows with about equally many steps in them."""
     active = np.diff(starts)

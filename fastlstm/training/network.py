@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.layers import initial_weights
+from fastlstm.layers import flops, initial_weights, weight_bytes
 
 RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
@@ -24,9 +24,8 @@ def initialise(n_channels, hidden_size, n_outputs, random_state):
 
 def team_for(package, C, H, dtype, rows, steps, n_jobs, passes=1):
     """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
-    flops = passes * 8 * H * (C + H) * steps
-    weight_bytes = 4 * H * (C + H) * dtype.itemsize
-    return threads.team(*threads.worthwhile(n_jobs, flops, rows, weight_bytes), package)
+    size = threads.worthwhile(n_jobs, passes * flops(C, H, steps), rows, weight_bytes(C, H, dtype))
+    return threads.team(*size, package)
 
 
 def scores(series, weights, backend, n_jobs=None):

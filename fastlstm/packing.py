@@ -8,7 +8,7 @@ from fastlstm.kernels.parts import longest_first
 class Batch:
     """Sequences of one array, packed: the longest first, step by step, no row for what lies behind an end."""
 
-    def __init__(self, x, state, lengths, kernels):
+    def __init__(self, x, states, lengths, kernels):
         self.shape = N, T, C = x.shape
         self.x, self.at = np.ascontiguousarray(x).reshape(-1), np.arange(N) * (T * C)
         self._equal, self._kernels = lengths is None, kernels.packing
@@ -17,25 +17,31 @@ class Batch:
         else:
             self.order, self.starts = longest_first(lengths)
             self.at = self.at[self.order]
-        self.state = None if state is None else tuple(np.array(part[self.order], order="C") for part in state)
+        self.states = states and [tuple(np.array(part[self.order], order="C") for part in state) for state in states]
 
-    def unpack(self, rows, states):
-        """Packed rows [M, W], or with `states` the states after them, as (N, T, W); zeros behind an end."""
+    def outputs(self, runs):
+        """The outputs of a layer's runs as (N, T, F); zeros behind an end."""
+        return self._unpack([run.h for run in runs], states=True)
+
+    def input_gradient(self, runs):
+        """That of a layer's runs as (N, T, C); zeros behind an end."""
+        return self._unpack([run.d_x for run in runs], states=False)
+
+    def _unpack(self, rows, states):
         N, T, _ = self.shape
-        width = rows.shape[1]
-        if self._equal:
-            return rows[N if states else 0 :].reshape(T, N, width).transpose(1, 0, 2)
-        out = np.empty((N, T, width), rows.dtype)
-        self._kernels.scatter(self.starts, self.order, states, rows, out)
+        widths = [some.shape[1] for some in rows]
+        if self._equal and len(rows) == 1:
+            return rows[0][N if states else 0 :].reshape(T, N, widths[0]).transpose(1, 0, 2)
+        out = np.empty((N, T, sum(widths) if states else widths[0]), rows[0].dtype)
+        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
+            add, column = (False, widths[0] * direction) if states else (direction > 0, 0)
+            self._kernels.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
         return out
 
-    def pack(self, part, array, rows):
-        """A part's steps of array (N, T, W) into the packed rows [M, W]."""
-        self._kernels.gather(self.starts, self.order, *part.share(len(self.starts) - 1), array, rows)
-
-    def unpack_states(self, *states):
-        """States [N, H] as the (1, N, H) of callers, copied."""
-        out = tuple(np.empty((1, *state.shape), state.dtype) for state in states)
-        for whole, state in zip(out, states, strict=True):
-            whole[0, slice(None) if self._equal else self.order] = state
-        return out
+    def pack(self, part, array, runs):
+        """A part's steps of array (N, T, F), the gradient of the outputs, into the runs' packed rows."""
+        column = 0
+        for direction, run in enumerate(runs):
+            steps = part.share(len(self.starts) - 1)
+            self._kernels.gather(self.starts, self.order, direction == 1, *steps, array, column, run.d_h)
+            column += run.d_h.shape[1]

@@ -13,6 +13,7 @@ from hypothesis import settings
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
+from fastlstm.stacks import Stack
 from fastlstm.training.network import Network, initialise
 
 settings.register_profile("quick", max_examples=40, deadline=None)
@@ -114,15 +115,15 @@ def within(seconds, function, *args):
 def network_results(series, y, checkpoint, backend="numba", n_jobs=1):
     """Losses and gradient, flat, of a network that is trained on a batch of all series."""
     rng, K = np.random.default_rng(0), y.shape[1]
-    weights = initialise(series.channels, 17, K, rng)
-    network = Network(weights, series.values.dtype, backend, checkpoint)
+    stack = Stack("lstm", series.channels, (17,))
+    network = Network(stack, initialise(stack, K, rng), series.values.dtype, backend, checkpoint)
     rows, starts = series.pack(np.arange(len(series)))
-    batch = series.values, series.at[rows], y[rows], np.full(len(y), 1 / len(y), y.dtype), "squared_error"
+    batch = series.values, series.at[rows], y[rows], np.full((len(y), 1), 1 / len(y), y.dtype), "squared_error"
     with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
         network.begin(starts, team.size)
         team.run(lambda part: network.differentiate(part, team.wait, *batch))
     losses = np.empty(len(y))
-    losses[rows] = network.values
+    losses[rows] = network.values * len(y)  # each came times its share
     return losses, network.gradient
 
 

@@ -7,6 +7,7 @@ from conftest import needs_torch
 from numpy.testing import assert_allclose
 
 from fastlstm import sequences
+from fastlstm.stacks import Stack
 from fastlstm.training.loop import Settings, Training
 from fastlstm.training.network import Network
 
@@ -30,8 +31,10 @@ ADAM = Settings(
 
 def assert_steps_equal(case, backend):
     names = [name.removeprefix("first_") for name in case if name.startswith("first_")]
-    network = Network({name: case[f"first_{name}"] for name in names}, np.dtype("float64"), backend)
-    training = Training(network, ADAM, sequences.of_array(case["x"]), case["y"], np.ones(len(case["y"])), 0, None)
+    weights = {name: case[f"first_{name}"] for name in names}
+    stack = Stack("lstm", case["x"].shape[2], (weights["weight_hh_l0"].shape[1],))
+    network = Network(stack, weights, np.dtype("float64"), backend)
+    training = Training(network, ADAM, sequences.of_array(case["x"]), case["y"], np.ones((len(case["y"]), 1)), 0, None)
     for _ in training.run():
         pass
     assert_allclose(training.progress.loss_curve, case["losses"], rtol=1e-6, atol=0)

@@ -146,25 +146,27 @@ def test_every_solver_learns(solver):
         ("squared_error", [1.0, 3.0], [0.0, 1.0], 0.5 * (1 + 4) / 2),
         ("absolute_error", [1.0, 3.0], [2.0, 1.0], (1 + 2) / 2),
         ("huber", [0.5, 3.0], [0.0, 0.0], (0.5 * 0.25 + (3 - 0.5)) / 2),
-        ("cross_entropy", [0.0, np.log(3)], 0, np.log(4)),
-        ("cross_entropy", [0.0, np.log(3)], 1, np.log(4 / 3)),
-        ("cross_entropy", [1000.0, 0.0], 1, 1000.0),
+        ("cross_entropy", [0.0, np.log(3)], [0], np.log(4)),
+        ("cross_entropy", [0.0, np.log(3)], [1], np.log(4 / 3)),
+        ("cross_entropy", [1000.0, 0.0], [1], 1000.0),
+        ("binary_cross_entropy", [0.0, np.log(3)], [1, 0], np.log(2) + np.log(4)),
+        ("binary_cross_entropy", [1000.0, -1000.0], [0, 0], 1000.0),
     ],
 )
 def test_losses_worked_by_hand(loss, scores, targets, value):
     values, _ = LOSSES[loss](np.array([scores]), np.array([targets]))
-    assert_allclose(values, [value], rtol=1e-12)
+    assert_allclose(values.sum(axis=1), [value], rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_of_losses_are_those_of_finite_differences(loss):
     rng = np.random.default_rng(0)
     scores, step = rng.normal(size=(8, 3)) * 2, 1e-6
-    targets = rng.integers(3, size=8) if loss == "cross_entropy" else rng.normal(size=(8, 3))
+    targets = rng.integers(3, size=(8, 1)) if loss == "cross_entropy" else rng.normal(size=(8, 3))
     _, d_scores = LOSSES[loss](scores, targets)
     for k in range(3):
         shift = step * np.eye(3)[k]
-        up, down = LOSSES[loss](scores + shift, targets)[0], LOSSES[loss](scores - shift, targets)[0]
+        up, down = (LOSSES[loss](moved, targets)[0].sum(axis=1) for moved in (scores + shift, scores - shift))
         assert_allclose(d_scores[:, k], (up - down) / (2 * step), rtol=1e-6, atol=1e-8)
 
 

@@ -1,4 +1,4 @@
-"""What classifier and regressor share: parameters, training, scores."""
+"""What classifier and regressor share: parameters, training, scores, states."""
 
 import contextlib
 import time
@@ -14,8 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import kernels
-from fastlstm.estimators.inputs import check_lengths, check_series, check_weights
+from fastlstm import kernels, sequences
+from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
+from fastlstm.layers.checks import check_sizes
+from fastlstm.stacks import Stack
 from fastlstm.training import network as networks
 from fastlstm.training.loop import Settings, Training
 from fastlstm.training.losses import LOSSES
@@ -49,10 +51,15 @@ class Jobs(Integers):
 
 
 class BaseLSTM(BaseEstimator):
-    """An LSTM layer and a linear head; a subclass says what targets and scores mean."""
+    """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
 
     _parameter_constraints = {
-        "hidden_size": [Integers(1)],
+        "hidden_size": [Integers(1), list, tuple, np.ndarray],
+        "num_layers": [Integers(1)],
+        "cell": [StrOptions(set(kernels.CELLS))],
+        "bidirectional": ["boolean"],
+        "return_sequences": ["boolean"],
+        "missing": [StrOptions({"error", "mask"})],
         "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Integers(1)],
@@ -80,23 +87,35 @@ class BaseLSTM(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "mask"
         return tags
 
     # -- what a subclass defines ------------------------------------------------------------------------
 
-    def _encode(self, y, reset, classes=None, name="y"):
-        """y as targets of the loss; `reset` notes what outputs there are, otherwise y must fit what was noted."""
+    def _encode(self, y, counts, reset, classes=None, name="y"):
+        """y as targets [rows, .] of the loss; `reset` notes what outputs there are, otherwise y must fit what is noted.
+
+        A row of `counts` [rows, .] without a True is not looked at, and its target may be any.
+        """
         raise NotImplementedError
 
     def _weigh(self, targets, weights):
-        """Row weights, with what else the estimator weighs rows by multiplied in."""
+        """Weights of the rows, with what else the estimator weighs rows by multiplied in."""
         return weights
+
+    def _strata(self, targets):
+        """What a part held out must have its share of, or None."""
+        return None
 
     def _loss_name(self):
         raise NotImplementedError
 
     def _score_of(self, scores, targets, weights):
         """What early stopping watches; greater is better."""
+        raise NotImplementedError
+
+    def _score_rows(self, y, scores, weights):
+        """The same, of y as it was given."""
         raise NotImplementedError
 
     def _check_held_out(self, targets, weights):
@@ -114,7 +133,14 @@ class BaseLSTM(BaseEstimator):
             if partial:
                 self._check_partial()
             going_on = (partial or self.warm_start) and hasattr(self, "weights_")
-            backend = kernels.resolve(self.backend)
+            backend, sizes = kernels.resolve(self.backend), check_sizes(self.hidden_size, self.num_layers)
+            if self.bidirectional and self.bptt_checkpoint not in (None, "auto"):
+                raise ValueError(
+                    f"bptt_checkpoint={self.bptt_checkpoint} with bidirectional=True: the backward direction starts at "
+                    "the last step, so all steps are kept. Leave it at 'auto'."
+                )
+            if going_on:
+                self._check_same_model(sizes)
             data = self._check_data(X, y, sample_weight, not going_on, classes)
             held_out = None
             if (X_val is None) != (y_val is None):
@@ -132,10 +158,12 @@ class BaseLSTM(BaseEstimator):
             if held_out is not None:
                 self._check_held_out(*held_out[1:])
 
-            weights = self._first_weights(data[0].channels, going_on, rng)
-            network = Network(weights, np.dtype(self.dtype), backend, self.bptt_checkpoint)
+            if not going_on:
+                self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
+            weights = self.weights_ if going_on else networks.initialise(self._stack, self.n_outputs_, rng)
+            network = Network(self._stack, weights, np.dtype(self.dtype), backend, self.bptt_checkpoint, self._per_step)
             progress = self._earlier_progress(network, partial) if going_on else None
-            validate = held_out and (lambda: self._validate(network.weights, held_out, backend))
+            validate = held_out and (lambda: self._validate(network, held_out, backend))
             training = Training(network, self._settings(data, partial), *data, seed, validate, progress, self.n_jobs)
             epochs_before = training.progress.epochs
             try:
@@ -163,34 +191,56 @@ class BaseLSTM(BaseEstimator):
             raise ValueError("partial_fit does not support learning_rate='cosine', which plans for max_iter epochs.")
 
     def _check_data(self, X, y, sample_weight, reset, classes=None, suffix=""):
-        """X as series, targets and row weights."""
-        x = check_series(self, X, self.dtype, reset, "X" + suffix)
-        check_lengths(X, y, "y" + suffix)
-        targets = self._encode(y, reset, classes, "y" + suffix)
-        weights = check_weights(sample_weight, X, "sample_weight" + suffix)
-        return x, targets, weights
+        """X as series; targets and weights of each series or, with `return_sequences`, of each step of all."""
+        if reset:
+            self._masked, self._per_step = self.missing == "mask", bool(self.return_sequences)
+        x = self._check_series(X, reset, "X" + suffix)
+        names = "y" + suffix, "sample_weight" + suffix
+        check_targets(X, y, names[0])
+        if self._per_step:
+            y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
+            n_outputs = y.shape[1] if y.ndim > 1 else 1
+            weights = check_step_weights(sample_weight, x, X, n_outputs, names[1], "X" + suffix)
+            if reset:
+                self._output_axis = y.ndim > 1
+        else:
+            weights = check_weights(sample_weight, X, _n_outputs(y, names[0]), names[1])
+        counts = weights > 0 if self._per_step else np.ones_like(weights, bool)
+        return x, self._encode(y, counts, reset, classes, names[0]), weights
+
+    def _check_series(self, X, reset=False, name="X"):
+        dtype = self.dtype if name != "X" or reset else self._dtype()
+        series = check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
+        return sequences.with_mask(series) if self._masked else series
 
     def _split(self, data, rng):
         """Training and validation parts of the data."""
         x, targets, weights = data
         rows = train_test_split(
-            np.arange(len(weights)),
+            np.arange(len(x)),
             test_size=self.validation_fraction,
-            stratify=targets if targets.ndim == 1 else None,
+            stratify=None if self._per_step else self._strata(targets),
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
-        return [(x.take(part), targets[part], weights[part]) for part in rows]
+        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
+        return [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
 
-    def _first_weights(self, n_channels, going_on, rng):
-        if not going_on:
-            return networks.initialise(n_channels, self.hidden_size, self.n_outputs_, rng)
-        fitted = self.weights_["weight_hh_l0"].shape[1]
-        if fitted != self.hidden_size:
-            raise ValueError(
-                f"hidden_size={self.hidden_size}, but training goes on with a model of {fitted} hidden units: set it "
-                "back, or fit with warm_start=False."
-            )
-        return self.weights_
+    def _check_same_model(self, sizes):
+        """Raise unless the parameters are those that the fitted weights were made for."""
+        stack = self._stack
+        for name, value, fitted in [
+            ("hidden_size", sizes, stack.hidden_sizes),
+            ("cell", self.cell, stack.cell),
+            ("bidirectional", bool(self.bidirectional), stack.bidirectional),
+            ("return_sequences", bool(self.return_sequences), self._per_step),
+            ("missing", self.missing, "mask" if self._masked else "error"),
+        ]:
+            if value != fitted:
+                value, fitted = (v[0] if isinstance(v, tuple) and len(v) == 1 else v for v in (value, fitted))
+                raise ValueError(
+                    f"{name}={value!r}, but training goes on with a model of {name}={fitted!r}: set it back, or fit "
+                    "with warm_start=False."
+                )
 
     def _earlier_progress(self, network, partial):
         """What training goes on with: everything for partial_fit, the history for warm_start."""
@@ -209,17 +259,18 @@ class BaseLSTM(BaseEstimator):
     def _settings(self, data, partial):
         given = {field.name: getattr(self, field.name, None) for field in fields(Settings)}
         given["loss"] = self._loss_name()
-        given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[2]))
+        given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[0]))
         if partial:
             given["max_iter"] = 1
         return Settings(**given)
 
-    def _validate(self, weights, held_out, backend):
-        x, targets, row_weights = held_out
-        scores = networks.scores(x, weights, backend, self.n_jobs)
+    def _validate(self, network, held_out, backend):
+        x, targets, weights = held_out
+        scores = networks.run_over(network.stack, x, network.weights, backend, self.n_jobs, network.per_step)
         with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
             values, _ = LOSSES[self._loss_name()](scores, targets)
-            return self._score_of(scores, targets, row_weights), float(np.average(values, weights=row_weights))
+            loss = np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum()
+            return self._score_of(scores, targets, weights), float(loss)
 
     def _watch(self, training, partial):
         """Run the training; with `verbose`, print a line an epoch."""
@@ -249,11 +300,82 @@ class BaseLSTM(BaseEstimator):
 
     # -- prediction -------------------------------------------------------------------------------------
 
-    def _scores(self, X):
-        """Scores [n, K] of the head."""
+    def _dtype(self):
+        """The type that the fitted model computes in."""
+        return self.weights_["head.bias"].dtype
+
+    def _run_over(self, X, **how):
+        """X as series, and what the network makes of them; see `networks.run_over`."""
         check_is_fitted(self)
-        x = check_series(self, X, self.weights_["head.bias"].dtype, reset=False)
-        return networks.scores(x, self.weights_, kernels.resolve(self.backend), self.n_jobs)
+        x, backend = self._check_series(X), kernels.resolve(self.backend)
+        return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, **how)
+
+    def _apply(self, X, function):
+        """`function` of the scores [rows, K], in the form that X has."""
+        check_is_fitted(self)
+        x, scores = self._run_over(X, per_step=self._per_step)
+        rows = function(scores)
+        return x.restore(rows) if self._per_step else rows
+
+    def _score(self, X, y, sample_weight, of_series):
+        """The score; `of_series` is scikit-learn's, for one target and weight for each series."""
+        check_is_fitted(self)
+        if not self._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
+            return of_series(X, y, sample_weight)
+        x, scores = self._run_over(X, per_step=self._per_step)
+        check_targets(X, y, "y")
+        if self._per_step:
+            y = sequences.rows_of_steps(y, x, "y")
+            weights = check_step_weights(sample_weight, x, X, self.n_outputs_, "sample_weight", "X")
+        else:
+            y, weights = np.asarray(y), check_weights(sample_weight, X, self.n_outputs_, "sample_weight")
+        seen = weights.any(axis=1)
+        return self._score_rows(y[seen], scores[seen], weights[seen])
+
+    def hidden_states(self, X):
+        """The last layer's hidden state after every step of each series.
+
+        Parameters
+        ----------
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
+
+        Returns
+        -------
+        ndarray of shape (n, T, D H), or list of n ndarray of shape (T_i, D H)
+            H units, of both directions side by side where there are two (D). A list for a list, and where the series'
+            lengths are unequal.
+
+        Raises
+        ------
+        ValueError
+            If X is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> model.hidden_states([[0, 1], [0, 2], [0, 3]]).shape
+        (3, 2, 8)
+        """
+        x, states = self._run_over(X, per_step=True, with_head=False)
+        if x.form == "array" and x.equal and x.lengths[0] == x.T:
+            return x.restore(states)
+        return np.split(states, x.step_at[1:])
+
+
+def _n_outputs(y, name):
+    """Targets of each series."""
+    try:
+        shape = sequences.shape_of(y)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is a sequence whose members differ in shape; expected one target for each series, or with "
+            "return_sequences=True one for each step."
+        ) from error
+    return shape[1] if len(shape) > 1 else 1
 
 
 @contextlib.contextmanager

@@ -1,13 +1,16 @@
 """LSTMClassifier."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
+from fastlstm import sequences
 from fastlstm.estimators.base import BaseLSTM
-from fastlstm.training.losses import probabilities
+from fastlstm.training.losses import log_sigmoid, log_softmax, sigmoid, softmax
 
 
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
@@ -19,8 +22,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     Parameters
     ----------
-    hidden_size : int, default=64
-        Hidden units of the LSTM.
+    hidden_size : int or sequence of int, default=64
+        Hidden units: of every layer, or one number for each.
+    num_layers : int, default=1
+        Recurrent layers upon each other.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
+    bidirectional : bool, default=False
+        Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
+    return_sequences : bool, default=False
+        Whether there is a target for each step, not one for each series.
+    missing : {"error", "mask"}, default="error"
+        What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
+        for each channel that is 1 where a value was missing.
     solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
         What turns gradients into updates.
     alpha : float, default=0.0
@@ -113,7 +127,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def __init__(
         self,
         hidden_size=64,
+        num_layers=1,
         *,
+        cell="lstm",
+        bidirectional=False,
+        return_sequences=False,
+        missing="error",
         solver="adam",
         alpha=0.0,
         batch_size="auto",
@@ -138,6 +157,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         class_weight=None,
     ):
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
+        self.missing = missing
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -228,8 +252,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return self._fit(X, y, sample_weight, partial=True, classes=classes)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def _loss_name(self):
-        return "cross_entropy"
+        return "binary_cross_entropy" if self._multilabel else "cross_entropy"
 
     def _check_partial(self):
         super()._check_partial()
@@ -239,34 +268,77 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 "of weights, for instance from sklearn.utils.compute_class_weight."
             )
 
-    def _encode(self, y, reset, classes=None, name="y"):
+    def _encode(self, y, counts, reset, classes=None, name="y"):
+        y = y.toarray() if issparse(y) else y
+        shape = sequences.shape_of(y)
+        multilabel = len(shape) == 2 and shape[1] > 1
+        if reset:
+            self._multilabel = multilabel
+        elif multilabel != self._multilabel:
+            kinds = ["one label", "an indicator for each label"]
+            raise ValueError(
+                f"{name} has shape {shape}, {kinds[multilabel]}; this model was fitted with {kinds[self._multilabel]}."
+            )
+        encode = self._encode_indicators if multilabel else self._encode_labels
+        return encode(y, counts.any(axis=1), reset, classes, name)
+
+    def _encode_labels(self, y, counts, reset, classes, name):
         y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name=name)
+        seen = y[counts]
+        if seen.dtype.kind == "f":
+            assert_all_finite(seen, input_name=name)
         try:
-            check_classification_targets(y)
-            labels = np.unique(y if classes is None else classes)
+            check_classification_targets(seen)
+            labels = np.unique(seen if classes is None else classes)
         except TypeError as error:
             raise TypeError(f"The labels in {name} cannot be sorted: {error}. Use labels of one type.") from error
-        if reset:
-            self.classes_ = labels
-            self.n_outputs_ = len(self.classes_)
-        elif classes is not None and not np.array_equal(labels, self.classes_):
-            raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
-        unseen = np.setdiff1d(y, self.classes_)
+        self._note_classes(labels, reset, classes)
+        unseen = np.setdiff1d(seen, self.classes_)
         if unseen.size:
             raise ValueError(
                 f"{name} contains labels {unseen.tolist()} that are not in classes {self.classes_.tolist()}: name all "
                 "labels in the first call of partial_fit, or fit anew with warm_start=False."
             )
-        return np.searchsorted(self.classes_, y)
+        targets = np.zeros((len(y), 1), np.int64)
+        targets[counts, 0] = np.searchsorted(self.classes_, seen)
+        return targets
+
+    def _encode_indicators(self, y, counts, reset, classes, name):
+        y = np.array(y)
+        y[~counts] = 0
+        if y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                f"{name} has shape {y.shape}, which is read as an indicator of {y.shape[1]} labels for each series, "
+                "and values other than 0 and 1. Pass one label for each series, or with return_sequences=True for each "
+                "step."
+            )
+        if not reset and y.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"{name} has indicators of {y.shape[1]} labels; this model was fitted with {self.n_outputs_}."
+            )
+        self._note_classes(np.arange(y.shape[1]), reset, classes)
+        return y.astype(self.dtype)
+
+    def _note_classes(self, labels, reset, classes):
+        if reset:
+            self.classes_, self.n_outputs_ = labels, len(labels)
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
+
+    def _strata(self, targets):
+        return None if self._multilabel else targets[:, 0]
 
     def _weigh(self, targets, weights):
         if self.class_weight is None:
             return weights
-        of_class = np.ones(len(self.classes_))
+        if self._multilabel:
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is for one label: with indicators, pass sample_weight of "
+                "the shape of y."
+            )
+        of_class, targets = np.ones(len(self.classes_)), targets[:, 0]
         if self.class_weight == "balanced":
-            mass = np.bincount(targets, weights, minlength=len(self.classes_))
+            mass = np.bincount(targets, weights[:, 0], minlength=len(self.classes_))
             seen = mass > 0
             of_class[seen] = mass.sum() / (seen.sum() * mass[seen])
         else:
@@ -277,13 +349,53 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             if unknown:
                 raise ValueError(f"class_weight has weights of {unknown}, which are not in classes {self.classes_}.")
             of_class[np.searchsorted(self.classes_, list(self.class_weight))] = given
-        weights = weights * of_class[targets]
+        weights = weights * of_class[targets][:, None]
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")
         return weights
 
+    def _predicted(self, scores):
+        """Class numbers [rows], or indicators [rows, K], of scores."""
+        return (scores > 0).astype(int) if self._multilabel else scores.argmax(axis=1)
+
     def _score_of(self, scores, targets, weights):
-        return float(np.average(scores.argmax(axis=1) == targets, weights=weights))
+        right = self._predicted(scores).reshape(len(scores), -1) == targets
+        return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
+
+    def _score_rows(self, y, scores, weights):
+        predicted = self._predicted(scores)
+        right = (predicted if self._multilabel else self.classes_[predicted]).reshape(len(y), -1) == y.reshape(
+            len(y), -1
+        )
+        return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy: the part of series or, where each step has a label, of steps that is predicted wholly right.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`. What has weight 0 is not looked at.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If X, y or a weight is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMClassifier
+        >>> model = LSTMClassifier(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], ["rise", "fall"])
+        >>> 0 <= model.score([[0, 1], [0, 2]], ["rise", "fall"]) <= 1
+        True
+        """
+        return self._score(X, y, sample_weight, super().score)
 
     def predict(self, X):
         """The most probable label of each series.
@@ -311,8 +423,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2]]).shape
         (2,)
         """
-        scores = self._scores(X)
-        return self.classes_[scores.argmax(axis=1)]
+        check_is_fitted(self)
+        if self._multilabel:
+            return self._apply(X, self._predicted)
+        return self._apply(X, lambda scores: self.classes_[self._predicted(scores)])
 
     def predict_proba(self, X):
         """Probability of each class for each series.
@@ -339,7 +453,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict_proba([[0, 1], [0, 2]]).shape
         (2, 2)
         """
-        return probabilities(self._scores(X))
+        check_is_fitted(self)
+        return self._apply(X, sigmoid if self._multilabel else softmax)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -365,6 +480,5 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
         True
         """
-        scores = self._scores(X)
-        shifted = scores - scores.max(axis=1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        check_is_fitted(self)
+        return self._apply(X, log_sigmoid if self._multilabel else log_softmax)

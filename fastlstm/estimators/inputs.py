@@ -15,84 +15,123 @@ from sklearn.utils.validation import (
 
 from fastlstm import sequences
 
+FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) or (T_i,)"
 
-def check_series(estimator, X, dtype, reset, name="X"):
-    """X in any form as a `Series` of `dtype`.
 
-    With `reset` the estimator notes ``n_features_in_`` (channels of 3-D X, columns of 2-D X), feature names and
-    whether X was 2-D; without, X must agree with what was noted.
+def check_series(estimator, X, dtype, reset, name="X", missing="error"):
+    """X in any form as a `Series` of `dtype`; `missing`: whether NaN in it is an "error", or stays ("keep").
+
+    With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
+    ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
     """
-    shape = _shape(X, name)
-    if len(shape) > 3:
-        raise ValueError(f"{name} has shape {shape}; expected series as an array of shape (n, T, C) or (n, T).")
-    if len(shape) == 3:
-        return _check_3d(estimator, X, dtype, reset, name)
-    if not reset and len(shape) == 2 and not estimator._univariate:
-        if estimator.n_features_in_ != 1:
+    if sequences.is_list(X):
+        series = sequences.of_members(X, dtype, name)
+    else:
+        shape = _shape(X, name)
+        if len(shape) > 3:
+            raise ValueError(f"{name} has shape {shape}; expected {FORMS}.")
+        if len(shape) < 3:
+            return _check_2d(estimator, X, dtype, reset, name, missing)
+        X = check_array(
+            X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite="allow-nan", input_name=name
+        )
+        if 0 in X.shape[1:]:
             raise ValueError(
-                f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} was "
-                f"fitted with {estimator.n_features_in_} channels: pass (n, T, {estimator.n_features_in_})."
+                f"{name} has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 "
+                "channel."
             )
-        return sequences.of_array(check_array(X, dtype=dtype, input_name=name))
-    if name == "X":
-        X = validate_data(estimator, X, dtype=dtype, reset=reset)
-    else:  # the same, but for names in messages, which validate_data fixes to X
-        _check_feature_names(estimator, X, reset=False)
-        X = check_array(X, dtype=dtype, input_name=name)
-        _check_n_features(estimator, X, reset=False)
+        series = sequences.of_padded(X, name)
+    sequences.check_finite(series, name, missing)
     if reset:
-        estimator._univariate = True
-    return sequences.of_array(X)
+        estimator.n_features_in_ = estimator._channels = series.channels
+        estimator._columns = None
+        estimator.__dict__.pop("feature_names_in_", None)
+    if series.channels != estimator._channels:
+        shape = "" if sequences.is_list(X) else f" (its shape is {sequences.shape_of(X)})"
+        raise ValueError(
+            f"{name} has {series.channels} channels{shape}, but {type(estimator).__name__} was fitted with "
+            f"{estimator._channels}: pass series of {estimator._channels}, for instance as an array of shape "
+            f"(n, T, {estimator._channels})."
+        )
+    return series
 
 
 def _shape(X, name):
-    try:
-        shape = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
-    except ValueError:  # a list of arrays that do not stack
-        shape = None
-    if shape == () or X is None:
-        raise ValueError(f"{name} is {X!r}; expected series as an array of shape (n, T, C) or (n, T).")
-    if shape is None or (len(shape) == 1 and any(np.ndim(series) for series in X)):
-        raise ValueError(
-            f"{name} is a sequence of arrays, not one array, or its members differ in shape; expected series of one "
-            "length, as an array of shape (n, T, C) or (n, T)."
-        )
+    shape = None if X is None else sequences.shape_of(X)
+    if not shape:
+        raise ValueError(f"{name} is {X!r}; expected {FORMS}.")
     return shape
 
 
-def _check_3d(estimator, X, dtype, reset, name):
-    X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, input_name=name)
-    if 0 in X.shape[1:]:
-        raise ValueError(
-            f"{name} has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 channel."
-        )
+def _check_2d(estimator, X, dtype, reset, name, missing):
+    """X of shape (n, T), or 1-D or empty, which scikit-learn has words for."""
+    finite = {"dtype": dtype, "ensure_all_finite": True if missing == "error" else "allow-nan"}
+    if not reset and estimator._columns is None:
+        shape = sequences.shape_of(X)
+        if estimator._channels != 1 and len(shape) == 2:
+            raise ValueError(
+                f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} "
+                f"was fitted with {estimator._channels} channels: pass (n, T, {estimator._channels})."
+            )
+        return sequences.of_array(check_array(X, input_name=name, **finite))
+    if name == "X":
+        X = validate_data(estimator, X, reset=reset, **finite)
+    else:  # the same, but for names in messages, which validate_data fixes to X
+        _check_feature_names(estimator, X, reset=False)
+        X = check_array(X, input_name=name, **finite)
+        _check_n_features(estimator, X, reset=False)
     if reset:
-        estimator.n_features_in_, estimator._univariate = X.shape[2], False
-        estimator.__dict__.pop("feature_names_in_", None)
-    expected = 1 if estimator._univariate else estimator.n_features_in_
-    if X.shape[2] != expected:
-        raise ValueError(
-            f"{name} has {X.shape[2]} channels (its shape is {X.shape}), but {type(estimator).__name__} was fitted "
-            f"with {expected}: pass series of shape (n, T, {expected})."
-        )
+        estimator._channels, estimator._columns = 1, X.shape[1]
     return sequences.of_array(X)
 
 
-def check_weights(weights, X, name):
-    """Weights of the rows of X, float64; ones if None."""
+def check_weights(weights, X, n_outputs, name):
+    """Weights float64, one for each series or, for targets of n_outputs numbers, one for each of them: [n, 1 or K]."""
+    if weights is not None and len(sequences.shape_of(weights)) == 2 and n_outputs > 1:
+        weights = check_array(weights, dtype="float64", input_name=name)
+        if weights.shape != (_num_samples(X), n_outputs):
+            raise ValueError(
+                f"{name} has shape {weights.shape}; expected ({_num_samples(X)},) or ({_num_samples(X)}, {n_outputs}): "
+                "a weight for each series, or for each of its outputs."
+            )
+        return _check_values(weights, name)
     if weights is not None and not isinstance(weights, Real):  # a number weighs all alike
         weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
     if weights is None or np.shape(weights) != (_num_samples(X),) or weights.any():  # zeros are named below
         weights = _check_sample_weight(weights, X, dtype="float64")
+    return _check_values(weights[:, None], name)
+
+
+def check_step_weights(weights, series, X, n_outputs, name, X_name):
+    """Weights float64 for each step of all series, [steps, 1], or for each output of it, [steps, K].
+
+    Given for each step, in the form of y, or for each series, which weighs its steps alike.
+    """
+    of_series = weights is None or isinstance(weights, Real)
+    if of_series or (not sequences.is_list(weights) and len(sequences.shape_of(weights)) == 1):
+        return np.repeat(check_weights(weights, X, 1, name), series.lengths, axis=0)
+    rows = sequences.rows_of_steps(weights, series, name, X_name)
+    rows = check_array(rows, dtype="float64", ensure_2d=False, input_name=name)
+    rows = rows.reshape(len(rows), -1)
+    if rows.shape[1] not in (1, n_outputs):
+        raise ValueError(
+            f"{name} has {rows.shape[1]} weights for each step; expected 1, or {n_outputs}: one for each output."
+        )
+    return _check_values(rows, name)
+
+
+def _check_values(weights, name):
     if (weights < 0).any():
-        row = int(np.argmax(weights < 0))
-        raise ValueError(f"Negative values in {name}: expected at least 0, got {weights[row]:g} for sample {row}.")
+        row = int(np.argmax((weights < 0).any(axis=1)))
+        raise ValueError(
+            f"Negative values in {name}: expected at least 0, got {weights[row].min():g} for sample {row}."
+        )
     if not weights.any():
         raise ValueError(f"{name} is zero for every sample: at least one weight must be positive.")
     return weights
 
 
-def check_lengths(X, y, name):
+def check_targets(X, y, name):
     """Raise unless there is a y for every X."""
     if y is None:
         raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")

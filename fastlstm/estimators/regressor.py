@@ -1,9 +1,11 @@
 """LSTMRegressor."""
 
+import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.base import BaseLSTM
 
@@ -17,8 +19,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     Parameters
     ----------
-    hidden_size : int, default=64
-        Hidden units of the LSTM.
+    hidden_size : int or sequence of int, default=64
+        Hidden units: of every layer, or one number for each.
+    num_layers : int, default=1
+        Recurrent layers upon each other.
+    cell : {"lstm", "gru", "rnn"}, default="lstm"
+        Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
+    bidirectional : bool, default=False
+        Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
+    return_sequences : bool, default=False
+        Whether there is a target for each step, not one for each series.
+    missing : {"error", "mask"}, default="error"
+        What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
+        for each channel that is 1 where a value was missing.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond.
     solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
@@ -71,7 +84,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     Attributes
     ----------
     n_features_in_ : int
-        Channels of a 3-D X, or columns of a 2-D X, seen in fit.
+        Channels of X seen in fit; of a 2-D X, its columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X was a DataFrame with string names.
     n_outputs_ : int
@@ -117,7 +130,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def __init__(
         self,
         hidden_size=64,
+        num_layers=1,
         *,
+        cell="lstm",
+        bidirectional=False,
+        return_sequences=False,
+        missing="error",
         loss="squared_error",
         solver="adam",
         alpha=0.0,
@@ -142,6 +160,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         bptt_checkpoint="auto",
     ):
         self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
+        self.missing = missing
         self.loss = loss
         self.solver = solver
         self.alpha = alpha
@@ -228,15 +251,26 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._fit(X, y, sample_weight, partial=True)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
     def _loss_name(self):
         return self.loss
 
-    def _encode(self, y, reset, classes=None, name="y"):
+    def _encode(self, y, counts, reset, classes=None, name="y"):
+        if not counts.all():
+            shape, y = np.shape(y), np.array(y, dtype=float).reshape(len(y), -1)
+            y = np.where(counts, y, 0).reshape(shape)
         y = check_array(y, dtype=self.dtype, ensure_2d=False, allow_nd=True, input_name=name)
-        if y.ndim == 2 and y.shape[1] == 1:
+        if y.ndim == 2 and y.shape[1] == 1 and not self._per_step:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:
-            raise ValueError(f"{name} has shape {y.shape}; expected (n,) or (n, K).")
+            raise ValueError(
+                f"{name} has shape {y.shape}; expected (n,) or (n, K), or (n, T) or (n, T, K) with "
+                "return_sequences=True."
+            )
         targets = y.reshape(len(y), -1)
         if reset:
             self.n_outputs_ = targets.shape[1]
@@ -255,7 +289,45 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             )
 
     def _score_of(self, scores, targets, weights):
-        return float(r2_score(targets, scores, sample_weight=weights))
+        return self._score_rows(targets, scores, weights)
+
+    def _score_rows(self, y, scores, weights):
+        y = y.reshape(len(y), -1)
+        if weights.shape[1] == 1:
+            return float(r2_score(y, scores, sample_weight=weights[:, 0]))
+        # each output by its own weights; one that never counts has no score
+        of_outputs = [
+            r2_score(y[w > 0, k], scores[w > 0, k], sample_weight=w[w > 0]) for k, w in enumerate(weights.T) if w.any()
+        ]
+        return float(np.mean(of_outputs))
+
+    def score(self, X, y, sample_weight=None):
+        """R squared: of one output, or the mean over outputs; of all steps together where each has a target.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`. What has weight 0 is not looked at.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If X, y or a weight is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> model.score([[0, 1], [1, 0]], [2, 1]) <= 1
+        True
+        """
+        return self._score(X, y, sample_weight, super().score)
 
     def predict(self, X):
         """The expected target of each series.
@@ -284,5 +356,6 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2], [0, 3]]).shape
         (3,)
         """
-        scores = self._scores(X)
-        return scores[:, 0] if self.n_outputs_ == 1 else scores
+        check_is_fitted(self)
+        flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
+        return self._apply(X, lambda scores: scores[:, 0] if flat else scores)

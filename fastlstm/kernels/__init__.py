@@ -14,34 +14,38 @@ than t. `starts` [T+1] says where each step's rows begin; ``M = starts[T]`` is t
 rows: row ``starts[t] + n`` is the state of sequence n before step t, row ``M + n`` that after its last. With equal
 lengths this is ``[T+1, N]``, slot 0 the initial state.
 
-Gates stand in the order i, f, g, o (input, forget, cell, output), as in ``torch.nn.LSTM``.
-
 A backend is a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be called with a
 `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called it. It has one
-module per cell, each with two classes. ``lstm`` has:
+module per cell, named as in `CELLS`, where the order of gates is torch's and G is their number. Each has two classes:
 
 ``Packed(C, H, dtype, workspace, backward=False, inputs=False)``
     Weights as the kernels read them; also those that a backward run and the gradient of inputs need.
 
-    ``fill(part, weights)``: from ``(weight_ih [4H, C], weight_hh [4H, H], bias_ih [4H], bias_hh [4H])``,
+    ``fill(part, weights)``: from ``(weight_ih [G*H, C], weight_hh [G*H, H], bias_ih [G*H], bias_hh [G*H])``,
     in these shapes or flat.
     ``unpack(part, d_weights)``: the gradient that runs have left here, into arrays of those shapes.
 ``Run(C, H, starts, dtype, workspace, recording=False, threads=1)``
     One run over a packed batch, with room for so many threads. `recording` keeps what backward needs.
 
     ``bounds(part)``: the rows of a part, (first, last), where rows are divided.
-    ``load(part, x, at, state=None)``: inputs of sequence n from the flat array x, from x[at[n]] on, step after step;
-    state ``(h_0 [N, H], c_0 [N, H])``, None for zeros.
-    ``forward(part, packed)``: fills `h` [M+N, H], `h_n` and `c_n` [N, H].
-    ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state`, (h, c), is
-    where the next call goes on.
+    ``load(part, x, at, state=None, reverse=False)``: inputs of sequence n from the flat array x, from x[at[n]] on, step
+    after step, or with `reverse` from its last step to its first; state: arrays [N, H], None for zeros.
+    ``connect(part, below, turned, state=None)``: inputs are the outputs of the runs `below`, side by side, each taken
+    from its end to its start where `turned` says so.
+    ``forward(part, packed)``: fills `h` [M+N, H] and `state_n`, the last states, arrays [N, H].
+    ``outputs(part, turned, out, column)``: into out [M, .] from that column on, the state after the step in the row of
+    each step, or where `turned` of the step that is as far from the sequence's end as this is from its start.
+    ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state` is where the next
+    call goes on.
     ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room; with `keep` the tape survives. The
-    caller then fills `dh`, `dc` [N, H], the gradient of each sequence's last state, and with `outputs` `d_h` [M, H],
-    that of the outputs.
-    ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `dh` and `dc` become the
-    gradients of the initial states.
+    caller then fills `d_state`, arrays [N, H], the gradient of each sequence's last state, and with `outputs` `d_h`
+    [M, H], that of the outputs.
+    ``collect(part, d_outputs, turned, column)``: `d_h` is the sum of arrays [M, .], each from that column on, turned as
+    in `outputs`.
+    ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `d_state` becomes the gradient of
+    the initial states.
     ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
-    ``input_gradient(part, packed)``: `d_x` [M, C].
+    ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
 
 ``head``, a linear layer of K outputs on the last hidden states, and losses (``numpy/losses.py``):
 
@@ -51,12 +55,14 @@ module per cell, each with two classes. ``lstm`` has:
     sum of ``shares * values``.
 ``weight_gradient(d_scores, h, d_weight, d_bias)``
 
-``packing``, between packed rows and arrays (N, T, W) with one block per sequence, of which order[n] becomes the n-th:
+``packing``, between packed rows and arrays (N, T, F) with one block per sequence, of which order[n] becomes the n-th;
+with `reverse` the rows go through each sequence from its end:
 
-``gather(starts, order, first, last, array, rows)``
-    Rows of the steps from `first` to `last`.
-``scatter(starts, order, states, rows, out)``
-    Out of rows [M, W], or with `states` out of the states after them; zeros behind an end.
+``gather(starts, order, reverse, first, last, array, column, rows)``
+    Rows [M, W] of the steps from `first` to `last`, out of W columns of the array.
+``scatter(starts, order, reverse, states, add, rows, out, column)``
+    Out of rows [M, W], or with `states` out of the states after them, into W columns, or added to them; zeros behind an
+    end.
 
 ``solvers``, for the parameters from `first` to `last`; p [P], g [P] and moments [., P] are flat, c is of their type:
 
@@ -75,7 +81,17 @@ import functools
 import importlib
 import importlib.util
 import os
+from typing import NamedTuple
 
+
+class Cell(NamedTuple):
+    """A kind of recurrence."""
+
+    gates: str  # a letter for each block of H rows of the weights, in torch's order
+    states: tuple  # names of what a step passes on to the next; outputs are the first
+
+
+CELLS = {"lstm": Cell("ifgo", ("h", "c")), "gru": Cell("rzn", ("h",)), "rnn": Cell("h", ("h",))}
 BACKENDS = ("numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
 

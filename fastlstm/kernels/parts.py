@@ -41,12 +41,16 @@ def longest_first(lengths):
     return order, starts_of(lengths[order])
 
 
+def lengths_of(starts):
+    """The falling lengths [N] of a packed batch."""
+    active = np.diff(starts)
+    return np.searchsorted(-active, -np.arange(active[0]), side="left")  # the steps with more than n rows
+
+
 def row_bounds(starts, size):
     """Bounds [size + 1] of ranges of rows with about equally many steps in them."""
-    active = np.diff(starts)
-    N = int(active[0])
-    if active[-1] == N:
+    N = int(starts[1])
+    if starts[-1] - starts[-2] == N:
         return [N * rank // size for rank in range(size + 1)]
-    lengths = np.searchsorted(-active, -np.arange(N), side="left")  # the steps with more than n rows
-    steps = np.cumsum(lengths)
+    steps = np.cumsum(lengths_of(starts))
     return [0, *(int(np.searchsorted(steps, steps[-1] * rank / size)) for rank in range(1, size)), N]

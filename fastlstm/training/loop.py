@@ -9,6 +9,7 @@ import numpy as np
 from fastlstm.training.solvers import SOLVERS, Options
 
 SMALLEST_RATE = 1e-6  # "adaptive" stops below it
+LARGEST_POOL = 4  # batches that series of unequal lengths are sorted into at a time
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Training:
     network : Network
     settings : Settings
     series : Series
-    targets, row_weights : arrays [n, ...] and [n]
+    targets, weights : arrays [n, .] and [n, .]
+        For each series or, where the network's head is on every step, for each step of all series, one after the other.
+        A row of weights has one for all outputs, or one for each.
     seed : int
         Of the shuffling. An epoch's order depends on it and the epoch's number alone.
     validate : callable or None
@@ -79,14 +82,16 @@ class Training:
         settings,
         series,
         targets,
-        row_weights,
+        weights,
         seed,
         validate: Callable | None,
         progress=None,
         n_jobs=None,
     ):
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
-        self.series, self.targets, self.row_weights, self.n_jobs = series, targets, row_weights, n_jobs
+        self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
+        of_rows = weights.any(axis=1)
+        self._counts = np.logical_or.reduceat(of_rows, series.step_at) if network.per_step else of_rows
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
             settings.solver,
@@ -104,12 +109,8 @@ class Training:
 
     def epoch(self):
         """One pass over the data."""
-        n, size = len(self.series), self.settings.batch_size
-        order = np.arange(n)
-        if self.settings.shuffle:
-            np.random.default_rng([self.seed, self.progress.epochs]).shuffle(order)
-        batches = [order[first : first + size] for first in range(0, n, size)]
-        batches = [(number, rows) for number, rows in enumerate(batches) if self.row_weights[rows].any()]
+        n = len(self.series)
+        batches = [(number, rows) for number, rows in enumerate(self._draw_batches()) if self._counts[rows].any()]
         self._loss_sum, self._weight_sum = 0.0, 0.0
         steps = int(self.series.lengths[batches[0][1]].sum())
         with self.network.team(len(batches[0][1]), steps, self.n_jobs) as team:
@@ -117,6 +118,27 @@ class Training:
         self.progress.samples += n
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.epochs += 1
+
+    def _draw_batches(self):
+        """The series of every batch of an epoch."""
+        n, size = len(self.series), self.settings.batch_size
+        order = np.arange(n)
+        if not self.settings.shuffle:
+            return [order[first : first + size] for first in range(0, n, size)]
+        rng = np.random.default_rng([self.seed, self.progress.epochs])
+        rng.shuffle(order)
+        pool = size * min(LARGEST_POOL, self._batches // 2)
+        if self.series.equal or pool <= size:
+            return [order[first : first + size] for first in range(0, n, size)]
+        # Design: series of like lengths in a batch fill the tiles of their last steps, too. They are drawn from pools
+        # of a few batches, not from all series: so who is with whom still changes from epoch to epoch.
+        batches = []
+        for first in range(0, n, pool):
+            drawn = order[first : first + pool]
+            drawn = drawn[np.argsort(-self.series.lengths[drawn], kind="stable")]
+            batches += [drawn[begin : begin + size] for begin in range(0, len(drawn), size)]
+        rng.shuffle(batches)
+        return batches
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported in words that help
     def _train(self, part, wait, batches):
@@ -153,8 +175,9 @@ class Training:
 
     def _begin(self, rows, size):
         rows, starts = self.series.pack(rows)
-        self._at, self._batch_targets, weights = self.series.at[rows], self.targets[rows], self.row_weights[rows]
-        self._weights, self._total = weights, float(np.add.reduce(weights))
+        places = self.series.step_rows(rows, starts) if self.network.per_step else rows
+        self._at, self._batch_targets, weights = self.series.at[rows], self.targets[places], self.weights[places]
+        self._total = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
         self._shares = (weights / self._total).astype(self.network.parameters.dtype)
         self._extra_loss = 0.0
         self.network.begin(starts, size)
@@ -168,7 +191,7 @@ class Training:
 
     def _judge_minibatch(self, number):
         """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
-        loss = float(np.add.reduce(self._weights * self.network.values)) + self._extra_loss
+        loss = float(np.add.reduce(self.network.values)) * self._total + self._extra_loss
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self._batches}"

@@ -1,11 +1,26 @@
-"""What losses there are, and the softmax that turns scores into probabilities."""
+"""What losses there are, and the probabilities that scores of the cross-entropies stand for."""
 
 import numpy as np
 
 from fastlstm.kernels.numpy.losses import LOSSES as LOSSES
 
 
-def probabilities(scores):
-    """Softmax of each row."""
+def softmax(scores):
+    """Probabilities of classes, of which each row has one."""
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def log_softmax(scores):
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def sigmoid(scores):
+    """Probabilities of labels, of which each row has any number."""
+    exponentials = np.exp(-np.abs(scores))
+    return np.where(scores > 0, 1, exponentials) / (1 + exponentials)
+
+
+def log_sigmoid(scores):
+    return np.minimum(scores, 0) - np.log1p(np.exp(-np.abs(scores)))

@@ -1,4 +1,4 @@
-"""The network of an estimator: one LSTM layer and a linear head on its last hidden state."""
+"""The network of an estimator: a stack of recurrent layers and a linear head, on the last states or on every step."""
 
 import math
 
@@ -6,57 +6,73 @@ import numpy as np
 
 from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.layers import flops, initial_weights, weight_bytes
+from fastlstm.stacks import PackedStack, StackRun
 
-RECURRENT = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
 
 
-def initialise(n_channels, hidden_size, n_outputs, random_state):
-    """Fresh weights, float64: those of the layer, and a Glorot uniform head without bias."""
-    weights = initial_weights(n_channels, hidden_size, random_state)
-    limit = math.sqrt(6 / (hidden_size + n_outputs))
-    weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, hidden_size))
+def initialise(stack, n_outputs, random_state):
+    """Fresh weights, float64: those of the layers, and a Glorot uniform head without bias."""
+    weights = stack.initial_weights(random_state)
+    limit = math.sqrt(6 / (stack.width + n_outputs))
+    weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, stack.width))
     weights["head.bias"] = np.zeros(n_outputs)
     return weights
 
 
-def team_for(package, C, H, dtype, rows, steps, n_jobs, passes=1):
+def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
     """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
-    size = threads.worthwhile(n_jobs, passes * flops(C, H, steps), rows, weight_bytes(C, H, dtype))
+    size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.weight_bytes(dtype))
     return threads.team(*size, package)
 
 
-def scores(series, weights, backend, n_jobs=None):
-    """Scores [n, K] of a `Series` under weights named as in `initialise`."""
-    package, workspace = kernels.load(backend), Workspace()
-    head, bias = weights["head.weight"], weights["head.bias"]
-    recurrent, C, H, dtype = [weights[name] for name in RECURRENT], series.channels, head.shape[1], head.dtype
-    out = np.empty((len(series), len(head)), dtype)
-    packed = package.lstm.Packed(C, H, dtype, workspace)
-    order = np.argsort(-series.lengths, kind="stable")
-    blocks = sequences.blocks(len(order), int(series.lengths.max()), C + H)
-    run = rows = None
+def run_over(stack, series, weights, backend, n_jobs=None, per_step=False, with_head=True):
+    """What the network makes of a `Series`: scores, or without head the last layer's states.
+
+    One row for each series, in order: of its last states; or `per_step`, a row for each of its steps.
+    """
+    package, workspaces, workspace = kernels.load(backend), [Workspace() for _ in stack.places], Workspace()
+    dtype, order = weights["head.weight"].dtype, np.argsort(-series.lengths, kind="stable")
+    recurrent = [weights[name] for name in stack.shapes]
+    F, K = stack.width, len(weights["head.bias"])
+    out = np.empty((series.steps if per_step else len(series), K if with_head else F), dtype)
+    packed, head = PackedStack(stack, package, dtype), package.head.Head(K, F, dtype, workspace)
+    widest = max(C + H for _, C, H in stack.places) * stack.directions
+    blocks = sequences.blocks(len(order), int(series.lengths.max()), widest)
+    run = rows = places = features = scores = None
+
+    def prepare(block, size):
+        nonlocal run, rows, places, features, scores
+        rows, starts = series.pack(order[block])
+        run = StackRun(stack, package, starts, dtype, workspaces, threads=size)
+        places = series.step_rows(rows, starts) if per_step else rows
+        features = head.room("features", len(places))
+        scores = workspace.empty("scores", (len(places), head.columns), dtype)
 
     def compute(part):
-        nonlocal run, rows
         packed.fill(part, recurrent)
+        if part.rank == 0:
+            head.fill(weights["head.weight"], weights["head.bias"])
         for block in blocks:
             if part.rank == 0:
-                rows, starts = series.pack(order[block])
-                run = package.lstm.Run(C, H, starts, dtype, workspace, threads=part.size)
+                prepare(block, part.size)
             team.wait()
-            run.load(part, series.values, series.at[rows])
-            if part.by_units:
+            run.forward(part, team.wait, packed, series.values, series.at[rows])
+            if per_step:
+                run.outputs(part, features)
                 team.wait()
-            run.forward(part, packed)
-            first, last = run.bounds(part)
-            out[rows[first:last]] = package.head.forward(np.ascontiguousarray(run.h_n[first:last]), head, bias)
+                first, last = part.share(len(places))
+            else:
+                first, last = run.bounds(part)
+                run.last_outputs(slice(first, last), features)
+            if with_head:
+                head.forward(first, last, features, scores)
+            out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
             team.wait()
 
     first = blocks[0].stop
-    with team_for(package, C, H, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
+    with team_for(package, stack, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
         team.run(compute)
     return out
 
@@ -66,6 +82,8 @@ class Network:
 
     Parameters
     ----------
+    stack : Stack
+        The recurrent layers.
     weights : dict of str to array
         As `initialise` returns them; copied.
     dtype : dtype
@@ -74,10 +92,12 @@ class Network:
         Name of the kernels' backend.
     checkpoint : int, "auto" or None
         Steps between two kept states: the steps between them are computed once more for the gradient. None keeps
-        the whole tape.
+        the whole tape, as a bidirectional stack always does.
+    per_step : bool
+        Whether the head is on every step, not on each series's last states.
     """
 
-    def __init__(self, weights, dtype, backend, checkpoint=None):
+    def __init__(self, stack, weights, dtype, backend, checkpoint=None, per_step=False):
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
         self.is_matrix = np.zeros_like(self.parameters)  # 1 where a penalty acts: matrices, not biases
@@ -89,81 +109,105 @@ class Network:
             self.d_weights[name] = self.gradient[start:end].reshape(value.shape)
             self.weights[name][...] = value
             self.is_matrix[start:end] = value.ndim == 2
-        self.H, self.C = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
-        self.kernels, self._checkpoint, self._workspace = kernels.load(backend), checkpoint, Workspace()
-        self._recurrent = [self.weights[name].reshape(-1) for name in RECURRENT]
-        self._d_recurrent = [self.d_weights[name].reshape(-1) for name in RECURRENT]
-        self._head, self._bias = self.weights["head.weight"], self.weights["head.bias"]
-        self._d_head, self._d_bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
-        self._packed = self.kernels.lstm.Packed(self.C, self.H, self.parameters.dtype, self._workspace, backward=True)
+        self.stack, self.per_step, self.kernels = stack, per_step, kernels.load(backend)
+        self._checkpoint, self._workspace = checkpoint, Workspace()
+        self._workspaces = [Workspace() for _ in stack.places]
+        self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
+        self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
+        self._packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True)
+        K = len(self.weights["head.bias"])
+        self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._starts, self._size, self._run = (), 0, None
 
     def team(self, rows, steps, n_jobs):
         """A team to train with on batches of so many rows and steps."""
-        return team_for(self.kernels, self.C, self.H, self.parameters.dtype, rows, steps, n_jobs, passes=3)
+        return team_for(self.kernels, self.stack, self.parameters.dtype, rows, steps, n_jobs, passes=3)
 
     def begin(self, starts, size):
         """Make room for a packed batch; called once before the team of `size` calls `differentiate`."""
         if (starts is self._starts or np.array_equal(starts, self._starts)) and size == self._size:
             return  # that of the last batch will do
         self._starts, self._size = starts, size
-        N, K, dtype = int(starts[1]), len(self._bias), self.parameters.dtype
         self._segments = self._divide(starts)
-        self._h_n, self._d_h, self._d_c = np.zeros((3, N, self.H), dtype)
-        self._states = np.zeros((len(self._segments), 2, N, self.H), dtype)  # before each segment
-        self._d_scores, self.values = np.empty((N, K), dtype), np.empty(N)
         self._run = None
+        self.values = np.empty(int(starts[-1] if self.per_step else starts[1]))
+        if not self.per_step:
+            self._make_room(int(starts[1]))
         if len(self._segments) == 1:
             self._start_run(0, recording=True)
+            self._d_states = [run.d_state for run in self._run.runs]
+        else:  # states before each segment, and their gradient
+            self._states = [self._zero_states() for _ in self._segments]
+            self._d_states = self._zero_states()
+
+    def _zero_states(self):
+        N, dtype, kinds = int(self._starts[1]), self.parameters.dtype, len(self.stack.states)
+        return [tuple(np.zeros((kinds, N, H), dtype)) for _, _, H in self.stack.places]
 
     def _divide(self, starts):
         """The segments between kept states: the steps that each begins and ends at."""
         T, rows = len(starts) - 1, int(starts[1])
-        steps = self._checkpoint
+        steps = None if self.stack.bidirectional else self._checkpoint
         if steps == "auto":
-            row_bytes = (self.C + 6 * self.H) * self.parameters.itemsize  # inputs, both states, four gates
+            numbers = sum(C + (self.stack.gates + 2) * H for _, C, H in self.stack.places)  # inputs, gates, states
+            row_bytes = numbers * self.parameters.itemsize
             whole = int(starts[-1]) * row_bytes <= TAPE_BYTES
             steps = None if whole else max(1, SEGMENT_BYTES // (rows * row_bytes))
         steps = steps or T
         return [(first, min(first + steps, T)) for first in range(0, T, steps)]
+
+    def _make_room(self, rows):
+        """Buffers of the head."""
+        self._features, self._d_features = self._head.room("features", rows), self._head.room("d_features", rows)
+        self._d_scores = self._workspace.empty("d_scores", (rows, self._head.columns), self.parameters.dtype)
 
     def _start_run(self, segment, recording):
         """Buffers for one segment."""
         first, last = self._segments[segment]
         starts = self._starts[first : last + 1] - self._starts[first]
         self._run = None  # its buffers are free
-        self._run = self.kernels.lstm.Run(
-            self.C, self.H, starts, self.parameters.dtype, self._workspace, recording, self._size
+        self._run = StackRun(
+            self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, self._size
         )
         if recording:
-            self._run.prepare_backward()
+            self._run.prepare_backward(outputs=self.per_step)
+            if self.per_step:
+                self._features = self._d_features = self._d_scores = None  # likewise
+                self._make_room(int(starts[-1]))
 
     def differentiate(self, part, wait, x, at, targets, shares, loss):
-        """A team member's part in the gradient of the weighted mean of the rows' losses, and in `values`, the losses.
+        """A team member's part in the gradient of the losses' sum, and in `values`, the losses, each times its share.
 
-        x, at: where the sequences are, the longest first; shares: the rows' weights, which add up to 1.
+        x, at: where the sequences are, the longest first; targets, shares: of each row of the packed batch where the
+        head is on every step, of each sequence otherwise.
         """
         last = len(self._segments) - 1
         self._packed.fill(part, self._recurrent)
+        if part.rank == 0:
+            self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
         for segment in range(last + 1):
             self._forward(part, wait, segment, x, at)
         if last:
             wait()  # a short sequence's last state may be another member's, of an earlier segment
-        rows = slice(*(part.share(len(self._h_n)) if last else self._run.bounds(part)))
-        self._d_c[rows] = 0
-        self.kernels.head.differentiate(
-            loss, rows.start, rows.stop, self._h_n, self._head, self._bias, targets, shares, self.values,
-            self._d_scores, self._d_h,
-        )  # fmt: skip
+        rows = slice(*(part.share(int(self._starts[1])) if last else self._run.bounds(part)))
+        for state in self._d_states:
+            for d_state in state:
+                d_state[rows] = 0
+        if not self.per_step:
+            self._head.differentiate(
+                loss, rows.start, rows.stop, self._features, targets, shares, self.values, self._d_scores,
+                self._d_features,
+            )  # fmt: skip
+            self._run.set_d_last_outputs(rows, self._d_features, self._d_states)
         if last or part.by_units:
             wait()
         for segment in range(last, -1, -1):
             if segment < last:
                 self._forward(part, wait, segment, x, at, again=True)
+            if self.per_step:
+                self._differentiate_steps(part, wait, segment, targets, shares, loss)
             self._backward(part, wait, segment)
         self._packed.unpack(part, self._d_recurrent)
-        if part.rank == part.size - 1:
-            self.kernels.head.weight_gradient(self._d_scores, self._h_n, self._d_head, self._d_bias)
         wait()
 
     def _forward(self, part, wait, segment, x, at, again=False):
@@ -174,26 +218,49 @@ class Network:
                 self._start_run(segment, recording=again or last)
         wait()  # weights and, where divided, buffers and states are there
         run = self._run
-        rows = slice(*run.bounds(part))
-        state = self._states[segment, :, : len(run.h_n)] if segment else None
-        run.load(part, x, at + self._segments[segment][0] * self.C if segment else at, state)
-        if part.by_units:
-            wait()
-        run.forward(part, self._packed)
+        states = self._states[segment] if segment else None
+        if states:
+            rows = run.rows
+            states = [tuple(array[:rows] for array in state) for state in states]
+        skipped = self._segments[segment][0] * self.stack.input_size
+        run.forward(part, wait, self._packed, x, at + skipped if segment else at, states)
         if again:
             return
-        self._h_n[rows] = run.h_n[rows]
-        if not last:
-            self._states[segment + 1, :, rows] = run.h_n[rows], run.c_n[rows]
-
-    def _backward(self, part, wait, segment):
-        run = self._run
         rows = slice(*run.bounds(part))
-        run.dh[rows], run.dc[rows] = self._d_h[rows], self._d_c[rows]
+        if not self.per_step:
+            run.last_outputs(rows, self._features)
+        if not last:
+            for state, now in zip(self._states[segment + 1], run.runs, strict=True):
+                for array, value in zip(state, now.state_n, strict=True):
+                    array[rows] = value[rows]
+
+    def _differentiate_steps(self, part, wait, segment, targets, shares, loss):
+        """The losses of a segment's steps, and the gradient of its outputs."""
+        run, here = self._run, slice(*(int(self._starts[t]) for t in self._segments[segment]))
+        run.outputs(part, self._features)
+        wait()
+        first, last = part.share(here.stop - here.start)
+        self._head.differentiate(
+            loss, first, last, self._features, targets[here], shares[here], self.values[here], self._d_scores,
+            self._d_features,
+        )  # fmt: skip
+        wait()
+        run.set_d_outputs(part, self._d_features)
         if part.by_units:
             wait()
-        run.backward(part, self._packed, to_start=segment > 0)
+
+    def _backward(self, part, wait, segment):
+        run, last = self._run, segment == len(self._segments) - 1
+        if len(self._segments) > 1:
+            rows = slice(*run.bounds(part))
+            run.set_d_states(rows, self._d_states)
+            if part.by_units:
+                wait()
+        run.backward(part, wait, self._packed, to_start=segment > 0, more=not last)
         if segment:
-            self._d_h[rows], self._d_c[rows] = run.dh[rows], run.dc[rows]
-        wait()
-        run.weight_gradient(part, self._packed, more=segment < len(self._segments) - 1)
+            for state, now in zip(self._d_states, run.runs, strict=True):
+                for array, value in zip(state, now.d_state, strict=True):
+                    array[rows] = value[rows]
+        if self.per_step or last:  # the head's rows are complete
+            weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
+            self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, more=not last)

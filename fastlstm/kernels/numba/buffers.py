@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, store, width
 from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
@@ -123,11 +123,19 @@ def copy(size, a, a_at, out, out_at):
         out[out_at + j] = a[a_at + j]
 
 
+@kernel
+def put_state(first, last, C, H, P, h_0, has_state, rows, stride):
+    """Initial states of the sequences from `first` to `last`: h_0[N, H], or zeros."""
+    for n in range(first, last):
+        for unit in range(P):
+            rows[n * stride + C + 1 + unit] = h_0[n, unit] if has_state and unit < H else 0
+
+
 @entry
-def load_rows(starts, first, last, C, H, P, x, at, h_0, has_state, rows, stride):
+def load_rows(starts, lengths, reverse, first, last, C, H, P, x, at, h_0, has_state, rows, stride):
     """Inputs, ones and the initial states of the sequences from `first` to `last`; see `Run.load`."""
     T = starts.size - 1
-    starts, x, at, rows = pointer(starts), pointer(x), pointer(at), pointer(rows)
+    starts, lengths, x, at, rows = pointer(starts), pointer(lengths), pointer(x), pointer(at), pointer(rows)
     for t in range(T):
         end = min(last, starts[t + 1] - starts[t])
         for n in range(first, end):
@@ -135,24 +143,87 @@ def load_rows(starts, first, last, C, H, P, x, at, h_0, has_state, rows, stride)
             # series and rows lie far apart: no cache foresees them
             prefetch(x, at[min(n + AHEAD, end - 1)] + t * C)
             prefetch(rows, row + AHEAD * stride)
-            copy(C, x, at[n] + t * C, rows, row)
+            copy(C, x, at[n] + (lengths[n] - 1 - t if reverse else t) * C, rows, row)
             rows[row + C] = 1
-    for n in range(first, last):
-        for unit in range(P):
-            rows[n * stride + C + 1 + unit] = h_0[n, unit] if has_state and unit < H else 0
+    put_state(first, last, C, H, P, h_0, has_state, rows, stride)
 
 
 @entry
-def unpack(G, C, H, P, first, last, d_w, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh):
-    """Gradients in the shapes of the weights, from the columns `first` to `last` of d_w[C+1+H, G * P]."""
-    Q = G * P
-    for gate in range(G):
-        begin, end = max(first - gate * P, 0), min(last - gate * P, H)
-        column, row = gate * P + begin, gate * H + begin
+def begin_rows(starts, first, last, C, H, P, h_0, has_state, rows, stride):
+    """Ones and the initial states of the sequences from `first` to `last`."""
+    T = starts.size - 1
+    starts, rows = pointer(starts), pointer(rows)
+    for t in range(T):
+        for n in range(first, min(last, starts[t + 1] - starts[t])):
+            rows[(starts[t] + n) * stride + C] = 1
+    put_state(first, last, C, H, P, h_0, has_state, rows, stride)
+
+
+@entry
+def copy_outputs(starts, lengths, turned, first, last, H, states, s_at, s_stride, out, o_at, o_stride):
+    """out[row of step t] = states[row after step t], H numbers, for the sequences from `first` to `last`.
+
+    Where `turned`, out goes through time the other way.
+    """
+    T = starts.size - 1
+    M = starts[T]
+    starts, lengths, states, out = pointer(starts), pointer(lengths), pointer(states), pointer(out)
+    for t in range(T):
+        for n in range(first, min(last, starts[t + 1] - starts[t])):
+            after = (starts[t + 1] if t + 1 < lengths[n] else M) + n
+            there = (starts[lengths[n] - 1 - t] if turned else starts[t]) + n
+            copy(H, states, s_at + after * s_stride, out, o_at + there * o_stride)
+
+
+@entry
+def add_gradients(starts, lengths, turned, first, last, H, d, d_at, d_stride, d_h, h_stride, more):
+    """d_h[row of step t] = d[row of step t], or added to it where `more`; otherwise as `copy_outputs`."""
+    T, L = starts.size - 1, width(d)
+    starts, lengths, d, d_h = pointer(starts), pointer(lengths), pointer(d), pointer(d_h)
+    whole = H // L * L
+    for t in range(T):
+        for n in range(first, min(last, starts[t + 1] - starts[t])):
+            here = (starts[t] + n) * h_stride
+            there = d_at + ((starts[lengths[n] - 1 - t] if turned else starts[t]) + n) * d_stride
+            if not more:
+                copy(H, d, there, d_h, here)
+                continue
+            for j in range(0, whole, L):
+                store(load(1, 1, d_h, here + j, 0) + load(1, 1, d, there + j, 0), d_h, here + j, 0)
+            for j in range(whole, H):
+                d_h[here + j] += d[there + j]
+
+
+@inlined
+def put_inputs(N, C, x, rows, stride):
+    """x[N, C] as the inputs of the first N rows."""
+    rows = pointer(rows)
+    for n in range(N):
+        for k in range(C):
+            rows[n * stride + k] = x[n, k]
+
+
+@inlined
+def take_states(N, C, H, rows, stride, h):
+    """h[N, H]: the states after one step; they are left where the next begins."""
+    rows = pointer(rows)
+    for n in range(N):
+        before = n * stride + C + 1
+        for unit in range(H):
+            h[n, unit] = rows[before + unit] = rows[N * stride + before + unit]
+
+
+@entry
+def unpack(G, shift, H, P, K, first, last, d_w, Q, row, bias_row, d_weight, d_bias):
+    """The gradient of weights [G * H, K] and biases [G * H], from d_w[., Q] with a row for each input.
+
+    The columns from `first` to `last` are read, of which slot g of P belongs to gate (g + shift) % G; rows from `row`
+    on are those of the K inputs, `bias_row` that of the bias.
+    """
+    for slot in range(G):
+        begin, end = max(first - slot * P, 0), min(last - slot * P, H)
+        column, unit = slot * P + begin, (slot + shift) % G * H + begin
         if begin < end:
-            transpose(end - begin, C, d_w, column, Q, d_weight_ih, row * C, C)
-            transpose(end - begin, H, d_w, (C + 1) * Q + column, Q, d_weight_hh, row * H, H)
+            transpose(end - begin, K, d_w, row * Q + column, Q, d_weight, unit * K, K)
         for j in range(end - begin):
-            bias = d_w[C * Q + column + j]
-            d_bias_ih[row + j] = bias
-            d_bias_hh[row + j] = bias
+            d_bias[unit + j] = d_w[bias_row * Q + column + j]

@@ -10,26 +10,15 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
 
 import numpy as np
 
+from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import (
-    flat,
-    load_rows,
-    pack_gates,
-    pack_panels,
-    padded,
-    row_layout,
-    unpack,
-    zeros,
-)
+from fastlstm.kernels.numba.buffers import pack_gates, put_inputs, take_states
 from fastlstm.kernels.numba.jit import entry, kernel
-from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply, multiply_rows, products4
+from fastlstm.kernels.numba.matmul import multiply, products4
 from fastlstm.kernels.numba.meeting import meet
-from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES, lanes
+from fastlstm.kernels.numba.recurrence import SUMS_BYTES
+from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import fma, load, pointer, store, width
-from fastlstm.kernels.parts import row_bounds
-
-GATES = 4
-SUMS_BYTES = 8 * 1024  # sums of gates that wait in the first-level cache
 
 
 @kernel
@@ -163,107 +152,48 @@ def one_step(starts, N, C, H, P, rows, stride, w, c, z, zero, x, h):
     """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
     # not literals, for which Numba would compile the steps once more
     begin, recording, size = np.int64(0), starts[0] > 0, np.int64(1)
-    row = pointer(rows)
-    for n in range(N):
-        for k in range(C):
-            row[n * stride + k] = x[n, k]
+    put_inputs(N, C, x, rows, stride)
     forward_steps(
         starts, begin, N, begin, P, C, H, P, rows, stride, w, c, zero, recording, z, begin, zero, starts, size
     )
-    for n in range(N):
-        before = n * stride + C + 1
-        for unit in range(H):
-            h[n, unit] = row[before + unit] = row[N * stride + before + unit]
+    take_states(N, C, H, rows, stride, h)
 
 
-class Packed:
+class Packed(recurrence.Packed):
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
-    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
-        self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
-        self.forward = workspace.empty("packed", (self.P * GATES * (C + 1 + H),), dtype)
-        self.backward = self.inputs = None
-        if backward:
-            self.backward = workspace.empty("packed_hh", (GATES * self.P * self.P,), dtype)
-            self.gradient = workspace.empty("gradient", ((C + 1 + H) * GATES * self.P,), dtype)
-        if inputs:
-            self.inputs = workspace.empty("packed_ih", (GATES * self.P * padded(C, dtype),), dtype)
+    GATES = 4
 
-    def fill(self, part, weights):
-        C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
-        weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
-        first, last = part.share(P, panel)
-        pack_gates(GATES, C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
-        if self.backward is not None:
-            pack_panels(GATES, H, P, H, first, last, weight_hh, self.backward)
-        if self.inputs is not None:
-            columns = padded(C, weight_ih.dtype)
-            pack_panels(GATES, H, P, C, *part.share(columns, panel), weight_ih, self.inputs)
-
-    def unpack(self, part, d_weights):
-        columns = part.share(GATES * self.P, 4 * self.lanes)
-        unpack(GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
+    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
+        pack_gates(self.GATES, self.C, self.H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
 
 
-class Run:
+class Run(recurrence.Run):
     """Buffers of one run over a packed batch, and the steps of it; see the contract."""
 
+    SLOTS = 4  # i, f, g, o
+
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
-        self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
-        self.N, self.M, P = int(starts[1]), int(starts[-1]), self.P
-        begin, self.stride = row_layout(C, P, dtype)
-        self._empty, self._recording, self._threads = workspace.empty, recording, threads
-        self._bounds = {1: [0, self.N]}
-        states = self.M + self.N
-        rows = self._empty("rows", (states, self.stride), dtype)
-        c = self._empty("c", (states if recording else self.N, P), dtype)
-        self.h, self.c_n, self._c_0 = rows[:, begin + C + 1 : begin + C + 1 + H], c[-self.N :, :H], c[: self.N]
-        self.h_n, self.state = self.h[self.M :], (self.h[: self.N], c[: self.N, :H])
-        self._zero = zeros(4 * P + padded(C, dtype), dtype)
-        self._rows, self._c = rows.reshape(-1)[begin:], c.reshape(-1)
-        self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * GATES * lanes(dtype))
-        self._z = self._empty("z", (threads * self._z_size,), dtype)
-        self._gates = self._empty("gates", (self.M * GATES * P,), dtype) if recording else self._zero
+        super().__init__(C, H, starts, dtype, workspace, recording, threads)
+        c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
+        self._c, self._c_0 = c.reshape(-1), c[: self.N]
+        self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
+        if recording:
+            self._gates = self._empty("gates", (self.M * self.SLOTS * self.P,), dtype)
 
-    def _part(self, part):
-        """Rows and units of a part, and how many threads meet after each step."""
-        if part.by_units:
-            return 0, self.N, *part.share(self.P, 4 * lanes(self.dtype)), part.size
-        return *self.bounds(part), 0, self.P, 1
-
-    def bounds(self, part):
-        bounds = self._bounds.get(part.size)
-        if bounds is None:
-            bounds = self._bounds[part.size] = row_bounds(self.starts, part.size)
-        return bounds[part.rank], bounds[part.rank + 1]
-
-    def load(self, part, x, at, state=None):
-        first, last = self.bounds(part)
-        h_0 = self._c_0 if state is None else state[0]
-        self._c_0[first:last] = 0
+    def _start(self, part, state):
+        rows = slice(*self.bounds(part))
+        self._c_0[rows] = 0
         if state is not None:
-            self._c_0[first:last, : self.H] = state[1][first:last]
-        load_rows(
-            self.starts,
-            first,
-            last,
-            self.C,
-            self.H,
-            self.P,
-            flat(x),
-            at,
-            h_0,
-            state is not None,
-            self._rows,
-            self.stride,
-        )
+            self._c_0[rows, : self.H] = state[1][rows]
+        return super()._start(part, state)
 
     def forward(self, part, packed):
         *where, size = self._part(part)
-        shape = self.C, self.H, self.P
         forward_steps(
-            self.starts, *where, *shape, self._rows, self.stride, packed.forward, self._c, self._gates,
-            self._recording, self._z, part.rank * self._z_size, self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c,
+            self._gates if self._recording else self._zero, self._recording, self._z, part.rank * self._z_size,
+            self._zero, part.meeting, size,
         )  # fmt: skip
 
     def step(self, packed, x, h):
@@ -273,39 +203,14 @@ class Run:
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        N, P, H, dtype = self.N, self.P, self.H, self.dtype
-        dh, dc = self._empty("dh", (N, P), dtype), self._empty("dc", (N, P), dtype)
-        dh[:, H:] = dc[:, H:] = 0
-        self.dh, self.dc = dh[:, :H], dc[:, :H]
-        self._dh, self._dc = dh.reshape(-1), dc.reshape(-1)
-        self._d_h = self._zero
-        if outputs:
-            d_h = self._empty("d_h", (self.M, P), dtype)
-            d_h[:, H:] = 0
-            self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
-        self._dz = self._empty("dz", (self.M * GATES * P,), dtype) if keep else self._gates
-        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * lanes(dtype),), dtype)
-        if inputs:
-            self._d_x = self._empty("d_x", (self.M, padded(self.C, dtype)), dtype)
-            self.d_x = self._d_x[:, : self.C]
+        super().prepare_backward(outputs, inputs, keep)
+        self._dc = self._room("dc", self.N)
+        self.d_state = (*self.d_state, self._dc[:, : self.H])
 
     def backward(self, part, packed, to_start=False):
         *where, size = self._part(part)
         backward_steps(
             self.starts, *where, self.H, self.P, packed.backward, self._c, self._gates, self._d_h,
-            self._d_h is not self._zero, self._dz, self._dh, self._dc, self._zero, to_start, part.meeting, size,
+            self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._dc.reshape(-1), self._zero, to_start,
+            part.meeting, size,
         )  # fmt: skip
-
-    def weight_gradient(self, part, packed, more=False):
-        Q = GATES * self.P
-        panel_at = self._panels.size // self._threads * part.rank
-        gradient(
-            self.M, self.C + 1 + self.H, *part.share(Q, 4 * lanes(self.dtype)), Q, self._rows, self.stride, self._dz, Q,
-            self._panels, panel_at, packed.gradient, more,
-        )  # fmt: skip
-
-    def input_gradient(self, part, packed):
-        first, last = part.share(self.M)
-        multiply_rows(
-            first, last, GATES * self.P, self._d_x.shape[1], self._zero, self._dz, packed.inputs, self._d_x.reshape(-1)
-        )

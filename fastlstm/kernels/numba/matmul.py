@@ -86,7 +86,7 @@ def _products(vecs):
     return products
 
 
-products4, products2, products1 = (_products(vecs) for vecs in (4, 2, 1))
+products4, products3, products2, products1 = (_products(vecs) for vecs in (4, 3, 2, 1))
 
 
 @inlined
@@ -123,63 +123,81 @@ def multiply(
 
 
 @entry
-def multiply_rows(first, last, K, M, start, a, w, out):
+def multiply_rows(first, last, K, a_stride, M, start, a, w, out):
     """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`."""
     begin, start, a, w, out = int64(0), pointer(start), pointer(a), pointer(w), pointer(out)
-    multiply(last - first, K, begin, M, start, begin, begin, a, first * K, K, w, out, first * M, M, a, first * K)
+    multiply(
+        last - first, K, begin, M, start, begin, begin, a, first * a_stride, a_stride, w, out, first * M, M,
+        a, first * a_stride,
+    )  # fmt: skip
 
 
-@inlined
-def add_panel(m, M, r, R, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add):
-    """out[r : r+R, q : q+4L] = a[m : m+M, r : r+R].T @ panel[M, 4L], added to what is there where `add`.
+def _gradient(vecs):
+    @inlined
+    def add_panel(m, M, r, R, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add):
+        """out[r : r+R, q : q+vecs*L] = a[m : m+M, r : r+R].T @ panel[M, vecs*L], added to what is there where `add`.
 
-    Meanwhile b[ahead] with M rows and the next M rows of a are asked for.
-    """
-    L = width(panel)
-    tiles = (R + ROWS - 1) // ROWS
-    height, taller = R // tiles, R % tiles
-    for tile in range(tiles):
-        rows = height + (tile < taller)
-        next_a, next_b = (m + M) * a_stride + r, ahead + tile % 4 * L
-        terms = (M, a, m * a_stride + r, 1, a_stride, panel, panel_at, a, next_a, a_stride, b, next_b, b_stride)
-        at = r * Q + q
-        if rows == 6:
-            add_to(accumulate(zeros(6, 4, b), *terms), out, at, Q, add)
-        elif rows == 5:
-            add_to(accumulate(zeros(5, 4, b), *terms), out, at, Q, add)
-        elif rows == 4:
-            add_to(accumulate(zeros(4, 4, b), *terms), out, at, Q, add)
-        elif rows == 3:
-            add_to(accumulate(zeros(3, 4, b), *terms), out, at, Q, add)
-        elif rows == 2:
-            add_to(accumulate(zeros(2, 4, b), *terms), out, at, Q, add)
-        else:
-            add_to(accumulate(zeros(1, 4, b), *terms), out, at, Q, add)
-        r += rows
+        Meanwhile b[ahead] with M rows and the next M rows of a are asked for.
+        """
+        L = width(panel)
+        tiles = (R + ROWS - 1) // ROWS
+        height, taller = R // tiles, R % tiles
+        for tile in range(tiles):
+            rows = height + (tile < taller)
+            next_a, next_b = (m + M) * a_stride + r, ahead + tile % vecs * L
+            terms = (M, a, m * a_stride + r, 1, a_stride, panel, panel_at, a, next_a, a_stride, b, next_b, b_stride)
+            at = r * Q + q
+            if rows == 6:
+                add_to(accumulate(zeros(6, vecs, b), *terms), out, at, Q, add)
+            elif rows == 5:
+                add_to(accumulate(zeros(5, vecs, b), *terms), out, at, Q, add)
+            elif rows == 4:
+                add_to(accumulate(zeros(4, vecs, b), *terms), out, at, Q, add)
+            elif rows == 3:
+                add_to(accumulate(zeros(3, vecs, b), *terms), out, at, Q, add)
+            elif rows == 2:
+                add_to(accumulate(zeros(2, vecs, b), *terms), out, at, Q, add)
+            else:
+                add_to(accumulate(zeros(1, vecs, b), *terms), out, at, Q, add)
+            r += rows
+
+    def gradient(M, R, q_first, q_last, Q, a, a_stride, b, b_stride, panel, panel_at, out, more):
+        """`gradient`, in panels of vecs * L columns, from q_first to q_last."""
+        a, b, panel, out = pointer(a), pointer(b), pointer(panel), pointer(out)
+        L = width(b)
+        # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
+        chunks = (R + CHUNK - 1) // CHUNK
+        chunk = (R + chunks - 1) // chunks
+        group = max(1, GROUP_BYTES // (chunk * vecs * VECTOR_BYTES)) * vecs * L
+        for first in range(q_first, q_last, group):
+            last = min(first + group, q_last)
+            for r in range(0, R, chunk):
+                for m in range(0, M, BLOCK_ROWS):
+                    here = min(BLOCK_ROWS, M - m)
+                    for q in range(first, last, vecs * L):
+                        for row in range(here):
+                            store(load(1, vecs, b, (m + row) * b_stride + q, 0), panel, panel_at + row * vecs * L, 0)
+                        ahead = m * b_stride + q + vecs * L if q + vecs * L < last else (m + here) * b_stride + first
+                        add = more or m > 0
+                        rows = min(chunk, R - r)
+                        add_panel(m, here, r, rows, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add)
+
+    gradient.__qualname__ = f"gradient{vecs}"  # machine code is kept under this name
+    return entry(gradient)
 
 
-@entry
-def gradient(M, R, q_first, q_last, Q, a, a_stride, b, b_stride, panel, panel_at, out, more):
-    """out[R, Q] = a[M, R].T @ b[M, Q] in the columns from q_first to q_last, multiples of 4L.
+gradient4, gradient2, gradient1 = (_gradient(vecs) for vecs in (4, 2, 1))
+
+
+def gradient(M, R, first, last, Q, a, a_stride, b, b_stride, panel, panel_at, out, more):
+    """out[R, Q] = a[M, R].T @ b[M, Q] in the columns from `first`, a multiple of 4L, to `last`, one of L.
 
     Summed over blocks of m in order; where `more`, added to what is there. panel[BLOCK_ROWS, 4L] from panel_at: room
     for one block of b.
     """
-    a, b, panel, out = pointer(a), pointer(b), pointer(panel), pointer(out)
-    L = width(b)
-    # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
-    chunks = (R + CHUNK - 1) // CHUNK
-    chunk = (R + chunks - 1) // chunks
-    group = max(1, GROUP_BYTES // (chunk * 4 * VECTOR_BYTES)) * 4 * L
-    for first in range(q_first, q_last, group):
-        last = min(first + group, q_last)
-        for r in range(0, R, chunk):
-            for m in range(0, M, BLOCK_ROWS):
-                here = min(BLOCK_ROWS, M - m)
-                for q in range(first, last, 4 * L):
-                    for row in range(here):
-                        store(load(1, 4, b, (m + row) * b_stride + q, 0), panel, panel_at + row * 4 * L, 0)
-                    ahead = m * b_stride + q + 4 * L if q + 4 * L < last else (m + here) * b_stride + first
-                    add = more or m > 0
-                    rows = min(chunk, R - r)
-                    add_panel(m, here, r, rows, a, a_stride, panel, panel_at, b, b_stride, ahead, out, q, Q, add)
+    L = VECTOR_BYTES // b.itemsize
+    for vecs, kernel in ((4, gradient4), (2, gradient2), (1, gradient1)):
+        end = first + (last - first) // (vecs * L) * vecs * L
+        if end > first:
+            kernel(M, R, first, end, Q, a, a_stride, b, b_stride, panel, panel_at, out, more)
+        first = end

@@ -1,37 +1,47 @@
 """Rows of packed batches from and to arrays of one block per sequence; see the contract."""
 
-import numpy as np
-
 from fastlstm.kernels.numba.buffers import copy, flat
 from fastlstm.kernels.numba.jit import entry
 from fastlstm.kernels.numba.tiles import pointer
+from fastlstm.kernels.parts import lengths_of
 
 
 @entry
-def _gather(starts, order, first, last, T, array, rows):
+def _gather(starts, lengths, order, reverse, first, last, T, F, column, array, rows):
     W, stride = rows.shape[1], rows.strides[0] // rows.itemsize
     a, out = pointer(array), pointer(rows)
     for t in range(first, last):
         for n in range(starts[t + 1] - starts[t]):
-            copy(W, a, (order[n] * T + t) * W, out, (starts[t] + n) * stride)
+            there = lengths[n] - 1 - t if reverse else t
+            copy(W, a, (order[n] * T + there) * F + column, out, (starts[t] + n) * stride)
 
 
 @entry
-def scatter(starts, order, states, rows, out):
-    _, T, W = out.shape
-    steps, stride = starts.size - 1, rows.strides[0] // rows.itemsize
+def _scatter(starts, lengths, order, reverse, states, add, rows, out, column):
+    _, T, F = out.shape
+    W, steps, stride = rows.shape[1], starts.size - 1, rows.strides[0] // rows.itemsize
     a, whole = pointer(rows), pointer(out)
     for t in range(T):
         active = starts[t + 1] - starts[t] if t < steps else 0
-        going_on = starts[t + 2] - starts[t + 1] if t + 1 < steps else 0
         for n in range(active):
             row = starts[t] + n
             if states:
-                row = (starts[t + 1] if n < going_on else starts[steps]) + n
-            copy(W, a, row * stride, whole, (order[n] * T + t) * W)
+                row = (starts[t + 1] if t + 1 < lengths[n] else starts[steps]) + n
+            at = (order[n] * T + (lengths[n] - 1 - t if reverse else t)) * F + column
+            if add:
+                for j in range(W):
+                    whole[at + j] += a[row * stride + j]
+            else:
+                copy(W, a, row * stride, whole, at)
         for n in range(active, order.size):
-            out[order[n], t] = 0
+            for j in range(W):
+                whole[(order[n] * T + t) * F + column + j] = 0
 
 
-def gather(starts, order, first, last, array, rows):
-    _gather(starts, order, first, last, array.shape[1], flat(np.ascontiguousarray(array)), rows)
+def gather(starts, order, reverse, first, last, array, column, rows):
+    _, T, F = array.shape
+    _gather(starts, lengths_of(starts), order, reverse, first, last, T, F, column, flat(array), rows)
+
+
+def scatter(starts, order, reverse, states, add, rows, out, column):
+    _scatter(starts, lengths_of(starts), order, reverse, states, add, rows, out, column)

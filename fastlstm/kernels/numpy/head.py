@@ -1,4 +1,4 @@
-"""A linear layer on the last hidden states, and the loss of its scores; see the contract.
+"""A linear layer on features, and the loss of its scores; see the contract.
 
 Sums run along the last axis, row by row: no BLAS product, whose order of additions depends on the number of rows.
 """
@@ -8,17 +8,30 @@ import numpy as np
 from fastlstm.kernels.numpy.losses import LOSSES
 
 
-def forward(h, weight, bias):
-    return (h[:, None, :] * weight).sum(axis=-1) + bias
+class Head:
+    def __init__(self, K, F, dtype, workspace, backward=False):
+        self.columns, self._F, self._dtype = K, F, dtype
 
+    def room(self, name, rows):
+        return np.empty((rows, self._F), self._dtype)
 
-def differentiate(loss, first, last, h, weight, bias, targets, shares, values, d_scores, d_h):
-    rows = slice(first, last)
-    values[rows], d = LOSSES[loss](forward(h[rows], weight, bias), targets[rows])
-    d_scores[rows] = d * shares[rows, None]
-    d_h[rows] = (d_scores[rows, :, None] * weight).sum(axis=1)
+    def fill(self, weight, bias):
+        self._weight, self._bias = weight, bias
 
+    def forward(self, first, last, features, scores):
+        rows = slice(first, last)
+        scores[rows] = (features[rows, None, :] * self._weight).sum(axis=-1) + self._bias
 
-def weight_gradient(d_scores, h, d_weight, d_bias):
-    d_weight[...] = np.einsum("nk,nh->kh", d_scores, h)
-    d_bias[...] = d_scores.sum(axis=0)
+    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
+        rows = slice(first, last)
+        self.forward(first, last, features, d_scores)
+        of_outputs, d = LOSSES[loss](d_scores[rows], targets[rows])
+        counts = shares[rows] != 0  # what does not count may be infinite
+        values[rows] = np.where(counts, of_outputs * shares[rows], 0).sum(axis=1)
+        d_scores[rows] = np.where(counts, d * shares[rows], 0)
+        d_features[rows] = (d_scores[rows, :, None] * self._weight).sum(axis=1)
+
+    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
+        of_weight, of_bias = np.einsum("nk,nh->kh", d_scores, features), d_scores.sum(axis=0)
+        d_weight[...] = d_weight + of_weight if more else of_weight
+        d_bias[...] = d_bias + of_bias if more else of_bias

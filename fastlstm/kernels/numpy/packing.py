@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastlstm.kernels.parts import lengths_of
+
 
 def places(starts):
     """Of every step: its packed rows, and where the states after it are."""
@@ -15,13 +17,31 @@ def places(starts):
         yield slice(starts[t], starts[t + 1]), after
 
 
-def gather(starts, order, first, last, array, rows):
+def turned_rows(starts):
+    """For every packed row, the row of its sequence's step that is as far from the end as this is from the start."""
+    active, lengths = np.diff(starts), lengths_of(starts)
+    t = np.repeat(np.arange(len(active)), active)
+    n = np.arange(starts[-1]) - starts[t]
+    return starts[lengths[n] - 1 - t] + n
+
+
+def gather(starts, order, reverse, first, last, array, column, rows):
+    turned = turned_rows(starts)
     for t, (now, _) in enumerate(places(starts)):
         if first <= t < last:
-            rows[now] = array[order[: now.stop - now.start], t]
+            rows[turned[now] if reverse else now] = array[
+                order[: now.stop - now.start], t, column : column + rows.shape[1]
+            ]
 
 
-def scatter(starts, order, states, rows, out):
-    out[:] = 0
-    for t, (now, after) in enumerate(places(starts)):
-        out[order[: now.stop - now.start], t] = rows[after if states else now]
+def scatter(starts, order, reverse, states, add, rows, out, column):
+    turned = turned_rows(starts)
+    out = out[:, :, column : column + rows.shape[1]]
+    after = np.empty(starts[-1], int)
+    for now, there in places(starts):
+        after[now] = there
+    source = np.zeros_like(out)
+    for t, (now, _) in enumerate(places(starts)):
+        row = turned[now] if reverse else np.arange(now.start, now.stop)
+        source[order[: now.stop - now.start], t] = rows[after[row] if states else row]
+    out[...] = out + source if add else source

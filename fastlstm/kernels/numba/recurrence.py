@@ -1,0 +1,187 @@
+"""What the runs of all cells share: their buffers, the parts of them, and the products beside the recurrence.
+
+A cell derives its `Packed` and `Run` from these, and adds its steps forward and back.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from fastlstm.kernels.numba.buffers import (
+    add_gradients,
+    begin_rows,
+    copy_outputs,
+    flat,
+    load_rows,
+    pack_panels,
+    padded,
+    row_layout,
+    unpack,
+    zeros,
+)
+from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply_rows
+from fastlstm.kernels.numba.target import lanes
+from fastlstm.kernels.parts import lengths_of, row_bounds
+
+SUMS_BYTES = 8 * 1024  # sums of gates that wait in the first-level cache
+
+
+class Packed:
+    """Weights, and their gradient, as the kernels have them; see the contract."""
+
+    GATES = None
+    SHIFT = 0  # the slot of the first gate of the inputs' weights in a run's `_dz`
+
+    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+        self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
+        self.columns = self.GATES * self.P
+        self.forward = workspace.empty("packed", (self._forward_size(),), dtype)
+        self.backward = self.inputs = None
+        if backward:
+            self.backward = workspace.empty("packed_hh", (self.columns * self.P,), dtype)
+            self.gradient = workspace.empty("gradient", (self._gradient_rows() * self.columns,), dtype)
+        if inputs:
+            self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, dtype),), dtype)
+
+    def _forward_size(self):
+        return (self.C + 1 + self.H) * self.columns
+
+    def _gradient_rows(self):
+        return self.C + 1 + self.H
+
+    def fill(self, part, weights):
+        C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
+        weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
+        first, last = part.share(P, panel)
+        self._fill_forward(first, last, weight_ih, weight_hh, bias_ih, bias_hh)
+        if self.backward is not None:
+            pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
+        if self.inputs is not None:
+            columns = padded(C, weight_ih.dtype)
+            of_slots = np.roll(weight_ih, self.SHIFT * H * C) if self.SHIFT else weight_ih
+            pack_panels(self.GATES, H, P, C, *part.share(columns, panel), of_slots, self.inputs)
+
+    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
+        """Weights of the units from `first` to `last` as the steps forward read them."""
+        raise NotImplementedError
+
+    def unpack(self, part, d_weights):
+        C, H, P, Q = self.C, self.H, self.P, self.columns
+        d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh = map(flat, d_weights)
+        columns = part.share(Q, 4 * self.lanes)
+        unpack(self.GATES, 0, H, P, C, *columns, self.gradient, Q, 0, C, d_weight_ih, d_bias_ih)
+        unpack(self.GATES, 0, H, P, H, *columns, self.gradient, Q, C + 1, C, d_weight_hh, d_bias_hh)
+
+
+class Run:
+    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
+
+    #: Numbers that a step leaves for each row and unit: the gates and, after `backward`, the gradients of their sums.
+    SLOTS = None
+    _gates = None  # those of the steps forward, where they are kept
+
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+        self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
+        self.N, self.M = int(starts[1]), int(starts[-1])
+        begin, self.stride = row_layout(C, self.P, dtype)
+        self._empty, self._recording, self._threads = workspace.empty, recording, threads
+        self._bounds = {1: [0, self.N]}
+        rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
+        self.h = rows[:, begin + C + 1 : begin + C + 1 + H]
+        self._rows = rows.reshape(-1)[begin:]
+        self._zero = zeros(4 * self.P + padded(C, dtype), dtype)
+        self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes(dtype))
+        self._z = self._empty("z", (threads * self._z_size,), dtype)
+        self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
+
+    @cached_property
+    def _lengths(self):
+        return lengths_of(self.starts)
+
+    def _part(self, part):
+        """Rows and units of a part, and how many threads meet after each step."""
+        if part.by_units:
+            return 0, self.N, *part.share(self.P, 4 * lanes(self.dtype)), part.size
+        return *self.bounds(part), 0, self.P, 1
+
+    def bounds(self, part):
+        bounds = self._bounds.get(part.size)
+        if bounds is None:
+            bounds = self._bounds[part.size] = row_bounds(self.starts, part.size)
+        return bounds[part.rank], bounds[part.rank + 1]
+
+    def _start(self, part, state):
+        """Take the other initial states, and return h_0, or what stands for none."""
+        return self._zero.reshape(1, -1) if state is None else state[0]
+
+    def load(self, part, x, at, state=None, reverse=False):
+        h_0 = self._start(part, state)
+        lengths = self._lengths if reverse else self.starts
+        load_rows(
+            self.starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
+            state is not None, self._rows, self.stride,
+        )  # fmt: skip
+
+    def connect(self, part, below, turned, state=None):
+        h_0 = self._start(part, state)
+        begin_rows(
+            self.starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
+        )
+        column = 0
+        for run, other_way in zip(below, turned, strict=True):
+            run._copy_outputs(part, other_way, self._rows, column, self.stride)
+            column += run.H
+
+    def outputs(self, part, turned, out, column):
+        self._copy_outputs(part, turned, out.reshape(-1), column, out.shape[1])
+
+    def _copy_outputs(self, part, turned, out, column, stride):
+        copy_outputs(
+            self.starts, self._lengths, turned, *self.bounds(part), self.H, self._rows, self.C + 1, self.stride, out,
+            column, stride,
+        )  # fmt: skip
+
+    def collect(self, part, d_outputs, turned, column):
+        for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
+            add_gradients(
+                self.starts, self._lengths, other_way, *self.bounds(part), self.H, d.reshape(-1), column, d.shape[1],
+                self._d_h, self.P, n > 0,
+            )  # fmt: skip
+
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        P, H, dtype = self.P, self.H, self.dtype
+        self._dh = self._room("dh", self.N)
+        self.d_state = (self._dh[:, :H],)
+        self._d_h = self._zero
+        if outputs:
+            d_h = self._room("d_h", self.M)
+            self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
+        in_place = self._gates is not None and not keep
+        self._dz = self._gates if in_place else self._empty("dz", (self.M * self.SLOTS * P,), dtype)
+        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * lanes(dtype),), dtype)
+        if inputs:
+            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, dtype)), dtype)
+            self.d_x = self.d_inputs[:, : self.C]
+
+    def _room(self, name, rows):
+        """Room for gradients of states, zero in the padded units."""
+        room = self._empty(name, (rows, self.P), self.dtype)
+        room[:, self.H :] = 0
+        return room
+
+    def weight_gradient(self, part, packed, more=False):
+        self._products(part, 0, self.C + 1 + self.H, 0, packed.columns, packed.gradient, more)
+
+    def _products(self, part, input_, inputs, column, Q, out, more):
+        """A part of out[inputs, Q]: those inputs from `input_` on, times the columns from `column` on of dz."""
+        stride, panel = self.SLOTS * self.P, self._panels.size // self._threads * part.rank
+        gradient(
+            self.M, inputs, *part.share(Q, 4 * lanes(self.dtype)), Q, self._rows[input_:], self.stride,
+            self._dz[column:], stride, self._panels, panel, out, more,
+        )  # fmt: skip
+
+    def input_gradient(self, part, packed):
+        multiply_rows(
+            *part.share(self.M), packed.columns, self.SLOTS * self.P, self.d_inputs.shape[1], self._zero, self._dz,
+            packed.inputs, self.d_inputs.reshape(-1),
+        )  # fmt: skip

@@ -1,0 +1,43 @@
+"""GRU in NumPy.
+
+Cho et al. (2014), as ``torch.nn.GRU`` computes it, the reset gate on the product (Keras: ``reset_after=True``)::
+
+    r = sigmoid(W_r x + b_r + U_r h' + c_r)      n = tanh(W_n x + b_n + r * m),   m = U_n h' + c_n
+    z = sigmoid(W_z x + b_z + U_z h' + c_z)      h = (1 - z) * n + z * h';        h': the state before the step
+"""
+
+import numpy as np
+
+from fastlstm.kernels.numpy import recurrence
+from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
+
+
+class Packed(recurrence.Packed):
+    GATES = 3
+
+
+class Run(recurrence.Run):
+    GATES, KEPT = 3, 4
+
+    def forward(self, part, packed):
+        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        h = self.h
+        for now, after in self._places:
+            of_x = np.split(rows_times(self._x[now], weight_ih) + bias_ih, 3, axis=-1)
+            of_h = np.split(rows_times(h[now], weight_hh) + bias_hh, 3, axis=-1)
+            r, z, m = sigmoid(of_x[0] + of_h[0]), sigmoid(of_x[1] + of_h[1]), of_h[2]
+            n = np.tanh(of_x[2] + r * m)
+            h[after] = (1 - z) * n + z * h[now]
+            self._kept[:, now] = r, z, n, m
+
+    def backward(self, part, packed, to_start=False):
+        weight_hh = packed.weights[1]
+        for now, _ in reversed(self._places):
+            d_h = self.d_state[0][: now.stop - now.start]
+            r, z, n, m = self._kept[:, now]
+            dh = d_h + self.d_h[now]
+            d_n = dh * (1 - z) * (1 - n**2)
+            d_r, d_z = d_n * m * r * (1 - r), dh * (self.h[now] - n) * z * (1 - z)
+            self._d_of_x[now] = np.concatenate([d_r, d_z, d_n], axis=-1)
+            self._d_of_h[now] = np.concatenate([d_r, d_z, d_n * r], axis=-1)
+            d_h[:] = dh * z + rows_times(self._d_of_h[now], weight_hh.T)

@@ -1,0 +1,106 @@
+"""What the runs of all cells share: their arrays, and everything beside the recurrence.
+
+A cell adds its equations, `forward` and `backward`; see there what they leave.
+"""
+
+import numpy as np
+
+from fastlstm.kernels.numpy.packing import places, turned_rows
+
+
+def sigmoid(x):
+    return 0.5 + 0.5 * np.tanh(0.5 * x)
+
+
+def rows_times(a, w):
+    """a [..., K] @ w [M, K].T, row by row: one product per row, whose bits no other row can change."""
+    return np.matmul(w, a[..., None])[..., 0]
+
+
+class Packed:
+    """Weights, and their gradient, as the kernels have them: here, as they are."""
+
+    GATES = None
+
+    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+        G = self.GATES * H
+        self._shapes = (G, C), (G, H), (G,), (G,)
+
+    def fill(self, part, weights):
+        self.weights = [np.array(w).reshape(shape) for w, shape in zip(weights, self._shapes, strict=True)]
+        self.gradient = [np.zeros_like(w) for w in self.weights]
+
+    def unpack(self, part, d_weights):
+        for d_w, value in zip(d_weights, self.gradient, strict=True):
+            d_w[...] = value.reshape(d_w.shape)
+
+
+class Run:
+    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
+
+    STATES, GATES = 1, None
+    KEPT = 0  # numbers of each unit that a step forward leaves for the step back
+
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+        self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
+        self._places, self._turned = list(places(starts)), turned_rows(starts)
+        self._after = np.concatenate([after for _, after in self._places])
+        self._x = np.empty((self.M, C), dtype)
+        self._states = np.zeros((self.STATES, self.M + self.N, H), dtype)
+        self.h = self._states[0]
+        self.state, self.state_n = tuple(self._states[:, : self.N]), tuple(self._states[:, self.M :])
+        self._kept = np.empty((self.KEPT, self.M, H), dtype)
+
+    def bounds(self, part):
+        return 0, self.N
+
+    def load(self, part, x, at, state=None, reverse=False):
+        inputs = np.empty_like(self._x)
+        for t, (rows, _) in enumerate(self._places):
+            active = rows.stop - rows.start
+            inputs[rows] = x[at[:active, None] + t * self.C + np.arange(self.C)]
+        self._x[:] = inputs[self._turned] if reverse else inputs
+        self._states[:, : self.N] = 0 if state is None else state
+
+    def connect(self, part, below, turned, state=None):
+        column = 0
+        for run, other_way in zip(below, turned, strict=True):
+            run.outputs(part, other_way, self._x, column)
+            column += run.H
+        self._states[:, : self.N] = 0 if state is None else state
+
+    def outputs(self, part, turned, out, column):
+        outputs = self.h[self._after]
+        out[:, column : column + self.H] = outputs[self._turned] if turned else outputs
+
+    def step(self, packed, x, h):
+        self._x[:] = x
+        self.forward(None, packed)
+        for first, last in zip(self.state, self.state_n, strict=True):
+            first[:] = last
+        h[:] = self.state[0]
+
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        self.d_state = tuple(np.zeros((self.STATES, self.N, self.H), self.dtype))
+        self.d_h = np.zeros((self.M, self.H), self.dtype)
+        self._d_of_x, self._d_of_h = np.empty((2, self.M, self.GATES * self.H), self.dtype)
+
+    def collect(self, part, d_outputs, turned, column):
+        columns = slice(column, column + self.H)
+        self.d_h[:] = sum(
+            d[self._turned, columns] if other_way else d[:, columns]
+            for d, other_way in zip(d_outputs, turned, strict=True)
+        )
+
+    def weight_gradient(self, part, packed, more=False):
+        of_x, of_h = self._d_of_x, self._d_of_h
+        parts = (
+            np.einsum("mg,mc->gc", of_x, self._x),
+            np.einsum("mg,mh->gh", of_h, self.h[: self.M]),
+            of_x.sum(axis=0),
+            of_h.sum(axis=0),
+        )
+        packed.gradient = [old + new if more else new for old, new in zip(packed.gradient, parts, strict=True)]
+
+    def input_gradient(self, part, packed):
+        self.d_x = self.d_inputs = rows_times(self._d_of_x, packed.weights[0].T)

@@ -1,0 +1,35 @@
+"""Vanilla RNN in NumPy.
+
+Elman (1990)::
+
+    h = tanh(W x + U h' + b)      h': the state before the step
+"""
+
+import numpy as np
+
+from fastlstm.kernels.numpy import recurrence
+from fastlstm.kernels.numpy.recurrence import rows_times
+
+
+class Packed(recurrence.Packed):
+    GATES = 1
+
+
+class Run(recurrence.Run):
+    GATES = 1
+
+    def forward(self, part, packed):
+        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        h = self.h
+        for now, after in self._places:
+            h[after] = np.tanh(
+                rows_times(self._x[now], weight_ih) + rows_times(h[now], weight_hh) + (bias_ih + bias_hh)
+            )
+
+    def backward(self, part, packed, to_start=False):
+        weight_hh = packed.weights[1]
+        for now, after in reversed(self._places):
+            d_h = self.d_state[0][: now.stop - now.start]
+            dh = d_h + self.d_h[now]
+            self._d_of_x[now] = self._d_of_h[now] = dh * (1 - self.h[after] ** 2)
+            d_h[:] = rows_times(self._d_of_h[now], weight_hh.T)

@@ -1,0 +1,459 @@
+"""What all layers are: a stack's weights, and calls into its runs."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlstm import kernels, threads
+from fastlstm.kernels.parts import Part
+from fastlstm.kernels.workspace import Workspace
+from fastlstm.layers.checks import (
+    DTYPES,
+    check_array,
+    check_lengths,
+    check_sizes,
+    check_state,
+    check_weights,
+    is_count,
+    shape_of,
+)
+from fastlstm.layers.streams import StreamState
+from fastlstm.packing import Batch
+from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
+
+
+class Gradients(NamedTuple):
+    """What a layer's `backward` returns."""
+
+    weights: dict
+    x: np.ndarray | None
+    state: tuple
+
+
+@dataclass
+class Tape:
+    """What a layer's `record` keeps for its `backward`."""
+
+    layer: object
+    run: object
+    weights: tuple  # flat
+    batch: object
+    size: int  # threads that the run has room for
+    lock: object = field(default_factory=threading.Lock)  # one backward run at a time: they share the run's memory
+
+
+class Layer:
+    """Recurrent layers of one kind of cell, which a subclass names.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bidirectional, dtype, backend, n_jobs, random_state
+        As of `LSTM`.
+    """
+
+    _cell = None
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        *,
+        bidirectional=False,
+        dtype="float32",
+        backend="auto",
+        n_jobs=None,
+        random_state=None,
+    ):
+        if not is_count(input_size):
+            raise ValueError(f"input_size={input_size!r}: expected an integer of at least 1.")
+        sizes = check_sizes(hidden_size, num_layers)
+        if not isinstance(bidirectional, (bool, np.bool_)):
+            raise ValueError(f"bidirectional={bidirectional!r}: expected True or False.")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype={dtype!r}: expected one of {list(DTYPES)}.")
+        threads.check_n_jobs(n_jobs)
+        self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
+        self.dtype = np.dtype(dtype)
+        self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
+        fresh = self._stack.initial_weights(np.random.default_rng(random_state))
+        self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
+
+    def _set_weights(self, weights):
+        self._flat = tuple(value.reshape(-1) for value in weights.values())
+        for value in weights.values():
+            value.flags.writeable = False  # a change in place would pass by the packed copy
+        self._weights = weights
+        self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
+
+    def __getstate__(self):
+        return {"options": (self._stack, self.dtype, self.backend, self.n_jobs, self._weights)}
+
+    def __setstate__(self, state):
+        self._stack, self.dtype, self.backend, self.n_jobs, weights = state["options"]
+        self._set_weights({name: value.copy() for name, value in weights.items()})
+
+    @property
+    def input_size(self):
+        """Inputs per step, C."""
+        return self._stack.input_size
+
+    @property
+    def hidden_size(self):
+        """Hidden units, H; a tuple of one number for every layer where they differ."""
+        sizes = self._stack.hidden_sizes
+        return sizes[0] if len(set(sizes)) == 1 else sizes
+
+    @property
+    def num_layers(self):
+        """Layers, L."""
+        return len(self._stack.hidden_sizes)
+
+    @property
+    def bidirectional(self):
+        """Whether each layer has a backward direction."""
+        return self._stack.bidirectional
+
+    @property
+    def _kernels(self):
+        return kernels.load(self.backend)
+
+    def __repr__(self):
+        more = f", {self.num_layers}" if self.num_layers > 1 else ""
+        more += ", bidirectional=True" if self.bidirectional else ""
+        return (
+            f"{type(self).__name__}({self.input_size}, {self.hidden_size}{more}, dtype={self.dtype.name!r}, "
+            f"backend={self.backend!r})"
+        )
+
+    def state_dict(self):
+        """The weights, copied, under PyTorch's names.
+
+        Returns
+        -------
+        dict of str to ndarray
+            For each layer l, ``weight_ih_l{l}`` (G H, C), ``weight_hh_l{l}`` (G H, H), ``bias_ih_l{l}`` (G H,) and
+            ``bias_hh_l{l}`` (G H,), and the same with ``_reverse`` at the end for the backward direction. G gates, in
+            PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU. C: above the first layer, the outputs below.
+
+        Examples
+        --------
+        >>> from fastlstm.layers import LSTM
+        >>> sorted(LSTM(3, 8).state_dict())
+        ['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0']
+        """
+        return {name: value.copy() for name, value in self._weights.items()}
+
+    def load_state_dict(self, mapping):
+        """Take weights from a mapping as `state_dict` returns it; those of PyTorch's module do as well.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array or tensor
+            One entry for every name of `state_dict`, of the same shape.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer keeps its weights.
+        TypeError
+            If a weight is not of real numbers; likewise.
+
+        Examples
+        --------
+        >>> from fastlstm.layers import LSTM
+        >>> one, other = LSTM(3, 8), LSTM(3, 8)
+        >>> one.load_state_dict(other.state_dict())
+        """
+        self._set_weights(check_weights(mapping, self._stack.shapes, self.dtype))
+
+    def __call__(self, x, state=None, lengths=None):
+        """Run over a batch of sequences.
+
+        Parameters
+        ----------
+        x : ndarray of shape (N, T, C)
+            N sequences of T steps, of the layer's dtype.
+        state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
+            Initial state: arrays of shape (L D, N, H) for L layers of D directions, the first layer first, forward
+            before backward; where the layers' sizes differ, each a tuple of L arrays (D, N, H). None is zeros.
+        lengths : array of N integers or None, default=None
+            How many steps of each sequence count, from 1 to T; None is T. What stands behind them is not read.
+
+        Returns
+        -------
+        output : ndarray of shape (N, T, D H)
+            The last layer's hidden state after every step, of both directions side by side; 0 after a sequence's last.
+        state : (h_n, c_n), for GRU and RNN (h_n,)
+            State after each sequence's last step (of the backward direction: its first), shaped as `state`.
+
+        Raises
+        ------
+        ValueError
+            If a shape is wrong, a size is zero, or a length is out of [1, T].
+        TypeError
+            If an array is not of the layer's dtype, or lengths are not integers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.layers import LSTM
+        >>> layer = LSTM(1, 4, dtype="float64")
+        >>> output, state = layer(np.ones((2, 3, 1)))
+        >>> more, state = layer(np.ones((2, 3, 1)), state)  # goes on where the first call stopped
+        >>> output, state = layer(np.ones((2, 3, 1)), lengths=[3, 1])
+        >>> output[1, 1:].any()
+        np.False_
+        """
+        batch = self._batch(x, state, lengths)
+        run, _, _ = self._run(batch, recording=False)
+        return batch.outputs(run.layers[-1]), self._states_of(batch, [of_run.state_n for of_run in run.runs])
+
+    def record(self, x, state=None, lengths=None):
+        """Run as a call does, and keep what `backward` needs.
+
+        Parameters
+        ----------
+        x, state, lengths
+            As in a call.
+
+        Returns
+        -------
+        output, state
+            As in a call, with the same bits. `output` is read-only: it may be a part of the tape.
+        tape : Tape
+            To be passed to `backward`, any number of times unless told otherwise there.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in a call.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.layers import LSTM
+        >>> layer = LSTM(3, 8)
+        >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
+        """
+        batch = self._batch(x, state, lengths)
+        run, size, weights = self._run(batch, recording=True)
+        output = batch.outputs(run.layers[-1])
+        output.flags.writeable = False
+        state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
+        return output, state, Tape(self, run, weights, batch, size)
+
+    def backward(self, tape, d_output=None, d_state=None, input_gradient=True, keep_tape=True):
+        """Backpropagation through time.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `record` of this layer. Gradients are taken at the weights that were recorded.
+        d_output : ndarray of shape (N, T, D H) or None, default=None
+            Gradient of the loss with respect to `output`; None is zeros. What stands behind a sequence's last step is
+            not read.
+        d_state : (d_h_n, d_c_n), for GRU and RNN (d_h_n,), or None, default=None
+            Gradient with respect to the last state, shaped as it; None is zeros.
+        input_gradient : bool, default=True
+            Whether to compute the gradient with respect to x.
+        keep_tape : bool, default=True
+            Whether the tape can be passed once more. If not, gradients are computed in its memory, which is faster.
+
+        Returns
+        -------
+        Gradients
+            ``weights``: a dict with the names and shapes of `state_dict`; ``x``: (N, T, C), or None;
+            ``state``: the gradient of the initial state, shaped as it.
+
+        Raises
+        ------
+        ValueError
+            If the tape is another layer's or used up, both gradients are None, or a shape is wrong.
+        TypeError
+            If an array is not of the layer's dtype.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.layers import LSTM
+        >>> layer = LSTM(3, 8)
+        >>> output, state, tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
+        >>> grads = layer.backward(tape, d_output=np.ones_like(output))
+        >>> grads.weights["weight_hh_l0"].shape, grads.x.shape, grads.state[0].shape
+        ((32, 8), (2, 5, 3), (1, 2, 8))
+        """
+        if not isinstance(tape, Tape) or tape.layer is not self:
+            raise ValueError("tape: expected what `record` of this layer returned; record the run again and pass it.")
+        with tape.lock:
+            return self._backward(tape, d_output, d_state, input_gradient, keep_tape)
+
+    def _backward(self, tape, d_output, d_state, input_gradient, keep_tape):
+        if tape.run is None:
+            raise ValueError("tape: used up by backward(keep_tape=False); record the run again, or keep the tape.")
+        if d_output is None and d_state is None:
+            raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
+        run, batch = tape.run, tape.batch
+        N, T, _ = batch.shape
+        if d_output is not None:
+            d_output = check_array("d_output", d_output, (N, T, self._stack.width), self.dtype)
+            d_output = np.ascontiguousarray(d_output)
+        d_states = check_state("d_state", d_state, self._stack, N, self.dtype)
+        if d_states is not None:
+            d_states = [tuple(part[batch.order] for part in of_run) for of_run in d_states]
+
+        tape.run = run if keep_tape else None
+        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=keep_tape)
+        run.set_d_states(slice(None), d_states)
+        packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, True, input_gradient)
+        d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
+
+        def compute(part):
+            packed.fill(part, tape.weights)
+            if d_output is not None:
+                batch.pack(part, d_output, run.layers[-1])
+            team.wait()
+            run.backward(part, team.wait, packed, to_start=True, inputs=input_gradient)
+            packed.unpack(part, list(d_weights.values()))
+
+        with threads.team(*self._threads(batch, 2 + input_gradient, tape.size), self._kernels) as team:
+            team.run(compute)
+        d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
+        return Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
+
+    def initial_state(self, n=1, state=None):
+        """Room for the states of n streams, for `step`.
+
+        Parameters
+        ----------
+        n : int, default=1
+            Streams that go on side by side, N.
+        state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
+            Where to start, shaped as in a call; None is zeros.
+
+        Returns
+        -------
+        StreamState
+
+        Raises
+        ------
+        ValueError
+            If `n` is not a positive integer, an array has a wrong shape, or the layer is bidirectional: its output
+            depends on steps to come.
+        TypeError
+            If an array is not of the layer's dtype.
+
+        Examples
+        --------
+        >>> from fastlstm.layers import LSTM
+        >>> LSTM(3, 8).initial_state(2).h.shape
+        (1, 2, 8)
+        """
+        if self.bidirectional:
+            raise ValueError(
+                "A bidirectional layer has no streams: its backward direction starts at the last step. Call the layer "
+                "on whole sequences."
+            )
+        if not is_count(n):
+            raise ValueError(f"n={n!r}: expected a number of streams, 1 or more.")
+        return StreamState(self, int(n), check_state("state", state, self._stack, int(n), self.dtype))
+
+    def step(self, x_t, state):
+        """One step of every stream: what a call computes, a step at a time and in microseconds.
+
+        Parameters
+        ----------
+        x_t : ndarray of shape (N, C)
+            The next inputs, of the layer's dtype.
+        state : StreamState
+            From `initial_state` of this layer; goes on by one step.
+
+        Returns
+        -------
+        h_t : ndarray of shape (N, H)
+            The last layer's hidden state after the step, with the same bits as a call's output.
+
+        Raises
+        ------
+        ValueError
+            If the state is not of this layer, or the shape of `x_t` is wrong; the state stays.
+        TypeError
+            If `x_t` is not of the layer's dtype; the state stays.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.layers import LSTM
+        >>> layer = LSTM(1, 4, random_state=0)
+        >>> x = np.ones((1, 3, 1), dtype="float32")
+        >>> state = layer.initial_state()
+        >>> for t in range(3):
+        ...     h_t = layer.step(x[:, t], state)
+        >>> bool((h_t == layer(x)[0][:, -1]).all())
+        True
+        """
+        if type(state) is not StreamState or state.layer is not self:
+            raise ValueError("state: expected what `initial_state` of this layer returned.")
+        # the usual case at little cost: everything here is a good part of the step
+        if type(x_t) is not np.ndarray or x_t.dtype != self.dtype or x_t.shape != state.shape:
+            x_t = check_array("x_t", x_t, state.shape, self.dtype)
+        flags = x_t.flags
+        if not (flags.c_contiguous and flags.writeable):
+            x_t = x_t.copy()
+        weights, packed = self._packed
+        if weights is not self._flat:
+            packed = self._pack_forward()
+        for run, of_run in zip(state.runs, packed.runs):  # noqa: B905 a check of their numbers would take time
+            h_t = np.empty((state.shape[0], run.H), self.dtype)
+            run.step(of_run, x_t, h_t)
+            x_t = h_t
+        return h_t
+
+    def _pack_forward(self):
+        weights, packed = self._flat, PackedStack(self._stack, self._kernels, self.dtype)
+        packed.fill(Part(), weights)
+        self._packed = weights, packed
+        return packed
+
+    def _threads(self, batch, passes, most=None):
+        """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
+        flops = passes * self._stack.flops(int(batch.starts[-1]))
+        weight_bytes = self._stack.weight_bytes(self.dtype)
+        size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
+        return min(size, most or size), by_units
+
+    def _run(self, batch, recording):
+        """Run forward; the run, how many threads it has room for, and its weights."""
+        weights, (source, packed) = self._flat, self._packed  # others may be loaded while this runs
+        fresh = source is not weights
+        if fresh:
+            packed = PackedStack(self._stack, self._kernels, self.dtype)
+
+        def compute(part):
+            if fresh:
+                packed.fill(part, weights)
+                team.wait()
+            run.forward(part, team.wait, packed, batch.x, batch.at, batch.states)
+
+        with threads.team(*self._threads(batch, 1), self._kernels) as team:
+            run = StackRun(self._stack, self._kernels, batch.starts, self.dtype, self._workspaces, recording, team.size)
+            team.run(compute)
+        self._packed = weights, packed  # only now that it is complete
+        return run, team.size, weights
+
+    def _batch(self, x, state, lengths):
+        shape = shape_of("x", x)
+        if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
+            raise ValueError(
+                f"x has shape {shape}; expected (N, T, C): sequences, steps and C={self.input_size} inputs, none of "
+                "them zero."
+            )
+        x = check_array("x", x, shape, self.dtype)
+        states = check_state("state", state, self._stack, shape[0], self.dtype)
+        return Batch(x, states, check_lengths(lengths, *shape[:2]), self._kernels)
+
+    def _states_of(self, batch, states):
+        """States of all runs, tuples of [N, H], in the shapes that callers have them."""
+        return join_states(self._stack, states, batch.order)

@@ -1,0 +1,120 @@
+"""What layers are given, as arrays that kernels take, or an error that says why not."""
+
+import numpy as np
+
+DTYPES = ("float32", "float64")
+
+
+def is_count(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+
+
+def check_sizes(hidden_size, num_layers):
+    """One size for every layer, as a tuple."""
+    if not is_count(num_layers):
+        raise ValueError(f"num_layers={num_layers!r}: expected an integer of at least 1.")
+    sizes = hidden_size if isinstance(hidden_size, (tuple, list, np.ndarray)) else [hidden_size] * num_layers
+    if len(sizes) == 0 or not all(is_count(size) for size in sizes):
+        raise ValueError(
+            f"hidden_size={hidden_size!r}: expected an integer of at least 1, or one such integer for every layer."
+        )
+    if len(sizes) != num_layers:
+        raise ValueError(
+            f"hidden_size={hidden_size!r} has sizes of {len(sizes)} layers, but num_layers={num_layers}: pass "
+            f"num_layers={len(sizes)}, or one size for all layers."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def shape_of(name, array):
+    try:
+        return np.shape(array)
+    except ValueError as error:
+        raise ValueError(f"{name} is a sequence whose members differ in shape; expected one array.") from error
+
+
+def check_array(name, array, shape, dtype):
+    """A tensor or array of this shape and type as an array in native byte order."""
+    if array is None or np.ma.isMaskedArray(array):
+        kind = "None" if array is None else "a masked array, whose mask would be lost"
+        raise TypeError(f"{name} is {kind}; expected an array of shape {shape}.")
+    array = array.detach().cpu() if hasattr(array, "detach") else array  # a tensor
+    shape_of(name, array)
+    array = np.asarray(array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype != dtype:
+        other = f", or make the layer with dtype={array.dtype.name!r}" if array.dtype.name in DTYPES else ""
+        raise TypeError(
+            f"{name} is of type {array.dtype}; this layer computes in {dtype}: pass {name}.astype({dtype.name!r})"
+            f"{other}."
+        )
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}.")
+    return array
+
+
+def check_state(name, state, stack, N, dtype):
+    """For every run, a tuple of its arrays [N, H]; None where `state` is."""
+    if state is None:
+        return None
+    names = stack.states
+    if len(names) == 1 and not isinstance(state, (tuple, list)):
+        state = (state,)
+    if not isinstance(state, (tuple, list)) or len(state) != len(names):
+        many = isinstance(state, (tuple, list))
+        given = f"{type(state).__name__} of {len(state)}" if many else type(state).__name__
+        expected = "a pair of arrays, hidden and cell" if len(names) == 2 else "a tuple of one array, hidden"
+        raise ValueError(f"{name}: expected {expected}, got {given}.")
+    parts = [_of_runs(f"{name}[{k}]", part, stack, N, dtype) for k, part in enumerate(state)]
+    return list(zip(*parts, strict=True))
+
+
+def _of_runs(name, part, stack, N, dtype):
+    """One of a state's arrays as [N, H] for every run."""
+    D, sizes = stack.directions, stack.hidden_sizes
+    if len(set(sizes)) == 1:
+        return list(check_array(name, part, (len(sizes) * D, N, sizes[0]), dtype))
+    if not isinstance(part, (tuple, list)) or len(part) != len(sizes):
+        raise ValueError(f"{name}: expected one array for each of {len(sizes)} layers, whose hidden sizes differ.")
+    layers = [
+        check_array(f"{name}[{layer}]", array, (D, N, H), dtype)
+        for layer, (array, H) in enumerate(zip(part, sizes, strict=True))
+    ]
+    return [array for layer in layers for array in layer]
+
+
+def check_lengths(lengths, N, T):
+    """lengths as an array of N integers in [1, T], or None where all are T."""
+    if lengths is None:
+        return None
+    if hasattr(lengths, "detach"):  # a tensor
+        lengths = lengths.detach().cpu().numpy()
+    if shape_of("lengths", lengths) != (N,):
+        raise ValueError(f"lengths has shape {np.shape(lengths)}; expected one length for each of {N} sequences.")
+    lengths = np.asarray(lengths)
+    if lengths.dtype.kind not in "iu":
+        raise TypeError(f"lengths are of type {lengths.dtype}; expected integers.")
+    wrong = np.flatnonzero((lengths < 1) | (lengths > T))
+    if len(wrong):
+        raise ValueError(f"lengths[{wrong[0]}] is {lengths[wrong[0]]}; expected 1 to T={T} steps.")
+    return None if (lengths == T).all() else lengths.astype(np.int64)
+
+
+def check_weights(mapping, current, dtype):
+    """A mapping of weights as arrays of `dtype`, with the names and shapes of `current`."""
+    if set(mapping) != set(current):
+        missing, unknown = sorted(set(current) - set(mapping)), sorted(set(mapping) - set(current))
+        raise ValueError(f"The mapping lacks {missing} and has unknown {unknown}; expected {list(current)}.")
+    loaded = {}
+    for name, shape in current.items():
+        value = mapping[name]
+        value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        if value.dtype.kind not in "fiu":
+            raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
+        if value.shape != shape:
+            raise ValueError(f"{name} has shape {value.shape}; this layer's is {shape}.")
+        with np.errstate(over="ignore"):
+            loaded[name] = np.array(value, dtype=dtype, order="C")
+        if not np.isfinite(loaded[name]).all():
+            raise ValueError(f"{name} has values that are not finite, or too large for {dtype}.")
+    return loaded

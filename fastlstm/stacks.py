@@ -1,0 +1,250 @@
+"""Layers upon layers, in one direction or in both: the weights and the runs of all of them.
+
+Every layer has a run for each direction, named as in ``torch.nn.LSTM``: suffix ``_l0`` for the first layer forward,
+``_l0_reverse`` backward, ``_l1`` for the second. A layer's output is its states after each step, those of the forward
+run beside those of the backward run; it is the input of the next layer.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlstm import kernels
+from fastlstm.kernels.workspace import Workspace
+
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every run, in torch's order
+
+
+class Place(NamedTuple):
+    """A run's place in a stack."""
+
+    suffix: str
+    C: int  # inputs
+    H: int
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a stack is made of: hidden_sizes has one number for each layer."""
+
+    cell: str
+    input_size: int
+    hidden_sizes: tuple
+    bidirectional: bool = False
+
+    @cached_property
+    def layers(self):
+        """A tuple for every layer, with a place for every direction."""
+        layers, C = [], self.input_size
+        for layer, H in enumerate(self.hidden_sizes):
+            suffixes = (f"_l{layer}", f"_l{layer}_reverse") if self.bidirectional else (f"_l{layer}",)
+            layers.append(tuple(Place(suffix, C, H) for suffix in suffixes))
+            C = len(suffixes) * H
+        return tuple(layers)
+
+    @cached_property
+    def places(self):
+        """All runs' places: layer after layer, forward before backward."""
+        return tuple(place for layer in self.layers for place in layer)
+
+    @property
+    def directions(self):
+        return 2 if self.bidirectional else 1
+
+    @property
+    def width(self):
+        """Numbers in the output of a step."""
+        return self.directions * self.hidden_sizes[-1]
+
+    @property
+    def gates(self):
+        return len(kernels.CELLS[self.cell].gates)
+
+    @property
+    def states(self):
+        """Names of the arrays in a run's state."""
+        return kernels.CELLS[self.cell].states
+
+    @cached_property
+    def shapes(self):
+        """Names and shapes of all weights, in order."""
+        shapes = {}
+        for suffix, C, H in self.places:
+            G = self.gates * H
+            shapes |= zip([kind + suffix for kind in KINDS], [(G, C), (G, H), (G,), (G,)], strict=True)
+        return shapes
+
+    @cached_property
+    def multiplications(self):
+        """Multiplications of a forward step of one sequence."""
+        return sum(self.gates * H * (C + H) for _, C, H in self.places)
+
+    def flops(self, steps):
+        """Multiplications and additions of the gates' products in a forward run over so many steps of sequences."""
+        return 2 * self.multiplications * steps
+
+    def weight_bytes(self, dtype):
+        """Bytes of the weights that every step of the largest layer reads."""
+        return max(self.gates * H * (C + H) for _, C, H in self.places) * dtype.itemsize
+
+    def initial_weights(self, rng):
+        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1.
+
+        Glorot & Bengio (2010), equation 16; Saxe, McClelland & Ganguli (2014); Gers, Schmidhuber & Cummins (2000).
+        Each gate's block is drawn on its own.
+        """
+        weights = {}
+        for suffix, C, H in self.places:
+            limit, G = np.sqrt(6 / (C + H)), self.gates * H
+            weights[f"weight_ih{suffix}"] = rng.uniform(-limit, limit, (G, C))
+            blocks = []
+            for _ in range(self.gates):
+                q, r = np.linalg.qr(rng.standard_normal((H, H)))
+                blocks.append(q * np.where(np.diag(r) < 0, -1, 1))  # the sign makes the draw uniform
+            weights[f"weight_hh{suffix}"] = np.concatenate(blocks)
+            weights[f"bias_ih{suffix}"], weights[f"bias_hh{suffix}"] = np.zeros((2, G))
+            forget = kernels.CELLS[self.cell].gates.find("f")
+            if forget >= 0:
+                weights[f"bias_ih{suffix}"][forget * H : (forget + 1) * H] = 1
+        return weights
+
+
+def join_states(stack, states, order=slice(None)):
+    """States of all runs, tuples of [N, H], copied to arrays (runs, N, H), the n-th sequence at order[n].
+
+    Where hidden sizes differ from layer to layer, to tuples of one array for each layer.
+    """
+
+    def join(parts):
+        out = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
+        for whole, part in zip(out, parts, strict=True):
+            whole[order] = part
+        return out
+
+    of_kinds, D = list(zip(*states, strict=True)), stack.directions
+    if len(set(stack.hidden_sizes)) == 1:
+        return tuple(map(join, of_kinds))
+    return tuple(tuple(join(parts[n : n + D]) for n in range(0, len(parts), D)) for parts in of_kinds)
+
+
+class PackedStack:
+    """The weights of all runs as kernels read them, and their gradient; see `kernels`."""
+
+    def __init__(self, stack, package, dtype, workspaces=None, backward=False, inputs=False):
+        module = getattr(package, stack.cell)
+        workspaces = workspaces or [Workspace() for _ in stack.places]
+        self.runs = []
+        for n, ((_, C, H), workspace) in enumerate(zip(stack.places, workspaces, strict=True)):
+            above = n >= stack.directions  # the gradient of its inputs is that of the outputs below
+            self.runs.append(module.Packed(C, H, dtype, workspace, backward, inputs or (backward and above)))
+
+    def fill(self, part, weights):
+        """weights: four for each run, in the stack's order."""
+        for n, packed in enumerate(self.runs):
+            packed.fill(part, weights[4 * n : 4 * n + 4])
+
+    def unpack(self, part, d_weights):
+        for n, packed in enumerate(self.runs):
+            packed.unpack(part, d_weights[4 * n : 4 * n + 4])
+
+
+class StackRun:
+    """A run of a whole stack over a packed batch, played by all members of a team together.
+
+    `wait` is the team's; states are tuples of [N, H], one for each run.
+    """
+
+    def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1):
+        module = getattr(package, stack.cell)
+        self.runs = [
+            module.Run(C, H, starts, dtype, workspace, recording, threads)
+            for (_, C, H), workspace in zip(stack.places, workspaces, strict=True)
+        ]
+        D = stack.directions
+        self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
+        self.rows, self.bounds = int(starts[1]), self.runs[0].bounds
+        self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
+
+    def forward(self, part, wait, packed, x, at, states=None):
+        """Through all layers; x and at as in a run's `load`."""
+        n = 0
+        for layer, runs in enumerate(self.layers):
+            for direction, run in enumerate(runs):
+                state = None if states is None else states[n + direction]
+                if layer == 0:
+                    run.load(part, x, at, state, reverse=direction == 1)
+                else:
+                    run.connect(part, self.layers[layer - 1], self._turned[direction], state)
+            if part.by_units:
+                wait()
+            for run in runs:
+                run.forward(part, packed.runs[n])
+                n += 1
+
+    def outputs(self, part, out):
+        """out[M, width]: the last layer's outputs in the rows of their steps; the part's sequences only."""
+        column = 0
+        for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
+            run.outputs(part, turned, out, column)
+            column += run.H
+
+    def last_outputs(self, rows, out):
+        """out[N, width]: the last layer's last states, for these rows."""
+        column = 0
+        for run in self.layers[-1]:
+            out[rows, column : column + run.H] = run.state_n[0][rows]
+            column += run.H
+
+    def set_d_last_outputs(self, rows, d_outputs, d_states):
+        """d_outputs[N, width], the gradient of what `last_outputs` gives, into all runs' d_states, for these rows."""
+        column = 0
+        for run, d_state in zip(self.layers[-1], d_states[-len(self.layers[-1]) :], strict=True):
+            d_state[0][rows] = d_outputs[rows, column : column + run.H]
+            column += run.H
+
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        """Make room; with `outputs`, the caller gives their gradient to `set_d_outputs` or fills the runs' `d_h`."""
+        for runs in self.layers:
+            for run in runs:
+                run.prepare_backward(
+                    outputs=outputs or runs is not self.layers[-1],
+                    inputs=inputs or runs is not self.layers[0],
+                    keep=keep,
+                )
+
+    def set_d_states(self, rows, d_states=None):
+        """The gradient of the rows' last states, or zeros."""
+        for n, run in enumerate(self.runs):
+            for k, d_state in enumerate(run.d_state):
+                d_state[rows] = 0 if d_states is None else d_states[n][k][rows]
+
+    def set_d_outputs(self, part, d_outputs):
+        """d_outputs[M, width], the gradient of what `outputs` gives, for the part's sequences."""
+        column = 0
+        for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
+            run.collect(part, [d_outputs], [turned], column)
+            column += run.H
+
+    def backward(self, part, wait, packed, to_start=False, inputs=False, more=False):
+        """Back through all layers, and the gradient of all weights into `packed`; the runs' `d_x` with `inputs`."""
+        D = len(self.layers[0])
+        for layer in range(len(self.layers) - 1, -1, -1):
+            runs, weights = self.layers[layer], packed.runs[layer * D : layer * D + D]
+            for run, of_run in zip(runs, weights, strict=True):
+                run.backward(part, of_run, to_start)
+            wait()
+            if layer or inputs:
+                for run, of_run in zip(runs, weights, strict=True):
+                    run.input_gradient(part, of_run)
+            if layer:
+                wait()
+                column = 0
+                for direction, below in enumerate(self.layers[layer - 1]):
+                    below.collect(part, [run.d_inputs for run in runs], self._turned[direction], column)
+                    column += below.H
+                if part.by_units:
+                    wait()
+        for run, of_run in zip(self.runs, packed.runs, strict=True):
+            run.weight_gradient(part, of_run, more)

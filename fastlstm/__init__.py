@@ -3,6 +3,7 @@
 from fastlstm._version import __version__
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.estimators.scaler import SequenceScaler
 from fastlstm.versions import show_versions
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "__version__", "show_versions"]
+__all__ = ["LSTMClassifier", "LSTMRegressor", "SequenceScaler", "__version__", "show_versions"]

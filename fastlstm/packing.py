@@ -8,19 +8,30 @@ from fastlstm.kernels.parts import longest_first
 class Batch:
     """Sequences of one array, packed: the longest first, step by step, no row for what lies behind an end."""
 
-    def __init__(self, x, states, lengths, kernels):
+    def __init__(self, x, states, lengths, kernels, workspace):
         self.shape = N, T, C = x.shape
         self.x, self.at = np.ascontiguousarray(x).reshape(-1), np.arange(N) * (T * C)
-        self._equal, self._kernels = lengths is None, kernels.packing
+        self._equal, self._kernels, self._empty = lengths is None, kernels.packing, workspace.empty
+        # the n-th packed sequence is the order[n]-th; `places` says the same to an index
         if self._equal:
             self.order, self.starts = np.arange(N), np.arange(T + 1) * N
+            self.places = slice(None)
         else:
             self.order, self.starts = longest_first(lengths)
-            self.at = self.at[self.order]
-        self.states = states and [tuple(np.array(part[self.order], order="C") for part in state) for state in states]
+            self.at, self.places = self.at[self.order], self.order
+        self.states = states and [tuple(np.array(part[self.places], order="C") for part in state) for state in states]
 
-    def outputs(self, runs):
-        """The outputs of a layer's runs as (N, T, F); zeros behind an end."""
+    def room(self, stack, dtype):
+        """Room [M, F] for the outputs of a layer whose runs' states do not serve as they are; else None."""
+        if not (self._equal and stack.bidirectional):
+            return None
+        return self._empty("outputs", (int(self.starts[-1]), stack.width), dtype)
+
+    def outputs(self, runs, room):
+        """The outputs of a layer's runs as (N, T, F), from what is in `room` if there is; zeros behind an end."""
+        if room is not None:
+            N, T, _ = self.shape
+            return room.reshape(T, N, -1).transpose(1, 0, 2)
         return self._unpack([run.h for run in runs], states=True)
 
     def input_gradient(self, runs):
@@ -32,7 +43,7 @@ class Batch:
         widths = [some.shape[1] for some in rows]
         if self._equal and len(rows) == 1:
             return rows[0][N if states else 0 :].reshape(T, N, widths[0]).transpose(1, 0, 2)
-        out = np.empty((N, T, sum(widths) if states else widths[0]), rows[0].dtype)
+        out = self._empty("unpacked", (N, T, sum(widths) if states else widths[0]), rows[0].dtype)
         for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
             add, column = (False, widths[0] * direction) if states else (direction > 0, 0)
             self._kernels.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)

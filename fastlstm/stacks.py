@@ -85,9 +85,10 @@ class Stack:
         """Multiplications and additions of the gates' products in a forward run over so many steps of sequences."""
         return 2 * self.multiplications * steps
 
-    def weight_bytes(self, dtype):
-        """Bytes of the weights that every step of the largest layer reads."""
-        return max(self.gates * H * (C + H) for _, C, H in self.places) * dtype.itemsize
+    @cached_property
+    def largest(self):
+        """Weights that every step of the largest layer reads."""
+        return max(self.gates * H * (C + H) for _, C, H in self.places)
 
     def initial_weights(self, rng):
         """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1.
@@ -119,12 +120,12 @@ def join_states(stack, states, order=slice(None)):
 
     def join(parts):
         out = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
-        for whole, part in zip(out, parts, strict=True):
-            whole[order] = part
+        for n, part in enumerate(parts):
+            out[n, order] = part
         return out
 
-    of_kinds, D = list(zip(*states, strict=True)), stack.directions
-    if len(set(stack.hidden_sizes)) == 1:
+    of_kinds, D, sizes = tuple(zip(*states, strict=True)), stack.directions, stack.hidden_sizes
+    if len(sizes) == 1 or len(set(sizes)) == 1:
         return tuple(map(join, of_kinds))
     return tuple(tuple(join(parts[n : n + D]) for n in range(0, len(parts), D)) for parts in of_kinds)
 
@@ -132,13 +133,13 @@ def join_states(stack, states, order=slice(None)):
 class PackedStack:
     """The weights of all runs as kernels read them, and their gradient; see `kernels`."""
 
-    def __init__(self, stack, package, dtype, workspaces=None, backward=False, inputs=False):
+    def __init__(self, stack, package, dtype, workspaces=None, forward=True, backward=False, inputs=False):
         module = getattr(package, stack.cell)
         workspaces = workspaces or [Workspace() for _ in stack.places]
         self.runs = []
         for n, ((_, C, H), workspace) in enumerate(zip(stack.places, workspaces, strict=True)):
             above = n >= stack.directions  # the gradient of its inputs is that of the outputs below
-            self.runs.append(module.Packed(C, H, dtype, workspace, backward, inputs or (backward and above)))
+            self.runs.append(module.Packed(C, H, dtype, workspace, forward, backward, inputs or (backward and above)))
 
     def fill(self, part, weights):
         """weights: four for each run, in the stack's order."""

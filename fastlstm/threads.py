@@ -107,8 +107,9 @@ class Team:
     def __init__(self, workers, by_units, wait):
         self.size, self.by_units = len(workers) + 1, by_units and bool(workers)
         self._workers, self._wait = workers, wait
-        self._meeting = aligned_empty((8,), np.int64)  # a cache line of its own
-        self._meeting[:] = 0
+        if workers:
+            self._meeting = aligned_empty((8,), np.int64)  # a cache line of its own
+            self._meeting[:] = 0
 
     def wait(self):
         """Return when every member has come here."""

@@ -18,8 +18,8 @@ A backend is a package in this folder. `PARALLEL` says whether its kernels relea
 `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called it. It has one
 module per cell, named as in `CELLS`, where the order of gates is torch's and G is their number. Each has two classes:
 
-``Packed(C, H, dtype, workspace, backward=False, inputs=False)``
-    Weights as the kernels read them; also those that a backward run and the gradient of inputs need.
+``Packed(C, H, dtype, workspace, forward=True, backward=False, inputs=False)``
+    Weights as the kernels read them: those that runs forward, backward and the gradient of inputs need.
 
     ``fill(part, weights)``: from ``(weight_ih [G*H, C], weight_hh [G*H, H], bias_ih [G*H], bias_hh [G*H])``,
     in these shapes or flat.
@@ -130,7 +130,7 @@ def load(name="auto"):
     >>> kernels.load("numpy").PARALLEL
     False
     """
-    return _package(resolve(name))
+    return _package(name if name in available() else resolve(name))
 
 
 @functools.cache

@@ -43,14 +43,20 @@ def longest_first(lengths):
 
 def lengths_of(starts):
     """The falling lengths [N] of a packed batch."""
-    active = np.diff(starts)
-    return np.searchsorted(-active, -np.arange(active[0]), side="left")  # the steps with more than n rows
+    N = int(starts[1])
+    if _equal(starts):
+        return np.full(N, len(starts) - 1)
+    return np.searchsorted(-np.diff(starts), -np.arange(N), side="left")  # the steps with more than n rows
+
+
+def _equal(starts):
+    return starts[-1] - starts[-2] == starts[1]
 
 
 def row_bounds(starts, size):
     """Bounds [size + 1] of ranges of rows with about equally many steps in them."""
     N = int(starts[1])
-    if starts[-1] - starts[-2] == N:
+    if _equal(starts):
         return [N * rank // size for rank in range(size + 1)]
     steps = np.cumsum(lengths_of(starts))
     return [0, *(int(np.searchsorted(steps, steps[-1] * rank / size)) for rank in range(1, size)), N]

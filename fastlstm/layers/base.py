@@ -208,8 +208,8 @@ class Layer:
         np.False_
         """
         batch = self._batch(x, state, lengths)
-        run, _, _ = self._run(batch, recording=False)
-        return batch.outputs(run.layers[-1]), self._states_of(batch, [of_run.state_n for of_run in run.runs])
+        run, output, _, _ = self._run(batch, recording=False)
+        return output, self._states_of(batch, [of_run.state_n for of_run in run.runs])
 
     def record(self, x, state=None, lengths=None):
         """Run as a call does, and keep what `backward` needs.
@@ -239,8 +239,7 @@ class Layer:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        run, size, weights = self._run(batch, recording=True)
-        output = batch.outputs(run.layers[-1])
+        run, output, size, weights = self._run(batch, recording=True)
         output.flags.writeable = False
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
         return output, state, Tape(self, run, weights, batch, size)
@@ -302,12 +301,12 @@ class Layer:
             d_output = np.ascontiguousarray(d_output)
         d_states = check_state("d_state", d_state, self._stack, N, self.dtype)
         if d_states is not None:
-            d_states = [tuple(part[batch.order] for part in of_run) for of_run in d_states]
+            d_states = [tuple(part[batch.places] for part in of_run) for of_run in d_states]
 
         tape.run = run if keep_tape else None
         run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=keep_tape)
         run.set_d_states(slice(None), d_states)
-        packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, True, input_gradient)
+        packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, False, True, input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
 
         def compute(part):
@@ -420,12 +419,12 @@ class Layer:
     def _threads(self, batch, passes, most=None):
         """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
         flops = passes * self._stack.flops(int(batch.starts[-1]))
-        weight_bytes = self._stack.weight_bytes(self.dtype)
+        weight_bytes = self._stack.largest * self.dtype.itemsize
         size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
         return min(size, most or size), by_units
 
     def _run(self, batch, recording):
-        """Run forward; the run, how many threads it has room for, and its weights."""
+        """Run forward; the run, its output, how many threads it has room for, and its weights."""
         weights, (source, packed) = self._flat, self._packed  # others may be loaded while this runs
         fresh = source is not weights
         if fresh:
@@ -436,12 +435,15 @@ class Layer:
                 packed.fill(part, weights)
                 team.wait()
             run.forward(part, team.wait, packed, batch.x, batch.at, batch.states)
+            if room is not None:
+                run.outputs(part, room)
 
         with threads.team(*self._threads(batch, 1), self._kernels) as team:
             run = StackRun(self._stack, self._kernels, batch.starts, self.dtype, self._workspaces, recording, team.size)
+            room = batch.room(self._stack, self.dtype)
             team.run(compute)
         self._packed = weights, packed  # only now that it is complete
-        return run, team.size, weights
+        return run, batch.outputs(run.layers[-1], room), team.size, weights
 
     def _batch(self, x, state, lengths):
         shape = shape_of("x", x)
@@ -452,8 +454,8 @@ class Layer:
             )
         x = check_array("x", x, shape, self.dtype)
         states = check_state("state", state, self._stack, shape[0], self.dtype)
-        return Batch(x, states, check_lengths(lengths, *shape[:2]), self._kernels)
+        return Batch(x, states, check_lengths(lengths, *shape[:2]), self._kernels, self._workspaces[0])
 
     def _states_of(self, batch, states):
         """States of all runs, tuples of [N, H], in the shapes that callers have them."""
-        return join_states(self._stack, states, batch.order)
+        return join_states(self._stack, states, batch.places)

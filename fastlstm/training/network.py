@@ -23,7 +23,7 @@ def initialise(stack, n_outputs, random_state):
 
 def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
     """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
-    size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.weight_bytes(dtype))
+    size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.largest * dtype.itemsize)
     return threads.team(*size, package)
 
 

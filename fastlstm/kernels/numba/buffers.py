@@ -213,17 +213,28 @@ def take_states(N, C, H, rows, stride, h):
             h[n, unit] = rows[before + unit] = rows[N * stride + before + unit]
 
 
-@entry
-def unpack(G, shift, H, P, K, first, last, d_w, Q, row, bias_row, d_weight, d_bias):
+@kernel
+def unpack_part(G, shift, H, P, K, first, last, d_w, at, Q, bias_at, d_weight, d_bias):
     """The gradient of weights [G * H, K] and biases [G * H], from d_w[., Q] with a row for each input.
 
-    The columns from `first` to `last` are read, of which slot g of P belongs to gate (g + shift) % G; rows from `row`
-    on are those of the K inputs, `bias_row` that of the bias.
+    The columns from `first` to `last` are read, of which slot g of P belongs to gate (g + shift) % G; the rows of the K
+    inputs begin at `at`, that of the bias at `bias_at`.
     """
     for slot in range(G):
         begin, end = max(first - slot * P, 0), min(last - slot * P, H)
         column, unit = slot * P + begin, (slot + shift) % G * H + begin
         if begin < end:
-            transpose(end - begin, K, d_w, row * Q + column, Q, d_weight, unit * K, K)
+            transpose(end - begin, K, d_w, at + column, Q, d_weight, unit * K, K)
         for j in range(end - begin):
-            d_bias[unit + j] = d_w[bias_row * Q + column + j]
+            d_bias[unit + j] = d_w[bias_at + column + j]
+
+
+@entry
+def unpack(
+    G, x_shift, C, H, P, first, last, d_w, of_x, of_bias_ih, of_h, of_bias_hh, d_weight_ih, d_weight_hh, d_bias_ih,
+    d_bias_hh,
+):  # fmt: skip
+    """Gradients in the shapes of the weights, from d_w[., G * P], whose rows stand where said; see `unpack_part`."""
+    Q = G * P
+    unpack_part(G, x_shift, H, P, C, first, last, d_w, of_x * Q, Q, of_bias_ih * Q, d_weight_ih, d_bias_ih)
+    unpack_part(G, 0, H, P, H, first, last, d_w, of_h * Q, Q, of_bias_hh * Q, d_weight_hh, d_bias_hh)

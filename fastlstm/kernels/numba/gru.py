@@ -13,7 +13,7 @@ import numpy as np
 
 from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import flat, put_inputs, take_states, transpose, unpack
+from fastlstm.kernels.numba.buffers import put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products3
 from fastlstm.kernels.numba.meeting import meet
@@ -188,17 +188,8 @@ class Packed(recurrence.Packed):
     def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
         pack(self.C, self.H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
 
-    def parts_of_gradient(self):
-        """That of [x, 1] [C+1, n r z, P], and that of [1, h'] [1+H, r z m, P]."""
-        end = (self.C + 1) * self.columns
-        return self.gradient[:end], self.gradient[end:]
-
-    def unpack(self, part, d_weights):
-        C, H, P, Q = self.C, self.H, self.P, self.columns
-        d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh = map(flat, d_weights)
-        columns, (of_x, of_h) = part.share(Q, 4 * self.lanes), self.parts_of_gradient()
-        unpack(3, 2, H, P, C, *columns, of_x, Q, 0, C, d_weight_ih, d_bias_ih)
-        unpack(3, 0, H, P, H, *columns, of_h, Q, 1, 0, d_weight_hh, d_bias_hh)
+    def _rows_of_gradient(self):
+        return 0, self.C, self.C + 2, self.C + 1
 
 
 class Run(recurrence.Run):
@@ -233,6 +224,6 @@ class Run(recurrence.Run):
         )  # fmt: skip
 
     def weight_gradient(self, part, packed, more=False):
-        of_x, of_h = packed.parts_of_gradient()
-        self._products(part, 0, self.C + 1, 0, packed.columns, of_x, more)
-        self._products(part, self.C, 1 + self.H, self.P, packed.columns, of_h, more)
+        Q, of_h = packed.columns, (self.C + 1) * packed.columns
+        self._products(part, 0, self.C + 1, 0, Q, packed.gradient, more)  # of [x, 1], with n, r, z
+        self._products(part, self.C, 1 + self.H, self.P, Q, packed.gradient[of_h:], more)  # of [1, h'], with r, z, m

@@ -40,7 +40,8 @@ def _scatter(starts, lengths, order, reverse, states, add, rows, out, column):
 
 def gather(starts, order, reverse, first, last, array, column, rows):
     _, T, F = array.shape
-    _gather(starts, lengths_of(starts), order, reverse, first, last, T, F, column, flat(array), rows)
+    lengths = lengths_of(starts) if reverse else starts  # which are not read
+    _gather(starts, lengths, order, reverse, first, last, T, F, column, flat(array), rows)
 
 
 def scatter(starts, order, reverse, states, add, rows, out, column):

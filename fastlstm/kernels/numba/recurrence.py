@@ -32,11 +32,12 @@ class Packed:
     GATES = None
     SHIFT = 0  # the slot of the first gate of the inputs' weights in a run's `_dz`
 
-    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+    def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
         self.columns = self.GATES * self.P
-        self.forward = workspace.empty("packed", (self._forward_size(),), dtype)
-        self.backward = self.inputs = None
+        self.forward = self.backward = self.inputs = None
+        if forward:
+            self.forward = workspace.empty("packed", (self._forward_size(),), dtype)
         if backward:
             self.backward = workspace.empty("packed_hh", (self.columns * self.P,), dtype)
             self.gradient = workspace.empty("gradient", (self._gradient_rows() * self.columns,), dtype)
@@ -53,7 +54,8 @@ class Packed:
         C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
         weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
         first, last = part.share(P, panel)
-        self._fill_forward(first, last, weight_ih, weight_hh, bias_ih, bias_hh)
+        if self.forward is not None:
+            self._fill_forward(first, last, weight_ih, weight_hh, bias_ih, bias_hh)
         if self.backward is not None:
             pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
         if self.inputs is not None:
@@ -66,11 +68,15 @@ class Packed:
         raise NotImplementedError
 
     def unpack(self, part, d_weights):
-        C, H, P, Q = self.C, self.H, self.P, self.columns
-        d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh = map(flat, d_weights)
-        columns = part.share(Q, 4 * self.lanes)
-        unpack(self.GATES, 0, H, P, C, *columns, self.gradient, Q, 0, C, d_weight_ih, d_bias_ih)
-        unpack(self.GATES, 0, H, P, H, *columns, self.gradient, Q, C + 1, C, d_weight_hh, d_bias_hh)
+        columns = part.share(self.columns, 4 * self.lanes)
+        unpack(
+            self.GATES, -self.SHIFT % self.GATES, self.C, self.H, self.P, *columns, self.gradient,
+            *self._rows_of_gradient(), *map(flat, d_weights),
+        )  # fmt: skip
+
+    def _rows_of_gradient(self):
+        """Where in `gradient` the rows begin of the inputs, their bias, the states, their bias."""
+        return 0, self.C, self.C + 1, self.C
 
 
 class Run:

@@ -22,7 +22,7 @@ class Packed:
 
     GATES = None
 
-    def __init__(self, C, H, dtype, workspace, backward=False, inputs=False):
+    def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         G = self.GATES * H
         self._shapes = (G, C), (G, H), (G,), (G,)
 

@@ -129,7 +129,7 @@ class BaseLSTM(BaseEstimator):
     # -- training ---------------------------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
-        with _unchanged_on_error(self) as commit:
+        with unchanged_on_error(self) as commit:
             if partial:
                 self._check_partial()
             going_on = (partial or self.warm_start) and hasattr(self, "weights_")
@@ -332,6 +332,10 @@ class BaseLSTM(BaseEstimator):
         seen = weights.any(axis=1)
         return self._score_rows(y[seen], scores[seen], weights[seen])
 
+    def _last_states(self, X):
+        """The last layer's last states [n, D H], of the backward direction those at the first step."""
+        return self._run_over(X, with_head=False)[1]
+
     def hidden_states(self, X):
         """The last layer's hidden state after every step of each series.
 
@@ -379,7 +383,7 @@ def _n_outputs(y, name):
 
 
 @contextlib.contextmanager
-def _unchanged_on_error(estimator):
+def unchanged_on_error(estimator):
     """Put the estimator's attributes back if the body fails before it calls the function that this yields."""
     before, committed = vars(estimator).copy(), []
     try:

@@ -16,7 +16,7 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
-from fastlstm.estimators.base import _unchanged_on_error
+from fastlstm.estimators.base import unchanged_on_error
 from fastlstm.estimators.inputs import check_series
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -202,7 +202,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, BaseEstimator):
         >>> SequenceScaler().fit([[1.0, 2.0], [3.0, 4.0]]).mean_
         array([2.5])
         """
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             table = self._table(X, reset=True)
             absent = _without_numbers(table)
             learned = SCALERS[self.method](copy=False).fit(table)

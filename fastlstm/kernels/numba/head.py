@@ -1,8 +1,8 @@
 """A linear layer on features, and the loss of its scores; see the contract.
 
 Many outputs are products of tiles, as those of the recurrence; one or two are plain loops, which the compiler turns
-into vectors: tiles would be nearly empty, and take time to compile. Every sum is made in one order on every CPU. The losses
-are those of ``kernels.numpy.losses``.
+into vectors: tiles would be nearly empty, and take time to compile. Every sum is made in one order on every CPU. The
+losses are those of ``kernels.numpy.losses``.
 """
 
 import math

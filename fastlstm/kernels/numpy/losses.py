@@ -2,7 +2,8 @@
 
 Every function takes scores [N, K] and targets and returns (values [N, K], d_scores [N, K]); a row's loss is the sum
 of its values, and the caller weighs them. K outputs of a regression count as their mean, as in
-``sklearn.neural_network.MLPRegressor``'s loss; the labels of a multi-label classification add up, as in MLPClassifier's.
+``sklearn.neural_network.MLPRegressor``'s loss; the labels of a multi-label classification add up, as in
+MLPClassifier's.
 """
 
 import numpy as np

@@ -1,0 +1,158 @@
+"""SequenceEncoder."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm.estimators.base import BaseLSTM, unchanged_on_error
+from fastlstm.estimators.classifier import LSTMClassifier
+from fastlstm.estimators.regressor import LSTMRegressor
+
+
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn each series into the last hidden state of an LSTM: features for any other estimator.
+
+    Parameters
+    ----------
+    estimator : LSTMClassifier, LSTMRegressor or None, default=None
+        Whose states to take. One that is fitted is used as it is, and stays fitted where the encoder is cloned, as in a
+        search or in cross-validation; one that is not is cloned and fitted by `fit`. None is an
+        LSTMRegressor where y holds floating-point numbers and an LSTMClassifier otherwise, with their defaults.
+
+    Attributes
+    ----------
+    estimator_ : LSTMClassifier or LSTMRegressor
+        The fitted one.
+    n_features_in_ : int
+        As of `estimator_`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        As of `estimator_`.
+
+    See Also
+    --------
+    LSTMClassifier.hidden_states : The states after every step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from fastlstm import LSTMClassifier, SequenceEncoder
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, 60)]  # series of unequal lengths
+    >>> y = [series[:, 0].sum() > 0 for series in X]
+    >>> lstm = LSTMClassifier(8, learning_rate_init=0.02, learning_rate="cosine", max_iter=20, batch_size=10)
+    >>> model = make_pipeline(SequenceEncoder(lstm), LogisticRegression()).fit(X, y)
+    >>> model[:-1].transform(X).shape
+    (60, 8)
+    """
+
+    _parameter_constraints = {"estimator": [None, HasMethods(["fit", "hidden_states"])]}
+
+    def __init__(self, estimator=None):
+        self.estimator = estimator
+
+    def __sklearn_clone__(self):
+        fitted = self.estimator is not None and _is_fitted(self.estimator)
+        # an estimator that came fitted is data, not a setting: without its weights the copy would encode by chance
+        return type(self)(self.estimator if fitted else clone(self.estimator))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # states are of the estimator's dtype
+        tags.input_tags.allow_nan = getattr(self.estimator, "missing", "error") == "mask"
+        tags.target_tags.required = self.estimator is None or not _is_fitted(self.estimator)
+        return tags
+
+    def fit(self, X, y=None, **fit_params):
+        """Fit the LSTM, unless it came fitted.
+
+        Parameters
+        ----------
+        X, y
+            Series and targets as the estimator's `fit` takes them; not looked at where it came fitted.
+        **fit_params
+            Passed to the estimator's `fit`.
+
+        Returns
+        -------
+        self : SequenceEncoder
+
+        Raises
+        ------
+        ValueError
+            If `estimator` is none of ours, X or y is not as described, or y is None where there is something to fit.
+            The encoder stays as it was.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor, SequenceEncoder
+        >>> lstm = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> SequenceEncoder(lstm).fit(None).transform([[0, 1], [0, 2], [0, 3]]).shape
+        (3, 8)
+        """
+        self._validate_params()
+        with unchanged_on_error(self) as commit:
+            self._fit(X, y, fit_params)
+            commit()
+        return self
+
+    def _fit(self, X, y, fit_params):
+        estimator = self.estimator
+        if not (estimator is None or isinstance(estimator, BaseLSTM)):
+            raise ValueError(f"estimator={estimator!r}: expected an LSTMClassifier, an LSTMRegressor or None.")
+        if estimator is None or not _is_fitted(estimator):
+            if y is None:
+                raise ValueError(
+                    "This SequenceEncoder requires y to be passed, but the target y is None: pass it to train the "
+                    "LSTM, or make the encoder with a fitted estimator."
+                )
+            estimator = _of_targets(y) if estimator is None else clone(estimator)
+            estimator.fit(X, y, **fit_params)
+        self.estimator_, self.n_features_in_ = estimator, estimator.n_features_in_
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self._n_features_out = estimator._stack.width
+
+    def transform(self, X):
+        """The last hidden states.
+
+        Parameters
+        ----------
+        X : array or list
+            Series with the channels that were fitted, in any form that an LSTMClassifier takes.
+
+        Returns
+        -------
+        ndarray of shape (n, D H)
+            H units of the last layer; with two directions, the states of both, that of the backward one at the first
+            step.
+
+        Raises
+        ------
+        ValueError
+            If X is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import SequenceEncoder
+        >>> encoder = SequenceEncoder().fit([[0.0, 1.0], [1.0, 0.0]] * 10, ["rise", "fall"] * 10)
+        >>> encoder.transform([[0, 1], [0, 2], [0, 3]]).shape
+        (3, 64)
+        """
+        check_is_fitted(self)
+        return self.estimator_._last_states(X)
+
+
+def _is_fitted(estimator):
+    return hasattr(estimator, "weights_")
+
+
+def _of_targets(y):
+    return LSTMRegressor() if np.asarray(y).dtype.kind == "f" else LSTMClassifier()

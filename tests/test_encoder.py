@@ -1,0 +1,113 @@
+"""SequenceEncoder: last states as features."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler
+from fastlstm.layers import LSTM
+
+QUICK = {"hidden_size": 6, "max_iter": 3, "learning_rate": "cosine", "random_state": 0}
+
+
+def data(n=30):
+    """Series of unequal lengths, and whether their first channel adds up to more than 0."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(length, 2)) for length in rng.integers(1, 9, n)]
+    return X, np.array([series[:, 0].sum() > 0 for series in X])
+
+
+CHECKS = parametrize_with_checks([SequenceEncoder(LSTMClassifier(**QUICK)), SequenceEncoder(LSTMRegressor(**QUICK))])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_features_are_the_last_states_of_the_layer(bidirectional):
+    X, y = data()
+    model = LSTMClassifier(**QUICK, bidirectional=bidirectional).fit(X, y)
+    layer = LSTM(2, 6, bidirectional=bidirectional)
+    layer.load_state_dict({name: value for name, value in model.weights_.items() if not name.startswith("head")})
+    features = SequenceEncoder(model).fit(X).transform(X)
+    for series, row in zip(X, features, strict=True):
+        _, (h_n, _) = layer(series[None].astype("float32"))
+        assert_array_equal(row, h_n[:, 0].ravel())
+
+
+def test_an_unfitted_estimator_is_fitted_and_left_alone():
+    X, y = data()
+    lstm = LSTMClassifier(**QUICK)
+    encoder = SequenceEncoder(lstm).fit(X, y)
+    assert not hasattr(lstm, "weights_")
+    assert_array_equal(encoder.transform(X), SequenceEncoder(clone(lstm).fit(X, y)).fit(X).transform(X))
+
+
+def test_a_fitted_estimator_is_used_as_it_is_and_survives_cloning():
+    X, y = data()
+    lstm = LSTMClassifier(**QUICK).fit(X, y)
+    encoder = clone(SequenceEncoder(lstm)).fit(X, ~y)
+    assert encoder.estimator_ is lstm
+    assert_array_equal(encoder.transform(X), SequenceEncoder(lstm).fit(X).transform(X))
+
+
+@pytest.mark.parametrize(
+    ("of_y", "estimator"),
+    [(str, LSTMClassifier), (int, LSTMClassifier), (float, LSTMRegressor)],
+    ids=lambda v: v.__name__,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_without_an_estimator_the_targets_decide(of_y, estimator):
+    X, y = data(10)
+    assert type(SequenceEncoder().fit(X, y.astype(of_y)).estimator_) is estimator
+
+
+def test_it_works_in_pipelines_and_searches_on_unequal_lengths():
+    X, y = data(160)
+    lstm = LSTMClassifier(**{**QUICK, "max_iter": 30, "learning_rate_init": 0.03, "batch_size": 10})
+    model = make_pipeline(SequenceScaler(), SequenceEncoder(lstm), LogisticRegression())
+    assert cross_val_score(model, X, y, cv=2).mean() > 0.7
+    search = GridSearchCV(model, {"sequenceencoder__estimator__cell": ["gru", "lstm"]}, cv=2, n_jobs=2).fit(X, y)
+    assert search.best_estimator_[:-1].transform(X).shape == (160, 6)
+
+
+def test_names_of_features_and_frames_of_them():
+    pytest.importorskip("pandas")
+    X, y = data()
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK)).set_output(transform="pandas").fit(X, y)
+    frame = encoder.transform(X)
+    assert list(frame.columns) == list(encoder.get_feature_names_out()) == [f"sequenceencoder{k}" for k in range(6)]
+
+
+def test_it_can_be_pickled():
+    X, y = data()
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK)).fit(X, y)
+    assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(X), encoder.transform(X))
+
+
+def test_before_fitting():
+    with pytest.raises(NotFittedError, match="SequenceEncoder instance is not fitted yet"):
+        SequenceEncoder().transform(data()[0])
+
+
+def test_targets_are_needed_where_there_is_something_to_fit():
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK))
+    with pytest.raises(ValueError, match=r"requires y to be passed.*make the encoder with a fitted estimator"):
+        encoder.fit(data()[0])
+    assert not hasattr(encoder, "estimator_")
+
+
+def test_an_estimator_of_another_kind():
+    with pytest.raises(ValueError, match="must be None or an object implementing 'fit' and 'hidden_states'"):
+        SequenceEncoder(LogisticRegression()).fit(*data())

@@ -76,6 +76,8 @@ def transpose(R, Q, a, a_at, a_stride, out, out_at, out_stride):
 @entry
 def pack_gates(G, C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out):
     """out[P/L][C+1+H][G][L]: for each vector of units, the weights of [x, 1, h'] of its G gates."""
+    weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
+    bias_ih, bias_hh = pointer(bias_ih), pointer(bias_hh)
     L, K = width(out), C + 1 + H
     for unit in range(first, last, L):
         at, units = unit * G * K, min(L, H - unit)
@@ -84,10 +86,11 @@ def pack_gates(G, C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out
                 out[at + j] = 0
         for gate in range(G):
             row, here = gate * H + unit, at + gate * L
-            transpose(C, units, weight_ih, row * C, C, out, here, G * L)
+            for side in range(2):  # one loop for both, which halves the time to compile it
+                inputs, weights, there = (H, weight_hh, here + (C + 1) * G * L) if side else (C, weight_ih, here)
+                transpose(inputs, units, weights, row * inputs, inputs, out, there, G * L)
             for j in range(units):
                 out[here + C * G * L + j] = bias_ih[row + j] + bias_hh[row + j]
-            transpose(H, units, weight_hh, row * H, H, out, here + (C + 1) * G * L, G * L)
 
 
 @entry
@@ -97,7 +100,7 @@ def pack_panels(G, H, P, M, first, last, w, out):
     Each of the G groups of H rows becomes P rows, zeros beyond H.
     """
     L = width(w)
-    m = first
+    w, out, m = pointer(w), pointer(out), first
     while m < last:
         wide = 4 * L if m + 4 * L <= last else 2 * L if m + 2 * L <= last else L
         filled, at = min(wide, M - m), m * G * P
@@ -213,28 +216,25 @@ def take_states(N, C, H, rows, stride, h):
             h[n, unit] = rows[before + unit] = rows[N * stride + before + unit]
 
 
-@kernel
-def unpack_part(G, shift, H, P, K, first, last, d_w, at, Q, bias_at, d_weight, d_bias):
-    """The gradient of weights [G * H, K] and biases [G * H], from d_w[., Q] with a row for each input.
-
-    The columns from `first` to `last` are read, of which slot g of P belongs to gate (g + shift) % G; the rows of the K
-    inputs begin at `at`, that of the bias at `bias_at`.
-    """
-    for slot in range(G):
-        begin, end = max(first - slot * P, 0), min(last - slot * P, H)
-        column, unit = slot * P + begin, (slot + shift) % G * H + begin
-        if begin < end:
-            transpose(end - begin, K, d_w, at + column, Q, d_weight, unit * K, K)
-        for j in range(end - begin):
-            d_bias[unit + j] = d_w[bias_at + column + j]
-
-
 @entry
 def unpack(
     G, x_shift, C, H, P, first, last, d_w, of_x, of_bias_ih, of_h, of_bias_hh, d_weight_ih, d_weight_hh, d_bias_ih,
     d_bias_hh,
 ):  # fmt: skip
-    """Gradients in the shapes of the weights, from d_w[., G * P], whose rows stand where said; see `unpack_part`."""
-    Q = G * P
-    unpack_part(G, x_shift, H, P, C, first, last, d_w, of_x * Q, Q, of_bias_ih * Q, d_weight_ih, d_bias_ih)
-    unpack_part(G, 0, H, P, H, first, last, d_w, of_h * Q, Q, of_bias_hh * Q, d_weight_hh, d_bias_hh)
+    """Gradients in the shapes of the weights, from d_w[., G * P], whose rows stand where said.
+
+    The columns from `first` to `last` are read: slots of P, of which slot g belongs to gate g or, in the rows of the
+    inputs, (g + x_shift) % G.
+    """
+    d_w, d_weight_ih, d_weight_hh = pointer(d_w), pointer(d_weight_ih), pointer(d_weight_hh)
+    d_bias_ih, d_bias_hh, Q = pointer(d_bias_ih), pointer(d_bias_hh), G * P
+    for side in range(2):  # one loop for both, which halves the time to compile it
+        K, shift, row, bias_row = (H, 0, of_h, of_bias_hh) if side else (C, x_shift, of_x, of_bias_ih)
+        d_weight, d_bias = (d_weight_hh, d_bias_hh) if side else (d_weight_ih, d_bias_ih)
+        for slot in range(G):
+            begin, end = max(first - slot * P, 0), min(last - slot * P, H)
+            column, unit = slot * P + begin, (slot + shift) % G * H + begin
+            if begin < end:
+                transpose(end - begin, K, d_w, row * Q + column, Q, d_weight, unit * K, K)
+            for j in range(end - begin):
+                d_bias[unit + j] = d_w[bias_row * Q + column + j]

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from fastlstm.kernels.numba.buffers import pack_panels, padded, zeros
-from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply_rows
 from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numpy.losses import HUBER_DELTA, LOSSES
@@ -37,7 +37,7 @@ def dot(a, b, sums):
     return total
 
 
-@kernel
+@inlined
 def softmax(scores, K):
     """Turn K scores into probabilities; the largest score, and the logarithm of the sum of e^(score - it)."""
     largest = scores[0]
@@ -52,7 +52,7 @@ def softmax(scores, K):
     return largest, math.log(total)
 
 
-@kernel
+@inlined
 def residual_loss(number, residual):
     """Loss of one residual, and its derivative."""
     if number == SQUARED_ERROR:
@@ -66,7 +66,7 @@ def residual_loss(number, residual):
     return residual * residual / 2, residual
 
 
-@kernel
+@inlined
 def binary_loss(score, target):
     """Cross-entropy of sigmoid(score), and its derivative."""
     small = math.exp(-abs(score))
@@ -74,7 +74,7 @@ def binary_loss(score, target):
     return max(score, 0) - score * target + math.log1p(small), probability - target
 
 
-@kernel
+@inlined
 def loss_of_row(number, K, targets, shares, d):
     """The row's loss times its share; d [K], the scores, becomes the gradient. `shares` has one for all, or K."""
     value = 0.0

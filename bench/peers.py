@@ -1,7 +1,7 @@
 """The peers, each set up as README.md says. Where one is not installed, its functions return None.
 
 A function here prepares everything and returns what is timed: a function without arguments. That one returns the last
-hidden state or the gradient of weight_hh_l0, so that it can be checked to compute what ours does.
+hidden state or the gradient of the last recurrent weights, so that it can be checked to compute what ours does.
 """
 
 import numpy as np
@@ -21,13 +21,19 @@ except ImportError:  # also where torch is not there
     skorch = None
 
 
-def torch_lstm(weights):
-    """torch.nn.LSTM with our weights; time-major, which is its faster layout."""
+def last_recurrent(weights):
+    """The name of the recurrent weights whose gradient is checked: of both directions, the backward one's."""
+    return [name for name in weights if name.startswith("weight_hh")][-1]
+
+
+def torch_layer(weights, kind="LSTM"):
+    """torch's module of that name with our weights; time-major, which is its faster layout."""
     H, C = weights["weight_hh_l0"].shape[1], weights["weight_ih_l0"].shape[1]
     tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
-    lstm = torch.nn.LSTM(C, H, dtype=tensors["weight_hh_l0"].dtype)
-    lstm.load_state_dict(tensors)
-    return lstm
+    both_ways = "weight_hh_l0_reverse" in weights
+    layer = getattr(torch.nn, kind)(C, H, bidirectional=both_ways, dtype=tensors["weight_hh_l0"].dtype)
+    layer.load_state_dict(tensors)
+    return layer
 
 
 def time_major(x):
@@ -38,7 +44,7 @@ def time_major(x):
 def torch_inference(weights, x):
     if torch is None:
         return None
-    lstm, x = torch_lstm(weights), torch.from_numpy(time_major(x))
+    lstm, x = torch_layer(weights), torch.from_numpy(time_major(x))
 
     def infer():
         with torch.inference_mode():
@@ -48,18 +54,19 @@ def torch_inference(weights, x):
     return infer
 
 
-def torch_training(weights, x, d_output):
-    """Forward and backward; x needs no gradient."""
-    if torch is None:
+def torch_training(weights, x, d_output, kind="LSTM"):
+    """Forward and backward; x needs no gradient. None also where torch has no such module."""
+    if torch is None or not hasattr(torch.nn, kind):
         return None
-    lstm = torch_lstm(weights)
+    layer = torch_layer(weights, kind)
     x, d_output = torch.from_numpy(time_major(x)), torch.from_numpy(time_major(d_output))
+    checked = getattr(layer, last_recurrent(weights))
 
     def step():
-        lstm.zero_grad(set_to_none=True)
-        output, _ = lstm(x)
+        layer.zero_grad(set_to_none=True)
+        output, _ = layer(x)
         output.backward(d_output)
-        return lstm.weight_hh_l0.grad
+        return checked.grad
 
     return step
 
@@ -68,7 +75,7 @@ def torch_packed_training(weights, x, lengths, d_output):
     """The same by `pack_padded_sequence`; the output stays packed, which saves torch some work."""
     if torch is None:
         return None
-    lstm, lengths = torch_lstm(weights), torch.from_numpy(lengths)
+    lstm, lengths = torch_layer(weights), torch.from_numpy(lengths)
     x, d_output = torch.from_numpy(time_major(x)), torch.from_numpy(time_major(d_output))
     pack = torch.nn.utils.rnn.pack_padded_sequence
     d_packed = pack(d_output, lengths, enforce_sorted=False).data
@@ -86,7 +93,7 @@ def torch_stream(weights, x, calls):
     """`calls` steps of one stream, one call each, by torch.nn.LSTM with T=1."""
     if torch is None:
         return None
-    lstm, x = torch_lstm(weights), torch.from_numpy(x)[None]
+    lstm, x = torch_layer(weights), torch.from_numpy(x)[None]
 
     def run():
         nonlocal state
@@ -103,7 +110,7 @@ def torch_cell_stream(weights, x, calls):
     """The same by torch.nn.LSTMCell."""
     if torch is None:
         return None
-    lstm, x = torch_lstm(weights), torch.from_numpy(x)
+    lstm, x = torch_layer(weights), torch.from_numpy(x)
     cell = torch.nn.LSTMCell(lstm.input_size, lstm.hidden_size)
     cell.load_state_dict({name.removesuffix("_l0"): value for name, value in lstm.state_dict().items()})
 

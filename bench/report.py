@@ -21,8 +21,12 @@ TARGETS = {
     ("training, float64", "torch"): (4, 4, 2),
     ("training, unequal lengths", "torch, packed"): (8, 8, 3),
     ("training, unequal lengths", "torch, padded"): (2.5, 2.5, 1.5),
+    ("training, bidirectional", "torch"): (2.5, 2.5, 1.5),
+    ("training, GRU", "torch"): (4, 4, 1.8),
+    ("training, RNN", "torch"): (1.5, 1.5, 1.2),
     ("epoch", "torch"): (2.5, 2.5, 1.3),
     ("epoch", "skorch"): (3, 3, 1.5),
+    ("epoch, unequal lengths", "equal lengths, per step"): (0.8, 0.8, None),
     ("stream", "torch LSTM"): (20, 20, None),
     ("stream", "torch LSTMCell"): (6, 6, None),
 }

@@ -22,6 +22,10 @@ SHAPES = [
 MODERATE = [shape for shape in SHAPES if shape[3] <= 256]
 #: Those of several sequences of several steps, which can differ in length.
 RAGGED = [shape for shape in MODERATE if shape[0] > 1 and shape[1] > 1]
+#: Those of batches, on which cells are compared.
+BATCHES = [shape for shape in SHAPES if shape[0] >= 8]
+#: Those of them on which directions are.
+BOTH_WAYS = [shape for shape in BATCHES if 32 <= shape[3] <= 320]
 #: For time against one axis, the others fixed.
 GROWING = {
     "H": [(N, 50, 16, H) for N in (1, 32, 256) for H in (16, 32, 64, 128, 256, 512)],
@@ -35,11 +39,11 @@ def label(value):
     return "x".join(map(str, value)) if isinstance(value, tuple) else None
 
 
-def inference_flops(steps, C, H):
+def inference_flops(steps, C, H, gates=4, directions=1):
     """Floating-point operations of the gates' products in `steps` steps of one sequence, or of several together."""
-    return 8 * H * (C + H) * steps
+    return 2 * directions * gates * H * (C + H) * steps
 
 
-def training_flops(steps, C, H):
+def training_flops(steps, C, H, gates=4, directions=1):
     """The same of forward and backward without the gradient of the inputs."""
-    return 2 * inference_flops(steps, C, H) + 8 * H * H * steps
+    return 2 * inference_flops(steps, C, H, gates, directions) + inference_flops(steps, 0, H, gates, directions)

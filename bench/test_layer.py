@@ -3,8 +3,10 @@
 import numpy as np
 import peers
 import pytest
-from shapes import GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
+from shapes import BATCHES, BOTH_WAYS, GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
 
+from fastlstm import layers
+from fastlstm.kernels import CELLS
 from fastlstm.layers import LSTM
 
 
@@ -12,9 +14,9 @@ def normal(*shape, dtype="float32"):
     return np.random.default_rng(0).standard_normal(shape, dtype=dtype)
 
 
-def weights_of(C, H, dtype="float32"):
-    """The weights of every layer here: all have the same seed."""
-    return LSTM(C, H, dtype=dtype, random_state=0).state_dict()
+def weights_of(C, H, dtype="float32", kind=LSTM, bidirectional=False):
+    """The weights of every layer of a kind here: all have the same seed."""
+    return kind(C, H, bidirectional=bidirectional, dtype=dtype, random_state=0).state_dict()
 
 
 def our_inference(threads, x, H):
@@ -27,12 +29,14 @@ def our_inference(threads, x, H):
     return infer
 
 
-def our_training(threads, x, d_output, lengths=None):
-    layer = LSTM(x.shape[2], d_output.shape[2], dtype=x.dtype.name, n_jobs=threads, random_state=0)
+def our_training(threads, x, d_output, lengths=None, kind=LSTM, bidirectional=False):
+    C, H = x.shape[2], d_output.shape[2] // (1 + bidirectional)
+    layer = kind(C, H, bidirectional=bidirectional, dtype=x.dtype.name, n_jobs=threads, random_state=0)
+    checked = peers.last_recurrent(layer.state_dict())
 
     def step():
         _, _, tape = layer.record(x, lengths=lengths)
-        return layer.backward(tape, d_output, input_gradient=False, keep_tape=False).weights["weight_hh_l0"]
+        return layer.backward(tape, d_output, input_gradient=False, keep_tape=False).weights[checked]
 
     return step
 
@@ -51,13 +55,15 @@ def time_inference(side_by_side, work, shape, threads, **others):
     side_by_side(work, shape, inference_flops(N * T, C, H), our_inference(threads, x, H), rivals)
 
 
-def time_training(side_by_side, work, shape, threads, dtype="float32"):
-    N, T, C, H = shape
-    x, d_output = normal(N, T, C, dtype=dtype), normal(N, T, H, dtype=dtype)
-    rivals = {"torch": peers.torch_training(weights_of(C, H, dtype), x, d_output)}
-    rivals |= on_one_thread(threads, our_training, x, d_output)
-    ours = our_training(threads, x, d_output)
-    side_by_side(work, shape, training_flops(N * T, C, H), ours, rivals, dtype)
+def time_training(side_by_side, work, shape, threads, dtype="float32", kind=LSTM, bidirectional=False):
+    (N, T, C, H), directions = shape, 1 + bidirectional
+    x, d_output = normal(N, T, C, dtype=dtype), normal(N, T, directions * H, dtype=dtype)
+    weights = weights_of(C, H, dtype, kind, bidirectional)
+    rivals = {"torch": peers.torch_training(weights, x, d_output, kind.__name__)}
+    rivals |= on_one_thread(threads, our_training, x, d_output, None, kind, bidirectional)
+    ours = our_training(threads, x, d_output, None, kind, bidirectional)
+    flops = training_flops(N * T, C, H, len(weights["bias_hh_l0"]) // H, directions)
+    side_by_side(work, shape, flops, ours, rivals, dtype)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=label)
@@ -73,6 +79,18 @@ def test_training(side_by_side, shape, threads):
 @pytest.mark.parametrize("shape", MODERATE, ids=label)
 def test_float64_training(side_by_side, shape, threads):
     time_training(side_by_side, "training, float64", shape, threads, "float64")
+
+
+@pytest.mark.parametrize("shape", BATCHES, ids=label)
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "lstm"])
+def test_training_of_other_cells(side_by_side, cell, shape, threads):
+    kind = getattr(layers, cell.upper())  # torch has it under this name, too
+    time_training(side_by_side, f"training, {kind.__name__}", shape, threads, kind=kind)
+
+
+@pytest.mark.parametrize("shape", BOTH_WAYS, ids=label)
+def test_bidirectional_training(side_by_side, shape, threads):
+    time_training(side_by_side, "training, bidirectional", shape, threads, bidirectional=True)
 
 
 @pytest.mark.parametrize("shape", RAGGED, ids=label)

@@ -10,9 +10,9 @@ import time
 import numpy as np
 import pytest
 from hypothesis import settings
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from fastlstm import LSTMRegressor, kernels, threads
+from fastlstm import LSTMRegressor, kernels, layers, threads
 from fastlstm.stacks import Stack
 from fastlstm.training.network import Network, initialise
 
@@ -29,10 +29,24 @@ def backend(request):
     return request.param
 
 
+@pytest.fixture(params=kernels.CELLS)
+def cell(request):
+    """Every kind of recurrence."""
+    return request.param
+
+
+def class_of(cell):
+    """The class of a cell's layers."""
+    return getattr(layers, cell.upper())
+
+
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
 
+
+#: How far from the truth numbers of each type may be, of the size of the largest.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 LIMIT = 20  # seconds after which a run that should take milliseconds counts as hanging
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
@@ -66,21 +80,122 @@ def teams(four_cpus, monkeypatch):
     return made
 
 
-def problem(N, T, C, H, dtype="float64", seed=0):
-    """x, initial state, and gradients of output and last state."""
-    rng = np.random.default_rng(seed)
-    shapes = (N, T, C), *[(1, N, H)] * 2, (N, T, H), *[(1, N, H)] * 2
-    x, h, c, d_output, d_h, d_c = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
-    return x, (h, c), d_output, (d_h, d_c)
+def problem(N, T, C, H, dtype="float64", seed=0, cell="lstm", num_layers=1, bidirectional=False):
+    """x, initial state, and gradients of output and last state; H is a size, or one for each layer."""
+    rng, D, number = np.random.default_rng(seed), 1 + bidirectional, len(kernels.CELLS[cell].states)
+    sizes = [H] * num_layers if np.ndim(H) == 0 else H
+
+    def draw(*shape):
+        return rng.standard_normal(shape).astype(dtype)
+
+    def draw_states():
+        if len(set(sizes)) == 1:
+            return tuple(draw(len(sizes) * D, N, sizes[0]) for _ in range(number))
+        return tuple(tuple(draw(D, N, size) for size in sizes) for _ in range(number))
+
+    return draw(N, T, C), draw_states(), draw(N, T, D * sizes[-1]), draw_states()
+
+
+def by_name(prefix, state, suffix):
+    """A state's arrays as `all_results` names them: h_n and c_n, or h_n of layer 0 and so on where sizes differ."""
+    named = {}
+    for kind, part in zip("hc", state, strict=False):
+        name = f"{prefix}{kind}_{suffix}"
+        if isinstance(part, tuple):
+            named |= {f"{name} of layer {layer}": array for layer, array in enumerate(part)}
+        else:
+            named[name] = part
+    return named
 
 
 def all_results(layer, x, state, d_output, d_state, lengths=None):
     """Everything a layer computes, by name."""
-    output, (h_n, c_n), tape = layer.record(x, state, lengths)
+    output, state_n, tape = layer.record(x, state, lengths)
     grads = layer.backward(tape, d_output, d_state)
-    results = {"output": output, "h_n": h_n, "c_n": c_n, "d_x": grads.x}
-    results |= {"d_h_0": grads.state[0], "d_c_0": grads.state[1]}
+    results = {"output": output, "d_x": grads.x, **by_name("", state_n, "n"), **by_name("d_", grads.state, "0")}
     return results | {f"d_{name}": value for name, value in grads.weights.items()}
+
+
+def is_of_states(name):
+    """Whether a result is of states, whose rows are the second axis."""
+    return name.split()[0] in ("h_n", "c_n", "d_h_0", "d_c_0")
+
+
+def is_of_weights(name):
+    return name.startswith(("d_weight", "d_bias"))
+
+
+def assert_same_bits(results, expected):
+    assert results.keys() == expected.keys()
+    for name, value in expected.items():
+        assert_array_equal(results[name], value, err_msg=name)
+
+
+def assert_close(results, expected, dtype):
+    """The same but for roundings of numbers of this type."""
+    assert results.keys() == expected.keys()
+    for name, value in expected.items():
+        tolerance = TOLERANCE[dtype]
+        assert_allclose(
+            results[name], value, rtol=tolerance, atol=tolerance * np.abs(value).max(initial=0), err_msg=name
+        )
+
+
+def assert_gradients_are_those_of_finite_differences(layer, x, state, d_output, d_state, lengths=None):
+    weights = layer.state_dict()
+
+    def loss():
+        layer.load_state_dict(weights)
+        output, state_n = layer(x, state, lengths)
+        return np.vdot(output, d_output) + sum(np.vdot(s, d) for s, d in zip(state_n, d_state, strict=True))
+
+    results = all_results(layer, x, state, d_output, d_state, lengths)
+    variables = {"d_x": x, **by_name("d_", state, "0"), **{f"d_{name}": value for name, value in weights.items()}}
+    for name, variable in variables.items():
+        numeric = np.empty(variable.size)
+        for k, value in enumerate(variable.flat):
+            variable.flat[k] = value + 1e-5
+            up = loss()
+            variable.flat[k] = value - 1e-5
+            numeric[k] = (up - loss()) / 2e-5
+            variable.flat[k] = value
+        assert_allclose(results[name].ravel(), numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def behind(lengths, T):
+    """[N, T]: whether a step lies behind its sequence's last."""
+    return np.arange(T) >= np.reshape(lengths, (-1, 1))
+
+
+def results_alone(layer, x, state, d_output, d_state, lengths):
+    """The results of running every sequence by itself: stacked, or added up where they are of weights."""
+    results = []
+    for n, length in enumerate(lengths):
+        states = [[part[:, n : n + 1] for part in pair] for pair in (state, d_state)]
+        results.append(all_results(layer, x[n : n + 1, :length], states[0], d_output[n : n + 1, :length], states[1]))
+    together = {"output": np.zeros_like(d_output), "d_x": np.zeros_like(x)}
+    for n, length in enumerate(lengths):
+        for name, array in together.items():
+            array[n, :length] = results[n][name][0]
+    for name in results[0]:
+        if is_of_states(name):
+            together[name] = np.concatenate([one[name] for one in results], axis=1)
+        elif is_of_weights(name):
+            together[name] = sum(one[name].astype("float64") for one in results)
+    return together
+
+
+def assert_same_as_alone(layer, data, lengths):
+    """Bits where a row's own are meant; gradients of weights, which are sums over the rows, but for roundings."""
+    ours, theirs = all_results(layer, *data, lengths), results_alone(layer, *data, lengths)
+    of_weights = {name for name in theirs if is_of_weights(name)}
+    assert_same_bits(
+        {name: ours[name] for name in ours.keys() - of_weights},
+        {name: theirs[name] for name in theirs.keys() - of_weights},
+    )
+    assert_close(
+        {name: ours[name] for name in of_weights}, {name: theirs[name] for name in of_weights}, layer.dtype.name
+    )
 
 
 def run_python(*command, timeout=120, **environment):

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-from torch_peer import SHAPES, adam_case, lstm_case
+from torch_peer import SHAPES, STACKED, adam_case, layer_case
+
+from fastlstm.kernels import CELLS
 
 GOLDEN = Path(__file__).parent / "golden"
 
 if __name__ == "__main__":
-    for shape in SHAPES:
-        np.savez_compressed(GOLDEN / f"lstm_{'_'.join(map(str, shape))}.npz", **lstm_case(*shape))
+    for cell in CELLS:
+        for shape in SHAPES:
+            np.savez_compressed(GOLDEN / f"{cell}_{'_'.join(map(str, shape))}.npz", **layer_case(cell, *shape))
+        np.savez_compressed(GOLDEN / f"{cell}_stacked.npz", **layer_case(cell, **STACKED))
     np.savez_compressed(GOLDEN / "adam.npz", **adam_case())

@@ -1,92 +1,93 @@
-"""LSTM on every backend: the equations, the gradients, the bits."""
+"""Every cell's layers on every backend: the equations, the gradients, the bits."""
 
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import all_results, needs_torch, problem
+from conftest import (
+    TOLERANCE,
+    all_results,
+    assert_close,
+    assert_gradients_are_those_of_finite_differences,
+    assert_same_bits,
+    class_of,
+    is_of_states,
+    is_of_weights,
+    needs_torch,
+    problem,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
 from fastlstm.layers import LSTM
 
 GOLDEN = Path(__file__).parent / "golden"
-LSTM_FILES = sorted(GOLDEN.glob("lstm_*.npz"))
+FILES = {cell: sorted(GOLDEN.glob(f"{cell}_*.npz")) for cell in kernels.CELLS}
 AWKWARD = [(1, 1, 1, 1), (5, 6, 3, 50), (17, 4, 5, 100), (7, 3, 40, 17), (13, 2, 1, 33), (2, 9, 7, 16), (32, 5, 300, 8)]
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+
+def layer_and_problem(cell, shape, dtype, backend, **options):
+    """A layer, and what to compute with it."""
+    layer = class_of(cell)(*shape[2:], dtype=dtype, backend=backend, random_state=0, **options)
+    return layer, problem(*shape, dtype, cell=cell, **options)
 
 
 @pytest.mark.parametrize("T", [1, 2, 5])
 @pytest.mark.parametrize("N", [1, 3])
 @pytest.mark.parametrize("C", [1, 4])
 @pytest.mark.parametrize("H", [1, 3, 8, 17])
-def test_gradients_are_those_of_finite_differences(backend, T, N, C, H):
-    layer = LSTM(C, H, dtype="float64", backend=backend, random_state=0)
-    x, state, d_output, d_state = problem(N, T, C, H)
-
-    weights = layer.state_dict()
-
-    def loss():
-        layer.load_state_dict(weights)
-        output, state_n = layer(x, state)
-        return np.vdot(output, d_output) + sum(np.vdot(s, d) for s, d in zip(state_n, d_state, strict=True))
-
-    results = all_results(layer, x, state, d_output, d_state)
-    variables = {"d_x": x, "d_h_0": state[0], "d_c_0": state[1]}
-    variables |= {f"d_{name}": value for name, value in weights.items()}
-    for name, variable in variables.items():
-        numeric = np.empty(variable.size)
-        for k, value in enumerate(variable.flat):
-            variable.flat[k] = value + 1e-5
-            up = loss()
-            variable.flat[k] = value - 1e-5
-            numeric[k] = (up - loss()) / 2e-5
-            variable.flat[k] = value
-        assert_allclose(results[name].ravel(), numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+def test_gradients_are_those_of_finite_differences(backend, cell, T, N, C, H):
+    layer, data = layer_and_problem(cell, (N, T, C, H), "float64", backend)
+    assert_gradients_are_those_of_finite_differences(layer, *data)
 
 
 @pytest.mark.parametrize("shape", AWKWARD)
-def test_backends_agree(backend, dtype, shape):
-    N, T, C, H = shape
-    data = problem(N, T, C, H, dtype)
-    ours = all_results(LSTM(C, H, dtype=dtype, backend=backend, random_state=0), *data)
-    oracle = all_results(LSTM(C, H, dtype=dtype, backend="numpy", random_state=0), *data)
-    for name, value in oracle.items():
-        assert_allclose(
-            ours[name], value, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * np.abs(value).max(), err_msg=name
-        )
+def test_backends_agree(backend, cell, dtype, shape):
+    layer, data = layer_and_problem(cell, shape, dtype, backend)
+    oracle, _ = layer_and_problem(cell, shape, dtype, "numpy")
+    assert_close(all_results(layer, *data), all_results(oracle, *data), dtype)
 
 
-def assert_equals_torch(case, backend, dtype):
-    layer = LSTM(case["x"].shape[2], case["h_0"].shape[2], dtype=dtype, backend=backend)
+def assert_equals_torch(case, cell, backend, dtype):
+    sizes, layers = (case["x"].shape[2], case["h_0"].shape[2]), sum(name.startswith("weight_hh") for name in case)
+    both, lengths = "weight_hh_l0_reverse" in case, case.pop("lengths", None)
+    layer = class_of(cell)(*sizes, layers // (1 + both), bidirectional=both, dtype=dtype, backend=backend)
     layer.load_state_dict({name: case[name] for name in layer.state_dict()})
     case = {name: value.astype(dtype) for name, value in case.items()}
-    state, d_state = (case["h_0"], case["c_0"]), (case["d_h_n"], case["d_c_n"])
-    for name, value in all_results(layer, case["x"], state, case["d_output"], d_state).items():
+    state, d_state = ([case[name] for name in names if name in case] for names in (("h_0", "c_0"), ("d_h_n", "d_c_n")))
+    for name, value in all_results(layer, case["x"], state, case["d_output"], d_state, lengths).items():
         assert_allclose(value, case[name], rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * 10, err_msg=name)
 
 
-@pytest.mark.parametrize("path", LSTM_FILES, ids=lambda path: path.stem)
-def test_outputs_and_gradients_are_those_of_golden_torch(backend, dtype, path):
-    assert_equals_torch(dict(np.load(path)), backend, dtype)
+@pytest.mark.parametrize(
+    ("cell", "path"), [(cell, path) for cell in FILES for path in FILES[cell]], ids=lambda of: getattr(of, "stem", "")
+)
+def test_outputs_and_gradients_are_those_of_golden_torch(backend, dtype, cell, path):
+    assert_equals_torch(dict(np.load(path)), cell, backend, dtype)
+
+
+def test_there_are_golden_files_of_the_cell(cell):
+    assert len(FILES[cell]) == 5
 
 
 @needs_torch
-def test_outputs_and_gradients_are_those_of_installed_torch(backend, dtype):
-    from torch_peer import SHAPES, lstm_case
+def test_outputs_and_gradients_are_those_of_installed_torch(backend, cell, dtype):
+    from torch_peer import SHAPES, STACKED, layer_case
 
     for shape in SHAPES:
-        assert_equals_torch(lstm_case(*shape), backend, dtype)
+        assert_equals_torch(layer_case(cell, *shape), cell, backend, dtype)
+    assert_equals_torch(layer_case(cell, **STACKED), cell, backend, dtype)
 
 
 @needs_torch
-def test_weights_come_from_torch_and_go_back(backend):
+def test_weights_come_from_torch_and_go_back(backend, cell):
     import torch
 
-    theirs, ours = torch.nn.LSTM(3, 5), LSTM(3, 5, backend=backend)
+    module = getattr(torch.nn, cell.upper())
+    theirs, ours = module(3, 5), class_of(cell)(3, 5, backend=backend)
     ours.load_state_dict(theirs.state_dict())
-    again = torch.nn.LSTM(3, 5)
+    again = module(3, 5)
     again.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
     for name, value in theirs.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
@@ -131,62 +132,52 @@ def test_one_step_worked_by_hand(backend, dtype):
 
 
 @pytest.mark.parametrize("H", [1, 16, 37])
-def test_a_row_has_the_same_bits_alone_and_in_any_batch(backend, dtype, H):
-    N, T, C = 23, 4, 3
-    layer = LSTM(C, H, dtype=dtype, backend=backend, random_state=0)
-    x, state, d_output, d_state = problem(N, T, C, H, dtype)
+def test_a_row_has_the_same_bits_alone_and_in_any_batch(backend, cell, dtype, H):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (23, 4, 3, H), dtype, backend)
     together = all_results(layer, x, state, d_output, d_state)
     for rows in [slice(0, 1), slice(5, 7), slice(3, 11), slice(22, 23)]:
         part = all_results(layer, x[rows], [s[:, rows] for s in state], d_output[rows], [d[:, rows] for d in d_state])
-        assert_array_equal(part["output"], together["output"][rows])
-        assert_array_equal(part["d_x"], together["d_x"][rows])
-        for name in ("h_n", "c_n", "d_h_0", "d_c_0"):
-            assert_array_equal(part[name], together[name][:, rows], err_msg=name)
+        for name, value in part.items():
+            if not is_of_weights(name):  # they are sums over the rows
+                expected = together[name][:, rows] if is_of_states(name) else together[name][rows]
+                assert_array_equal(value, expected, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", AWKWARD)
-def test_recording_changes_no_bit(backend, dtype, shape):
-    N, T, C, H = shape
-    x, state, _, _ = problem(N, T, C, H, dtype)
-    layer = LSTM(C, H, dtype=dtype, backend=backend, random_state=0)
+def test_recording_changes_no_bit(backend, cell, dtype, shape):
+    layer, (x, state, _, _) = layer_and_problem(cell, shape, dtype, backend)
     plain, recorded = layer(x, state), layer.record(x, state)
     assert_array_equal(plain[0], recorded[0])
-    for one, other in zip(plain[1], recorded[1], strict=True):
-        assert_array_equal(one, other)
+    assert_array_equal(plain[1], recorded[1])
 
 
-def test_a_sequence_in_two_parts_is_the_sequence(backend, dtype):
-    x, state, _, _ = problem(3, 9, 2, 5, dtype)
-    layer = LSTM(2, 5, dtype=dtype, backend=backend, random_state=0)
+def test_a_sequence_in_two_parts_is_the_sequence(backend, cell, dtype):
+    layer, (x, state, _, _) = layer_and_problem(cell, (3, 9, 2, 5), dtype, backend)
     whole, state_n = layer(x, state)
     first, between = layer(x[:, :4], state)
     second, state_n_parts = layer(x[:, 4:], between)
     assert_array_equal(np.concatenate([first, second], axis=1), whole)
-    for one, other in zip(state_n, state_n_parts, strict=True):
-        assert_array_equal(one, other)
+    assert_array_equal(state_n_parts, state_n)
 
 
-def test_a_tape_can_be_played_twice(backend, dtype):
-    x, state, d_output, d_state = problem(3, 4, 2, 5, dtype)
-    layer = LSTM(2, 5, dtype=dtype, backend=backend, random_state=0)
+def test_a_tape_can_be_played_twice(backend, cell, dtype):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (3, 4, 2, 5), dtype, backend)
     _, _, tape = layer.record(x, state)
     first = layer.backward(tape, d_output, d_state)
     layer.backward(tape, 2 * d_output)
     layer(x[:1] + 1)
-    layer.load_state_dict(LSTM(2, 5, random_state=1).state_dict())
+    layer.load_state_dict(class_of(cell)(2, 5, random_state=1).state_dict())
     again = layer.backward(tape, d_output, d_state)
     assert_array_equal(again.x, first.x)
-    for name, value in first.weights.items():
-        assert_array_equal(again.weights[name], value)
+    assert_same_bits(again.weights, first.weights)
 
 
-def test_gradients_left_out_count_as_zero(backend, dtype):
-    x, state, d_output, d_state = problem(3, 4, 2, 5, dtype)
-    layer = LSTM(2, 5, dtype=dtype, backend=backend, random_state=0)
+def test_gradients_left_out_count_as_zero(backend, cell, dtype):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (3, 4, 2, 5), dtype, backend)
     _, _, tape = layer.record(x, state)
-    zeros = np.zeros_like(d_state[0])
+    zeros = [np.zeros_like(part) for part in d_state]
     for short, full in [
-        (layer.backward(tape, d_output), layer.backward(tape, d_output, (zeros, zeros))),
+        (layer.backward(tape, d_output), layer.backward(tape, d_output, zeros)),
         (layer.backward(tape, d_state=d_state), layer.backward(tape, np.zeros_like(d_output), d_state)),
     ]:
         assert_array_equal(short.x, full.x)
@@ -194,38 +185,54 @@ def test_gradients_left_out_count_as_zero(backend, dtype):
     assert layer.backward(tape, d_output, input_gradient=False).x is None
 
 
-def test_inputs_may_be_views_and_read_only_and_are_left_alone(backend, dtype):
-    x, state, d_output, d_state = problem(4, 6, 3, 5, dtype)
-    layer = LSTM(3, 5, dtype=dtype, backend=backend, random_state=0)
-    arrays = [x, *state, d_output, *d_state]
+def test_inputs_may_be_views_and_read_only_and_are_left_alone(backend, cell, dtype):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (4, 6, 3, 5), dtype, backend)
+
+    def results_of(x, d_output, *states):
+        return all_results(layer, x, states[: len(state)], d_output, states[len(state) :])
+
+    arrays = [x, d_output, *state, *d_state]
     before = [array.copy() for array in arrays]
-    plain = all_results(layer, x, state, d_output, d_state)
+    plain = results_of(*arrays)
     for array, copy in zip(arrays, before, strict=True):
         assert_array_equal(array, copy)
-    views = [np.repeat(np.repeat(a, 2, axis=0), 2, axis=2)[::2, :, ::2] for a in arrays]
+    views = [np.repeat(np.repeat(array, 2, axis=0), 2, axis=2)[::2, :, ::2] for array in arrays]
     for view in views:
         view.flags.writeable = False
-    strided = all_results(layer, views[0][:4], [v[:1, :, :] for v in views[1:3]], views[3], [v[:1] for v in views[4:]])
-    for name, value in plain.items():
-        assert_array_equal(strided[name], value, err_msg=name)
+    assert_same_bits(results_of(*views), plain)
 
 
-def test_a_state_in_another_memory_order_needs_no_other_machine_code(dtype):
+def test_a_state_in_another_memory_order_needs_no_other_machine_code(cell, dtype):
     load_rows = pytest.importorskip("fastlstm.kernels.numba.buffers").load_rows
-    layer, (x, state, _, _) = LSTM(3, 5, dtype=dtype, backend="numba", random_state=0), problem(4, 6, 3, 5, dtype)
+    layer, (x, state, _, _) = layer_and_problem(cell, (4, 6, 3, 5), dtype, "numba")
     layer(x, state)
     before = load_rows.signatures
     layer(x, [np.asfortranarray(part) for part in state])
     assert load_rows.signatures == before
 
 
-def test_forget_bias_and_orthogonal_recurrent_weights_at_the_start():
+def test_the_forget_gate_is_open_at_the_start():
     weights = LSTM(3, 6, dtype="float64", random_state=0).state_dict()
     assert_array_equal(weights["bias_ih_l0"], np.repeat([0, 1, 0, 0], 6))
     assert_array_equal(weights["bias_hh_l0"], np.zeros(24))
-    for block in np.split(weights["weight_hh_l0"], 4):
+
+
+@pytest.mark.parametrize("cell", sorted(kernels.CELLS.keys() - {"lstm"}))
+def test_biases_without_a_forget_gate_are_zero_at_the_start(cell):
+    weights = class_of(cell)(3, 6, random_state=0).state_dict()
+    assert not weights["bias_ih_l0"].any()
+    assert not weights["bias_hh_l0"].any()
+
+
+def test_recurrent_weights_of_each_gate_are_orthogonal_at_the_start(cell):
+    weight = class_of(cell)(3, 6, dtype="float64", random_state=0).state_dict()["weight_hh_l0"]
+    for block in weight.reshape(-1, 6, 6):
         assert_allclose(block @ block.T, np.eye(6), atol=1e-12)
-    assert np.abs(weights["weight_ih_l0"]).max() <= np.sqrt(6 / 9)
+
+
+def test_weights_of_inputs_are_within_glorots_limit_at_the_start(cell):
+    weight = class_of(cell)(3, 6, dtype="float64", random_state=0).state_dict()["weight_ih_l0"]
+    assert 0.8 * np.sqrt(6 / 9) < np.abs(weight).max() <= np.sqrt(6 / 9)
 
 
 def test_backends_that_can_be_loaded_are_named_and_forced(monkeypatch):
@@ -237,14 +244,13 @@ def test_backends_that_can_be_loaded_are_named_and_forced(monkeypatch):
     assert LSTM(1, 1).backend == kernels.available()[0]
 
 
-def test_layers_can_be_pickled(backend):
-    layer = LSTM(2, 3, backend=backend, random_state=0)
-    x = np.ones((2, 4, 2), "float32")
+def test_layers_can_be_pickled(backend, cell):
+    layer, (x, *_) = layer_and_problem(cell, (2, 4, 2, 3), "float32", backend)
     assert_array_equal(pickle.loads(pickle.dumps(layer))(x)[0], layer(x)[0])
 
 
-def test_an_infinite_input_spoils_no_gradient_that_it_does_not_reach(backend):
-    layer = LSTM(2, 3, dtype="float64", backend=backend, random_state=0)
+def test_an_infinite_input_spoils_no_gradient_that_it_does_not_reach(backend, cell):
+    layer = class_of(cell)(2, 3, dtype="float64", backend=backend, random_state=0)
     x = np.ones((1, 3, 2))
     x[0, 0, 0] = np.inf
     output, _, tape = layer.record(x)
@@ -253,14 +259,13 @@ def test_an_infinite_input_spoils_no_gradient_that_it_does_not_reach(backend):
     assert np.isfinite(grads.weights["weight_hh_l0"]).all()
 
 
-def test_a_tape_that_is_not_kept_gives_the_same_gradients_once(backend, dtype):
-    layer = LSTM(3, 17, dtype=dtype, backend=backend, random_state=0)
-    x, state, d_output, d_state = problem(5, 4, 3, 17, dtype)
+def test_a_tape_that_is_not_kept_gives_the_same_gradients_once(backend, cell, dtype):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (5, 4, 3, 17), dtype, backend)
     _, _, tape = layer.record(x, state)
     kept = layer.backward(tape, d_output, d_state)
     once = layer.backward(tape, d_output, d_state, keep_tape=False)
     assert_array_equal(once.x, kept.x)
-    for name, value in kept.weights.items():
-        assert_array_equal(once.weights[name], value, err_msg=name)
+    assert_array_equal(once.state, kept.state)
+    assert_same_bits(once.weights, kept.weights)
     with pytest.raises(ValueError, match=r"used up by backward\(keep_tape=False\)"):
         layer.backward(tape, d_output, d_state)

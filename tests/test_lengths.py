@@ -1,11 +1,20 @@
-"""Sequences of different lengths in one batch of the layer."""
+"""Sequences of different lengths in one batch of a layer."""
 
 import numpy as np
 import pytest
-from conftest import all_results, needs_torch, problem
+from conftest import (
+    all_results,
+    assert_close,
+    assert_same_as_alone,
+    assert_same_bits,
+    behind,
+    class_of,
+    needs_torch,
+    problem,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
 from fastlstm.layers import LSTM
@@ -19,90 +28,57 @@ CASES = [
     ((20, 9, 7, 16), list(range(1, 9)) + [1] * 12),
 ]
 cases = pytest.mark.parametrize(("shape", "lengths"), CASES, ids=str)
-OF_STATES = ("h_n", "c_n", "d_h_0", "d_c_0")
-OF_WEIGHTS = ("d_weight_ih_l0", "d_weight_hh_l0", "d_bias_ih_l0", "d_bias_hh_l0")
 
 
-def layer_of(shape, dtype, backend):
-    return LSTM(*shape[2:], dtype=dtype, backend=backend, random_state=0)
-
-
-def behind(lengths, T):
-    """[N, T]: whether a step lies behind its sequence's last."""
-    return np.arange(T) >= np.reshape(lengths, (-1, 1))
-
-
-def alone(layer, x, state, d_output, d_state, lengths):
-    """The results of running every sequence by itself: stacked, or added up where they are of weights."""
-    results = []
-    for n, length in enumerate(lengths):
-        states = [[part[:, n : n + 1] for part in pair] for pair in (state, d_state)]
-        results.append(all_results(layer, x[n : n + 1, :length], states[0], d_output[n : n + 1, :length], states[1]))
-    together = {name: np.concatenate([one[name] for one in results], axis=1) for name in OF_STATES}
-    together |= {name: sum(one[name].astype("float64") for one in results) for name in OF_WEIGHTS}
-    for name, like in (("output", d_output), ("d_x", x)):
-        together[name] = np.zeros_like(like)
-        for n, length in enumerate(lengths):
-            together[name][n, :length] = results[n][name][0]
-    return together
-
-
-def assert_same_as_alone(layer, data, lengths):
-    ours, theirs = all_results(layer, *data, lengths), alone(layer, *data, lengths)
-    for name, value in theirs.items():
-        if name in OF_WEIGHTS:
-            tolerance = {"float32": 1e-5, "float64": 1e-12}[layer.dtype.name]
-            assert_allclose(ours[name], value, rtol=tolerance, atol=tolerance * np.abs(value).max(), err_msg=name)
-        else:
-            assert_array_equal(ours[name], value, err_msg=name)
+def layer_and_problem(cell, shape, dtype, backend, seed=0, **options):
+    """A layer, and what to compute with it."""
+    layer = class_of(cell)(*shape[2:], dtype=dtype, backend=backend, random_state=0, **options)
+    return layer, problem(*shape, dtype, seed, cell=cell, **options)
 
 
 @cases
-def test_every_sequence_is_computed_as_if_alone(backend, dtype, shape, lengths):
-    assert_same_as_alone(layer_of(shape, dtype, backend), problem(*shape, dtype), lengths)
+def test_every_sequence_is_computed_as_if_alone(backend, cell, dtype, shape, lengths):
+    assert_same_as_alone(*layer_and_problem(cell, shape, dtype, backend), lengths)
 
 
 @pytest.mark.parametrize("backend", kernels.available())
 @given(data=st.data(), seed=st.integers(0, 1000))
 def test_every_sequence_of_any_batch_is_computed_as_if_alone(backend, data, seed):
+    cell = data.draw(st.sampled_from(list(kernels.CELLS)))
+    options = {"num_layers": data.draw(st.integers(1, 2)), "bidirectional": data.draw(st.booleans())}
     shape = N, T, _, _ = [data.draw(st.integers(1, most)) for most in (12, 8, 9, 40)]
     lengths = data.draw(st.lists(st.integers(1, T), min_size=N, max_size=N))
     dtype = data.draw(st.sampled_from(["float32", "float64"]))
-    assert_same_as_alone(layer_of(shape, dtype, backend), problem(*shape, dtype, seed), lengths)
+    assert_same_as_alone(*layer_and_problem(cell, shape, dtype, backend, seed, **options), lengths)
 
 
 @cases
-def test_a_call_has_the_bits_of_a_recorded_run(backend, dtype, shape, lengths):
-    x, state, _, _ = problem(*shape, dtype)
-    layer = layer_of(shape, dtype, backend)
+def test_a_call_has_the_bits_of_a_recorded_run(backend, cell, dtype, shape, lengths):
+    layer, (x, state, _, _) = layer_and_problem(cell, shape, dtype, backend)
     plain, recorded = layer(x, state, lengths), layer.record(x, state, lengths)
     assert_array_equal(plain[0], recorded[0])
     assert_array_equal(plain[1], recorded[1])
 
 
 @cases
-def test_outputs_and_gradients_behind_an_end_are_zero(backend, shape, lengths):
-    results = all_results(layer_of(shape, "float32", backend), *problem(*shape, "float32"), lengths)
-    gone = behind(lengths, shape[1])
+def test_outputs_and_gradients_behind_an_end_are_zero(backend, cell, shape, lengths):
+    layer, data = layer_and_problem(cell, shape, "float32", backend)
+    results, gone = all_results(layer, *data, lengths), behind(lengths, shape[1])
     assert not results["output"][gone].any()
     assert not results["d_x"][gone].any()
 
 
 @cases
-def test_what_stands_behind_an_end_is_not_read(backend, dtype, shape, lengths):
-    x, state, d_output, d_state = problem(*shape, dtype)
-    layer, gone = layer_of(shape, dtype, backend), behind(lengths, shape[1])
-    expected = all_results(layer, x, state, d_output, d_state, lengths)
+def test_what_stands_behind_an_end_is_not_read(backend, cell, dtype, shape, lengths):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, shape, dtype, backend)
+    expected, gone = all_results(layer, x, state, d_output, d_state, lengths), behind(lengths, shape[1])
     x[gone] = d_output[gone] = np.nan
-    for name, value in all_results(layer, x, state, d_output, d_state, lengths).items():
-        assert_array_equal(value, expected[name], err_msg=name)
+    assert_same_bits(all_results(layer, x, state, d_output, d_state, lengths), expected)
 
 
-def test_full_lengths_are_none(backend, dtype):
-    layer, data = LSTM(3, 5, dtype=dtype, backend=backend, random_state=0), problem(4, 6, 3, 5, dtype)
-    expected = all_results(layer, *data)
-    for name, value in all_results(layer, *data, lengths=[6] * 4).items():
-        assert_array_equal(value, expected[name], err_msg=name)
+def test_full_lengths_are_none(backend, cell, dtype):
+    layer, data = layer_and_problem(cell, (4, 6, 3, 5), dtype, backend)
+    assert_same_bits(all_results(layer, *data, lengths=[6] * 4), all_results(layer, *data))
 
 
 @pytest.mark.parametrize("form", [tuple, np.uint8, np.int64, ">i4"])
@@ -122,8 +98,8 @@ def test_lengths_are_left_alone_and_not_looked_at_again(backend):
     assert_array_equal(layer.backward(tape, d_output).x, expected)
 
 
-def test_a_state_goes_on_where_each_sequence_ended(backend, dtype):
-    layer, (x, state, _, _) = LSTM(2, 5, dtype=dtype, backend=backend, random_state=0), problem(3, 8, 2, 5, dtype)
+def test_a_state_goes_on_where_each_sequence_ended(backend, cell, dtype):
+    layer, (x, state, _, _) = layer_and_problem(cell, (3, 8, 2, 5), dtype, backend)
     first, second = np.array([5, 1, 3]), np.array([3, 4, 1])
     later = np.stack([np.roll(x[n], -length, axis=0) for n, length in enumerate(first)])
     _, between = layer(x, state, first)
@@ -132,41 +108,23 @@ def test_a_state_goes_on_where_each_sequence_ended(backend, dtype):
     assert_array_equal(parts, whole)
 
 
-def test_a_tape_can_be_played_twice_with_lengths(backend, dtype):
-    layer, (x, state, d_output, d_state) = LSTM(2, 5, dtype=dtype, backend=backend), problem(3, 4, 2, 5, dtype)
+def test_a_tape_can_be_played_twice_with_lengths(backend, cell, dtype):
+    layer, (x, state, d_output, d_state) = layer_and_problem(cell, (3, 4, 2, 5), dtype, backend)
     _, _, tape = layer.record(x, state, [2, 4, 1])
     first = layer.backward(tape, d_output, d_state)
     layer.backward(tape, 2 * d_output)
     again = layer.backward(tape, d_output, d_state)
     assert_array_equal(again.x, first.x)
-    assert_array_equal(again.weights["weight_hh_l0"], first.weights["weight_hh_l0"])
+    assert_same_bits(again.weights, first.weights)
 
 
 @needs_torch
 @cases
-def test_outputs_and_gradients_are_those_of_torchs_packed_sequences(backend, dtype, shape, lengths):
-    import torch
-    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+def test_outputs_and_gradients_are_those_of_torchs_packed_sequences(backend, cell, dtype, shape, lengths):
+    from torch_peer import results_with_weights_of
 
-    _, T, C, H = shape
-    layer = layer_of(shape, dtype, backend)
-    x, state, d_output, d_state = problem(*shape, dtype)
-    ours = all_results(layer, x, state, d_output, d_state, lengths)
-
-    lstm = torch.nn.LSTM(C, H, batch_first=True, dtype=torch.float64)
-    lstm.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
-    x, h, c = (torch.tensor(array, dtype=torch.float64, requires_grad=True) for array in (x, *state))
-    packed = pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
-    out, (h_n, c_n) = lstm(packed, (h, c))
-    out, _ = pad_packed_sequence(out, batch_first=True, total_length=T)
-    torch.autograd.backward([out, h_n, c_n], [torch.tensor(d, dtype=torch.float64) for d in (d_output, *d_state)])
-
-    theirs = {"output": out, "h_n": h_n, "c_n": c_n, "d_x": x.grad, "d_h_0": h.grad, "d_c_0": c.grad}
-    theirs |= {f"d_{name}": weight.grad for name, weight in lstm.named_parameters()}
-    tolerance = {"float32": 1e-5, "float64": 1e-12}[dtype]
-    for name, value in theirs.items():
-        value = value.detach().numpy()
-        assert_allclose(ours[name], value, rtol=tolerance, atol=tolerance * np.abs(value).max(), err_msg=name)
+    layer, data = layer_and_problem(cell, shape, dtype, backend)
+    assert_close(all_results(layer, *data, lengths), results_with_weights_of(layer, *data, lengths), dtype)
 
 
 @needs_torch

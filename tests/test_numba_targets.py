@@ -13,32 +13,42 @@ SSE2 = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"}
 PROGRAM = """
 import sys, warnings
 import numpy as np
-from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm import LSTMClassifier, LSTMRegressor, kernels, layers
 from fastlstm.kernels.numba import target
-from fastlstm.layers import LSTM
 
 results = {}
-for N, T, C, H in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (40, 5, 3, 20)]:
-    for dtype in ("float32", "float64"):
-        rng = np.random.default_rng(0)
-        layer = LSTM(C, H, dtype=dtype, backend="numba", random_state=0)
-        output, (h, c), tape = layer.record(rng.standard_normal((N, T, C)).astype(dtype))
-        grads = layer.backward(tape, rng.standard_normal((N, T, H)).astype(dtype))
-        for name, value in {"output": output, "c": c, "d_x": grads.x, **grads.weights}.items():
-            results[f"{N}_{T}_{C}_{H}_{dtype}_{name}"] = value
-        lengths = rng.integers(1, T + 1, N)
-        output, state, tape = layer.record(rng.standard_normal((N, T, C)).astype(dtype), lengths=lengths)
-        grads = layer.backward(tape, rng.standard_normal((N, T, H)).astype(dtype), input_gradient=False)
-        for name, value in {"unequal output": output, **grads.weights}.items():
-            results[f"unequal_{N}_{T}_{C}_{H}_{dtype}_{name}"] = value
-warnings.simplefilter("ignore")
+
+def run(layer, kind, shape):
+    (N, T, C), rng = shape[:3], np.random.default_rng(0)
+    x, more_x = rng.standard_normal((2, N, T, C)).astype(layer.dtype)
+    width = layer(x)[0].shape[2]
+    d, more_d = rng.standard_normal((2, N, T, width)).astype(layer.dtype)
+    output, state, tape = layer.record(x)
+    grads = layer.backward(tape, d)
+    name = f"{layer.dtype}_{kind}_{shape}"
+    results[f"{name} output"], results[f"{name} last state"], results[f"{name} d_x"] = output, state[-1], grads.x
+    results.update({f"{name} {of}": value for of, value in grads.weights.items()})
+    output, state, tape = layer.record(more_x, lengths=rng.integers(1, T + 1, N))
+    grads = layer.backward(tape, more_d, input_gradient=False)
+    results.update({f"{name} unequal {of}": value for of, value in {"output": output, **grads.weights}.items()})
+
 for dtype in ("float32", "float64"):
-    for solver in ("adam", "sgd", "rmsprop"):
-        X, y = rng.standard_normal((9, 4, 2)), np.arange(9) % 3
-        options = {"solver": solver, "dtype": dtype, "max_iter": 3, "batch_size": 5, "random_state": 0}
-        for Model in (LSTMClassifier, LSTMRegressor):
-            weights = Model(21, **options).fit(X, y).weights_
-            results |= {f"fit_{solver}_{dtype}_{Model.__name__}_{name}": value for name, value in weights.items()}
+    options = {"dtype": dtype, "backend": "numba", "random_state": 0}
+    for cell in kernels.CELLS:
+        for shape in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (40, 5, 3, 20)]:
+            run(getattr(layers, cell.upper())(*shape[2:], **options), cell, shape)
+    run(layers.GRU(3, 20, 2, bidirectional=True, **options), "stack", (17, 5, 3))
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X, y, y_steps = rng.standard_normal((9, 4, 2)), np.arange(9) % 3, np.arange(36).reshape(9, 4) % 5
+for dtype in ("float32", "float64"):
+    fits = [(Model, y, {"solver": solver}) for solver in ("adam", "sgd", "rmsprop")
+            for Model in (LSTMClassifier, LSTMRegressor)]
+    fits += [(LSTMClassifier, y, {"cell": "gru"}), (LSTMClassifier, y_steps, {"return_sequences": True})]
+    for number, (Model, targets, options) in enumerate(fits):
+        options = {**options, "dtype": dtype, "backend": "numba", "max_iter": 3, "batch_size": 5, "random_state": 0}
+        model = Model(21, **options).fit(X, targets)
+        results.update({f"{dtype} fit {number} {name}": value for name, value in model.weights_.items()})
 print(target.ISA)
 np.savez(sys.argv[1], **results)
 """

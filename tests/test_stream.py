@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from conftest import class_of
 from numpy.testing import assert_array_equal
 
 from fastlstm.layers import LSTM
@@ -15,43 +16,52 @@ def draw(*shape, dtype="float64"):
 
 
 @pytest.mark.parametrize(("n", "C", "H"), [(1, 8, 32), (1, 1, 1), (3, 2, 17), (7, 5, 50)])
-def test_steps_have_the_bits_of_a_call(backend, dtype, n, C, H):
-    layer, x = LSTM(C, H, dtype=dtype, backend=backend, random_state=0), draw(n, 6, C, dtype=dtype)
-    output, (h_n, c_n) = layer(x)
+def test_steps_have_the_bits_of_a_call(backend, cell, dtype, n, C, H):
+    layer, x = class_of(cell)(C, H, dtype=dtype, backend=backend, random_state=0), draw(n, 6, C, dtype=dtype)
+    output, state_n = layer(x)
     state = layer.initial_state(n)
     steps = [layer.step(x[:, t], state) for t in range(6)]
     assert_array_equal(np.stack(steps, axis=1), output)
-    assert_array_equal(state.h, h_n)
-    assert_array_equal(state.c, c_n)
+    assert_array_equal(state.state, state_n)
 
 
-def test_a_stream_starts_from_the_state_it_is_given(backend):
-    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 6, 3)
+@pytest.fixture
+def layer(backend, cell):
+    return class_of(cell)(3, 5, dtype="float64", backend=backend, random_state=0)
+
+
+def test_a_stream_starts_from_the_state_it_is_given(layer):
+    x = draw(2, 6, 3)
     _, so_far = layer(x[:, :4])
     state = layer.initial_state(2, so_far)
-    assert_array_equal((state.h, state.c), so_far)
+    assert_array_equal(state.state, so_far)
     assert_array_equal(layer.step(x[:, 4], state), layer(x)[0][:, 4])
 
 
-def test_streams_do_not_share_their_states(backend):
-    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(1, 4, 3)
-    one, other = layer.initial_state(), layer.initial_state()
+def test_a_stream_shows_hidden_and_cell_states(backend):
+    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 1, 3)
+    state = layer.initial_state(2)
+    layer.step(x[:, 0], state)
+    assert_array_equal((state.h, state.c), layer(x)[1])
+
+
+def test_streams_do_not_share_their_states(layer):
+    x, one, other = draw(1, 4, 3), layer.initial_state(), layer.initial_state()
     layer.step(-x[:, 0], other)
     steps = [layer.step(x[:, t], one) for t in range(4)]
     assert_array_equal(np.stack(steps, axis=1), layer(x)[0])
 
 
-def test_a_step_takes_the_weights_that_the_layer_has_then(backend):
-    layer, other = (LSTM(3, 5, dtype="float64", backend=backend, random_state=seed) for seed in (0, 1))
+def test_a_step_takes_the_weights_that_the_layer_has_then(layer):
+    other = type(layer)(3, 5, dtype="float64", backend=layer.backend, random_state=1)
     x, state = draw(1, 1, 3), layer.initial_state()
     layer.step(x[:, 0], layer.initial_state())
     layer.load_state_dict(other.state_dict())
     assert_array_equal(layer.step(x[:, 0], state), other(x)[0][:, 0])
 
 
-def test_inputs_of_a_step_may_be_views_and_read_only(backend):
-    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 3, 8)
-    view = x[:, 0, ::3]
+def test_inputs_of_a_step_may_be_views_and_read_only(layer):
+    view = draw(2, 3, 8)[:, 0, ::3]
     view.flags.writeable = False
     expected = layer(np.ascontiguousarray(view)[:, None])[0][:, 0]
     assert_array_equal(layer.step(view, layer.initial_state(2)), expected)
@@ -66,12 +76,11 @@ def test_inputs_of_a_step_may_be_views_and_read_only(backend):
     ],
     ids=["channels", "axes", "type"],
 )
-def test_bad_inputs_of_a_step_leave_the_state(backend, x_t, error, message):
-    layer = LSTM(3, 5, dtype="float64", backend=backend, random_state=0)
+def test_bad_inputs_of_a_step_leave_the_state(layer, x_t, error, message):
     state = layer.initial_state()
     with pytest.raises(error, match=message):
         layer.step(x_t, state)
-    assert not state.h.any()
+    assert not np.any(state.state)
 
 
 def test_a_state_of_another_kind_is_named():
@@ -88,9 +97,8 @@ def test_a_state_of_another_kind_is_named():
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
-def test_a_copied_state_goes_on_by_itself(backend, copied):
-    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 4, 3)
-    state = layer.initial_state(2)
+def test_a_copied_state_goes_on_by_itself(layer, copied):
+    x, state = draw(2, 4, 3), layer.initial_state(2)
     layer.step(x[:, 0], state)
     other = copied(state)
     layer.step(-x[:, 1], other)
@@ -98,9 +106,8 @@ def test_a_copied_state_goes_on_by_itself(backend, copied):
     assert_array_equal(np.stack(steps, axis=1), layer(x)[0][:, 1:])
 
 
-def test_a_pickled_state_goes_on_where_it_was(backend):
-    layer, x = LSTM(3, 5, dtype="float64", backend=backend, random_state=0), draw(2, 4, 3)
-    state = layer.initial_state(2)
+def test_a_pickled_state_goes_on_where_it_was(layer):
+    x, state = draw(2, 4, 3), layer.initial_state(2)
     layer.step(x[:, 0], state)
     layer, state = pickle.loads(pickle.dumps((layer, state)))
     for t in range(1, 4):

@@ -1,14 +1,26 @@
 """Threads change no bit: however many there are, however slow one is, and with others at once."""
 
+import copy
 import threading
 
 import numpy as np
 import pytest
-from conftest import LIMIT, all_results, assert_same_fit, fitted, network_results, problem, series, until, within
+from conftest import (
+    LIMIT,
+    all_results,
+    assert_same_bits,
+    assert_same_fit,
+    class_of,
+    fitted,
+    network_results,
+    problem,
+    series,
+    until,
+    within,
+)
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences, threads
-from fastlstm.layers import LSTM
 
 pytest.importorskip("fastlstm.kernels.numba")
 
@@ -27,15 +39,15 @@ BATCHES = [
 
 @pytest.mark.parametrize("n_jobs", [2, 4])
 @pytest.mark.parametrize(("shape", "lengths"), BATCHES, ids=str)
-def test_a_layer_has_the_same_bits_for_any_number_of_threads(teams, by_units, dtype, shape, lengths, n_jobs):
-    data = problem(*shape, dtype)
+def test_a_layer_has_the_same_bits_for_any_number_of_threads(teams, by_units, cell, dtype, shape, lengths, n_jobs):
+    data = problem(*shape, dtype, cell=cell)
     alone, together = (
-        LSTM(*shape[2:], dtype=dtype, backend="numba", n_jobs=number, random_state=0) for number in (1, n_jobs)
+        class_of(cell)(*shape[2:], dtype=dtype, backend="numba", n_jobs=number, random_state=0)
+        for number in (1, n_jobs)
     )
     expected = all_results(alone, *data, lengths)
     teams.clear()
-    for name, value in all_results(together, *data, lengths).items():
-        assert_array_equal(value, expected[name], err_msg=name)
+    assert_same_bits(all_results(together, *data, lengths), expected)
     size = n_jobs if by_units else min(n_jobs, shape[0])
     assert teams == [(size, by_units)] * 2  # forward and backward
 
@@ -121,13 +133,14 @@ def laggard(request, four_cpus, monkeypatch):
 
 
 @pytest.mark.parametrize("lengths", [None, [2, 6, 1, 6, 5, 1, 1, 4, 3]], ids=["equal", "lengths"])
-def test_a_layer_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, lengths):
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "stack"])
+def test_a_layer_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, cell, options, lengths):
     shape = 9, 6, 40, 70
-    data = problem(*shape)
-    alone, together = (LSTM(*shape[2:], dtype="float64", backend="numba", n_jobs=n, random_state=0) for n in (1, 2))
+    data = problem(*shape, cell=cell, **options)
+    options = {**options, "dtype": "float64", "backend": "numba", "random_state": 0}
+    alone, together = (class_of(cell)(*shape[2:], n_jobs=number, **options) for number in (1, 2))
     expected = all_results(alone, *data, lengths)
-    for name, value in within(LIMIT, all_results, together, *data, lengths).items():
-        assert_array_equal(value, expected[name], err_msg=name)
+    assert_same_bits(within(LIMIT, all_results, together, *data, lengths), expected)
 
 
 @pytest.mark.parametrize("bptt_checkpoint", [None, 3])
@@ -183,28 +196,35 @@ def test_threads_that_predict_at_once_with_one_estimator_get_the_same_bits(four_
         assert_array_equal(result, expected)
 
 
-def test_threads_that_call_one_layer_at_once_get_the_same_bits(four_cpus, by_units):
-    layer, (x, state, _, _) = LSTM(3, 40, backend="numba", random_state=0), problem(9, 6, 3, 40, "float32")
-    expected, state_n = LSTM(3, 40, backend="numba", random_state=0)(x, state)
-    for output, (h_n, c_n) in at_once(lambda: layer(x, state)):
-        assert_array_equal(output, expected)
-        assert_array_equal(h_n, state_n[0])
-        assert_array_equal(c_n, state_n[1])
-
-
-def test_threads_that_differentiate_one_layer_at_once_get_the_same_bits(four_cpus, by_units):
-    layer, data = LSTM(3, 40, backend="numba", random_state=0), problem(9, 6, 3, 40, "float32")
-    expected = all_results(LSTM(3, 40, backend="numba", random_state=0), *data)
-    for results in at_once(lambda: all_results(layer, *data)):
-        for name, value in expected.items():
-            assert_array_equal(results[name], value, err_msg=name)
+@pytest.fixture
+def layer(cell):
+    return class_of(cell)(3, 40, num_layers=2, bidirectional=True, backend="numba", random_state=0)
 
 
 @pytest.fixture
-def loading(backend, monkeypatch):
+def data(cell):
+    return problem(9, 6, 3, 40, "float32", cell=cell, num_layers=2, bidirectional=True)
+
+
+def test_threads_that_call_one_layer_at_once_get_the_same_bits(four_cpus, by_units, layer, data):
+    x, state, _, _ = data
+    expected, state_n = copy.copy(layer)(x, state)
+    for output, end in at_once(lambda: layer(x, state)):
+        assert_array_equal(output, expected)
+        assert_array_equal(end, state_n)
+
+
+def test_threads_that_differentiate_one_layer_at_once_get_the_same_bits(four_cpus, by_units, layer, data):
+    expected = all_results(copy.copy(layer), *data)
+    for results in at_once(lambda: all_results(layer, *data)):
+        assert_same_bits(results, expected)
+
+
+@pytest.fixture
+def loading(backend, cell, monkeypatch):
     """A layer, and another whose weights it loads while it runs for the first time."""
-    layer, other = (LSTM(2, 5, backend=backend, random_state=seed) for seed in (0, 1))
-    run = kernels.load(backend).lstm.Run
+    layer, other = (class_of(cell)(2, 5, backend=backend, random_state=seed) for seed in (0, 1))
+    run = getattr(kernels.load(backend), cell).Run
     forward, weights = run.forward, [other.state_dict()]
 
     def load_and_forward(self, part, packed):
@@ -223,8 +243,8 @@ def test_weights_loaded_while_a_call_runs_are_those_of_the_next_call(loading):
     assert_array_equal(layer(x)[0], other(x)[0])
 
 
-def test_weights_loaded_while_a_run_is_recorded_are_not_those_of_its_gradient(loading):
+def test_weights_loaded_while_a_run_is_recorded_are_not_those_of_its_gradient(loading, cell):
     layer, _ = loading
-    original = LSTM(2, 5, backend=layer.backend, random_state=0)
-    data = problem(3, 4, 2, 5, "float32")
+    original = class_of(cell)(2, 5, backend=layer.backend, random_state=0)
+    data = problem(3, 4, 2, 5, "float32", cell=cell)
     assert_array_equal(all_results(layer, *data)["d_x"], all_results(original, *data)["d_x"])

@@ -2,28 +2,61 @@
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 #: N, T, C, H: one of everything, odd sizes, one more than a vector's width.
 SHAPES = [(1, 1, 1, 1), (3, 5, 4, 17), (2, 7, 3, 8), (7, 3, 9, 33)]
+#: Two layers in both directions, and sequences of unequal lengths.
+STACKED = {"N": 5, "T": 6, "C": 3, "H": 7, "num_layers": 2, "bidirectional": True, "lengths": (2, 6, 1, 6, 5)}
 
 
-def lstm_case(N, T, C, H, dtype="float64"):
-    """Inputs, and torch.nn.LSTM's outputs and gradients for them."""
-    torch.manual_seed(N + 10 * T + 100 * C + 1000 * H)
-    kind = getattr(torch, dtype)
-    lstm = torch.nn.LSTM(C, H, batch_first=True, dtype=kind)
-    x = torch.randn(N, T, C, dtype=kind, requires_grad=True)
-    state = [torch.randn(1, N, H, dtype=kind, requires_grad=True) for _ in range(2)]
-    d_output = torch.randn(N, T, H, dtype=kind)
-    d_state = [torch.randn(1, N, H, dtype=kind) for _ in range(2)]
-    output, state_n = lstm(x, tuple(state))
+def results_of(module, x, state, d_output, d_state, lengths=None):
+    """Everything that a module of torch computes, as tensors by the names of `all_results`."""
+    x, state = x.requires_grad_(), [part.requires_grad_() for part in state]
+    inputs = x
+    if lengths is not None:
+        inputs = pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+    output, state_n = module(inputs, tuple(state) if len(state) > 1 else state[0])
+    if lengths is not None:
+        output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
+    state_n = (state_n,) if torch.is_tensor(state_n) else state_n
     torch.autograd.backward([output, *state_n], [d_output, *d_state])
-    case = {"x": x, "h_0": state[0], "c_0": state[1], "d_output": d_output, "d_h_n": d_state[0], "d_c_n": d_state[1]}
-    case |= {"output": output, "h_n": state_n[0], "c_n": state_n[1]}
-    case |= {"d_x": x.grad, "d_h_0": state[0].grad, "d_c_0": state[1].grad}
-    case |= dict(lstm.named_parameters())
-    case |= {f"d_{name}": weight.grad for name, weight in lstm.named_parameters()}
+    results = {"output": output, "d_x": x.grad}
+    for kind, before, after in zip("hc", state, state_n, strict=False):
+        results |= {f"{kind}_n": after, f"d_{kind}_0": before.grad}
+    return results | {f"d_{name}": weight.grad for name, weight in module.named_parameters()}
+
+
+def layer_case(cell, N, T, C, H, num_layers=1, bidirectional=False, lengths=None, dtype="float64"):
+    """Inputs, and for them the outputs and gradients of torch's layers of that kind."""
+    torch.manual_seed(N + 10 * T + 100 * C + 1000 * H)
+    kind, D, states = getattr(torch, dtype), 1 + bidirectional, 2 if cell == "lstm" else 1
+    options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": True, "dtype": kind}
+    module = getattr(torch.nn, cell.upper())(C, H, **options)
+    x = torch.randn(N, T, C, dtype=kind)
+    state = [torch.randn(num_layers * D, N, H, dtype=kind) for _ in range(states)]
+    d_output = torch.randn(N, T, D * H, dtype=kind)
+    d_state = [torch.randn(num_layers * D, N, H, dtype=kind) for _ in range(states)]
+    case = {"x": x, "d_output": d_output} | ({} if lengths is None else {"lengths": torch.tensor(lengths)})
+    for name, before, after in zip("hc", state, d_state, strict=False):
+        case |= {f"{name}_0": before, f"d_{name}_n": after}
+    case |= results_of(module, x, state, d_output, d_state, lengths) | dict(module.named_parameters())
     return {name: value.detach().numpy() for name, value in case.items()}
+
+
+def results_with_weights_of(layer, x, state, d_output, d_state, lengths=None):
+    """What torch's layers with the weights of ours compute in float64."""
+    options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional, "batch_first": True}
+    kind = getattr(torch.nn, type(layer).__name__)
+    module = kind(layer.input_size, layer.hidden_size, **options, dtype=torch.float64)
+    module.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
+
+    def tensors(arrays):
+        return [torch.tensor(array, dtype=torch.float64) for array in arrays]
+
+    (x, d_output), state, d_state = tensors([x, d_output]), tensors(state), tensors(d_state)
+    results = results_of(module, x, state, d_output, d_state, lengths)
+    return {name: value.detach().numpy() for name, value in results.items()}
 
 
 def adam_case(steps=10, N=6, T=5, C=3, H=8, K=2, rate=0.01):

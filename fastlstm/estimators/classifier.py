@@ -16,9 +16,10 @@ from fastlstm.training.losses import log_sigmoid, log_softmax, sigmoid, softmax
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """Classify series by an LSTM.
 
-    One LSTM layer (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000) reads each
-    series, and a linear layer on its last hidden state gives the classes' scores. Trained by minibatch
-    gradient descent on softmax cross-entropy. Scale X to about unit variance first.
+    LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000), or those of another
+    cell, read each series, and a linear layer on the last hidden state, or on that after each step, gives the classes'
+    scores. Trained by minibatch gradient descent on softmax cross-entropy, or where each series can have several labels
+    on the sum of their binary cross-entropies. Scale X to about unit variance first, for instance by `SequenceScaler`.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels, sorted.
+        Class labels, sorted; where each series can have several, their numbers.
     n_features_in_ : int
         Channels of a 3-D X, or columns of a 2-D X, seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -90,8 +91,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     n_outputs_ : int
         Width of the head: number of classes.
     weights_ : dict of str to ndarray
-        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` as of ``torch.nn.LSTM``, gates in the order
-        i, f, g, o; ``head.weight`` (n_outputs_, H) and ``head.bias``.
+        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
+        RNN); ``head.weight`` (n_outputs_, D H) for D directions and ``head.bias``.
     n_iter_ : int
         Epochs trained.
     t_ : int
@@ -191,12 +192,15 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            n series of T steps of C channels; (n, T) is read as univariate.
-        y : array of shape (n,)
-            Labels of any type.
-        sample_weight : array of shape (n,) or None, default=None
-            Weights of the series; the loss is their weighted mean. None is ones.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            n series of T steps of C channels; (n, T) is read as univariate. Series of unequal lengths are a list (or a
+            tuple, or an object array), or fill (n, T, C) up with steps of NaN at their ends.
+        y : array of shape (n,), or (n, K)
+            Labels of any type; or which of K labels each series has, 0 or 1. With `return_sequences`, for each step:
+            (n, T) or (n, T, K), or a list of one array (T_i,) or (T_i, K) for each series.
+        sample_weight : array of shape (n,), or in the form of y, or None, default=None
+            Weights of the series, or with `return_sequences` of their steps, or of each of K labels; the loss is the
+            weighted mean. What has weight 0 is not looked at. None is ones.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
             `validation_fraction` of X.
@@ -398,16 +402,18 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return self._score(X, y, sample_weight, super().score)
 
     def predict(self, X):
-        """The most probable label of each series.
+        """The most probable label of each series, or with `return_sequences` of each step.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            Series with the channels that were fitted.
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
 
         Returns
         -------
-        ndarray of shape (n,)
+        ndarray of shape (n,), or (n, K) of 0 and 1
+            With `return_sequences`, for each step, in the form that X has: (n, T) or (n, T, K), with NaN (None, where
+            labels are no numbers) behind an end; or a list of arrays.
 
         Raises
         ------
@@ -429,17 +435,18 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return self._apply(X, lambda scores: self.classes_[self._predicted(scores)])
 
     def predict_proba(self, X):
-        """Probability of each class for each series.
+        """Probability of each class for each series, or with `return_sequences` for each step.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            Series with the channels that were fitted.
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
 
         Returns
         -------
         ndarray of shape (n, n_classes)
-            In the order of `classes_`; rows sum to 1.
+            In the order of `classes_`; rows sum to 1, but where each series has any number of labels. With
+            `return_sequences`, (n, T, n_classes) or a list, as of `predict`.
 
         Raises
         ------
@@ -461,12 +468,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            Series with the channels that were fitted.
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
 
         Returns
         -------
-        ndarray of shape (n, n_classes)
+        ndarray of shape (n, n_classes), or as of `predict_proba`
 
         Raises
         ------

@@ -13,9 +13,10 @@ from fastlstm.estimators.base import BaseLSTM
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """Predict numbers from series by an LSTM.
 
-    One LSTM layer (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000) reads each
-    series, and a linear layer on its last hidden state gives the outputs. Trained by minibatch gradient descent.
-    Scale X and y to about unit variance first, y for instance by ``TransformedTargetRegressor``.
+    LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000), or those of another
+    cell, read each series, and a linear layer on the last hidden state, or on that after each step, gives the outputs.
+    Trained by minibatch gradient descent. Scale X and y to about unit variance first, X for instance by
+    `SequenceScaler`, y by ``TransformedTargetRegressor``.
 
     Parameters
     ----------
@@ -79,7 +80,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         as many as pay. Never more than there are CPUs; results are the same bits for any number.
     bptt_checkpoint : int, "auto" or None, default="auto"
         Steps between two states that training keeps; what lies between is computed a second time, which saves memory
-        on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB.
+        on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB, and
+        always where there are two directions.
 
     Attributes
     ----------
@@ -90,8 +92,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_outputs_ : int
         Width of the head: numbers per series.
     weights_ : dict of str to ndarray
-        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` as of ``torch.nn.LSTM``, gates in the order
-        i, f, g, o; ``head.weight`` (n_outputs_, H) and ``head.bias``.
+        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
+        RNN); ``head.weight`` (n_outputs_, D H) for D directions and ``head.bias``.
     n_iter_ : int
         Epochs trained.
     t_ : int
@@ -194,12 +196,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            n series of T steps of C channels; (n, T) is read as univariate.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            n series of T steps of C channels; (n, T) is read as univariate. Series of unequal lengths are a list (or a
+            tuple, or an object array), or fill (n, T, C) up with steps of NaN at their ends.
         y : array of shape (n,) or (n, K)
-            One number or K numbers for each series.
-        sample_weight : array of shape (n,) or None, default=None
-            Weights of the series; the loss is their weighted mean. None is ones.
+            One number or K numbers for each series. With `return_sequences`, for each step: (n, T) or (n, T, K), or a
+            list of one array (T_i,) or (T_i, K) for each series.
+        sample_weight : array of shape (n,), or in the form of y, or None, default=None
+            Weights of the series, or with `return_sequences` of their steps, or of each of K outputs; the loss is the
+            weighted mean. A target of weight 0 can be anything in a step. None is ones.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
             `validation_fraction` of X.
@@ -330,17 +335,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score(X, y, sample_weight, super().score)
 
     def predict(self, X):
-        """The expected target of each series.
+        """The expected target of each series, or with `return_sequences` of each step.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T)
-            Series with the channels that were fitted.
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
 
         Returns
         -------
         ndarray of shape (n,) or (n, K)
-            (n,) where one number per series was fitted.
+            (n,) where one number per series was fitted. With `return_sequences`, for each step, in the form that X has:
+            (n, T) or (n, T, K), with NaN behind an end; or a list of arrays.
 
         Raises
         ------

@@ -47,13 +47,19 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
     ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
 
-``head``, a linear layer of K outputs on the last hidden states, and losses (``numpy/losses.py``):
+``head``, a linear layer of K outputs on features, and losses (``numpy/losses.py``):
 
-``forward(h, weight [K, H], bias [K]) -> scores [N, K]``
-``differentiate(loss, first, last, h, weight, bias, targets, shares, values, d_scores, d_h)``
-    For the rows from `first` to `last`: values [N], the losses; d_scores [N, K] and d_h [N, H], the gradients of the
-    sum of ``shares * values``.
-``weight_gradient(d_scores, h, d_weight, d_bias)``
+``Head(K, F, dtype, workspace, backward=False)``
+    Rows of features, of their gradient and of scores are as wide as it says; numbers beyond F and K are its own.
+
+    ``room(name, rows)``: a buffer for features or their gradient, to be filled in the first F columns; rows of scores
+    have `columns`.
+    ``fill(weight [K, F], bias [K])``, once they have changed.
+    ``forward(first, last, features, scores)``: scores of the rows from `first` to `last`.
+    ``differentiate(loss, first, last, features, targets, shares, values, d_scores, d_features)``: for those rows,
+    values [M], the losses times their shares, and the gradient of the sum of all values. targets [M, K] or, for
+    classes, [M, 1]; shares [M, 1], or [M, K] for each output by itself; what has no share may have any target.
+    ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``
 
 ``packing``, between packed rows and arrays (N, T, F) with one block per sequence, of which order[n] becomes the n-th;
 with `reverse` the rows go through each sequence from its end:

@@ -1,4 +1,7 @@
-"""The recurrence itself, for use without an estimator and for comparison with PyTorch."""
+"""The recurrence itself, for use without an estimator and for comparison with PyTorch.
+
+A class for every cell of ``kernels.CELLS``, of its name in capitals.
+"""
 
 from fastlstm.layers.base import Gradients as Gradients
 from fastlstm.layers.base import Layer, Tape

@@ -304,16 +304,16 @@ class BaseLSTM(BaseEstimator):
         """The type that the fitted model computes in."""
         return self.weights_["head.bias"].dtype
 
-    def _run_over(self, X, **how):
-        """X as series, and what the network makes of them; see `networks.run_over`."""
+    def _run_over(self, X, per_step=None, with_head=True):
+        """X as series, and what the network makes of them; see `networks.run_over`. `per_step` None: as fitted."""
         check_is_fitted(self)
         x, backend = self._check_series(X), kernels.resolve(self.backend)
-        return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, **how)
+        per_step = self._per_step if per_step is None else per_step
+        return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, per_step, with_head)
 
     def _apply(self, X, function):
-        """`function` of the scores [rows, K], in the form that X has."""
-        check_is_fitted(self)
-        x, scores = self._run_over(X, per_step=self._per_step)
+        """`function` of the scores [rows, K], in the form that X has; it is called only if the model is fitted."""
+        x, scores = self._run_over(X)
         rows = function(scores)
         return x.restore(rows) if self._per_step else rows
 
@@ -322,7 +322,7 @@ class BaseLSTM(BaseEstimator):
         check_is_fitted(self)
         if not self._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
             return of_series(X, y, sample_weight)
-        x, scores = self._run_over(X, per_step=self._per_step)
+        x, scores = self._run_over(X)
         check_targets(X, y, "y")
         if self._per_step:
             y = sequences.rows_of_steps(y, x, "y")
@@ -334,7 +334,7 @@ class BaseLSTM(BaseEstimator):
 
     def _last_states(self, X):
         """The last layer's last states [n, D H], of the backward direction those at the first step."""
-        return self._run_over(X, with_head=False)[1]
+        return self._run_over(X, per_step=False, with_head=False)[1]
 
     def hidden_states(self, X):
         """The last layer's hidden state after every step of each series.

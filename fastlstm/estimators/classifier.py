@@ -6,7 +6,6 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
 from fastlstm.estimators.base import BaseLSTM
@@ -362,15 +361,16 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """Class numbers [rows], or indicators [rows, K], of scores."""
         return (scores > 0).astype(int) if self._multilabel else scores.argmax(axis=1)
 
+    def _labels(self, scores):
+        predicted = self._predicted(scores)
+        return predicted if self._multilabel else self.classes_[predicted]
+
     def _score_of(self, scores, targets, weights):
         right = self._predicted(scores).reshape(len(scores), -1) == targets
         return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
 
     def _score_rows(self, y, scores, weights):
-        predicted = self._predicted(scores)
-        right = (predicted if self._multilabel else self.classes_[predicted]).reshape(len(y), -1) == y.reshape(
-            len(y), -1
-        )
+        right = self._labels(scores).reshape(len(y), -1) == y.reshape(len(y), -1)
         return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
 
     def score(self, X, y, sample_weight=None):
@@ -429,10 +429,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2]]).shape
         (2,)
         """
-        check_is_fitted(self)
-        if self._multilabel:
-            return self._apply(X, self._predicted)
-        return self._apply(X, lambda scores: self.classes_[self._predicted(scores)])
+        return self._apply(X, self._labels)
 
     def predict_proba(self, X):
         """Probability of each class for each series, or with `return_sequences` for each step.
@@ -460,8 +457,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict_proba([[0, 1], [0, 2]]).shape
         (2, 2)
         """
-        check_is_fitted(self)
-        return self._apply(X, sigmoid if self._multilabel else softmax)
+        return self._apply(X, lambda scores: (sigmoid if self._multilabel else softmax)(scores))
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -487,5 +483,4 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
         True
         """
-        check_is_fitted(self)
-        return self._apply(X, log_sigmoid if self._multilabel else log_softmax)
+        return self._apply(X, lambda scores: (log_sigmoid if self._multilabel else log_softmax)(scores))

@@ -5,7 +5,6 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.base import BaseLSTM
 
@@ -362,6 +361,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2], [0, 3]]).shape
         (3,)
         """
-        check_is_fitted(self)
+        return self._apply(X, self._outputs)
+
+    def _outputs(self, scores):
         flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        return self._apply(X, lambda scores: scores[:, 0] if flat else scores)
+        return scores[:, 0] if flat else scores

@@ -5,6 +5,7 @@ Every layer has a run for each direction, named as in ``torch.nn.LSTM``: suffix 
 run beside those of the backward run; it is the input of the next layer.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -165,8 +166,13 @@ class StackRun:
         ]
         D = stack.directions
         self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
+        self.starts, self.recording, self.threads = starts, recording, threads
         self.rows, self.bounds = int(starts[1]), self.runs[0].bounds
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
+
+    def references(self):
+        """How many there are to the memory of all outputs: more than before, if somebody looks at them."""
+        return [sys.getrefcount(run.h.base) for run in self.runs]
 
     def forward(self, part, wait, packed, x, at, states=None):
         """Through all layers; x and at as in a run's `load`."""

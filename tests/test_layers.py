@@ -20,7 +20,7 @@ from conftest import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.layers import LSTM
+from fastlstm.layers import LSTM, base
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = {cell: sorted(GOLDEN.glob(f"{cell}_*.npz")) for cell in kernels.CELLS}
@@ -269,3 +269,43 @@ def test_a_tape_that_is_not_kept_gives_the_same_gradients_once(backend, cell, dt
     assert_same_bits(once.weights, kept.weights)
     with pytest.raises(ValueError, match=r"used up by backward\(keep_tape=False\)"):
         layer.backward(tape, d_output, d_state)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_what_a_caller_holds_is_left_alone_by_later_runs(cell, backend, bidirectional):
+    layer = class_of(cell)(3, 5, bidirectional=bidirectional, backend=backend, random_state=0)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3)).astype("float32")
+
+    def run(x):
+        """A last step alone of everything: views of views, whatever they are views of."""
+        output, state = layer(x)
+        recorded, state_n, tape = layer.record(x)
+        grads = layer.backward(tape, np.ones_like(recorded), keep_tape=False)
+        return [output[:, -1], recorded[0, -1], grads.x[:, -1], *state, *state_n, *grads.state]
+
+    held = run(x)
+    before = [array.copy() for array in held]
+    for _ in range(3):
+        run(x + 1)
+    for array, copy in zip(held, before, strict=True):
+        assert_array_equal(array, copy)
+
+
+def test_a_run_that_nobody_looks_at_is_used_again(monkeypatch, backend):
+    layer, x = class_of("lstm")(3, 5, backend=backend, random_state=0), np.ones((2, 4, 3), "float32")
+    made, run = [], base.StackRun
+
+    def noted(*args):
+        made.append(args)
+        return run(*args)
+
+    monkeypatch.setattr(base, "StackRun", noted)
+    expected = layer(x)[0].copy()
+    assert_array_equal(layer(x)[0], expected)
+    assert len(made) == 1
+    output = layer(x)[0]
+    layer(x)  # while its output is held, another is made
+    assert len(made) == 2
+    assert_array_equal(output, expected)
+    layer(np.ones((2, 5, 3), "float32"))
+    assert len(made) == 3

@@ -38,9 +38,9 @@ class Tape:
 
     layer: object
     run: object
+    references: list  # to the run's outputs, but for the caller's
     weights: tuple  # flat
     batch: object
-    size: int  # threads that the run has room for
     lock: object = field(default_factory=threading.Lock)  # one backward run at a time: they share the run's memory
 
 
@@ -87,6 +87,7 @@ class Layer:
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
         self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
+        self._spare = []  # the last run, and the references to its outputs then, for a next call of the same shape
 
     def __getstate__(self):
         return {"options": (self._stack, self.dtype, self.backend, self.n_jobs, self._weights)}
@@ -208,8 +209,10 @@ class Layer:
         np.False_
         """
         batch = self._batch(x, state, lengths)
-        run, output, _, _ = self._run(batch, recording=False)
-        return output, self._states_of(batch, [of_run.state_n for of_run in run.runs])
+        run, references, output, _ = self._run(batch, recording=False)
+        states = self._states_of(batch, [of_run.state_n for of_run in run.runs])
+        self._leave_run(run, references)
+        return output, states
 
     def record(self, x, state=None, lengths=None):
         """Run as a call does, and keep what `backward` needs.
@@ -239,10 +242,10 @@ class Layer:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        run, output, size, weights = self._run(batch, recording=True)
+        run, references, output, weights = self._run(batch, recording=True)
         output.flags.writeable = False
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        return output, state, Tape(self, run, weights, batch, size)
+        return output, state, Tape(self, run, references, weights, batch)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True, keep_tape=True):
         """Backpropagation through time.
@@ -317,10 +320,13 @@ class Layer:
             run.backward(part, team.wait, packed, to_start=True, inputs=input_gradient)
             packed.unpack(part, list(d_weights.values()))
 
-        with threads.team(*self._threads(batch, 2 + input_gradient, tape.size), self._kernels) as team:
+        with threads.team(*self._threads(batch, 2 + input_gradient, run.threads), self._kernels) as team:
             team.run(compute)
         d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
-        return Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
+        grads = Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
+        if not keep_tape:
+            self._leave_run(run, tape.references)
+        return grads
 
     def initial_state(self, n=1, state=None):
         """Room for the states of n streams, for `step`.
@@ -424,7 +430,7 @@ class Layer:
         return min(size, most or size), by_units
 
     def _run(self, batch, recording):
-        """Run forward; the run, its output, how many threads it has room for, and its weights."""
+        """Run forward; the run, the references to its outputs before, the output, and the weights."""
         weights, (source, packed) = self._flat, self._packed  # others may be loaded while this runs
         fresh = source is not weights
         if fresh:
@@ -439,11 +445,30 @@ class Layer:
                 run.outputs(part, room)
 
         with threads.team(*self._threads(batch, 1), self._kernels) as team:
-            run = StackRun(self._stack, self._kernels, batch.starts, self.dtype, self._workspaces, recording, team.size)
+            run, references = self._take_run(batch.starts, recording, team.size)
             room = batch.room(self._stack, self.dtype)
             team.run(compute)
         self._packed = weights, packed  # only now that it is complete
-        return run, batch.outputs(run.layers[-1], room), team.size, weights
+        return run, references, batch.outputs(run.layers[-1], room), weights
+
+    def _take_run(self, starts, recording, size):
+        """A run, and the references to its outputs: the last one, where that fits and nobody looks at its outputs."""
+        try:
+            run, references = self._spare.pop()  # no other thread takes it meanwhile
+        except IndexError:
+            run = None
+        if run is not None:
+            of_run = (run.recording, run.threads, len(run.starts), run.rows, run.starts[-1])
+            fits = of_run == (recording, size, len(starts), starts[1], starts[-1])
+            if fits and np.array_equal(run.starts, starts) and run.references() == references:
+                return run, references
+            run = None  # its buffers are free
+        run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size)
+        return run, run.references()
+
+    def _leave_run(self, run, references):
+        if not self._spare:
+            self._spare.append((run, references))
 
     def _batch(self, x, state, lengths):
         shape = shape_of("x", x)

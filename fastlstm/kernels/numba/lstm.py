@@ -203,6 +203,7 @@ class Run(recurrence.Run):
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        self._dc = None
         super().prepare_backward(outputs, inputs, keep)
         self._dc = self._room("dc", self.N)
         self.d_state = (*self.d_state, self._dc[:, : self.H])

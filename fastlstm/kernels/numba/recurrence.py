@@ -156,6 +156,8 @@ class Run:
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
         P, H, dtype = self.P, self.H, self.dtype
+        # buffers of an earlier time are free
+        self._dh = self._d_h = self._dz = self._panels = self.d_state = self.d_h = self.d_inputs = self.d_x = None
         self._dh = self._room("dh", self.N)
         self.d_state = (self._dh[:, :H],)
         self._d_h = self._zero

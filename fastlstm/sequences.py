@@ -124,18 +124,17 @@ def shape_of(X):
 def is_list(X):
     """Whether X has a member for each series, rather than being one array."""
     if isinstance(X, (list, tuple)):
-        if any(getattr(member, "ndim", 0) for member in X):
+        if not X or any(getattr(member, "ndim", 0) for member in X):
             return True
         try:
             np.asarray(X)
         except ValueError:  # nested lists that do not stack
             return True
         return False
-    if (
-        getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1 or not len(X)
-    ):  # else an object array, or a pandas Series
+    if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
         return False
-    return any(hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict)) for member in X)
+    # an object array, or a pandas Series
+    return not len(X) or any(hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict)) for member in X)
 
 
 def of_array(X):

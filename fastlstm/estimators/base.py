@@ -7,6 +7,7 @@ from dataclasses import fields
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -110,12 +111,16 @@ class BaseLSTM(BaseEstimator):
     def _loss_name(self):
         raise NotImplementedError
 
+    def _n_targets(self):
+        """Columns of y."""
+        return self.n_outputs_
+
     def _score_of(self, scores, targets, weights):
         """What early stopping watches; greater is better."""
         raise NotImplementedError
 
     def _score_rows(self, y, scores, weights):
-        """The same, of y as it was given."""
+        """The same, of y [rows, .] as it was given."""
         raise NotImplementedError
 
     def _check_held_out(self, targets, weights):
@@ -326,9 +331,16 @@ class BaseLSTM(BaseEstimator):
         check_targets(X, y, "y")
         if self._per_step:
             y = sequences.rows_of_steps(y, x, "y")
-            weights = check_step_weights(sample_weight, x, X, self.n_outputs_, "sample_weight", "X")
+            weights = check_step_weights(sample_weight, x, X, self._n_targets(), "sample_weight", "X")
         else:
-            y, weights = np.asarray(y), check_weights(sample_weight, X, self.n_outputs_, "sample_weight")
+            y = y.toarray() if issparse(y) else np.asarray(y)
+            weights = check_weights(sample_weight, X, self._n_targets(), "sample_weight")
+        y = y.reshape(len(y), -1)
+        if y.shape[1] != self._n_targets():
+            of_what = "step" if self._per_step else "series"
+            raise ValueError(
+                f"y has {y.shape[1]} targets for each {of_what}; this model was fitted with {self._n_targets()}."
+            )
         seen = weights.any(axis=1)
         return self._score_rows(y[seen], scores[seen], weights[seen])
 
@@ -379,6 +391,11 @@ def _n_outputs(y, name):
             f"{name} is a sequence whose members differ in shape; expected one target for each series, or with "
             "return_sequences=True one for each step."
         ) from error
+    if len(shape) == 1 and sequences.is_list(y):  # an object array of arrays
+        raise ValueError(
+            f"{name} has an array for each series; expected one target for each, or with return_sequences=True one for "
+            "each step."
+        )
     return shape[1] if len(shape) > 1 else 1
 
 

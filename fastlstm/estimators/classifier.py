@@ -283,10 +283,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 f"{name} has shape {shape}, {kinds[multilabel]}; this model was fitted with {kinds[self._multilabel]}."
             )
         encode = self._encode_indicators if multilabel else self._encode_labels
-        return encode(y, counts.any(axis=1), reset, classes, name)
+        return encode(y, counts, reset, classes, name)
 
     def _encode_labels(self, y, counts, reset, classes, name):
-        y = column_or_1d(y, warn=True)
+        y, counts = column_or_1d(y, warn=True), counts.any(axis=1)
         seen = y[counts]
         if seen.dtype.kind == "f":
             assert_all_finite(seen, input_name=name)
@@ -307,8 +307,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return targets
 
     def _encode_indicators(self, y, counts, reset, classes, name):
-        y = np.array(y)
-        y[~counts] = 0
+        y = np.where(counts, y, 0)
         if y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
             raise ValueError(
                 f"{name} has shape {y.shape}, which is read as an indicator of {y.shape[1]} labels for each series, "
@@ -361,6 +360,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """Class numbers [rows], or indicators [rows, K], of scores."""
         return (scores > 0).astype(int) if self._multilabel else scores.argmax(axis=1)
 
+    def _n_targets(self):
+        return self.n_outputs_ if self._multilabel else 1
+
     def _labels(self, scores):
         predicted = self._predicted(scores)
         return predicted if self._multilabel else self.classes_[predicted]
@@ -370,7 +372,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
 
     def _score_rows(self, y, scores, weights):
-        right = self._labels(scores).reshape(len(y), -1) == y.reshape(len(y), -1)
+        right = self._labels(scores).reshape(len(y), -1) == y
         return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
 
     def score(self, X, y, sample_weight=None):

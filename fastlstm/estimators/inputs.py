@@ -32,9 +32,7 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
             raise ValueError(f"{name} has shape {shape}; expected {FORMS}.")
         if len(shape) < 3:
             return _check_2d(estimator, X, dtype, reset, name, missing)
-        X = check_array(
-            X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite="allow-nan", input_name=name
-        )
+        X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, input_name=name)
         if 0 in X.shape[1:]:
             raise ValueError(
                 f"{name} has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 "
@@ -87,6 +85,14 @@ def _check_2d(estimator, X, dtype, reset, name, missing):
 
 def check_weights(weights, X, n_outputs, name):
     """Weights float64, one for each series or, for targets of n_outputs numbers, one for each of them: [n, 1 or K]."""
+    if weights is not None and not isinstance(weights, Real) and sequences.is_list(weights):
+        try:
+            weights = np.asarray(list(weights), dtype="float64")
+        except ValueError as error:
+            raise ValueError(
+                f"{name} is a sequence whose members differ in shape; expected one weight for each series, or with "
+                "return_sequences=True one for each step."
+            ) from error
     if weights is not None and len(sequences.shape_of(weights)) == 2 and n_outputs > 1:
         weights = check_array(weights, dtype="float64", input_name=name)
         if weights.shape != (_num_samples(X), n_outputs):

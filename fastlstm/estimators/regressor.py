@@ -296,7 +296,6 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score_rows(targets, scores, weights)
 
     def _score_rows(self, y, scores, weights):
-        y = y.reshape(len(y), -1)
         if weights.shape[1] == 1:
             return float(r2_score(y, scores, sample_weight=weights[:, 0]))
         # each output by its own weights; one that never counts has no score

@@ -59,7 +59,8 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     ``differentiate(loss, first, last, features, targets, shares, values, d_scores, d_features)``: for those rows,
     values [M], the losses times their shares, and the gradient of the sum of all values. targets [M, K] or, for
     classes, [M, 1]; shares [M, 1], or [M, K] for each output by itself; what has no share may have any target.
-    ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``
+    ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``: this part's share; with `more`, added
+    to the gradient of the last call, which is still there.
 
 ``packing``, between packed rows and arrays (N, T, F) with one block per sequence, of which order[n] becomes the n-th;
 with `reverse` the rows go through each sequence from its end:

@@ -112,8 +112,8 @@ class Training:
         n = len(self.series)
         batches = [(number, rows) for number, rows in enumerate(self._draw_batches()) if self._counts[rows].any()]
         self._loss_sum, self._weight_sum = 0.0, 0.0
-        steps = int(self.series.lengths[batches[0][1]].sum())
-        with self.network.team(len(batches[0][1]), steps, self.n_jobs) as team:
+        steps = max(int(self.series.lengths[rows].sum()) for _, rows in batches)
+        with self.network.team(max(len(rows) for _, rows in batches), steps, self.n_jobs) as team:
             team.run(lambda part: self._train(part, team.wait, batches))
         self.progress.samples += n
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)

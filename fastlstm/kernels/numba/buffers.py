@@ -217,24 +217,18 @@ def take_states(N, C, H, rows, stride, h):
 
 
 @entry
-def unpack(
-    G, x_shift, C, H, P, first, last, d_w, of_x, of_bias_ih, of_h, of_bias_hh, d_weight_ih, d_weight_hh, d_bias_ih,
-    d_bias_hh,
-):  # fmt: skip
-    """Gradients in the shapes of the weights, from d_w[., G * P], whose rows stand where said.
-
-    The columns from `first` to `last` are read: slots of P, of which slot g belongs to gate g or, in the rows of the
-    inputs, (g + x_shift) % G.
-    """
+def unpack(G, C, H, P, first, last, d_w, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh):
+    """Gradients in the shapes of the weights, from the columns `first` to `last` of d_w[C+1+H, G * P]."""
     d_w, d_weight_ih, d_weight_hh = pointer(d_w), pointer(d_weight_ih), pointer(d_weight_hh)
     d_bias_ih, d_bias_hh, Q = pointer(d_bias_ih), pointer(d_bias_hh), G * P
-    for side in range(2):  # one loop for both, which halves the time to compile it
-        K, shift, row, bias_row = (H, 0, of_h, of_bias_hh) if side else (C, x_shift, of_x, of_bias_ih)
-        d_weight, d_bias = (d_weight_hh, d_bias_hh) if side else (d_weight_ih, d_bias_ih)
-        for slot in range(G):
-            begin, end = max(first - slot * P, 0), min(last - slot * P, H)
-            column, unit = slot * P + begin, (slot + shift) % G * H + begin
+    for gate in range(G):
+        begin, end = max(first - gate * P, 0), min(last - gate * P, H)
+        column, unit = gate * P + begin, gate * H + begin
+        for side in range(2):  # one loop for both, which halves the time to compile it
+            K, row, d_weight = (H, C + 1, d_weight_hh) if side else (C, 0, d_weight_ih)
             if begin < end:
                 transpose(end - begin, K, d_w, row * Q + column, Q, d_weight, unit * K, K)
-            for j in range(end - begin):
-                d_bias[unit + j] = d_w[bias_row * Q + column + j]
+        for j in range(end - begin):
+            bias = d_w[C * Q + column + j]
+            d_bias_ih[unit + j] = bias
+            d_bias_hh[unit + j] = bias

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import put_inputs, take_states, transpose
+from fastlstm.kernels.numba.buffers import flat, put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products3
 from fastlstm.kernels.numba.meeting import meet
@@ -42,6 +42,32 @@ def pack(C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out):
                 out[x_slot + C * 3 * L + j] = bias_ih[row + j] + bias_hh[row + j] if both else bias_ih[row + j]
                 if not both:
                     out[at + j] = bias_hh[row + j]
+
+
+@entry
+def unpack(
+    C, H, P, first, last, n_first, n_last, d_w, of_n, of_m, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
+):  # fmt: skip
+    """Gradients in the shapes of the weights, from d_w as `Packed.blocks_of_gradient` says.
+
+    The columns from `first` to `last` of r and z are read, and those from n_first to n_last of n and of m.
+    """
+    d_w, d_weight_ih, d_weight_hh = pointer(d_w), pointer(d_weight_ih), pointer(d_weight_hh)
+    d_bias_ih, d_bias_hh = pointer(d_bias_ih), pointer(d_bias_hh)
+    for gate in range(3):
+        both = gate < 2
+        Q, column = (2 * P, gate * P) if both else (P, 0)
+        begin, end = (max(first - column, 0), min(last - column, H)) if both else (n_first, min(n_last, H))
+        for side in range(2):  # one loop for both, which halves the time to compile it
+            K, d_weight, d_bias = (H, d_weight_hh, d_bias_hh) if side else (C, d_weight_ih, d_bias_ih)
+            block = 0 if both else of_m if side else of_n
+            bias_row = C if both or side == 0 else 0
+            row = bias_row + 1 if side else 0
+            at, bias_at, unit = block + row * Q + column, block + bias_row * Q + column, gate * H
+            if begin < end:
+                transpose(end - begin, K, d_w, at + begin, Q, d_weight, (unit + begin) * K, K)
+            for j in range(begin, end):
+                d_bias[unit + j] = d_w[bias_at + j]
 
 
 @kernel
@@ -177,19 +203,29 @@ def one_step(starts, N, C, H, P, rows, stride, w, sums, zero, x, h):
 class Packed(recurrence.Packed):
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
-    GATES, SHIFT = 3, 1
+    GATES = 3
 
     def _forward_size(self):
         return super()._forward_size() + self.P
 
-    def _gradient_rows(self):
-        return super()._gradient_rows() + 1  # the biases of m have a row of their own
+    def _gradient_size(self):
+        return (3 * (self.C + 1 + self.H) + 1) * self.P
 
     def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
         pack(self.C, self.H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
 
-    def _rows_of_gradient(self):
-        return 0, self.C, self.C + 2, self.C + 1
+    def _in_order_of_slots(self, weight_ih):
+        return np.roll(weight_ih, self.H * self.C)  # n, r, z
+
+    def blocks_of_gradient(self):
+        """Where the products begin of [x, 1, h'] and r, z [C+1+H, 2, P], of [x, 1] and n, of [1, h'] and m."""
+        of_n = (self.C + 1 + self.H) * 2 * self.P
+        return 0, of_n, of_n + (self.C + 1) * self.P
+
+    def unpack(self, part, d_weights):
+        of_both, of_one = (part.share(gates * self.P, 4 * self.lanes) for gates in (2, 1))
+        _, of_n, of_m = self.blocks_of_gradient()
+        unpack(self.C, self.H, self.P, *of_both, *of_one, self.gradient, of_n, of_m, *map(flat, d_weights))
 
 
 class Run(recurrence.Run):
@@ -224,6 +260,8 @@ class Run(recurrence.Run):
         )  # fmt: skip
 
     def weight_gradient(self, part, packed, more=False):
-        Q, of_h = packed.columns, (self.C + 1) * packed.columns
-        self._products(part, 0, self.C + 1, 0, Q, packed.gradient, more)  # of [x, 1], with n, r, z
-        self._products(part, self.C, 1 + self.H, self.P, Q, packed.gradient[of_h:], more)  # of [1, h'], with r, z, m
+        C, H, P = self.C, self.H, self.P
+        of_gates, of_n, of_m = (packed.gradient[begin:] for begin in packed.blocks_of_gradient())
+        self._products(part, 0, C + 1 + H, P, 2 * P, of_gates, more)
+        self._products(part, 0, C + 1, 0, P, of_n, more)
+        self._products(part, C, 1 + H, 3 * P, P, of_m, more)

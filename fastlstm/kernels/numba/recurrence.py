@@ -5,8 +5,6 @@ A cell derives its `Packed` and `Run` from these, and adds its steps forward and
 
 from functools import cached_property
 
-import numpy as np
-
 from fastlstm.kernels.numba.buffers import (
     add_gradients,
     begin_rows,
@@ -30,7 +28,6 @@ class Packed:
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
     GATES = None
-    SHIFT = 0  # the slot of the first gate of the inputs' weights in a run's `_dz`
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
@@ -40,15 +37,15 @@ class Packed:
             self.forward = workspace.empty("packed", (self._forward_size(),), dtype)
         if backward:
             self.backward = workspace.empty("packed_hh", (self.columns * self.P,), dtype)
-            self.gradient = workspace.empty("gradient", (self._gradient_rows() * self.columns,), dtype)
+            self.gradient = workspace.empty("gradient", (self._gradient_size(),), dtype)
         if inputs:
             self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, dtype),), dtype)
 
     def _forward_size(self):
         return (self.C + 1 + self.H) * self.columns
 
-    def _gradient_rows(self):
-        return self.C + 1 + self.H
+    def _gradient_size(self):
+        return (self.C + 1 + self.H) * self.columns
 
     def fill(self, part, weights):
         C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
@@ -60,23 +57,20 @@ class Packed:
             pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
         if self.inputs is not None:
             columns = padded(C, weight_ih.dtype)
-            of_slots = np.roll(weight_ih, self.SHIFT * H * C) if self.SHIFT else weight_ih
-            pack_panels(self.GATES, H, P, C, *part.share(columns, panel), of_slots, self.inputs)
+            weight_ih = self._in_order_of_slots(weight_ih)
+            pack_panels(self.GATES, H, P, C, *part.share(columns, panel), weight_ih, self.inputs)
 
     def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
         """Weights of the units from `first` to `last` as the steps forward read them."""
         raise NotImplementedError
 
+    def _in_order_of_slots(self, weight_ih):
+        """The blocks of the inputs' weights as their gates stand in a run's `_dz`."""
+        return weight_ih
+
     def unpack(self, part, d_weights):
         columns = part.share(self.columns, 4 * self.lanes)
-        unpack(
-            self.GATES, -self.SHIFT % self.GATES, self.C, self.H, self.P, *columns, self.gradient,
-            *self._rows_of_gradient(), *map(flat, d_weights),
-        )  # fmt: skip
-
-    def _rows_of_gradient(self):
-        """Where in `gradient` the rows begin of the inputs, their bias, the states, their bias."""
-        return 0, self.C, self.C + 1, self.C
+        unpack(self.GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
 
 
 class Run:

@@ -356,8 +356,8 @@ def test_before_a_model_of_series_of_unequal_lengths(waves, method):
     ("X", "message"),
     [
         (None, "X is None; expected an array of shape"),
-        ([], "Expected 2D array, got 1D array instead"),
-        (np.empty(0, object), "Expected 2D array, got 1D array instead"),
+        ([], "X has 0 series; expected at least 1"),
+        (np.empty(0, object), "X has 0 series; expected at least 1"),
         (np.ones(5), "Expected 2D array, got 1D array instead"),
         (np.ones((2, 3, 4, 5)), r"X has shape \(2, 3, 4, 5\); expected an array of shape"),
         (np.ones((0, 3, 2)), r"Found array with 0 sample\(s\)"),

@@ -74,11 +74,8 @@ def unpack(
 def gates_and_state(sums, at, h_before):
     """The equations, for one vector of units whose sums are at sums[at][4][L]."""
     L = width(sums)
-    r, z, m = (
-        sigmoid(load(1, 1, sums, at + L, 0)),
-        sigmoid(load(1, 1, sums, at + 2 * L, 0)),
-        load(1, 1, sums, at + 3 * L, 0),
-    )
+    r, z = sigmoid(load(1, 1, sums, at + L, 0)), sigmoid(load(1, 1, sums, at + 2 * L, 0))
+    m = load(1, 1, sums, at + 3 * L, 0)
     n = tanh(fma(r, m, load(1, 1, sums, at, 0)))
     return r, z, m, n, fma(z, h_before - n, n)
 
@@ -94,9 +91,8 @@ def forward_steps(
     units; zero[4, L] is zeros. Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
     T = starts.size - 1
-    starts, rows, w, gates, sums, zero = (
-        pointer(starts), pointer(rows), pointer(w), pointer(gates), pointer(sums), pointer(zero),
-    )  # fmt: skip
+    starts, rows, w = pointer(starts), pointer(rows), pointer(w)
+    gates, sums, zero = pointer(gates), pointer(sums), pointer(zero)
     L = width(w)
     block = 1 + 3 * (C + 1 + H)
     # Each unit's products ask for a share of the memory that the next step's gates will be written to.

@@ -131,7 +131,7 @@ def is_list(X):
         except ValueError:  # nested lists that do not stack
             return True
         return False
-    if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
+    if hasattr(X, "columns") or getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
         return False
     # an object array, or a pandas Series
     return not len(X) or any(hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict)) for member in X)
@@ -163,9 +163,13 @@ def of_members(X, dtype, name):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
     for n, member in enumerate(X):
         try:
+            if np.ma.isMaskedArray(member):
+                raise TypeError("a masked array, whose mask would be lost: pass member.filled(np.nan)")
             member = np.asarray(member)
             if member.dtype.kind == "c":
                 raise ValueError("Complex data not supported")
+            if member.dtype.kind in "mM":
+                raise TypeError(f"of type {member.dtype}")
             member = member if member.dtype.kind in "fiub" else member.astype("float64")
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}[{n}] is not an array of numbers: {error}.") from error
@@ -205,6 +209,8 @@ def check_finite(series, name, missing):
     infinite = np.isinf(table[row, channel])
     what = f"infinity or a value too large for {table.dtype}" if infinite else "NaN"
     advice = "" if infinite else ": fill in what is missing, or pass missing='mask'"
+    if advice and series.form == "array" and series.channels == 1:
+        advice += "; series that end early are a list, or an array of shape (n, T, C) with NaN at their ends"
     raise ValueError(
         f"Input {name} contains {what} in series {n}, step {row - series.step_at[n]}, channel {channel}{advice}."
     )

@@ -166,13 +166,19 @@ class StackRun:
         ]
         D = stack.directions
         self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
-        self.starts, self.recording, self.threads = starts, recording, threads
+        self.starts, self.recording, self.threads, self._workspaces = starts, recording, threads, workspaces
         self.rows, self.bounds = int(starts[1]), self.runs[0].bounds
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
 
     def references(self):
-        """How many there are to the memory of all outputs: more than before, if somebody looks at them."""
-        return [sys.getrefcount(run.h.base) for run in self.runs]
+        """To the memory of all outputs: more than after the run was made, if somebody looks at them.
+
+        Those of a workspace, which another run may have taken over since, are not counted.
+        """
+        return [
+            sys.getrefcount(run.h.base) - 2 * workspace.keeps("rows", run.h.base)
+            for run, workspace in zip(self.runs, self._workspaces, strict=True)
+        ]
 
     def forward(self, part, wait, packed, x, at, states=None):
         """Through all layers; x and at as in a run's `load`."""

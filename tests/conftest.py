@@ -193,9 +193,11 @@ def assert_same_as_alone(layer, data, lengths):
         {name: ours[name] for name in ours.keys() - of_weights},
         {name: theirs[name] for name in theirs.keys() - of_weights},
     )
-    assert_close(
-        {name: ours[name] for name in of_weights}, {name: theirs[name] for name in of_weights}, layer.dtype.name
-    )
+    # a sum's roundings go by its terms, which may cancel: the largest gradient of any weight says how large they are
+    tolerance = TOLERANCE[layer.dtype.name]
+    scale = max(np.abs(theirs[name]).max() for name in of_weights)
+    for name in of_weights:
+        assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance * scale, err_msg=name)
 
 
 def run_python(*command, timeout=120, **environment):

@@ -1,6 +1,7 @@
 """Every cell's layers on every backend: the equations, the gradients, the bits."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -309,3 +310,36 @@ def test_a_run_that_nobody_looks_at_is_used_again(monkeypatch, backend):
     assert_array_equal(output, expected)
     layer(np.ones((2, 5, 3), "float32"))
     assert len(made) == 3
+
+
+def test_the_same_number_of_references_as_before_says_nothing(cell, backend):
+    # that of a buffer falls when another run takes its place in the layer's memory, and views make up for it
+    layer = class_of(cell)(3, 8, backend=backend, random_state=0)
+    x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
+    for views in range(5):
+        output, _, tape = layer.record(x)
+        held = [output[:, -1] for _ in range(views)]
+        before = output.copy()
+        layer.record(x + 1)
+        layer.backward(tape, np.ones_like(output), keep_tape=False)
+        layer.record(x + 2)
+        assert_array_equal(output, before)
+        del held
+
+
+def test_calls_of_one_layer_at_once_leave_each_others_outputs_alone(cell):
+    layer = class_of(cell)(3, 8, random_state=0)
+    inputs = [np.full((2, 5, 3), value, "float32") for value in range(4)]
+    expected = [layer(x)[0].copy() for x in inputs]
+
+    def work(n):
+        for _ in range(300):
+            output = layer(inputs[n])[0]
+            last = output[:, -1]
+            layer(inputs[n - 1])
+            if not (np.array_equal(output, expected[n]) and np.array_equal(last, expected[n][:, -1])):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))

@@ -331,10 +331,12 @@ def test_r_squared_weighs_each_output_by_its_own_weights():
 
 def test_accuracy_weighs_a_series_by_the_mean_of_its_labels_weights():
     model = LSTMClassifier(**QUICK).fit(X, LABELS)
-    right = (model.predict(X) == LABELS).all(axis=1)
+    hits = model.predict(X) == LABELS
+    right = hits.all(axis=1)
     assert 0 < right.mean() < 1
-    expected = np.average(right, weights=WEIGHTS.mean(axis=1))
+    expected = np.average((hits | (WEIGHTS == 0)).all(axis=1), weights=WEIGHTS.mean(axis=1))
     assert model.score(X, LABELS, WEIGHTS) == pytest.approx(expected, rel=1e-12)
+    assert model.score(X, np.where(WEIGHTS > 0, LABELS, 1 - LABELS), WEIGHTS) == pytest.approx(expected, rel=1e-12)
     assert model.score(X, LABELS, np.ones((N, 3))) == pytest.approx(right.mean(), rel=1e-12)
 
 

@@ -159,6 +159,11 @@ class BaseLSTM(BaseEstimator):
             rng = np.random.default_rng(seed)
             if self.early_stopping and not partial and held_out is None:
                 data, held_out = self._split(data, rng)
+                if not data[2].any():
+                    raise ValueError(
+                        "The training data have no weight: every sample that is not held out has weight 0. Pass X_val "
+                        f"and y_val, or lower validation_fraction (now {self.validation_fraction:g})."
+                    )
             data = (*data[:2], self._weigh(*data[1:]))
             if held_out is not None:
                 self._check_held_out(*held_out[1:])
@@ -210,7 +215,8 @@ class BaseLSTM(BaseEstimator):
                 self._output_axis = y.ndim > 1
         else:
             weights = check_weights(sample_weight, X, _n_outputs(y, names[0]), names[1])
-        counts = weights > 0 if self._per_step else np.ones_like(weights, bool)
+        by_parts = self._per_step or weights.shape[1] > 1  # then weight 0 says that there is no target
+        counts = weights > 0 if by_parts else np.ones_like(weights, bool)
         return x, self._encode(y, counts, reset, classes, names[0]), weights
 
     def _check_series(self, X, reset=False, name="X"):

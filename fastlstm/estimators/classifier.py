@@ -23,7 +23,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     Parameters
     ----------
     hidden_size : int or sequence of int, default=64
-        Hidden units: of every layer, or one number for each.
+        Hidden units: of every layer, or one number for each, as many as `num_layers`.
     num_layers : int, default=1
         Recurrent layers upon each other.
     cell : {"lstm", "gru", "rnn"}, default="lstm"
@@ -195,11 +195,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             n series of T steps of C channels; (n, T) is read as univariate. Series of unequal lengths are a list (or a
             tuple, or an object array), or fill (n, T, C) up with steps of NaN at their ends.
         y : array of shape (n,), or (n, K)
-            Labels of any type; or which of K labels each series has, 0 or 1. With `return_sequences`, for each step:
-            (n, T) or (n, T, K), or a list of one array (T_i,) or (T_i, K) for each series.
+            Labels of any type; or which of K labels each series has, 0 or 1. With `return_sequences`, and only with it,
+            for each step: (n, T) or (n, T, K), or a list of one array (T_i,) or (T_i, K) for each series.
         sample_weight : array of shape (n,), or in the form of y, or None, default=None
             Weights of the series, or with `return_sequences` of their steps, or of each of K labels; the loss is the
-            weighted mean. What has weight 0 is not looked at. None is ones.
+            weighted mean. A step's or a label's target of weight 0 can be anything. None is ones.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
             `validation_fraction` of X.
@@ -307,7 +307,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return targets
 
     def _encode_indicators(self, y, counts, reset, classes, name):
-        y = np.where(counts, y, 0)
+        y = np.asarray(y)
+        y = np.where(counts, y, 0) if y.dtype.kind in "fiub" else y
         if y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
             raise ValueError(
                 f"{name} has shape {y.shape}, which is read as an indicator of {y.shape[1]} labels for each series, "
@@ -368,12 +369,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return predicted if self._multilabel else self.classes_[predicted]
 
     def _score_of(self, scores, targets, weights):
-        right = self._predicted(scores).reshape(len(scores), -1) == targets
-        return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
+        return _accuracy(self._predicted(scores).reshape(len(scores), -1) == targets, weights)
 
     def _score_rows(self, y, scores, weights):
-        right = self._labels(scores).reshape(len(y), -1) == y
-        return float(np.average(right.all(axis=1), weights=weights.mean(axis=1)))
+        return _accuracy(self._labels(scores).reshape(len(y), -1) == y, weights)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy: the part of series or, where each step has a label, of steps that is predicted wholly right.
@@ -381,7 +380,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. What has weight 0 is not looked at.
+            As in `fit`.
 
         Returns
         -------
@@ -486,3 +485,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         True
         """
         return self._apply(X, lambda scores: (log_sigmoid if self._multilabel else log_softmax)(scores))
+
+
+def _accuracy(right, weights):
+    """Part of rows whose every label that counts is right, weighted."""
+    return float(np.average((right | (weights == 0)).all(axis=1), weights=weights.mean(axis=1)))

@@ -1,13 +1,16 @@
 """SequenceEncoder."""
 
+import copy
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.validation import check_is_fitted
 
+from fastlstm import sequences
 from fastlstm.estimators.base import BaseLSTM, unchanged_on_error
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.layers.checks import check_sizes
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -17,8 +20,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     ----------
     estimator : LSTMClassifier, LSTMRegressor or None, default=None
         Whose states to take. One that is fitted is used as it is, and stays fitted where the encoder is cloned, as in a
-        search or in cross-validation; one that is not is cloned and fitted by `fit`. None is an
-        LSTMRegressor where y holds floating-point numbers and an LSTMClassifier otherwise, with their defaults.
+        search or in cross-validation: its parameters have no more effect; one that is not is cloned and fitted by
+        `fit`. None is an LSTMRegressor where y holds floating-point numbers and an LSTMClassifier otherwise, with their
+        defaults.
 
     Attributes
     ----------
@@ -36,27 +40,28 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.linear_model import RidgeClassifier
     >>> from sklearn.pipeline import make_pipeline
     >>> from fastlstm import LSTMClassifier, SequenceEncoder
     >>> rng = np.random.default_rng(0)
     >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(5, 15, 60)]  # series of unequal lengths
     >>> y = [series[:, 0].sum() > 0 for series in X]
     >>> lstm = LSTMClassifier(8, learning_rate_init=0.02, learning_rate="cosine", max_iter=20, batch_size=10)
-    >>> model = make_pipeline(SequenceEncoder(lstm), LogisticRegression()).fit(X, y)
+    >>> model = make_pipeline(SequenceEncoder(lstm), RidgeClassifier()).fit(X, y)
     >>> model[:-1].transform(X).shape
     (60, 8)
     """
 
-    _parameter_constraints = {"estimator": [None, HasMethods(["fit", "hidden_states"])]}
+    _parameter_constraints = {"estimator": [None, BaseLSTM]}
 
     def __init__(self, estimator=None):
         self.estimator = estimator
 
     def __sklearn_clone__(self):
         fitted = self.estimator is not None and _is_fitted(self.estimator)
-        # an estimator that came fitted is data, not a setting: without its weights the copy would encode by chance
-        return type(self)(self.estimator if fitted else clone(self.estimator))
+        # An estimator that came fitted is data, not a setting: without its weights the copy would encode by chance. It
+        # is copied, for parameters of the copy may be set.
+        return type(self)(copy.copy(self.estimator) if fitted else clone(self.estimator))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -101,8 +106,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _fit(self, X, y, fit_params):
         estimator = self.estimator
-        if not (estimator is None or isinstance(estimator, BaseLSTM)):
-            raise ValueError(f"estimator={estimator!r}: expected an LSTMClassifier, an LSTMRegressor or None.")
+        if estimator is not None and _is_fitted(estimator):
+            estimator._check_same_model(check_sizes(estimator.hidden_size, estimator.num_layers))
         if estimator is None or not _is_fitted(estimator):
             if y is None:
                 raise ValueError(
@@ -155,4 +160,8 @@ def _is_fitted(estimator):
 
 
 def _of_targets(y):
+    if sequences.is_list(y):
+        raise ValueError(
+            "y has an array for each series: pass one target for each, or an estimator with return_sequences=True."
+        )
     return LSTMRegressor() if np.asarray(y).dtype.kind == "f" else LSTMClassifier()

@@ -24,6 +24,8 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
     With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
     ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
     """
+    if np.ma.isMaskedArray(X):
+        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass {name}.filled(np.nan).")
     if sequences.is_list(X):
         series = sequences.of_members(X, dtype, name)
     else:
@@ -39,7 +41,7 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
                 "channel."
             )
         series = sequences.of_padded(X, name)
-    sequences.check_finite(series, name, missing)
+    _finite(series, name, missing)
     if reset:
         estimator.n_features_in_ = estimator._channels = series.channels
         estimator._columns = None
@@ -63,7 +65,7 @@ def _shape(X, name):
 
 def _check_2d(estimator, X, dtype, reset, name, missing):
     """X of shape (n, T), or 1-D or empty, which scikit-learn has words for."""
-    finite = {"dtype": dtype, "ensure_all_finite": True if missing == "error" else "allow-nan"}
+    as_said = {"dtype": dtype, "ensure_all_finite": False}  # the words for NaN are `check_finite`'s
     if not reset and estimator._columns is None:
         shape = sequences.shape_of(X)
         if estimator._channels != 1 and len(shape) == 2:
@@ -71,20 +73,27 @@ def _check_2d(estimator, X, dtype, reset, name, missing):
                 f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} "
                 f"was fitted with {estimator._channels} channels: pass (n, T, {estimator._channels})."
             )
-        return sequences.of_array(check_array(X, input_name=name, **finite))
+        return _finite(sequences.of_array(check_array(X, input_name=name, **as_said)), name, missing)
     if name == "X":
-        X = validate_data(estimator, X, reset=reset, **finite)
+        X = validate_data(estimator, X, reset=reset, **as_said)
     else:  # the same, but for names in messages, which validate_data fixes to X
         _check_feature_names(estimator, X, reset=False)
-        X = check_array(X, input_name=name, **finite)
+        X = check_array(X, input_name=name, **as_said)
         _check_n_features(estimator, X, reset=False)
     if reset:
         estimator._channels, estimator._columns = 1, X.shape[1]
-    return sequences.of_array(X)
+    return _finite(sequences.of_array(X), name, missing)
+
+
+def _finite(series, name, missing):
+    sequences.check_finite(series, name, missing)
+    return series
 
 
 def check_weights(weights, X, n_outputs, name):
     """Weights float64, one for each series or, for targets of n_outputs numbers, one for each of them: [n, 1 or K]."""
+    if isinstance(weights, (str, dict)):
+        raise ValueError(f"{name} is {weights!r}; expected None, or one weight for each series.")
     if weights is not None and not isinstance(weights, Real) and sequences.is_list(weights):
         try:
             weights = np.asarray(list(weights), dtype="float64")
@@ -103,7 +112,9 @@ def check_weights(weights, X, n_outputs, name):
         return _check_values(weights, name)
     if weights is not None and not isinstance(weights, Real):  # a number weighs all alike
         weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
-    if weights is None or np.shape(weights) != (_num_samples(X),) or weights.any():  # zeros are named below
+    if np.ndim(weights) == 1 and len(weights) != _num_samples(X):
+        raise ValueError(f"{name}.shape == {np.shape(weights)}, expected {(_num_samples(X),)}!")
+    if weights is None or np.ndim(weights) != 1 or weights.any():  # zeros are named below
         weights = _check_sample_weight(weights, X, dtype="float64")
     return _check_values(weights[:, None], name)
 
@@ -120,9 +131,8 @@ def check_step_weights(weights, series, X, n_outputs, name, X_name):
     rows = check_array(rows, dtype="float64", ensure_2d=False, input_name=name)
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] not in (1, n_outputs):
-        raise ValueError(
-            f"{name} has {rows.shape[1]} weights for each step; expected 1, or {n_outputs}: one for each output."
-        )
+        expected = "1" if n_outputs == 1 else f"1, or {n_outputs}: one for each output"
+        raise ValueError(f"{name} has {rows.shape[1]} weights for each step; expected {expected}.")
     return _check_values(rows, name)
 
 

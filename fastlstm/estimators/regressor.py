@@ -20,7 +20,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     Parameters
     ----------
     hidden_size : int or sequence of int, default=64
-        Hidden units: of every layer, or one number for each.
+        Hidden units: of every layer, or one number for each, as many as `num_layers`.
     num_layers : int, default=1
         Recurrent layers upon each other.
     cell : {"lstm", "gru", "rnn"}, default="lstm"
@@ -199,11 +199,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             n series of T steps of C channels; (n, T) is read as univariate. Series of unequal lengths are a list (or a
             tuple, or an object array), or fill (n, T, C) up with steps of NaN at their ends.
         y : array of shape (n,) or (n, K)
-            One number or K numbers for each series. With `return_sequences`, for each step: (n, T) or (n, T, K), or a
-            list of one array (T_i,) or (T_i, K) for each series.
+            One number or K numbers for each series. With `return_sequences`, and only with it, for each step: (n, T) or
+            (n, T, K), or a list of one array (T_i,) or (T_i, K) for each series.
         sample_weight : array of shape (n,), or in the form of y, or None, default=None
             Weights of the series, or with `return_sequences` of their steps, or of each of K outputs; the loss is the
-            weighted mean. A target of weight 0 can be anything in a step. None is ones.
+            weighted mean. A step's or an output's target of weight 0 can be anything. None is ones.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
             `validation_fraction` of X.
@@ -310,7 +310,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`. What has weight 0 is not looked at.
+            As in `fit`.
 
         Returns
         -------

@@ -53,6 +53,10 @@ class Workspace:
     def __init__(self):
         self._kept = {}
 
+    def keeps(self, name, owner):
+        """Whether the buffer `name` is in this memory: then it has two references here."""
+        return self._kept.get(name, (None, None))[0] is owner
+
     def empty(self, name, shape, dtype):
         """A buffer of `shape`: the one of the last call where that is free and large enough."""
         dtype = np.dtype(dtype)

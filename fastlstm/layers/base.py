@@ -87,7 +87,8 @@ class Layer:
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
         self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
-        self._spare = []  # the last run, and the references to its outputs then, for a next call of the same shape
+        # the last run, and the references to its outputs without its callers', for a next call of the same shape
+        self._spare, self._lock = None, threading.Lock()
 
     def __getstate__(self):
         return {"options": (self._stack, self.dtype, self.backend, self.n_jobs, self._weights)}
@@ -453,22 +454,20 @@ class Layer:
 
     def _take_run(self, starts, recording, size):
         """A run, and the references to its outputs: the last one, where that fits and nobody looks at its outputs."""
-        try:
-            run, references = self._spare.pop()  # no other thread takes it meanwhile
-        except IndexError:
-            run = None
-        if run is not None:
-            of_run = (run.recording, run.threads, len(run.starts), run.rows, run.starts[-1])
-            fits = of_run == (recording, size, len(starts), starts[1], starts[-1])
-            if fits and np.array_equal(run.starts, starts) and run.references() == references:
-                return run, references
-            run = None  # its buffers are free
-        run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size)
-        return run, run.references()
+        with self._lock:  # while references are counted, no other thread's run handles the same memory
+            run, references = self._spare or (None, None)
+            self._spare = None
+            if run is not None:
+                same = (run.recording, run.threads) == (recording, size) and np.array_equal(run.starts, starts)
+                if same and run.references() == references:
+                    return run, references
+                run = None  # its buffers are free
+            run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size)
+            return run, run.references()
 
     def _leave_run(self, run, references):
-        if not self._spare:
-            self._spare.append((run, references))
+        with self._lock:
+            self._spare = run, references
 
     def _batch(self, x, state, lengths):
         shape = shape_of("x", x)

@@ -13,7 +13,8 @@ def check_sizes(hidden_size, num_layers):
     """One size for every layer, as a tuple."""
     if not is_count(num_layers):
         raise ValueError(f"num_layers={num_layers!r}: expected an integer of at least 1.")
-    sizes = hidden_size if isinstance(hidden_size, (tuple, list, np.ndarray)) else [hidden_size] * num_layers
+    several = isinstance(hidden_size, (tuple, list)) or (isinstance(hidden_size, np.ndarray) and hidden_size.ndim)
+    sizes = hidden_size if several else [hidden_size] * num_layers
     if len(sizes) == 0 or not all(is_count(size) for size in sizes):
         raise ValueError(
             f"hidden_size={hidden_size!r}: expected an integer of at least 1, or one such integer for every layer."

@@ -383,3 +383,66 @@ def test_parameters_that_say_the_same_go_on(estimator):
     model = estimator(**QUICK, warm_start=True).fit(MEMBERS, Y)
     model.set_params(hidden_size=(3,), n_jobs=1, bptt_checkpoint=2, max_iter=1).fit(MEMBERS, Y)
     assert model.n_iter_ == 3
+
+
+# -- slips that read as something else ----------------------------------------------------------------------------
+
+
+def test_words_for_each_step_without_return_sequences():
+    model = LSTMClassifier(**QUICK)
+    words = np.where(ARRAY[:, :, 0] > 0, "up", "down")
+    assert_refused(lambda: model.fit(ARRAY, words), r"shape \(6, 5\).*return_sequences=True", model)
+
+
+@pytest.mark.parametrize(
+    "masked", [np.ma.masked_invalid(ARRAY), np.ma.masked_invalid(ARRAY[:, :, 0])], ids=["3-D", "2-D"]
+)
+def test_masked_arrays(model, masked):
+    assert_refused(lambda: model.fit(masked, Y), r"masked array.*filled\(np.nan\)", model, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (np.ma.masked_invalid(MEMBERS[2]), r"X\[2\] is not an array of numbers: a masked array"),
+        (
+            np.array(["2026-01-01", "2026-01-02"], "datetime64[D]"),
+            r"X\[2\] is not an array of numbers: of type datetime64",
+        ),
+    ],
+    ids=["masked", "dates"],
+)
+def test_members_that_are_no_numbers(model, member, message):
+    assert_refused(lambda: model.fit(but(MEMBERS, 2, member), Y), message, model)
+
+
+def test_missing_values_of_a_table_are_named_and_what_to_do(model):
+    message = (
+        r"Input X contains NaN in series 2, step 1, channel 0.*missing='mask'.*list, or an array of shape \(n, T, C\)"
+    )
+    fresh = type(model)(**QUICK)
+    assert_refused(lambda: fresh.fit(changed(ARRAY[:, :, 0], (2, 1), np.nan), Y), message, fresh)
+
+
+def test_weights_that_leave_nothing_to_train_on():
+    weights = np.zeros(30)
+    weights[[3, 7]] = 1
+    X, y = RNG.normal(size=(30, 4, 1)), np.arange(30) % 2
+    model = LSTMRegressor(**QUICK, early_stopping=True, validation_fraction=0.5).set_params(random_state=5)
+    assert_refused(lambda: model.fit(X, y, weights), "The training data have no weight", model)
+
+
+@pytest.mark.parametrize("weights", ["balanced", {0: 1}], ids=["word", "dict"])
+def test_weights_that_are_no_array(model, weights):
+    assert_refused(lambda: model.fit(MEMBERS, Y, weights), "sample_weight is .*expected None, or one weight", model)
+
+
+def test_weights_of_validation_are_named(model):
+    message = r"sample_weight_val.shape == \(3,\), expected \(6,\)"
+    call = lambda: model.fit(MEMBERS, Y, X_val=MEMBERS, y_val=Y, sample_weight_val=np.ones(3))  # noqa: E731
+    assert_refused(call, message, model)
+
+
+def test_a_hidden_size_that_is_an_array_of_no_dimension(model):
+    model = type(model)(**{**QUICK, "hidden_size": np.array(4)})
+    assert_refused(lambda: model.fit(MEMBERS, Y), r"hidden_size=array\(4\): expected an integer", model)

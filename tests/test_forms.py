@@ -502,3 +502,10 @@ def test_filled_series_and_their_masks_are_those_of_loops(lengths, data):
             last = [before if np.isnan(value) else value for before, value in zip(last, step, strict=True)]
             expected.append([*last, *np.isnan(step)])
     assert_array_equal(table, expected)
+
+
+def test_a_table_may_have_a_column_of_any_name():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(10, 3)), columns=["dtype", "ndim", "shape"])
+    y = np.arange(10.0)
+    named = LSTMRegressor(**QUICK).fit(frame, y).predict(frame)
+    assert_array_equal(named, LSTMRegressor(**QUICK).fit(frame.to_numpy(), y).predict(frame.to_numpy()))

@@ -21,6 +21,8 @@ from conftest import (
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences, threads
+from fastlstm.kernels.parts import Part, starts_of
+from fastlstm.kernels.workspace import Workspace
 
 pytest.importorskip("fastlstm.kernels.numba")
 
@@ -248,3 +250,23 @@ def test_weights_loaded_while_a_run_is_recorded_are_not_those_of_its_gradient(lo
     original = class_of(cell)(2, 5, backend=layer.backend, random_state=0)
     data = problem(3, 4, 2, 5, "float32", cell=cell)
     assert_array_equal(all_results(layer, *data)["d_x"], all_results(original, *data)["d_x"])
+
+
+def test_a_part_whose_sequences_have_ended_leaves_others_memory_alone(cell, dtype):
+    N, C, H = 12, 3, 150
+    lengths = np.array([9] * 2 + [4] * 10)
+    starts, numbers = starts_of(lengths), np.random.default_rng(0)
+    package, kind = kernels.load("numba"), np.dtype(dtype)
+    layer = class_of(cell)(C, H, dtype=dtype, backend="numba", random_state=0)
+    packed = getattr(package, cell).Packed(C, H, kind, Workspace())
+    packed.fill(Part(), list(layer.state_dict().values()))
+    run = getattr(package, cell).Run(C, H, starts, kind, Workspace(), recording=True, threads=2)
+    x = numbers.standard_normal(N * 9 * C).astype(dtype)
+    for rank in range(2):
+        run.load(Part(rank, 2), x, np.arange(N) * 9 * C)
+    last = Part(1, 2)
+    assert run.bounds(last)[0] >= 2  # none of its sequences goes on beyond the fourth step
+    of_first = slice(run._z.size // 2)
+    run._z[of_first] = np.nan
+    run.forward(last, packed)
+    assert np.isnan(run._z[of_first]).all()

@@ -50,6 +50,8 @@ def forward_steps(
     for t in range(T):
         now = starts[t] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first
+        if active <= 0:  # all of these sequences have ended; threads that meet have all rows, and never come here
+            break
         going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < T else 0
         for first in range(u_first, u_last, 4 * L):
             last = min(first + 4 * L, u_last)

@@ -51,7 +51,7 @@ class Series:
     def steps_of(self, rows):
         """The rows of such an array that belong to the series `rows`, in that order."""
         lengths = self.lengths[rows]
-        return np.arange(lengths.sum()) + np.repeat(self.step_at[rows] - np.cumsum(lengths) + lengths, lengths)
+        return np.repeat(self.step_at[rows], lengths) + _within(lengths)
 
     def step_rows(self, rows, starts):
         """For every row of a packed batch of the series `rows`, its step's row in such an array."""
@@ -84,19 +84,28 @@ class Series:
         order, starts = longest_first(self.lengths[rows])
         return rows[order], starts
 
+    @property
+    def whole(self):
+        """Whether they came as an array in which none ends early."""
+        return self.form == "array" and self.equal and bool(self.lengths[0] == self.T)
+
+    def members(self, rows):
+        """`rows`, one for every step of all, as a list of one array for each series."""
+        return np.split(rows, self.step_at[1:])
+
     def restore(self, rows):
         """`rows`, one for every step of all, in the form that the series came in.
 
         NaN stands behind an end in an array (so integers become floats), or None where rows are not numbers.
         """
         if self.form == "array":
-            if self.equal and self.lengths[0] == self.T:
+            if self.whole:
                 return rows.reshape(len(self), self.T, *rows.shape[1:])
             dtype = {"f": rows.dtype, "i": float, "u": float, "b": float}.get(rows.dtype.kind, object)
             out = np.full((len(self), self.T, *rows.shape[1:]), None if dtype is object else np.nan, dtype)
             out[np.arange(self.T) < self.lengths[:, None]] = rows
             return out
-        members = np.split(rows, self.step_at[1:])
+        members = self.members(rows)
         return members if self.form == "list" else _objects(members)
 
 
@@ -197,13 +206,13 @@ def of_members(X, dtype, name):
 
 
 def check_finite(series, name, missing):
-    """Raise unless all values are numbers or, with `missing` "mask" or "keep", NaN."""
+    """`series`, if all values are numbers or, with `missing` "mask" or "keep", NaN; else raise."""
     if np.isfinite(series.values).all():
-        return
+        return series
     table = series.table()
     wrong = np.isinf(table) if missing != "error" else ~np.isfinite(table)
     if not wrong.any():
-        return
+        return series
     row, channel = np.argwhere(wrong)[0]
     n = int(np.searchsorted(series.step_at, row, side="right")) - 1
     infinite = np.isinf(table[row, channel])

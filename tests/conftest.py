@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import joblib
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -270,3 +271,11 @@ def assert_same_fit(one, other):
     assert one.loss_curve_ == other.loss_curve_
     for name, value in one.weights_.items():
         assert_array_equal(other.weights_[name], value, err_msg=name)
+
+
+def assert_refused(call, error, message, model):
+    """`call` raises what it should and leaves the estimator's parameters and fitted state, to the bit, as they were."""
+    before = joblib.hash(vars(model))
+    with pytest.raises(error, match=message):
+        call()
+    assert joblib.hash(vars(model)) == before

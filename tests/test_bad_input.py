@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import assert_refused
 from sklearn.exceptions import NotFittedError
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
@@ -40,14 +41,6 @@ def model(request, estimator):
 @pytest.fixture
 def fitted(estimator):
     return estimator(**QUICK).fit(X, Y)
-
-
-def assert_refused(call, error, message, model):
-    """`call` raises what it should and leaves the estimator's parameters and fitted state, to the bit, as they were."""
-    before = joblib.hash(vars(model))
-    with pytest.raises(error, match=message):
-        call()
-    assert joblib.hash(vars(model)) == before
 
 
 # -- X --------------------------------------------------------------------------------------------------------

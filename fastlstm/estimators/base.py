@@ -383,9 +383,7 @@ class BaseLSTM(BaseEstimator):
         (3, 2, 8)
         """
         x, states = self._run_over(X, per_step=True, with_head=False)
-        if x.form == "array" and x.equal and x.lengths[0] == x.T:
-            return x.restore(states)
-        return np.split(states, x.step_at[1:])
+        return x.restore(states) if x.whole else x.members(states)
 
 
 def _n_outputs(y, name):

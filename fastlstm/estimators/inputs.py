@@ -41,7 +41,7 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
                 "channel."
             )
         series = sequences.of_padded(X, name)
-    _finite(series, name, missing)
+    sequences.check_finite(series, name, missing)
     if reset:
         estimator.n_features_in_ = estimator._channels = series.channels
         estimator._columns = None
@@ -73,7 +73,7 @@ def _check_2d(estimator, X, dtype, reset, name, missing):
                 f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} "
                 f"was fitted with {estimator._channels} channels: pass (n, T, {estimator._channels})."
             )
-        return _finite(sequences.of_array(check_array(X, input_name=name, **as_said)), name, missing)
+        return sequences.check_finite(sequences.of_array(check_array(X, input_name=name, **as_said)), name, missing)
     if name == "X":
         X = validate_data(estimator, X, reset=reset, **as_said)
     else:  # the same, but for names in messages, which validate_data fixes to X
@@ -82,12 +82,7 @@ def _check_2d(estimator, X, dtype, reset, name, missing):
         _check_n_features(estimator, X, reset=False)
     if reset:
         estimator._channels, estimator._columns = 1, X.shape[1]
-    return _finite(sequences.of_array(X), name, missing)
-
-
-def _finite(series, name, missing):
-    sequences.check_finite(series, name, missing)
-    return series
+    return sequences.check_finite(sequences.of_array(X), name, missing)
 
 
 def check_weights(weights, X, n_outputs, name):

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels, sequences
@@ -59,8 +59,12 @@ class BaseLSTM(BaseEstimator):
         "num_layers": [Integers(1)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
+        "dropout": [Options(float, {0.0})],
+        "recurrent_dropout": [Options(float, {0.0})],
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
+        "init": [StrOptions({"standard", "chrono"})],
+        "longest_lag": [None, Integers(1)],
         "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Integers(1)],
@@ -74,13 +78,18 @@ class BaseLSTM(BaseEstimator):
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_split": [StrOptions({"random"})],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
+        "checkpoint_path": [None],
+        "checkpoint_every": [Integers(1)],
+        "resume": [Options(bool, {False})],
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
         "n_jobs": [None, Jobs()],
+        "bptt_steps": [None],
         "bptt_checkpoint": [None, StrOptions({"auto"}), Integers(1)],
     }
 
@@ -137,6 +146,7 @@ class BaseLSTM(BaseEstimator):
         with unchanged_on_error(self) as commit:
             if partial:
                 self._check_partial()
+            self._check_init()
             going_on = (partial or self.warm_start) and hasattr(self, "weights_")
             backend, sizes = kernels.resolve(self.backend), check_sizes(self.hidden_size, self.num_layers)
             if self.bidirectional and self.bptt_checkpoint not in (None, "auto"):
@@ -170,7 +180,7 @@ class BaseLSTM(BaseEstimator):
 
             if not going_on:
                 self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
-            weights = self.weights_ if going_on else networks.initialise(self._stack, self.n_outputs_, rng)
+            weights = self.weights_ if going_on else self._initial_weights(data[0], rng)
             network = Network(self._stack, weights, np.dtype(self.dtype), backend, self.bptt_checkpoint, self._per_step)
             progress = self._earlier_progress(network, partial) if going_on else None
             validate = held_out and (lambda: self._validate(network, held_out, backend))
@@ -193,6 +203,20 @@ class BaseLSTM(BaseEstimator):
             self._adopt(training)
             commit()
         return self
+
+    def _initial_weights(self, series, rng):
+        if self.init == "standard":
+            return networks.initialise(self._stack, self.n_outputs_, rng)
+        longest = int(series.lengths.max()) if self.longest_lag is None else self.longest_lag
+        return networks.initialise(self._stack, self.n_outputs_, rng, longest)
+
+    def _check_init(self):
+        if self.init == "chrono" and self.cell == "rnn":
+            raise ValueError(
+                "init='chrono' with cell='rnn': it draws the biases of gates, which only LSTM and GRU have."
+            )
+        if self.init != "chrono" and self.longest_lag is not None:
+            raise ValueError(f"longest_lag={self.longest_lag} with init={self.init!r}: it is for init='chrono'.")
 
     def _check_partial(self):
         if self.early_stopping:

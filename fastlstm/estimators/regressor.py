@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Options, StrOptions
 
 from fastlstm.estimators.base import BaseLSTM
 
@@ -27,11 +27,22 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
     bidirectional : bool, default=False
         Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
+    dropout : float, default=0.0
+        Part of a layer's outputs that training leaves out on their way to the next layer and to the head: for each
+        series and epoch others, but the same at all of its steps (Gal & Ghahramani 2016); what is left is scaled up,
+        so that its expectation stays. Predictions leave out nothing.
+    recurrent_dropout : float, default=0.0
+        The same for the hidden states on their way to the next step's gates.
     return_sequences : bool, default=False
         Whether there is a target for each step, not one for each series.
     missing : {"error", "mask"}, default="error"
         What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
         for each channel that is 1 where a value was missing.
+    init : {"standard", "chrono"}, default="standard"
+        Fresh weights: input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" draws the biases of
+        the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec & Ollivier 2018).
+    longest_lag : int or None, default=None
+        Steps that ``init="chrono"`` prepares to remember; None is the length of the longest series.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
         Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond.
     solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
@@ -62,6 +73,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Whether to judge epochs by a validation score and to end with the best weights, not the last.
     validation_fraction : float, default=0.1
         Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
+    validation_split : {"random", "tail"}, default="random"
+        Which part: drawn at random (of labels, each its share), or the last series as they stand in X.
     momentum : float, default=0.9
         Momentum of solver "sgd".
     nesterovs_momentum : bool, default=True
@@ -69,7 +82,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the last call.
     verbose : bool or int, default=False
-        Whether to print a line an epoch.
+        1 prints a line an epoch; 2 shows a progress bar where tqdm is installed.
+    checkpoint_path : str or path or None, default=None
+        File that keeps the whole state of the training, to go on from if the process ends.
+    checkpoint_every : int or str, default=1
+        When it is written: after so many epochs, or after the first epoch that ends so much time later, such as "30s",
+        "10min" or "1h"; and at the end.
+    resume : bool, default=False
+        Whether `fit` goes on from the file at `checkpoint_path` where there is one, with the same bits as if it had not
+        been interrupted. If not, the first checkpoint replaces the file.
     dtype : {"float32", "float64"}, default="float32"
         Type to compute in.
     backend : {"auto", "numba", "numpy"}, default="auto"
@@ -77,6 +98,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_jobs : int or None, default=None
         Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
         as many as pay. Never more than there are CPUs; results are the same bits for any number.
+    bptt_steps : int or None, default=None
+        Steps that gradients go back at the most (truncated backpropagation through time); None is all. With
+        `return_sequences` every so many steps make an update, and states pass from one such chunk of a series to its
+        next; otherwise a series is read to its end, and the gradient goes back so many steps from there.
     bptt_checkpoint : int, "auto" or None, default="auto"
         Steps between two states that training keeps; what lies between is computed a second time, which saves memory
         on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB, and
@@ -126,6 +151,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     _parameter_constraints = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
+        "quantile": [Options(float, {0.5})],
     }
 
     def __init__(
@@ -135,9 +161,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         *,
         cell="lstm",
         bidirectional=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
         return_sequences=False,
         missing="error",
+        init="standard",
+        longest_lag=None,
         loss="squared_error",
+        quantile=0.5,
         solver="adam",
         alpha=0.0,
         batch_size="auto",
@@ -151,22 +182,32 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        validation_split="random",
         momentum=0.9,
         nesterovs_momentum=True,
         warm_start=False,
         verbose=False,
+        checkpoint_path=None,
+        checkpoint_every=1,
+        resume=False,
         dtype="float32",
         backend="auto",
         n_jobs=None,
+        bptt_steps=None,
         bptt_checkpoint="auto",
     ):
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.cell = cell
         self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.return_sequences = return_sequences
         self.missing = missing
+        self.init = init
+        self.longest_lag = longest_lag
         self.loss = loss
+        self.quantile = quantile
         self.solver = solver
         self.alpha = alpha
         self.batch_size = batch_size
@@ -180,13 +221,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_split = validation_split
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.warm_start = warm_start
         self.verbose = verbose
+        self.checkpoint_path = checkpoint_path
+        self.checkpoint_every = checkpoint_every
+        self.resume = resume
         self.dtype = dtype
         self.backend = backend
         self.n_jobs = n_jobs
+        self.bptt_steps = bptt_steps
         self.bptt_checkpoint = bptt_checkpoint
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -12,9 +12,9 @@ TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
 
 
-def initialise(stack, n_outputs, random_state):
+def initialise(stack, n_outputs, random_state, longest_lag=None):
     """Fresh weights, float64: those of the layers, and a Glorot uniform head without bias."""
-    weights = stack.initial_weights(random_state)
+    weights = stack.initial_weights(random_state, longest_lag)
     limit = math.sqrt(6 / (stack.width + n_outputs))
     weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, stack.width))
     weights["head.bias"] = np.zeros(n_outputs)

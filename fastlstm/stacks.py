@@ -57,7 +57,7 @@ class Stack:
     @property
     def width(self):
         """Numbers in the output of a step."""
-        return self.directions * self.hidden_sizes[-1]
+        return self.widths[-1]
 
     @property
     def gates(self):
@@ -76,6 +76,11 @@ class Stack:
             G = self.gates * H
             shapes |= zip([kind + suffix for kind in KINDS], [(G, C), (G, H), (G,), (G,)], strict=True)
         return shapes
+
+    @property
+    def widths(self):
+        """Numbers in the output of a step of every layer."""
+        return tuple(self.directions * H for H in self.hidden_sizes)
 
     @cached_property
     def multiplications(self):
@@ -158,22 +163,51 @@ class PackedStack:
             packed.unpack(part, d_weights[4 * n : 4 * n + 4])
 
 
+class Masks:
+    """What dropout leaves of a batch: for every layer, masks [N, D H] of its outputs and of its states, or None.
+
+    One mask for all steps of a sequence (Gal & Ghahramani 2016, equation 7). It depends on the seed, the epoch, the
+    sequence and the unit; not on the batch.
+    """
+
+    def __init__(self, stack, package, N, dtype, between, last, states):
+        """The rates: of outputs to the next layer, of the last layer's outputs, and of states to the next step."""
+        layers, self._draw = len(stack.widths), package.dropout.draw
+
+        def room(rates):
+            return [
+                np.empty((N, width), dtype) if rate else None for rate, width in zip(rates, stack.widths, strict=True)
+            ]
+
+        of_outputs, of_states = [between] * (layers - 1) + [last], [states] * layers
+        self.outputs, self.states = room(of_outputs), room(of_states)
+        self._all = [*zip(of_outputs, self.outputs, strict=True), *zip(of_states, self.states, strict=True)]
+
+    def draw(self, first, last, seed, epoch, sequences):
+        """The masks of the sequences from `first` to `last`, of which the n-th is number sequences[n] of all."""
+        for stream, (rate, mask) in enumerate(self._all):
+            if mask is not None:
+                self._draw(seed, epoch, stream, rate, sequences, first, last, mask)
+
+
 class StackRun:
     """A run of a whole stack over a packed batch, played by all members of a team together.
 
-    `wait` is the team's; states are tuples of [N, H], one for each run.
+    `wait` is the team's; states are tuples of [N, H], one for each run; `masks` are for all sequences of the batch, or
+    for more.
     """
 
-    def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1):
+    def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1, masks=None):
         module = getattr(package, stack.cell)
+        self.masks, self._scale, D = masks, package.dropout.scale, stack.directions
+        masked = masks is not None and masks.states[0] is not None
         self.runs = [
-            module.Run(C, H, starts, dtype, workspace, recording, threads)
+            module.Run(C, H, starts, dtype, workspace, recording, threads, masked)
             for (_, C, H), workspace in zip(stack.places, workspaces, strict=True)
         ]
-        D = stack.directions
         self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
         self.starts, self.recording, self.threads, self._workspaces = starts, recording, threads, workspaces
-        self.rows, self.bounds = int(starts[1]), self.runs[0].bounds
+        self.rows, self.bounds, self._width = int(starts[1]), self.runs[0].bounds, stack.width
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
 
     def references(self):
@@ -191,16 +225,30 @@ class StackRun:
         n = 0
         for layer, runs in enumerate(self.layers):
             for direction, run in enumerate(runs):
+                self._mask_states(part, layer, direction, run)
                 state = None if states is None else states[n + direction]
                 if layer == 0:
                     run.load(part, x, at, state, reverse=direction == 1)
                 else:
                     run.connect(part, self.layers[layer - 1], self._turned[direction], state)
+                    self._mask_outputs(part, layer - 1, 0, run.inputs)
             if part.by_units:
                 wait()
             for run in runs:
                 run.forward(part, packed.runs[n])
                 n += 1
+
+    def _mask_states(self, part, layer, direction, run):
+        mask = self.masks and self.masks.states[layer]
+        if mask is not None:
+            rows, column = slice(*run.bounds(part)), direction * run.H
+            run.mask[rows] = mask[rows, column : column + run.H]
+
+    def _mask_outputs(self, part, layer, column, rows):
+        """rows[M, .]: outputs of a layer from that column on, or their gradient; the part's sequences only."""
+        mask = self.masks and self.masks.outputs[layer]
+        if mask is not None:
+            self._scale(self.starts, *self.bounds(part), mask, column, rows)
 
     def outputs(self, part, out):
         """out[M, width]: the last layer's outputs in the rows of their steps; the part's sequences only."""
@@ -208,6 +256,7 @@ class StackRun:
         for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
             run.outputs(part, turned, out, column)
             column += run.H
+        self._mask_outputs(part, -1, 0, out[:, : self._width])
 
     def last_outputs(self, rows, out):
         """out[N, width]: the last layer's last states, for these rows."""
@@ -215,9 +264,17 @@ class StackRun:
         for run in self.layers[-1]:
             out[rows, column : column + run.H] = run.state_n[0][rows]
             column += run.H
+        self._mask_last(rows, out[:, : self._width])
+
+    def _mask_last(self, rows, outputs):
+        """outputs[N, width]: the last layer's last states, or their gradient, for these rows."""
+        mask = self.masks and self.masks.outputs[-1]
+        if mask is not None:
+            outputs[rows] *= mask[rows]
 
     def set_d_last_outputs(self, rows, d_outputs, d_states):
         """d_outputs[N, width], the gradient of what `last_outputs` gives, into all runs' d_states, for these rows."""
+        self._mask_last(rows, d_outputs[:, : self._width])
         column = 0
         for run, d_state in zip(self.layers[-1], d_states[-len(self.layers[-1]) :], strict=True):
             d_state[0][rows] = d_outputs[rows, column : column + run.H]
@@ -244,6 +301,7 @@ class StackRun:
         column = 0
         for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
             run.collect(part, [d_outputs], [turned], column)
+            self._mask_outputs(part, -1, column, run.d_h)
             column += run.H
 
     def backward(self, part, wait, packed, to_start=False, inputs=False, more=False):
@@ -262,6 +320,7 @@ class StackRun:
                 column = 0
                 for direction, below in enumerate(self.layers[layer - 1]):
                     below.collect(part, [run.d_inputs for run in runs], self._turned[direction], column)
+                    self._mask_outputs(part, layer - 1, column, below.d_h)
                     column += below.H
                 if part.by_units:
                     wait()

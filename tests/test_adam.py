@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose
 
 from fastlstm import sequences
 from fastlstm.stacks import Stack
-from fastlstm.training.loop import Settings, Training
+from fastlstm.training.loop import Training
 from fastlstm.training.network import Network
+from fastlstm.training.progress import Settings
 
 ADAM = Settings(
     loss="squared_error",

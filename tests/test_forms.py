@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler, kernels, sequences
 from fastlstm.kernels.parts import longest_first
-from fastlstm.training.loop import Training
+from fastlstm.training import batches
 
 QUICK = {"hidden_size": 5, "learning_rate": "cosine", "max_iter": 3, "batch_size": 8, "random_state": 0}
 T = 7
@@ -315,22 +315,12 @@ def test_sizes_of_layers_in_a_list_or_array_are_those_of_a_tuple(sizes):
 # -- batches ----------------------------------------------------------------------------------------------------
 
 
-class Watched(Training):
-    """Notes the batches of every epoch."""
-
-    drawn = []
-
-    def _draw_batches(self):
-        self.drawn.append(super()._draw_batches())
-        return self.drawn[-1]
-
-
 @pytest.fixture
 def drawn(monkeypatch):
     """The batches that fits draw, epoch by epoch."""
-    monkeypatch.setattr("fastlstm.estimators.base.Training", Watched)
-    monkeypatch.setattr(Watched, "drawn", [])
-    return Watched.drawn
+    noted, draw = [], batches.draw
+    monkeypatch.setattr(batches, "draw", lambda *args: noted.append(draw(*args)) or noted[-1])
+    return noted
 
 
 MANY = np.random.default_rng(5).integers(1, 30, 203)
@@ -341,21 +331,21 @@ def fit_many(lengths=MANY, **options):
     LSTMRegressor(**{**QUICK, "hidden_size": 1, "backend": "numpy", **options}).fit(X, np.arange(len(X)) / len(X))
 
 
-def spread(batches):
-    return np.mean([np.ptp(MANY[rows]) for rows in batches])
+def spread(drawn):
+    return np.mean([np.ptp(MANY[rows]) for rows in drawn])
 
 
 def test_every_series_is_in_one_batch_of_an_epoch(drawn):
     fit_many()
     assert len(drawn) == 3
-    for batches in drawn:
-        assert_array_equal(np.sort(np.concatenate(batches)), np.arange(len(MANY)))
-        assert sorted(map(len, batches)) == [len(MANY) % 8] + [8] * (len(MANY) // 8)
+    for of_epoch in drawn:
+        assert_array_equal(np.sort(np.concatenate(of_epoch)), np.arange(len(MANY)))
+        assert sorted(map(len, of_epoch)) == [len(MANY) % 8] + [8] * (len(MANY) // 8)
 
 
 def test_batches_of_unequal_lengths_change_from_epoch_to_epoch(drawn):
     fit_many()
-    seen = [{frozenset(rows.tolist()) for rows in batches} for batches in drawn]
+    seen = [{frozenset(rows.tolist()) for rows in of_epoch} for of_epoch in drawn]
     assert not seen[0] & seen[1]
     assert not seen[1] & seen[2]
 
@@ -392,16 +382,16 @@ def test_the_batches_of_an_epoch_depend_on_the_seed_alone(drawn):
 
 def test_without_shuffling_series_of_unequal_lengths_are_taken_in_order(drawn):
     fit_many(shuffle=False)
-    for batches in drawn:
-        assert_array_equal(np.concatenate(batches), np.arange(len(MANY)))
+    for of_epoch in drawn:
+        assert_array_equal(np.concatenate(of_epoch), np.arange(len(MANY)))
 
 
 @pytest.mark.parametrize("n", [8, 9, 16, 17, 24, 31, 32, 33])
 def test_few_series_are_in_one_batch_of_an_epoch_each(drawn, n):
     fit_many(MANY[:n])
-    for batches in drawn:
-        assert_array_equal(np.sort(np.concatenate(batches)), np.arange(n))
-        assert max(map(len, batches)) == 8
+    for of_epoch in drawn:
+        assert_array_equal(np.sort(np.concatenate(of_epoch)), np.arange(n))
+        assert max(map(len, of_epoch)) == 8
 
 
 # -- inputs -----------------------------------------------------------------------------------------------------

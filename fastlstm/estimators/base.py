@@ -20,9 +20,10 @@ from fastlstm.estimators.inputs import check_series, check_step_weights, check_t
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import network as networks
-from fastlstm.training.loop import Settings, Training
+from fastlstm.training.loop import Training
 from fastlstm.training.losses import LOSSES
 from fastlstm.training.network import Network
+from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
 
 AUTO_BATCH_SIZE = 200  # as MLPClassifier's
@@ -59,8 +60,8 @@ class BaseLSTM(BaseEstimator):
         "num_layers": [Integers(1)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
-        "dropout": [Options(float, {0.0})],
-        "recurrent_dropout": [Options(float, {0.0})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
         "init": [StrOptions({"standard", "chrono"})],
@@ -89,7 +90,7 @@ class BaseLSTM(BaseEstimator):
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
         "n_jobs": [None, Jobs()],
-        "bptt_steps": [None],
+        "bptt_steps": [None, Integers(1)],
         "bptt_checkpoint": [None, StrOptions({"auto"}), Integers(1)],
     }
 
@@ -154,6 +155,11 @@ class BaseLSTM(BaseEstimator):
                     f"bptt_checkpoint={self.bptt_checkpoint} with bidirectional=True: the backward direction starts at "
                     "the last step, so all steps are kept. Leave it at 'auto'."
                 )
+            if self.bidirectional and self.bptt_steps is not None:
+                raise ValueError(
+                    f"bptt_steps={self.bptt_steps} with bidirectional=True: the backward direction starts at the last "
+                    "step, so no state of it can pass from one piece of a series to the next. Leave it at None."
+                )
             if going_on:
                 self._check_same_model(sizes)
             data = self._check_data(X, y, sample_weight, not going_on, classes)
@@ -181,7 +187,10 @@ class BaseLSTM(BaseEstimator):
             if not going_on:
                 self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
             weights = self.weights_ if going_on else self._initial_weights(data[0], rng)
-            network = Network(self._stack, weights, np.dtype(self.dtype), backend, self.bptt_checkpoint, self._per_step)
+            network = Network(
+                self._stack, weights, np.dtype(self.dtype), backend, self.bptt_checkpoint, self._per_step, self.dropout,
+                self.recurrent_dropout,
+            )  # fmt: skip
             progress = self._earlier_progress(network, partial) if going_on else None
             validate = held_out and (lambda: self._validate(network, held_out, backend))
             training = Training(network, self._settings(data, partial), *data, seed, validate, progress, self.n_jobs)

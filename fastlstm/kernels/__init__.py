@@ -24,14 +24,16 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     ``fill(part, weights)``: from ``(weight_ih [G*H, C], weight_hh [G*H, H], bias_ih [G*H], bias_hh [G*H])``,
     in these shapes or flat.
     ``unpack(part, d_weights)``: the gradient that runs have left here, into arrays of those shapes.
-``Run(C, H, starts, dtype, workspace, recording=False, threads=1)``
-    One run over a packed batch, with room for so many threads. `recording` keeps what backward needs.
+``Run(C, H, starts, dtype, workspace, recording=False, threads=1, masked=False)``
+    One run over a packed batch, with room for so many threads. `recording` keeps what backward needs. Where `masked`,
+    the gates see the states before a step times `mask` [N, H], which the caller fills before it gives the inputs.
 
     ``bounds(part)``: the rows of a part, (first, last), where rows are divided.
     ``load(part, x, at, state=None, reverse=False)``: inputs of sequence n from the flat array x, from x[at[n]] on, step
     after step, or with `reverse` from its last step to its first; state: arrays [N, H], None for zeros.
     ``connect(part, below, turned, state=None)``: inputs are the outputs of the runs `below`, side by side, each taken
     from its end to its start where `turned` says so.
+    ``inputs``: those given, [M, C], for the caller to change.
     ``forward(part, packed)``: fills `h` [M+N, H] and `state_n`, the last states, arrays [N, H].
     ``outputs(part, turned, out, column)``: into out [M, .] from that column on, the state after the step in the row of
     each step, or where `turned` of the step that is as far from the sequence's end as this is from its start.
@@ -61,6 +63,14 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     classes, [M, 1]; shares [M, 1], or [M, K] for each output by itself; what has no share may have any target.
     ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``: this part's share; with `more`, added
     to the gradient of the last call, which is still there.
+
+``dropout``, with masks [N, W] that have a row for each sequence:
+
+``draw(seed, epoch, stream, rate, sequences, first, last, masks)``
+    Rows `first` to `last` of masks: 0 for a part `rate` of all numbers, 1 / (1 - rate) for the others; which, depends
+    on the number's column, its row's sequences[n], the epoch, the stream and the seed alone.
+``scale(starts, first, last, masks, column, rows)``
+    Rows [M, W] of the sequences from `first` to `last`, times their masks from that column on.
 
 ``packing``, between packed rows and arrays (N, T, F) with one block per sequence, of which order[n] becomes the n-th;
 with `reverse` the rows go through each sequence from its end:

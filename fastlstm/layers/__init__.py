@@ -28,6 +28,9 @@ class LSTM(Layer):
     bidirectional : bool, default=False
         Whether each layer also goes through the sequence from its end, with weights of its own
         (Schuster & Paliwal 1997); its output is that of both directions side by side.
+    dropout : float, default=0.0
+        Part of a layer's outputs that `record` leaves out on their way to the next layer: in each call and for each
+        sequence others, but the same at all steps (Gal & Ghahramani 2016). A call leaves out nothing.
     dtype : {"float32", "float64"}, default="float32"
         Type of weights, inputs and outputs.
     backend : {"auto", "numba", "numpy"}, default="auto"
@@ -36,13 +39,14 @@ class LSTM(Layer):
         Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
         as many as pay. Never more than there are CPUs; results are the same bits for any number.
     random_state : int, numpy.random.Generator or None, default=None
-        Seed of the weights.
+        Seed of the weights and of dropout.
 
     Raises
     ------
     ValueError
-        If a size is not a positive integer, `hidden_size` has another number of sizes than `num_layers` says, `dtype`
-        or `backend` is unknown, or `n_jobs` is 0 or no integer.
+        If a size is not a positive integer, `hidden_size` has another number of sizes than `num_layers` says, `dropout`
+        is not in [0, 1) or there is no layer for it to act on, `dtype` or `backend` is unknown, or `n_jobs` is 0 or no
+        integer.
 
     Examples
     --------
@@ -71,7 +75,7 @@ class GRU(Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
         As of `LSTM`.
 
     Raises
@@ -101,7 +105,7 @@ class RNN(Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
         As of `LSTM`.
 
     Raises

@@ -12,6 +12,7 @@ from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import (
     DTYPES,
     check_array,
+    check_dropout,
     check_lengths,
     check_sizes,
     check_state,
@@ -21,7 +22,7 @@ from fastlstm.layers.checks import (
 )
 from fastlstm.layers.streams import StreamState
 from fastlstm.packing import Batch
-from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
+from fastlstm.stacks import Masks, PackedStack, Stack, StackRun, join_states
 
 
 class Gradients(NamedTuple):
@@ -49,7 +50,7 @@ class Layer:
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
         As of `LSTM`.
     """
 
@@ -62,6 +63,7 @@ class Layer:
         num_layers=1,
         *,
         bidirectional=False,
+        dropout=0.0,
         dtype="float32",
         backend="auto",
         n_jobs=None,
@@ -72,13 +74,16 @@ class Layer:
         sizes = check_sizes(hidden_size, num_layers)
         if not isinstance(bidirectional, (bool, np.bool_)):
             raise ValueError(f"bidirectional={bidirectional!r}: expected True or False.")
+        check_dropout(dropout, len(sizes))
         if dtype not in DTYPES:
             raise ValueError(f"dtype={dtype!r}: expected one of {list(DTYPES)}.")
         threads.check_n_jobs(n_jobs)
         self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
         self.dtype = np.dtype(dtype)
         self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
-        fresh = self._stack.initial_weights(np.random.default_rng(random_state))
+        rng = np.random.default_rng(random_state)
+        fresh = self._stack.initial_weights(rng)
+        self._dropout, self._seed, self._records = float(dropout), int(rng.integers(1 << 63)), 0
         self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
 
     def _set_weights(self, weights):
@@ -91,11 +96,13 @@ class Layer:
         self._spare, self._lock = None, threading.Lock()
 
     def __getstate__(self):
-        return {"options": (self._stack, self.dtype, self.backend, self.n_jobs, self._weights)}
+        options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, self._records
+        return {"options": options, "weights": self._weights}
 
     def __setstate__(self, state):
-        self._stack, self.dtype, self.backend, self.n_jobs, weights = state["options"]
-        self._set_weights({name: value.copy() for name, value in weights.items()})
+        self._stack, self.dtype, self.backend, self.n_jobs, *dropout = state["options"]
+        self._dropout, self._seed, self._records = dropout
+        self._set_weights({name: value.copy() for name, value in state["weights"].items()})
 
     @property
     def input_size(self):
@@ -119,12 +126,18 @@ class Layer:
         return self._stack.bidirectional
 
     @property
+    def dropout(self):
+        """Part of a layer's outputs that `record` leaves out."""
+        return self._dropout
+
+    @property
     def _kernels(self):
         return kernels.load(self.backend)
 
     def __repr__(self):
         more = f", {self.num_layers}" if self.num_layers > 1 else ""
         more += ", bidirectional=True" if self.bidirectional else ""
+        more += f", dropout={self.dropout}" if self.dropout else ""
         return (
             f"{type(self).__name__}({self.input_size}, {self.hidden_size}{more}, dtype={self.dtype.name!r}, "
             f"backend={self.backend!r})"
@@ -226,7 +239,8 @@ class Layer:
         Returns
         -------
         output, state
-            As in a call, with the same bits. `output` is read-only: it may be a part of the tape.
+            As in a call, with the same bits unless there is dropout. `output` is read-only: it may be a part of the
+            tape.
         tape : Tape
             To be passed to `backward`, any number of times unless told otherwise there.
 
@@ -243,7 +257,10 @@ class Layer:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        run, references, output, weights = self._run(batch, recording=True)
+        with self._lock:
+            self._records += 1
+            number = self._records
+        run, references, output, weights = self._run(batch, recording=True, number=number)
         output.flags.writeable = False
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
         return output, state, Tape(self, run, references, weights, batch)
@@ -430,8 +447,11 @@ class Layer:
         size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
         return min(size, most or size), by_units
 
-    def _run(self, batch, recording):
-        """Run forward; the run, the references to its outputs before, the output, and the weights."""
+    def _run(self, batch, recording, number=0):
+        """Run forward; the run, the references to its outputs before, the output, and the weights.
+
+        number: of the call, for which dropout is drawn.
+        """
         weights, (source, packed) = self._flat, self._packed  # others may be loaded while this runs
         fresh = source is not weights
         if fresh:
@@ -441,6 +461,8 @@ class Layer:
             if fresh:
                 packed.fill(part, weights)
                 team.wait()
+            if run.masks is not None:
+                run.masks.draw(*run.bounds(part), self._seed, number, batch.order)
             run.forward(part, team.wait, packed, batch.x, batch.at, batch.states)
             if room is not None:
                 run.outputs(part, room)
@@ -462,7 +484,10 @@ class Layer:
                 if same and run.references() == references:
                     return run, references
                 run = None  # its buffers are free
-            run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size)
+            masks = None
+            if recording and self._dropout:
+                masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
+            run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size, masks)
             return run, run.references()
 
     def _leave_run(self, run, references):

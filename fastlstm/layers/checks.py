@@ -1,5 +1,7 @@
 """What layers are given, as arrays that kernels take, or an error that says why not."""
 
+from numbers import Real
+
 import numpy as np
 
 DTYPES = ("float32", "float64")
@@ -32,6 +34,16 @@ def shape_of(name, array):
         return np.shape(array)
     except ValueError as error:
         raise ValueError(f"{name} is a sequence whose members differ in shape; expected one array.") from error
+
+
+def check_dropout(rate, num_layers):
+    """Raise unless `rate` is in [0, 1), and acts on something."""
+    if isinstance(rate, (bool, np.bool_)) or not isinstance(rate, Real) or not 0 <= rate < 1:
+        raise ValueError(f"dropout={rate!r}: expected a number of at least 0 and less than 1.")
+    if rate and num_layers == 1:
+        raise ValueError(
+            f"dropout={rate!r} with num_layers=1: it acts on outputs on their way to the next layer, and there is none."
+        )
 
 
 def check_array(name, array, shape, dtype):

@@ -2,57 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastlstm.training import batches
+from fastlstm.training.progress import Progress
 from fastlstm.training.solvers import SOLVERS, Options
 
 SMALLEST_RATE = 1e-6  # "adaptive" stops below it
-LARGEST_POOL = 4  # batches that series of unequal lengths are sorted into at a time
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the names and meanings are the estimators' parameters'."""
-
-    loss: str
-    solver: str
-    alpha: float
-    batch_size: int
-    learning_rate: str
-    learning_rate_init: float
-    max_iter: int
-    clip_norm: float | None
-    shuffle: bool
-    momentum: float
-    nesterovs_momentum: bool
-    tol: float
-    n_iter_no_change: int
-    early_stopping: bool
-
-
-@dataclass
-class Progress:
-    """All of a training that changes from epoch to epoch besides the parameters; numbers and arrays only."""
-
-    solver: str
-    moments: np.ndarray
-    rate: float
-    updates: int = 0
-    samples: int = 0
-    epochs: int = 0
-    no_improvement: int = 0
-    best_loss: float = math.inf
-    best_validation_score: float = -math.inf
-    loss_curve: list = field(default_factory=list)
-    validation_scores: list = field(default_factory=list)
-    validation_loss_curve: list = field(default_factory=list)
-
-    def copy(self, moments):
-        """A copy, with these moments, that later epochs do not touch."""
-        lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
-        return Progress(**{**vars(self), **lists, "moments": moments})
 
 
 class Training:
@@ -109,49 +66,38 @@ class Training:
 
     def epoch(self):
         """One pass over the data."""
-        n = len(self.series)
-        batches = [(number, rows) for number, rows in enumerate(self._draw_batches()) if self._counts[rows].any()]
+        settings = self.settings
+        drawn = batches.draw(
+            self.series, settings.batch_size, self.seed if settings.shuffle else None, self.progress.epochs
+        )
+        drawn = [(number, rows) for number, rows in enumerate(drawn) if self._counts[rows].any()]
         self._loss_sum, self._weight_sum = 0.0, 0.0
-        steps = max(int(self.series.lengths[rows].sum()) for _, rows in batches)
-        with self.network.team(max(len(rows) for _, rows in batches), steps, self.n_jobs) as team:
-            team.run(lambda part: self._train(part, team.wait, batches))
-        self.progress.samples += n
+        longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)
+        steps = max(int(longest[rows].sum()) for _, rows in drawn)
+        with self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team:
+            team.run(lambda part: self._train(part, team.wait, drawn))
+        self.progress.samples += len(self.series)
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.epochs += 1
 
-    def _draw_batches(self):
-        """The series of every batch of an epoch."""
-        n, size = len(self.series), self.settings.batch_size
-        order = np.arange(n)
-        if not self.settings.shuffle:
-            return [order[first : first + size] for first in range(0, n, size)]
-        rng = np.random.default_rng([self.seed, self.progress.epochs])
-        rng.shuffle(order)
-        pool = size * min(LARGEST_POOL, self._batches // 2)
-        if self.series.equal or pool <= size:
-            return [order[first : first + size] for first in range(0, n, size)]
-        # Design: series of like lengths in a batch fill the tiles of their last steps, too; with no padding anyway,
-        # that gains up to a tenth of an epoch where few series are much longer, nothing where lengths spread evenly.
-        # They are drawn from pools of a few batches, not from all series: so who is with whom still changes from epoch
-        # to epoch.
-        batches = []
-        for first in range(0, n, pool):
-            drawn = order[first : first + pool]
-            drawn = drawn[np.argsort(-self.series.lengths[drawn], kind="stable")]
-            batches += [drawn[begin : begin + size] for begin in range(0, len(drawn), size)]
-        rng.shuffle(batches)
-        return batches
-
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported in words that help
-    def _train(self, part, wait, batches):
+    def _train(self, part, wait, drawn):
         """A team member's part in an epoch: all members go from minibatch to minibatch together."""
         network, progress = self.network, self.progress
         parameters = network.parameters
         blocks, mine = part.share(len(self._squares)), part.share(parameters.size, 16)
-        for number, rows in batches:
+        pieces = [
+            (number, rows, piece)
+            for number, rows in drawn
+            for piece in range(batches.n_pieces(self.series, rows, self.settings.bptt_steps))
+        ]
+        for number, rows, piece in pieces:
             if part.rank == 0:
-                self._begin(rows, part.size)
+                self._begin(rows, piece, part.size)
             wait()
+            if self._only_reads:
+                network.read(part, wait, self.series.values, self._at)
+                continue
             network.differentiate(
                 part, wait, self.series.values, self._at, self._batch_targets, self._shares, self.settings.loss
             )
@@ -175,14 +121,19 @@ class Training:
             done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def _begin(self, rows, size):
-        rows, starts = self.series.pack(rows)
-        places = self.series.step_rows(rows, starts) if self.network.per_step else rows
-        self._at, self._batch_targets, weights = self.series.at[rows], self.targets[places], self.weights[places]
+    def _begin(self, rows, number, size):
+        """Lay out a piece of a batch for the team; it may be one whose states alone count."""
+        network, steps = self.network, self.settings.bptt_steps
+        if steps is not None and number == 0:
+            network.carry(len(rows))
+        rows, starts, self._at, places = batches.piece(self.series, rows, number, steps, network.per_step)
+        self._batch_targets, weights = self.targets[places], self.weights[places]
         self._total = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
-        self._shares = (weights / self._total).astype(self.network.parameters.dtype)
-        self._extra_loss = 0.0
-        self.network.begin(starts, size)
+        self._only_reads = self._total == 0
+        if not self._only_reads:
+            self._shares = (weights / self._total).astype(network.parameters.dtype)
+            self._extra_loss = 0.0
+        network.begin(starts, size, (self.seed, self.progress.epochs, rows), not self._only_reads)
 
     def _penalise(self):
         """Add the penalty's part to the gradient and the loss."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.stacks import PackedStack, StackRun
+from fastlstm.stacks import Masks, PackedStack, StackRun
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
@@ -77,6 +77,13 @@ def run_over(stack, series, weights, backend, n_jobs=None, per_step=False, with_
     return out
 
 
+def copy_states(states, rows, out):
+    """Those rows of all runs' states into `out`."""
+    for state, of_out in zip(states, out, strict=True):
+        for value, array in zip(state, of_out, strict=True):
+            array[rows] = value[rows]
+
+
 class Network:
     """Trainable weights: one flat array of parameters and one of gradients, with named views into both.
 
@@ -95,9 +102,13 @@ class Network:
         the whole tape, as a bidirectional stack always does.
     per_step : bool
         Whether the head is on every step, not on each series's last states.
+    dropout, recurrent_dropout : float
+        Rates: of all layers' outputs, and of states on their way to the next step.
     """
 
-    def __init__(self, stack, weights, dtype, backend, checkpoint=None, per_step=False):
+    def __init__(
+        self, stack, weights, dtype, backend, checkpoint=None, per_step=False, dropout=0.0, recurrent_dropout=0.0
+    ):
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
         self.is_matrix = np.zeros_like(self.parameters)  # 1 where a penalty acts: matrices, not biases
@@ -110,26 +121,49 @@ class Network:
             self.weights[name][...] = value
             self.is_matrix[start:end] = value.ndim == 2
         self.stack, self.per_step, self.kernels = stack, per_step, kernels.load(backend)
-        self._checkpoint, self._workspace = checkpoint, Workspace()
+        self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
+        self._workspace = Workspace()
         self._workspaces = [Workspace() for _ in stack.places]
         self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
         self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
         self._packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True)
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
-        self._starts, self._size, self._run = (), 0, None
+        self._starts, self._size, self._recording = (), 0, True
+        self._run = self._masks = self._carried = None
 
     def team(self, rows, steps, n_jobs):
         """A team to train with on batches of so many rows and steps."""
         return team_for(self.kernels, self.stack, self.parameters.dtype, rows, steps, n_jobs, passes=3)
 
-    def begin(self, starts, size):
-        """Make room for a packed batch; called once before the team of `size` calls `differentiate`."""
-        if (starts is self._starts or np.array_equal(starts, self._starts)) and size == self._size:
+    def carry(self, N):
+        """From now on, N sequences come in pieces: each begins in the states in which the one before ended."""
+        self._carried, self._after, self._carried_rows = self._zero_states(N), self._zero_states(N), 0
+
+    def begin(self, starts, size, draw=(0, 0, ()), recording=True):
+        """Make room for a packed batch; called once before the team of `size` calls `differentiate` or `read`.
+
+        draw: seed, epoch and the sequences' numbers, on which dropout depends. Without `recording`, it can `read` only.
+        """
+        self._drawn = draw
+        if self._carried is not None:
+            copy_states(self._after, slice(self._carried_rows), self._carried)
+            self._carried_rows = int(starts[1])
+        if (starts is self._starts or np.array_equal(starts, self._starts)) and (size, recording) == (
+            self._size,
+            self._recording,
+        ):
             return  # that of the last batch will do
-        self._starts, self._size = starts, size
-        self._segments = self._divide(starts)
+        self._starts, self._size, self._recording = starts, size, recording
         self._run = None
+        if any(self._rates):
+            rows = int(starts[1])
+            self._masks = Masks(self.stack, self.kernels, rows, self.parameters.dtype, *self._rates)
+        if not recording:
+            self._segments = [(0, len(starts) - 1)]
+            self._start_run(0, recording=False)
+            return
+        self._segments = self._divide(starts)
         self.values = np.empty(int(starts[-1] if self.per_step else starts[1]))
         if not self.per_step:
             self._make_room(int(starts[1]))
@@ -137,11 +171,12 @@ class Network:
             self._start_run(0, recording=True)
             self._d_states = [run.d_state for run in self._run.runs]
         else:  # states before each segment, and their gradient
-            self._states = [self._zero_states() for _ in self._segments]
-            self._d_states = self._zero_states()
+            N = int(starts[1])
+            self._states = [self._zero_states(N) for _ in self._segments]
+            self._d_states = self._zero_states(N)
 
-    def _zero_states(self):
-        N, dtype, kinds = int(self._starts[1]), self.parameters.dtype, len(self.stack.states)
+    def _zero_states(self, N):
+        dtype, kinds = self.parameters.dtype, len(self.stack.states)
         return [tuple(np.zeros((kinds, N, H), dtype)) for _, _, H in self.stack.places]
 
     def _divide(self, starts):
@@ -167,7 +202,14 @@ class Network:
         starts = self._starts[first : last + 1] - self._starts[first]
         self._run = None  # its buffers are free
         self._run = StackRun(
-            self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, self._size
+            self.stack,
+            self.kernels,
+            starts,
+            self.parameters.dtype,
+            self._workspaces,
+            recording,
+            self._size,
+            self._masks,
         )
         if recording:
             self._run.prepare_backward(outputs=self.per_step)
@@ -182,7 +224,7 @@ class Network:
         head is on every step, of each sequence otherwise.
         """
         last = len(self._segments) - 1
-        self._packed.fill(part, self._recurrent)
+        self._prepare(part)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
         for segment in range(last + 1):
@@ -210,6 +252,17 @@ class Network:
         self._packed.unpack(part, self._d_recurrent)
         wait()
 
+    def read(self, part, wait, x, at):
+        """A team member's part in a run forward alone, for the states that it leaves to the next piece."""
+        self._prepare(part)
+        self._forward(part, wait, 0, x, at)
+        wait()
+
+    def _prepare(self, part):
+        self._packed.fill(part, self._recurrent)
+        if self._masks:
+            self._masks.draw(*part.share(int(self._starts[1])), *self._drawn)
+
     def _forward(self, part, wait, segment, x, at, again=False):
         divided, last = len(self._segments) > 1, segment + 1 == len(self._segments)
         if divided:
@@ -218,7 +271,7 @@ class Network:
                 self._start_run(segment, recording=again or last)
         wait()  # weights and, where divided, buffers and states are there
         run = self._run
-        states = self._states[segment] if segment else None
+        states = self._states[segment] if segment else self._carried
         if states:
             rows = run.rows
             states = [tuple(array[:rows] for array in state) for state in states]
@@ -227,12 +280,11 @@ class Network:
         if again:
             return
         rows = slice(*run.bounds(part))
-        if not self.per_step:
+        if not self.per_step and self._recording:
             run.last_outputs(rows, self._features)
-        if not last:
-            for state, now in zip(self._states[segment + 1], run.runs, strict=True):
-                for array, value in zip(state, now.state_n, strict=True):
-                    array[rows] = value[rows]
+        after = self._after if last and self._carried else None if last else self._states[segment + 1]
+        if after:
+            copy_states([now.state_n for now in run.runs], rows, after)
 
     def _differentiate_steps(self, part, wait, segment, targets, shares, loss):
         """The losses of a segment's steps, and the gradient of its outputs."""
@@ -258,9 +310,7 @@ class Network:
                 wait()
         run.backward(part, wait, self._packed, to_start=segment > 0, more=not last)
         if segment:
-            for state, now in zip(self._d_states, run.runs, strict=True):
-                for array, value in zip(state, now.d_state, strict=True):
-                    array[rows] = value[rows]
+            copy_states([now.d_state for now in run.runs], rows, self._d_states)
         if self.per_step or last:  # the head's rows are complete
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
             self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, more=not last)

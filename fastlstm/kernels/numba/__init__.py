@@ -1,5 +1,6 @@
 """Numba backend: register tiles, compiled on first use for the CPU at hand."""
 
+from fastlstm.kernels.numba import dropout as dropout
 from fastlstm.kernels.numba import gru as gru
 from fastlstm.kernels.numba import head as head
 from fastlstm.kernels.numba import lstm as lstm

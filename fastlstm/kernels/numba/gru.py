@@ -82,16 +82,18 @@ def gates_and_state(sums, at, h_before):
 
 @entry
 def forward_steps(
-    starts, r_first, r_last, u_first, u_last, C, H, P, rows, stride, w, gates, recording, sums, sums_at, zero, meeting,
-    size,
+    starts, r_first, r_last, u_first, u_last, C, H, P, rows, stride, states, s_at, s_stride, mask, masked, w, gates,
+    recording, sums, sums_at, zero, meeting, size,
 ):  # fmt: skip
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
     rows[M+N, stride] and gates[M, 4, P] as in `Run`, w as `pack` lays it out; sums from sums_at has room for a group of
     units; zero[4, L] is zeros. Threads that divide the units meet after every step: there are `size` of them, or 1.
+    The states are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows
+    hold them times mask[N, P].
     """
     T = starts.size - 1
-    starts, rows, w = pointer(starts), pointer(rows), pointer(w)
+    starts, rows, w, states, mask = pointer(starts), pointer(rows), pointer(w), pointer(states), pointer(mask)
     gates, sums, zero = pointer(gates), pointer(sums), pointer(zero)
     L = width(w)
     block = 1 + 3 * (C + 1 + H)
@@ -125,10 +127,13 @@ def forward_steps(
             for unit in range(first, last, L):
                 for n in range(active):
                     after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
-                    h_before = load(1, 1, rows, (now + n) * stride + C + 1 + unit, 0)
+                    h_before = load(1, 1, states, s_at + (now + n) * s_stride + unit, 0)
                     at = sums_at + ((unit - first) * active + n * L) * 4
                     r_t, z_t, m_t, n_t, h_t = gates_and_state(sums, at, h_before)
-                    store(h_t, rows, after * stride + C + 1 + unit, 0)
+                    store(h_t, states, s_at + after * s_stride + unit, 0)
+                    if masked:
+                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
+                        store(seen, rows, after * stride + C + 1 + unit, 0)
                     if recording:
                         gate = (now + n) * 4 * P + unit
                         store(n_t, gates, gate, 0)
@@ -141,17 +146,19 @@ def forward_steps(
 
 @entry
 def backward_steps(
-    starts, r_first, r_last, u_first, u_last, H, P, w, rows, h_at, stride, gates, d_h, has_d_h, dz, dh, to_start,
-    meeting, size,
+    starts, r_first, r_last, u_first, u_last, H, P, states, s_at, s_stride, mask, masked, w, gates, d_h, has_d_h, dz,
+    dh, d_seen, zero, to_start, meeting, size,
 ):  # fmt: skip
     """dz[M, 4, P]: the gradient of the sums n, r, z, m, which may be stored where the gates were.
 
     dh[N, P] comes with the gradient of every sequence's last state and, where `to_start`, leaves with that of its
-    first. d_h[M, P] is that of the outputs. w[3 * P, P] as `pack_panels` lays it out. Parts as in `forward_steps`.
+    first. d_h[M, P] is that of the outputs. w[3 * P, P] as `pack_panels` lays it out. Parts, states and mask as in
+    `forward_steps`; where `masked`, the part of dh that comes through the gates stays in d_seen[N, P].
     """
     T = starts.size - 1
-    starts, w, rows, gates, d_h = pointer(starts), pointer(w), pointer(rows), pointer(gates), pointer(d_h)
-    dz, dh = pointer(dz), pointer(dh)
+    starts, w, states, gates, d_h = pointer(starts), pointer(w), pointer(states), pointer(gates), pointer(d_h)
+    dz, dh, d_seen, mask, zero = pointer(dz), pointer(dh), pointer(d_seen), pointer(mask), pointer(zero)
+    through_gates = d_seen if masked else dh
     L = width(w)
     going_on = np.int64(0)  # rows that have a step after this one; not a literal, as in `forward_steps`
     for t in range(T - 1, -2 if to_start else -1, -1):
@@ -159,19 +166,22 @@ def backward_steps(
         active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
         if going_on > 0:  # dh holds what the later step passed on by z
             after = (starts[t + 1] + r_first) * 4 * P + P
+            source, at, distance = (zero, 0, 0) if masked else (dh, r_first * P, P)
             multiply(
-                going_on, 3 * P, u_first, u_last, dh, r_first * P, P, dz, after, 4 * P, w, dh, r_first * P, P, gates,
-                now * 4 * P,
+                going_on, 3 * P, u_first, u_last, source, at, distance, dz, after, 4 * P, w, through_gates, r_first * P,
+                P, gates, now * 4 * P,
             )  # fmt: skip
         for n in range(active):
             for unit in range(u_first, u_last, L):
                 gate, state = (now + n) * 4 * P + unit, (r_first + n) * P + unit
                 dh_t = load(1, 1, dh, state, 0)
+                if masked and n < going_on:
+                    dh_t = fma(load(1, 1, d_seen, state, 0), load(1, 1, mask, state, 0), dh_t)
                 if has_d_h:
                     dh_t = dh_t + load(1, 1, d_h, (now + n) * P + unit, 0)
                 n_t, r_t = load(1, 1, gates, gate, 0), load(1, 1, gates, gate + P, 0)
                 z_t, m_t = load(1, 1, gates, gate + 2 * P, 0), load(1, 1, gates, gate + 3 * P, 0)
-                h_before = load(1, 1, rows, h_at + (now + n) * stride + unit, 0)
+                h_before = load(1, 1, states, s_at + (now + n) * s_stride + unit, 0)
                 d_n = dh_t * (1 - z_t) * (1 - n_t * n_t)
                 store(d_n, dz, gate, 0)
                 store(d_n * m_t * r_t * (1 - r_t), dz, gate + P, 0)
@@ -190,11 +200,12 @@ def backward_steps(
 def one_step(starts, N, C, H, P, rows, stride, w, sums, zero, x, h):
     """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
     # not literals, for which Numba would compile the steps once more
-    begin, recording, size = np.int64(0), starts[0] > 0, np.int64(1)
+    begin, no, size = np.int64(0), starts[0] > 0, np.int64(1)
     put_inputs(N, C, x, rows, stride)
     forward_steps(
-        starts, begin, N, begin, P, C, H, P, rows, stride, w, zero, recording, sums, begin, zero, starts, size
-    )
+        starts, begin, N, begin, P, C, H, P, rows, stride, rows, C + 1, stride, zero, no, w, zero, no, sums, begin,
+        zero, starts, size,
+    )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
 
 
@@ -231,17 +242,17 @@ class Run(recurrence.Run):
 
     SLOTS = 4  # n, r, z, m
 
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
-        super().__init__(C, H, starts, dtype, workspace, recording, threads)
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
+        super().__init__(C, H, starts, dtype, workspace, recording, threads, masked)
         if recording:
             self._gates = self._empty("gates", (self.M * self.SLOTS * self.P,), dtype)
 
     def forward(self, part, packed):
         *where, size = self._part(part)
         forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, packed.forward,
-            self._gates if self._recording else self._zero, self._recording, self._z, part.rank * self._z_size,
-            self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
+            self._masked, packed.forward, self._gates if self._recording else self._zero, self._recording, self._z,
+            part.rank * self._z_size, self._zero, part.meeting, size,
         )  # fmt: skip
 
     def step(self, packed, x, h):
@@ -250,12 +261,25 @@ class Run(recurrence.Run):
             x, h,
         )  # fmt: skip
 
+    def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        self._d_seen = None
+        super().prepare_backward(outputs, inputs, keep)
+        self._d_seen = self._room("d_seen", self.N) if self._masked else self._zero
+
     def backward(self, part, packed, to_start=False):
         *where, size = self._part(part)
         backward_steps(
-            self.starts, *where, self.H, self.P, packed.backward, self._rows, self.C + 1, self.stride, self._gates,
-            self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), to_start, part.meeting, size,
+            self.starts, *where, self.H, self.P, *self._states, self._mask.reshape(-1), self._masked, packed.backward,
+            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1),
+            self._d_seen.reshape(-1), self._zero, to_start, part.meeting, size,
         )  # fmt: skip
+        self._end_backward(part, to_start)
+
+    def _end_backward(self, part, to_start):
+        if self._masked and to_start:
+            first, last, u_first, u_last, _ = self._part(part)
+            here = slice(first, last), slice(u_first, u_last)
+            self._dh[here] += self._d_seen[here] * self._mask[here]
 
     def weight_gradient(self, part, packed, more=False):
         C, H, P = self.C, self.H, self.P

@@ -43,6 +43,11 @@ def forward_steps(
     P,
     rows,
     stride,
+    states,
+    s_at,
+    s_stride,
+    mask,
+    masked,
     w,
     c,
     gates,
@@ -56,11 +61,14 @@ def forward_steps(
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
     rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; z from z_at has room for
-    the sums of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only.
+    the sums of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only. The states
+    h are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows hold
+    them times mask[N, P].
     Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
     T = starts.size - 1
     starts, rows, w, c = pointer(starts), pointer(rows), pointer(w), pointer(c)
+    states, mask = pointer(states), pointer(mask)
     gates, z, zero = pointer(gates), pointer(z), pointer(zero)
     L, K = width(w), C + 1 + H
     # Each unit's products ask for a share of the memory that the next step's gates will be written to.
@@ -90,7 +98,10 @@ def forward_steps(
                     sums = z_at + ((unit - first) * active + n * L) * 4
                     i, f, g, o, c_t, h_t = gates_and_states(z, sums, load(1, 1, c, here * P + unit, 0))
                     store(c_t, c, there * P + unit, 0)
-                    store(h_t, rows, after * stride + C + 1 + unit, 0)
+                    store(h_t, states, s_at + after * s_stride + unit, 0)
+                    if masked:
+                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
+                        store(seen, rows, after * stride + C + 1 + unit, 0)
                     if recording:
                         gate = here * 4 * P + unit
                         store(i, gates, gate, 0)
@@ -103,15 +114,18 @@ def forward_steps(
 
 @entry
 def backward_steps(
-    starts, r_first, r_last, u_first, u_last, H, P, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, to_start, meeting, size
-):
+    starts, r_first, r_last, u_first, u_last, H, P, mask, masked, w, c, gates, d_h, has_d_h, dz, dh, dc, zero, to_start,
+    meeting, size,
+):  # fmt: skip
     """dz[M, 4, P]: the gradient of the gates' sums, which may be stored where the gates were.
 
     dh, dc[N, P] come with the gradient of every sequence's last state and, where `to_start`, leave with that of its
-    first. d_h[M, P] is that of the outputs. w[4 * P, P] as `pack_panels` lays it out. Parts as in `forward_steps`.
+    first, of h as the gates see it. d_h[M, P] is that of the outputs. w[4 * P, P] as `pack_panels` lays it out. Parts
+    and mask as in `forward_steps`.
     """
     T = starts.size - 1
     starts, w, c, gates, d_h = pointer(starts), pointer(w), pointer(c), pointer(gates), pointer(d_h)
+    mask = pointer(mask)
     dz, dh, dc, zero = pointer(dz), pointer(dh), pointer(dc), pointer(zero)
     L = width(w)
     going_on = np.int64(0)  # rows that have a step after this one; not a literal, as in `forward_steps`
@@ -119,7 +133,7 @@ def backward_steps(
         now = starts[max(t, 0)] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
         if going_on > 0:
-            after, with_outputs = (starts[t + 1] + r_first) * 4 * P, has_d_h and t >= 0
+            after, with_outputs = (starts[t + 1] + r_first) * 4 * P, has_d_h and t >= 0 and not masked
             source, at, distance = (d_h, now * P, P) if with_outputs else (zero, 0, 0)
             multiply(
                 going_on, 4 * P, u_first, u_last, source, at, distance, dz, after, 4 * P, w, dh, r_first * P, P, gates,
@@ -129,7 +143,9 @@ def backward_steps(
             for unit in range(u_first, u_last, L):
                 here, gate, state = (now + n) * P + unit, (now + n) * 4 * P + unit, (r_first + n) * P + unit
                 dh_t = load(1, 1, dh, state, 0)
-                if has_d_h and n >= going_on:
+                if masked and n < going_on:
+                    dh_t = dh_t * load(1, 1, mask, state, 0)
+                if has_d_h and (masked or n >= going_on):
                     dh_t = dh_t + load(1, 1, d_h, here, 0)
                 i, f = load(1, 1, gates, gate, 0), load(1, 1, gates, gate + P, 0)
                 g, o = load(1, 1, gates, gate + 2 * P, 0), load(1, 1, gates, gate + 3 * P, 0)
@@ -153,11 +169,12 @@ def backward_steps(
 def one_step(starts, N, C, H, P, rows, stride, w, c, z, zero, x, h):
     """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
     # not literals, for which Numba would compile the steps once more
-    begin, recording, size = np.int64(0), starts[0] > 0, np.int64(1)
+    begin, no, size = np.int64(0), starts[0] > 0, np.int64(1)
     put_inputs(N, C, x, rows, stride)
     forward_steps(
-        starts, begin, N, begin, P, C, H, P, rows, stride, w, c, zero, recording, z, begin, zero, starts, size
-    )
+        starts, begin, N, begin, P, C, H, P, rows, stride, rows, C + 1, stride, zero, no, w, c, zero, no, z, begin,
+        zero, starts, size,
+    )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
 
 
@@ -175,8 +192,8 @@ class Run(recurrence.Run):
 
     SLOTS = 4  # i, f, g, o
 
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
-        super().__init__(C, H, starts, dtype, workspace, recording, threads)
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
+        super().__init__(C, H, starts, dtype, workspace, recording, threads, masked)
         c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
         self._c, self._c_0 = c.reshape(-1), c[: self.N]
         self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
@@ -193,9 +210,9 @@ class Run(recurrence.Run):
     def forward(self, part, packed):
         *where, size = self._part(part)
         forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c,
-            self._gates if self._recording else self._zero, self._recording, self._z, part.rank * self._z_size,
-            self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
+            self._masked, packed.forward, self._c, self._gates if self._recording else self._zero, self._recording,
+            self._z, part.rank * self._z_size, self._zero, part.meeting, size,
         )  # fmt: skip
 
     def step(self, packed, x, h):
@@ -213,7 +230,8 @@ class Run(recurrence.Run):
     def backward(self, part, packed, to_start=False):
         *where, size = self._part(part)
         backward_steps(
-            self.starts, *where, self.H, self.P, packed.backward, self._c, self._gates, self._d_h,
-            self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._dc.reshape(-1), self._zero, to_start,
-            part.meeting, size,
+            self.starts, *where, self.H, self.P, self._mask.reshape(-1), self._masked, packed.backward, self._c,
+            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._dc.reshape(-1),
+            self._zero, to_start, part.meeting, size,
         )  # fmt: skip
+        self._end_backward(part, to_start)

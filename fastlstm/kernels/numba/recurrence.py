@@ -80,16 +80,25 @@ class Run:
     SLOTS = None
     _gates = None  # those of the steps forward, where they are kept
 
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
         self.N, self.M = int(starts[1]), int(starts[-1])
         begin, self.stride = row_layout(C, self.P, dtype)
         self._empty, self._recording, self._threads = workspace.empty, recording, threads
         self._bounds = {1: [0, self.N]}
         rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
-        self.h = rows[:, begin + C + 1 : begin + C + 1 + H]
-        self._rows = rows.reshape(-1)[begin:]
-        self._zero = zeros(4 * self.P + padded(C, dtype), dtype)
+        self.inputs = rows[:, begin : begin + C]
+        self._rows, self._zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, dtype), dtype)
+        self._masked = masked
+        if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
+            self._seen = rows[:, begin + C + 1 : begin + C + 1 + H]
+            h, self._mask = self._room("h", self.M + self.N), self._room("mask", self.N)
+            self.h, self.mask = h[:, :H], self._mask[:, :H]
+            self._states = h.reshape(-1), 0, self.P
+        else:
+            self.h = rows[:, begin + C + 1 : begin + C + 1 + H]
+            self._mask = self._zero
+            self._states = self._rows, C + 1, self.stride
         self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes(dtype))
         self._z = self._empty("z", (threads * self._z_size,), dtype)
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
@@ -114,6 +123,12 @@ class Run:
         """Take the other initial states, and return h_0, or what stands for none."""
         return self._zero.reshape(1, -1) if state is None else state[0]
 
+    def _mask_start(self, part, state):
+        """What `_start` leaves to the rows, where they hold the masked states."""
+        rows = slice(*self.bounds(part))
+        self.h[rows] = 0 if state is None else state[0][rows]
+        self._seen[rows] = self.h[rows] * self.mask[rows]
+
     def load(self, part, x, at, state=None, reverse=False):
         h_0 = self._start(part, state)
         lengths = self._lengths if reverse else self.starts
@@ -121,12 +136,16 @@ class Run:
             self.starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
             state is not None, self._rows, self.stride,
         )  # fmt: skip
+        if self._masked:
+            self._mask_start(part, state)
 
     def connect(self, part, below, turned, state=None):
         h_0 = self._start(part, state)
         begin_rows(
             self.starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
         )
+        if self._masked:
+            self._mask_start(part, state)
         column = 0
         for run, other_way in zip(below, turned, strict=True):
             run._copy_outputs(part, other_way, self._rows, column, self.stride)
@@ -136,10 +155,7 @@ class Run:
         self._copy_outputs(part, turned, out.reshape(-1), column, out.shape[1])
 
     def _copy_outputs(self, part, turned, out, column, stride):
-        copy_outputs(
-            self.starts, self._lengths, turned, *self.bounds(part), self.H, self._rows, self.C + 1, self.stride, out,
-            column, stride,
-        )  # fmt: skip
+        copy_outputs(self.starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride)
 
     def collect(self, part, d_outputs, turned, column):
         for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
@@ -170,6 +186,12 @@ class Run:
         room = self._empty(name, (rows, self.P), self.dtype)
         room[:, self.H :] = 0
         return room
+
+    def _end_backward(self, part, to_start):
+        """The gradient of the initial states, from that of them as the gates see them."""
+        if self._masked and to_start:
+            first, last, u_first, u_last, _ = self._part(part)
+            self._dh[first:last, u_first:u_last] *= self._mask[first:last, u_first:u_last]
 
     def weight_gradient(self, part, packed, more=False):
         self._products(part, 0, self.C + 1 + self.H, 0, packed.columns, packed.gradient, more)

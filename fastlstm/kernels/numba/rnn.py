@@ -36,15 +36,19 @@ def pack(C, H, P, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out):
 
 @entry
 def forward_steps(
-    starts, r_first, r_last, u_first, u_last, C, H, P, rows, stride, w, sums, sums_at, zero, meeting, size
-):
+    starts, r_first, r_last, u_first, u_last, C, H, P, rows, stride, states, s_at, s_stride, mask, masked, w, sums,
+    sums_at, zero, meeting, size,
+):  # fmt: skip
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
     rows[M+N, stride] as in `Run`, w as `pack` lays it out; sums from sums_at has room for those of a panel; zero is
-    zeros. Threads that divide the units meet after every step: there are `size` of them, or 1.
+    zeros. Threads that divide the units meet after every step: there are `size` of them, or 1. The states are in
+    states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows hold them times
+    mask[N, P].
     """
     T = starts.size - 1
     starts, rows, w, sums, zero = pointer(starts), pointer(rows), pointer(w), pointer(sums), pointer(zero)
+    states, mask = pointer(states), pointer(mask)
     L, K = width(w), C + 1 + H
     begin = np.int64(0)  # not a literal, for which Numba would compile the products once more
     for t in range(T):
@@ -60,25 +64,30 @@ def forward_steps(
                 rows, now * stride,
             )  # fmt: skip
             for n in range(active):
-                after = ((starts[t + 1] if n < going_on else starts[T]) + r_first + n) * stride + C + 1
+                after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
                 for unit in range(first, last, L):
-                    store(tanh(load(1, 1, sums, sums_at + n * 4 * L + unit - first, 0)), rows, after + unit, 0)
+                    h_t = tanh(load(1, 1, sums, sums_at + n * 4 * L + unit - first, 0))
+                    store(h_t, states, s_at + after * s_stride + unit, 0)
+                    if masked:
+                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
+                        store(seen, rows, after * stride + C + 1 + unit, 0)
         if size > 1:
             meet(meeting, size)
 
 
 @entry
 def backward_steps(
-    starts, r_first, r_last, u_first, u_last, H, P, w, rows, h_at, stride, d_h, has_d_h, dz, dh, zero, to_start,
-    meeting, size,
+    starts, r_first, r_last, u_first, u_last, H, P, states, s_at, s_stride, mask, masked, w, d_h, has_d_h, dz, dh, zero,
+    to_start, meeting, size,
 ):  # fmt: skip
     """dz[M, P]: the gradient of the sums.
 
     dh[N, P] comes with the gradient of every sequence's last state and, where `to_start`, leaves with that of its
-    first. d_h[M, P] is that of the outputs. w[P, P] as `pack_panels` lays it out. Parts as in `forward_steps`.
+    first, as the gates see it. d_h[M, P] is that of the outputs. w[P, P] as `pack_panels` lays it out. Parts, states
+    and mask as in `forward_steps`.
     """
     T = starts.size - 1
-    starts, w, rows, d_h = pointer(starts), pointer(w), pointer(rows), pointer(d_h)
+    starts, w, states, mask, d_h = pointer(starts), pointer(w), pointer(states), pointer(mask), pointer(d_h)
     dz, dh, zero = pointer(dz), pointer(dh), pointer(zero)
     L = width(w)
     going_on = np.int64(0)  # rows that have a step after this one; not a literal, as in `forward_steps`
@@ -86,17 +95,19 @@ def backward_steps(
         now = starts[max(t, 0)] + r_first
         active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
         if going_on > 0:
-            source, at, distance = (d_h, now * P, P) if has_d_h and t >= 0 else (zero, 0, 0)
+            source, at, distance = (d_h, now * P, P) if has_d_h and t >= 0 and not masked else (zero, 0, 0)
             multiply(
                 going_on, P, u_first, u_last, source, at, distance, dz, (starts[t + 1] + r_first) * P, P, w,
-                dh, r_first * P, P, rows, now * stride,
+                dh, r_first * P, P, states, s_at + now * s_stride,
             )  # fmt: skip
         for n in range(active):
-            after = h_at + ((starts[t + 1] if n < going_on else starts[T]) + r_first + n) * stride
+            after = s_at + ((starts[t + 1] if n < going_on else starts[T]) + r_first + n) * s_stride
             for unit in range(u_first, u_last, L):
-                here = (now + n) * P + unit
-                dh_t, h_t = load(1, 1, dh, (r_first + n) * P + unit, 0), load(1, 1, rows, after + unit, 0)
-                if has_d_h and n >= going_on:
+                here, state = (now + n) * P + unit, (r_first + n) * P + unit
+                dh_t, h_t = load(1, 1, dh, state, 0), load(1, 1, states, after + unit, 0)
+                if masked and n < going_on:
+                    dh_t = dh_t * load(1, 1, mask, state, 0)
+                if has_d_h and (masked or n >= going_on):
                     dh_t = dh_t + load(1, 1, d_h, here, 0)
                 store(dh_t * (1 - h_t * h_t), dz, here, 0)
             for unit in range(max(H, u_first), u_last):  # zero already, but where an input is infinite
@@ -109,9 +120,13 @@ def backward_steps(
 @entry
 def one_step(starts, N, C, H, P, rows, stride, w, sums, zero, x, h):
     """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
-    begin, size = np.int64(0), np.int64(1)  # not literals, for which Numba would compile the steps once more
+    # not literals, for which Numba would compile the steps once more
+    begin, no, size = np.int64(0), starts[0] > 0, np.int64(1)
     put_inputs(N, C, x, rows, stride)
-    forward_steps(starts, begin, N, begin, P, C, H, P, rows, stride, w, sums, begin, zero, starts, size)
+    forward_steps(
+        starts, begin, N, begin, P, C, H, P, rows, stride, rows, C + 1, stride, zero, no, w, sums, begin, zero, starts,
+        size,
+    )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
 
 
@@ -132,8 +147,8 @@ class Run(recurrence.Run):
     def forward(self, part, packed):
         *where, size = self._part(part)
         forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._z,
-            part.rank * self._z_size, self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
+            self._masked, packed.forward, self._z, part.rank * self._z_size, self._zero, part.meeting, size,
         )  # fmt: skip
 
     def step(self, packed, x, h):
@@ -145,6 +160,8 @@ class Run(recurrence.Run):
     def backward(self, part, packed, to_start=False):
         *where, size = self._part(part)
         backward_steps(
-            self.starts, *where, self.H, self.P, packed.backward, self._rows, self.C + 1, self.stride, self._d_h,
-            self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._zero, to_start, part.meeting, size,
+            self.starts, *where, self.H, self.P, *self._states, self._mask.reshape(-1), self._masked, packed.backward,
+            self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._zero, to_start, part.meeting,
+            size,
         )  # fmt: skip
+        self._end_backward(part, to_start)

@@ -1,5 +1,6 @@
 """NumPy backend: the equations, slow and plain; the specification that the other backends are tested against."""
 
+from fastlstm.kernels.numpy import dropout as dropout
 from fastlstm.kernels.numpy import gru as gru
 from fastlstm.kernels.numpy import head as head
 from fastlstm.kernels.numpy import lstm as lstm

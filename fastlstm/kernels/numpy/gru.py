@@ -24,14 +24,13 @@ class Run(recurrence.Run):
         h = self.h
         for now, after in self._places:
             of_x = np.split(rows_times(self._x[now], weight_ih) + bias_ih, 3, axis=-1)
-            of_h = np.split(rows_times(h[now], weight_hh) + bias_hh, 3, axis=-1)
+            of_h = np.split(rows_times(self._seen(now), weight_hh) + bias_hh, 3, axis=-1)
             r, z, m = sigmoid(of_x[0] + of_h[0]), sigmoid(of_x[1] + of_h[1]), of_h[2]
             n = np.tanh(of_x[2] + r * m)
             h[after] = (1 - z) * n + z * h[now]
             self._kept[:, now] = r, z, n, m
 
     def backward(self, part, packed, to_start=False):
-        weight_hh = packed.weights[1]
         for now, _ in reversed(self._places):
             d_h = self.d_state[0][: now.stop - now.start]
             r, z, n, m = self._kept[:, now]
@@ -40,4 +39,4 @@ class Run(recurrence.Run):
             d_r, d_z = d_n * m * r * (1 - r), dh * (self.h[now] - n) * z * (1 - z)
             self._d_of_x[now] = np.concatenate([d_r, d_z, d_n], axis=-1)
             self._d_of_h[now] = np.concatenate([d_r, d_z, d_n * r], axis=-1)
-            d_h[:] = dh * z + rows_times(self._d_of_h[now], weight_hh.T)
+            d_h[:] = dh * z + self._past(self._d_of_h[now], packed)

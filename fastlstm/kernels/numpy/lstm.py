@@ -25,7 +25,7 @@ class Run(recurrence.Run):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
         h, c = self._states
         for now, after in self._places:
-            sums = rows_times(self._x[now], weight_ih) + rows_times(h[now], weight_hh) + (bias_ih + bias_hh)
+            sums = rows_times(self._x[now], weight_ih) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
             of_i, of_f, of_g, of_o = np.split(sums, 4, axis=-1)
             i, f, g, o = sigmoid(of_i), sigmoid(of_f), np.tanh(of_g), sigmoid(of_o)
             c[after] = f * c[now] + i * g
@@ -33,7 +33,7 @@ class Run(recurrence.Run):
             self._kept[:, now] = i, f, g, o
 
     def backward(self, part, packed, to_start=False):
-        weight_hh, c = packed.weights[1], self._states[1]
+        c = self._states[1]
         for now, after in reversed(self._places):
             d_h, d_c = (d[: now.stop - now.start] for d in self.d_state)
             i, f, g, o = self._kept[:, now]
@@ -42,4 +42,4 @@ class Run(recurrence.Run):
             dc = d_c + dh * o * (1 - tanh_c**2)
             d_sums = dc * g * i * (1 - i), dc * c[now] * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)
             self._d_of_x[now] = self._d_of_h[now] = np.concatenate(d_sums, axis=-1)
-            d_h[:], d_c[:] = rows_times(self._d_of_h[now], weight_hh.T), dc * f
+            d_h[:], d_c[:] = self._past(self._d_of_h[now], packed), dc * f

@@ -41,15 +41,26 @@ class Run:
     STATES, GATES = 1, None
     KEPT = 0  # numbers of each unit that a step forward leaves for the step back
 
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1):
+    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
         self._places, self._turned = list(places(starts)), turned_rows(starts)
         self._after = np.concatenate([after for _, after in self._places])
-        self._x = np.empty((self.M, C), dtype)
+        self._x = self.inputs = np.empty((self.M, C), dtype)
+        self.mask = np.ones((self.N, H), dtype) if masked else None
         self._states = np.zeros((self.STATES, self.M + self.N, H), dtype)
         self.h = self._states[0]
         self.state, self.state_n = tuple(self._states[:, : self.N]), tuple(self._states[:, self.M :])
         self._kept = np.empty((self.KEPT, self.M, H), dtype)
+
+    def _seen(self, rows):
+        """The states before a step as its gates see them."""
+        h = self.h[rows]
+        return h if self.mask is None else h * self.mask[: len(h)]
+
+    def _past(self, d_sums, packed):
+        """The gradient of the states before a step, from that of its sums."""
+        d_h = rows_times(d_sums, packed.weights[1].T)
+        return d_h if self.mask is None else d_h * self.mask[: len(d_h)]
 
     def bounds(self, part):
         return 0, self.N
@@ -96,7 +107,7 @@ class Run:
         of_x, of_h = self._d_of_x, self._d_of_h
         parts = (
             np.einsum("mg,mc->gc", of_x, self._x),
-            np.einsum("mg,mh->gh", of_h, self.h[: self.M]),
+            np.einsum("mg,mh->gh", of_h, np.concatenate([self._seen(now) for now, _ in self._places])),
             of_x.sum(axis=0),
             of_h.sum(axis=0),
         )

@@ -23,13 +23,12 @@ class Run(recurrence.Run):
         h = self.h
         for now, after in self._places:
             h[after] = np.tanh(
-                rows_times(self._x[now], weight_ih) + rows_times(h[now], weight_hh) + (bias_ih + bias_hh)
+                rows_times(self._x[now], weight_ih) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
             )
 
     def backward(self, part, packed, to_start=False):
-        weight_hh = packed.weights[1]
         for now, after in reversed(self._places):
             d_h = self.d_state[0][: now.stop - now.start]
             dh = d_h + self.d_h[now]
             self._d_of_x[now] = self._d_of_h[now] = dh * (1 - self.h[after] ** 2)
-            d_h[:] = rows_times(self._d_of_h[now], weight_hh.T)
+            d_h[:] = self._past(self._d_of_h[now], packed)

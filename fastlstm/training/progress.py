@@ -1,0 +1,50 @@
+"""How to train, and how far a training has come."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names and meanings are the estimators' parameters'."""
+
+    loss: str
+    solver: str
+    alpha: float
+    batch_size: int
+    learning_rate: str
+    learning_rate_init: float
+    max_iter: int
+    clip_norm: float | None
+    shuffle: bool
+    momentum: float
+    nesterovs_momentum: bool
+    tol: float
+    n_iter_no_change: int
+    early_stopping: bool
+    bptt_steps: int | None = None
+
+
+@dataclass
+class Progress:
+    """All of a training that changes from epoch to epoch besides the parameters; numbers and arrays only."""
+
+    solver: str
+    moments: np.ndarray
+    rate: float
+    updates: int = 0
+    samples: int = 0
+    epochs: int = 0
+    no_improvement: int = 0
+    best_loss: float = math.inf
+    best_validation_score: float = -math.inf
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+
+    def copy(self, moments):
+        """A copy, with these moments, that later epochs do not touch."""
+        lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
+        return Progress(**{**vars(self), **lists, "moments": moments})

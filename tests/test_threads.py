@@ -164,11 +164,12 @@ def test_without_threads_to_start_the_caller_computes_alone(new_workers, monkeyp
 
 def test_an_interrupt_from_the_keyboard_ends_a_fit_on_threads_after_the_last_whole_epoch():
     program = """
-import _thread, threading
+import _thread, signal, threading
 import numpy as np
 from fastlstm import LSTMRegressor, threads
 from fastlstm.training.solvers import SOLVERS
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start without one
 threads.cpu_limit, threads.FLOPS_PER_THREAD = lambda: 2, 1
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 5, 2)), rng.normal(size=40)

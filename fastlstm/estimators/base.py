@@ -193,7 +193,9 @@ class BaseLSTM(BaseEstimator):
             )  # fmt: skip
             progress = self._earlier_progress(network, partial) if going_on else None
             validate = held_out and (lambda: self._validate(network, held_out, backend))
-            training = Training(network, self._settings(data, partial), *data, seed, validate, progress, self.n_jobs)
+            training = Training(
+                network, self._settings(data, partial), *data, seed, validate, progress, n_jobs=self.n_jobs
+            )
             epochs_before = training.progress.epochs
             try:
                 self._watch(training, partial)
@@ -202,7 +204,7 @@ class BaseLSTM(BaseEstimator):
                     self._adopt(training)
                     commit()
                 raise
-            if not (training.stopped or partial or self.learning_rate == "cosine"):
+            if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
                 warnings.warn(
                     f"Training was still improving after max_iter={self.max_iter} epochs: raise max_iter, or stop on "
                     "purpose with early_stopping=True or learning_rate='cosine'.",
@@ -326,8 +328,8 @@ class BaseLSTM(BaseEstimator):
                     line += f"  validation loss {progress.validation_loss_curve[-1]:.6f}"
                     line += f"  validation score {progress.validation_scores[-1]:.4f}"
                 print(f"{line}  rate {progress.rate:.2e}  {time.perf_counter() - start:.1f} s", flush=True)
-        if self.verbose and training.stopped and not partial:
-            print(f"stopped: the {training.stopped} no longer improved by tol={self.tol:g}", flush=True)
+        if self.verbose and training.progress.stopped and not partial:
+            print(f"stopped: the {training.progress.stopped} no longer improved by tol={self.tol:g}", flush=True)
 
     def _adopt(self, training):
         """Take over what was trained as fitted attributes."""

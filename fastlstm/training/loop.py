@@ -29,6 +29,8 @@ class Training:
         ``validate() -> (score, loss)`` of the network on data held out.
     progress : Progress or None
         Of an earlier training to go on with.
+    keep : callable or None
+        ``keep(training, over)`` after every epoch, to write the training down; `over`: it was the last.
     n_jobs : int or None
         Threads to use at the most; the results do not depend on them.
     """
@@ -43,6 +45,7 @@ class Training:
         seed,
         validate: Callable | None,
         progress=None,
+        keep: Callable | None = None,
         n_jobs=None,
     ):
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
@@ -60,9 +63,8 @@ class Training:
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
         self._penalised = settings.alpha > 0 and settings.solver != "adamw"
         self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
-        self.stopped = None
-        self._best_parameters = None
-        self._best_loss = math.inf if self.progress.updates == 0 else self.progress.best_loss  # of this run
+        self._keep = keep
+        self.progress.begin()
 
     def epoch(self):
         """One pass over the data."""
@@ -118,7 +120,7 @@ class Training:
 
     def _set_rate(self, part_of_epoch):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
-            done = min(1.0, (self.progress.epochs - self._first_epoch + part_of_epoch) / self.settings.max_iter)
+            done = min(1.0, (self.progress.epochs - self.progress.first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
     def _begin(self, rows, number, size):
@@ -164,15 +166,31 @@ class Training:
             f"(now {self.settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
         )
 
+    @property
+    def over(self):
+        """Whether no epoch follows."""
+        progress = self.progress
+        return progress.stopped is not None or progress.epochs - progress.first_epoch >= self.settings.max_iter
+
+    def state(self):
+        """All that training goes on from, as a record of what JSON can hold, and arrays."""
+        record, arrays = self.progress.divided()
+        return record, {**arrays, "parameters": self.network.parameters}
+
+    def restore(self, record, arrays):
+        """Go on from what `state` gave."""
+        arrays = dict(arrays)
+        self.network.parameters[:] = arrays.pop("parameters")
+        self.progress = Progress(**record, **arrays)
+
     def run(self):
         """Train until a rule stops it; yields after every epoch.
 
         Left early by an exception, `network` and `progress` stand as after the last whole epoch.
         """
-        self._first_epoch = self.progress.epochs
         # one memory for all epochs: with many parameters, fresh memory costs as much as a minibatch
         parameters, moments = np.empty_like(self.network.parameters), np.empty_like(self.progress.moments)
-        for _ in range(self.settings.max_iter):
+        while not self.over:
             parameters[:], moments[:] = self.network.parameters, self.progress.moments
             before = self.progress.copy(moments)
             try:
@@ -183,10 +201,11 @@ class Training:
                 self.network.parameters[:], self.progress = parameters, before
                 raise
             yield self.progress
-            if self.stopped:
-                break
+            if self._keep:  # now that whoever watches has said whether to go on
+                self._keep(self, self.over)
         if self.settings.early_stopping:
-            self.network.parameters[:] = self._best_parameters
+            self.network.parameters[:] = self.progress.best_parameters
+        self.progress.best_parameters = None
 
     def _check_epoch(self):
         """Raise unless the weights are finite and, where there are data held out, their score; note that."""
@@ -210,8 +229,8 @@ class Training:
         """Count epochs without improvement, keep the best weights, and say whether to stop."""
         progress, settings = self.progress, self.settings
         loss = progress.loss_curve[-1]
-        improved = loss <= self._best_loss - settings.tol
-        self._best_loss = min(self._best_loss, loss)
+        improved = loss <= progress.best_loss_of_run - settings.tol
+        progress.best_loss_of_run = min(progress.best_loss_of_run, loss)
         if self.validate is not None:
             score, best = progress.validation_scores[-1], progress.best_validation_score
             if settings.early_stopping:
@@ -219,7 +238,7 @@ class Training:
             if score > best:
                 progress.best_validation_score = score
                 if settings.early_stopping:
-                    self._best_parameters = self.network.parameters.copy()
+                    progress.best_parameters = self.network.parameters.copy()
         progress.best_loss = min(progress.best_loss, loss)
         progress.no_improvement = 0 if improved else progress.no_improvement + 1
         if progress.no_improvement <= settings.n_iter_no_change:
@@ -228,4 +247,4 @@ class Training:
             progress.rate /= 5
             progress.no_improvement = 0
         else:
-            self.stopped = "validation score" if settings.early_stopping else "training loss"
+            progress.stopped = "validation score" if settings.early_stopping else "training loss"

@@ -40,6 +40,10 @@ class Progress:
     no_improvement: int = 0
     best_loss: float = math.inf
     best_validation_score: float = -math.inf
+    first_epoch: int = 0  # of this run, which may go on from an earlier one,
+    best_loss_of_run: float = math.inf
+    best_parameters: np.ndarray | None = None  # with early stopping
+    stopped: str | None = None  # what has stopped it
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
@@ -48,3 +52,13 @@ class Progress:
         """A copy, with these moments, that later epochs do not touch."""
         lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
         return Progress(**{**vars(self), **lists, "moments": moments})
+
+    def begin(self):
+        """A run begins, with the epoch that comes next."""
+        self.first_epoch, self.best_parameters, self.stopped = self.epochs, None, None
+        self.best_loss_of_run = math.inf if self.updates == 0 else self.best_loss
+
+    def divided(self):
+        """Everything, as a record of what JSON can hold, and arrays."""
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in vars(self).items() if name not in arrays}, arrays

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
+from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import network as networks
@@ -101,6 +102,8 @@ class BaseLSTM(BaseEstimator):
         return tags
 
     # -- what a subclass defines ------------------------------------------------------------------------
+
+    _of_scores = {}  # for each method that predicts, the name of that which does so from scores
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
         """y as targets [rows, .] of the loss; `reset` notes what outputs there are, otherwise y must fit what is noted.
@@ -408,6 +411,41 @@ class BaseLSTM(BaseEstimator):
         """
         x, states = self._run_over(X, per_step=True, with_head=False)
         return x.restore(states) if x.whole else x.members(states)
+
+    def stream(self, n_streams=1, method="predict"):
+        """Series that are predicted step by step, as they come, in microseconds a step.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            Series that go on side by side.
+        method : str, default="predict"
+            What a step gives: "predict" or, of a classifier, "predict_proba" or "predict_log_proba".
+
+        Returns
+        -------
+        Stream
+            ``step(x_t)`` reads the next step of every stream and predicts, with the bits of `predict` for the series so
+            far, or with `return_sequences` for this step; ``reset(which=None)`` begins anew; ``state`` can be kept,
+            and set again.
+
+        Raises
+        ------
+        ValueError
+            If the model is bidirectional, or a parameter is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> stream = model.stream()
+        >>> steps = [stream.step([value]) for value in (0, 1)]
+        >>> bool(steps[-1] == model.predict([[0, 1]]))
+        True
+        """
+        return Stream(self, n_streams, method)
 
 
 def _n_outputs(y, name):

@@ -155,6 +155,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """
 
     _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
+    _of_scores = {"predict": "_labels", "predict_proba": "_probabilities", "predict_log_proba": "_log_probabilities"}
 
     def __init__(
         self,
@@ -418,6 +419,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         predicted = self._predicted(scores)
         return predicted if self._multilabel else self.classes_[predicted]
 
+    def _probabilities(self, scores):
+        return sigmoid(scores) if self._multilabel else softmax(scores)
+
+    def _log_probabilities(self, scores):
+        return log_sigmoid(scores) if self._multilabel else log_softmax(scores)
+
     def _score_of(self, scores, targets, weights):
         return _accuracy(self._predicted(scores).reshape(len(scores), -1) == targets, weights)
 
@@ -508,7 +515,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict_proba([[0, 1], [0, 2]]).shape
         (2, 2)
         """
-        return self._apply(X, lambda scores: (sigmoid if self._multilabel else softmax)(scores))
+        return self._apply(X, self._probabilities)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -534,7 +541,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
         True
         """
-        return self._apply(X, lambda scores: (log_sigmoid if self._multilabel else log_softmax)(scores))
+        return self._apply(X, self._log_probabilities)
 
 
 def _accuracy(right, weights):

@@ -153,6 +153,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
         "quantile": [Options(float, {0.5})],
     }
+    _of_scores = {"predict": "_outputs"}
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
 import contextlib
-import time
+import math
 import warnings
 from dataclasses import fields
 from numbers import Integral, Real
@@ -16,8 +16,10 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels, sequences
+from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
 from fastlstm.estimators.stream import Stream
+from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import network as networks
@@ -52,7 +54,7 @@ class Jobs(Integers):
         return "an int other than 0 (-1 for all CPUs)"
 
 
-class BaseLSTM(BaseEstimator):
+class BaseLSTM(CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
 
     _parameter_constraints = {
@@ -79,7 +81,7 @@ class BaseLSTM(BaseEstimator):
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_split": [StrOptions({"random"})],
+        "validation_split": [StrOptions({"random", "tail"})],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
@@ -146,6 +148,7 @@ class BaseLSTM(BaseEstimator):
     # -- training ---------------------------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
+        task = None if partial else FitTask(self, X, y, sample_weight, max_subtasks=self.max_iter)
         with unchanged_on_error(self) as commit:
             if partial:
                 self._check_partial()
@@ -189,8 +192,12 @@ class BaseLSTM(BaseEstimator):
             validate = held_out and (lambda: self._validate(network, held_out, backend))
             training = Training(network, self._settings(data, partial), *data, seed, validate, progress, self.n_jobs)
             epochs_before = training.progress.epochs
+            epochs = watched(training, self.verbose, say_why=not partial)
+            if task is not None:
+                epochs = task.epochs(epochs, training, lambda: self._fitted_attributes(training, copied=True))
             try:
-                self._watch(training, partial)
+                for _ in epochs:
+                    pass
             except KeyboardInterrupt:
                 if training.progress.epochs > epochs_before:
                     self._adopt(training)
@@ -205,6 +212,8 @@ class BaseLSTM(BaseEstimator):
                 )
             self._adopt(training)
             commit()
+        if task is not None:
+            task.end()
         return self
 
     def _initial_weights(self, series, rng):
@@ -254,14 +263,26 @@ class BaseLSTM(BaseEstimator):
     def _split(self, data, rng):
         """Training and validation parts of the data."""
         x, targets, weights = data
-        rows = train_test_split(
-            np.arange(len(x)),
+        rows = self._tail(len(x)) if self.validation_split == "tail" else self._drawn(len(x), targets, rng)
+        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
+        return [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
+
+    def _drawn(self, n, targets, rng):
+        return train_test_split(
+            np.arange(n),
             test_size=self.validation_fraction,
             stratify=None if self._per_step else self._strata(targets),
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
-        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
-        return [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
+
+    def _tail(self, n):
+        held = math.ceil(self.validation_fraction * n)  # as train_test_split counts
+        if held >= n:
+            raise ValueError(
+                f"validation_split='tail' with validation_fraction={self.validation_fraction:g} holds out all of the "
+                f"{n} series: pass more, a smaller fraction, or X_val and y_val."
+            )
+        return np.split(np.arange(n), [n - held])
 
     def _check_same_model(self, sizes):
         """Raise unless the parameters are those that the fitted weights were made for."""
@@ -310,31 +331,28 @@ class BaseLSTM(BaseEstimator):
             loss = np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum()
             return self._score_of(scores, targets, weights), float(loss)
 
-    def _watch(self, training, partial):
-        """Run the training; with `verbose`, print a line an epoch."""
-        start = time.perf_counter()
-        for progress in training.run():
-            if self.verbose:
-                line = f"epoch {progress.epochs:4d}  loss {progress.loss_curve[-1]:.6f}"
-                if training.validate is not None:
-                    line += f"  validation loss {progress.validation_loss_curve[-1]:.6f}"
-                    line += f"  validation score {progress.validation_scores[-1]:.4f}"
-                print(f"{line}  rate {progress.rate:.2e}  {time.perf_counter() - start:.1f} s", flush=True)
-        if self.verbose and training.stopped and not partial:
-            print(f"stopped: the {training.stopped} no longer improved by tol={self.tol:g}", flush=True)
+    def _fitted_attributes(self, training, copied=False):
+        """What a fit that ended now would set; `copied` where the training goes on."""
+        progress = training.progress
+        progress = progress.copy(progress.moments.copy()) if copied else progress
+        curve, validated = progress.loss_curve, training.validate is not None
+        return {
+            "weights_": {name: value.copy() for name, value in training.network.weights.items()},
+            "n_iter_": progress.epochs,
+            "t_": progress.samples,
+            "loss_": curve[-1] if curve else math.inf,
+            "loss_curve_": list(curve),
+            "grad_norm_curve_": list(progress.grad_norm_curve),
+            "best_loss_": None if self.early_stopping else progress.best_loss,
+            "validation_scores_": list(progress.validation_scores) if validated else None,
+            "validation_loss_curve_": list(progress.validation_loss_curve) if validated else None,
+            "best_validation_score_": progress.best_validation_score if validated else None,
+            "_progress": progress,
+        }
 
     def _adopt(self, training):
         """Take over what was trained as fitted attributes."""
-        progress = training.progress
-        self.weights_ = {name: value.copy() for name, value in training.network.weights.items()}
-        self._progress = progress  # the training is over: nothing else changes it
-        self.n_iter_, self.t_ = progress.epochs, progress.samples
-        self.loss_, self.loss_curve_ = progress.loss_curve[-1], list(progress.loss_curve)
-        self.best_loss_ = None if self.early_stopping else progress.best_loss
-        validated = training.validate is not None
-        self.validation_scores_ = list(progress.validation_scores) if validated else None
-        self.validation_loss_curve_ = list(progress.validation_loss_curve) if validated else None
-        self.best_validation_score_ = progress.best_validation_score if validated else None
+        vars(self).update(self._fitted_attributes(training))
 
     # -- prediction -------------------------------------------------------------------------------------
 

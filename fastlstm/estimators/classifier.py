@@ -132,6 +132,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
     loss_curve_ : list of float
         Training loss of every epoch.
+    grad_norm_curve_ : list of float
+        Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and loss on the validation data after every epoch; None without such data.
     best_validation_score_ : float or None
@@ -381,6 +383,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _strata(self, targets):
         return None if self._multilabel else targets[:, 0]
+
+    def _split(self, data, rng):
+        parts = super()._split(data, rng)
+        if self.validation_split == "tail" and not self._multilabel:
+            trained, held_out = (targets[weights.any(axis=1)] for _, targets, weights in parts)
+            lost = np.setdiff1d(held_out, trained)
+            if lost.size:
+                raise ValueError(
+                    f"Labels {self.classes_[lost].tolist()} occur only in the last {len(parts[1][0])} series, which "
+                    "validation_split='tail' holds out: pass X and y in another order, X_val and y_val, or "
+                    "validation_split='random'."
+                )
+        return parts
 
     def _weigh(self, targets, weights):
         if self.class_weight is None:

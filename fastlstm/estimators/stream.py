@@ -13,7 +13,6 @@ from fastlstm.layers.checks import check_state, is_count, shape_of
 from fastlstm.stacks import PackedStack, StackRun, join_states
 
 FEW = 32  # numbers that Python adds up faster than np.isfinite looks at them, which takes as long as a small step
-NOT_OF_STREAMS = ("_progress", "_skl_callbacks")  # of an estimator: what belongs to its training
 
 
 class Stream:
@@ -57,8 +56,8 @@ class Stream:
         if method not in model._of_scores:
             raise ValueError(f"method={method!r}: expected one of {list(model._of_scores)}.")
         self._model = copy.copy(model)  # a refit replaces the estimator's attributes, and those here stay
-        for name in NOT_OF_STREAMS:
-            vars(self._model).pop(name, None)
+        for name in [name for name in vars(model) if name == "_progress" or "callback" in name]:
+            delattr(self._model, name)  # what belongs to training
         self.n_streams, self.method = int(n_streams), method
         self._model.weights_ = {name: np.array(value) for name, value in model.weights_.items()}
         self._predict = getattr(self._model, model._of_scores[method])

@@ -48,6 +48,7 @@ class Progress:
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
+    grad_norm_curve: list = field(default_factory=list)
 
     def copy(self, moments):
         """A copy, with these moments, that later epochs do not touch."""
@@ -103,7 +104,7 @@ class Training:
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
         self._penalised = settings.alpha > 0 and settings.solver != "adamw"
         self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
-        self.stopped = None
+        self.stopped, self._first_epoch = None, self.progress.epochs
         self._best_parameters = None
         self._best_loss = math.inf if self.progress.updates == 0 else self.progress.best_loss  # of this run
 
@@ -111,12 +112,13 @@ class Training:
         """One pass over the data."""
         n = len(self.series)
         batches = [(number, rows) for number, rows in enumerate(self._draw_batches()) if self._counts[rows].any()]
-        self._loss_sum, self._weight_sum = 0.0, 0.0
+        self._loss_sum, self._weight_sum, self._norm_sum = 0.0, 0.0, 0.0
         steps = max(int(self.series.lengths[rows].sum()) for _, rows in batches)
         with self.network.team(max(len(rows) for _, rows in batches), steps, self.n_jobs) as team:
             team.run(lambda part: self._train(part, team.wait, batches))
         self.progress.samples += n
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
+        self.progress.grad_norm_curve.append(self._norm_sum / len(batches))
         self.progress.epochs += 1
 
     def _draw_batches(self):
@@ -204,6 +206,7 @@ class Training:
         clip = self.settings.clip_norm
         self._scale = clip / norm if clip is not None and norm > clip else 1.0
         self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
+        self._norm_sum += norm
         self.progress.updates += 1
         self._set_rate(number / self._batches)
 
@@ -213,12 +216,16 @@ class Training:
             f"(now {self.settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
         )
 
+    @property
+    def over(self):
+        """Whether no epoch follows."""
+        return self.stopped is not None or self.progress.epochs - self._first_epoch >= self.settings.max_iter
+
     def run(self):
-        """Train until a rule stops it; yields after every epoch.
+        """Train until a rule stops it, or somebody who sets `stopped` after an epoch; yields after every epoch.
 
         Left early by an exception, `network` and `progress` stand as after the last whole epoch.
         """
-        self._first_epoch = self.progress.epochs
         # one memory for all epochs: with many parameters, fresh memory costs as much as a minibatch
         parameters, moments = np.empty_like(self.network.parameters), np.empty_like(self.progress.moments)
         for _ in range(self.settings.max_iter):

@@ -130,6 +130,9 @@ def further(rows, processes):
     what = "part of `fit` beyond its kernels, threads=1"
     beyond = select(rows, "beyond kernels")
     worst_of(what, beyond, lambda row: 1 - ratio(row, "kernels alone"), "<= 15 %", "{:.0%}".format)
+    for estimator in ("LSTMRegressor", "LSTMClassifier"):
+        what = f"a step of the stream of an {estimator}, microseconds"
+        worst_of(what, select(rows, f"stream, {estimator}"), lambda row: 1e3 * row["ms"], "< 5", "{:.1f}".format)
     for work in ("inference", "training"):
         for axis in "TN":
             some = select(rows, f"{work}, growing {axis}")

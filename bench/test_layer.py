@@ -5,7 +5,7 @@ import peers
 import pytest
 from shapes import BATCHES, BOTH_WAYS, GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
 
-from fastlstm import layers
+from fastlstm import LSTMClassifier, LSTMRegressor, layers
 from fastlstm.kernels import CELLS
 from fastlstm.layers import LSTM
 
@@ -125,6 +125,28 @@ def test_stream(side_by_side, threads):
         "torch LSTMCell": peers.torch_cell_stream(weights_of(C, H), x, calls),
     }
     side_by_side("stream", (1, 1, C, H), inference_flops(1, C, H), ours, rivals, steps=calls)
+
+
+@pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
+@pytest.mark.parametrize("threads", [1], ids=["threads1"], indirect=True)
+def test_stream_of_an_estimator(side_by_side, estimator, threads):
+    """The same through a fitted estimator, with its head, checks and labels; beside the layer alone."""
+    C, H, calls = 8, 32, 1000
+    X = normal(20, 5, C)
+    model = estimator(H, max_iter=1, learning_rate="cosine", random_state=0).fit(X, np.arange(20) % 9)
+    stream, layer, x = model.stream(), LSTM(C, H, random_state=0), normal(1, C)
+    state = layer.initial_state(1)
+
+    def ours():
+        for _ in range(calls):
+            stream.step(x)
+
+    def of_layer():
+        for _ in range(calls):
+            layer.step(x, state)
+
+    work = f"stream, {estimator.__name__}"
+    side_by_side(work, (1, 1, C, H), inference_flops(1, C, H), ours, {"layer": of_layer}, steps=calls)
 
 
 @pytest.mark.parametrize("threads", [1], ids=["threads1"], indirect=True)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import assert_refused
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
@@ -476,6 +477,61 @@ def test_early_stopping_needs_weight_in_the_validation_data(estimator):
         estimator(**SMALL, early_stopping=True, max_iter=3).fit(X, y > 0, np.arange(24) < 3)
 
 
+# -- the last series held out -------------------------------------------------------------------------------
+
+TAIL = {**SMALL, "early_stopping": True, "validation_split": "tail"}
+
+
+@pytest.mark.parametrize(("fraction", "held"), [(0.1, 3), (0.25, 6), (0.26, 7), (0.9, 22)])
+@pytest.mark.parametrize("return_sequences", [False, True], ids=["last", "steps"])
+def test_the_tail_is_the_last_series_as_they_stand(fraction, held, return_sequences):
+    X, y = series()
+    y = X[:, :, 0].cumsum(axis=1) if return_sequences else y
+    weights = np.arange(1.0, 25.0)
+    options = {"max_iter": 3, "return_sequences": return_sequences}
+    model = LSTMRegressor(**TAIL, **options, validation_fraction=fraction).fit(X, y, weights)
+    parts = X[:-held], y[:-held], weights[:-held]
+    last = {"X_val": X[-held:], "y_val": y[-held:], "sample_weight_val": weights[-held:]}
+    expected = LSTMRegressor(**SMALL, **options, early_stopping=True).fit(*parts, **last)
+    assert_same_weights(model, expected)
+    assert model.validation_loss_curve_ == expected.validation_loss_curve_
+
+
+def test_the_tail_of_a_list_of_unequal_series():
+    X, y = series()
+    X = [one[: 2 + n % 3] for n, one in enumerate(X)]
+    model = LSTMClassifier(**TAIL, max_iter=3, validation_fraction=0.25).fit(X, y > 0)
+    last = {"X_val": X[-6:], "y_val": y[-6:] > 0}
+    assert_same_weights(model, LSTMClassifier(**SMALL, max_iter=3, early_stopping=True).fit(X[:-6], y[:-6] > 0, **last))
+
+
+def test_the_tail_is_not_drawn():
+    X, y = series()
+    one, other = (LSTMRegressor(**{**TAIL, "random_state": seed}, max_iter=1, tol=0).fit(X, y) for seed in (0, 1))
+    for model in (one, other):
+        assert model.validation_scores_ == [model.score(X[-3:], y[-3:])]
+
+
+@pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
+def test_something_must_stay_before_the_tail(estimator):
+    X, y = series(4)
+    model = estimator(**TAIL, validation_fraction=0.8)
+    message = "validation_split='tail' with validation_fraction=0.8 holds out all of the 4 series"
+    assert_refused(lambda: model.fit(X, y > 0), ValueError, message, model)
+
+
+@pytest.mark.parametrize("return_sequences", [False, True], ids=["last", "steps"])
+def test_a_label_must_not_occur_in_the_tail_alone(return_sequences):
+    X, _ = series(20)
+    labels = np.array(["a", "b"] * 9 + ["a", "c"])
+    labels = np.repeat(labels[:, None], X.shape[1], axis=1) if return_sequences else labels
+    model = LSTMClassifier(**TAIL, return_sequences=return_sequences, max_iter=1)
+    message = r"Labels \['c'\] occur only in the last 2 series, which validation_split='tail' holds out"
+    assert_refused(lambda: model.fit(X, labels), ValueError, message, model)
+    weights = np.arange(20) != 19  # what does not count need not be known
+    model.fit(X, labels, weights.astype(float))
+
+
 def test_validation_data_alone_only_watch():
     X, y = series()
     X_val, y_val = series(8, seed=1)
@@ -504,14 +560,39 @@ def test_fitted_attributes_tell_the_history():
     assert model.validation_scores_ is model.validation_loss_curve_ is model.best_validation_score_ is None
 
 
-def test_verbose_prints_a_line_an_epoch(capsys):
-    LSTMRegressor(**SMALL, max_iter=3, verbose=True).fit(*series())
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["epoch", n] for n in "123"]
+def test_gradient_norms_tell_how_steep_it_was(backend):
+    X, y = series()
+    options = {**SMALL, "backend": backend, "solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.1}
+    model = LSTMRegressor(**options, max_iter=1, clip_norm=None, alpha=0.1, warm_start=True)
+    start = LSTMRegressor(**{**options, "learning_rate_init": STILL}, max_iter=1).fit(X, y).weights_
+    model.fit(X, y)
+    step = np.concatenate([(model.weights_[name] - start[name]).ravel() for name in start])
+    assert_allclose(model.grad_norm_curve_, [np.linalg.norm(step) / 0.1], rtol=1e-9)
+    clipped = LSTMRegressor(**options, max_iter=1, clip_norm=1e-3, alpha=0.1).fit(X, y)
+    assert clipped.grad_norm_curve_ == model.grad_norm_curve_  # before clipping
 
 
-def test_not_verbose_prints_nothing(capsys):
-    LSTMRegressor(**SMALL, max_iter=3).fit(*series())
-    assert capsys.readouterr() == ("", "")
+def test_gradient_norms_are_the_means_of_the_batches():
+    X, y = series()
+    options = {**SMALL, "max_iter": 1, "learning_rate_init": STILL, "shuffle": False}
+    whole = LSTMRegressor(**options, batch_size=8).fit(X, y)
+    parts = [LSTMRegressor(**options).fit(X[n : n + 8], y[n : n + 8]).grad_norm_curve_[0] for n in (0, 8, 16)]
+    assert_allclose(whole.grad_norm_curve_, [np.mean(parts)], rtol=1e-9)
+    weighted = LSTMRegressor(**options, batch_size=8).fit(X, y, np.arange(24) < 16)  # the last batch is left out
+    assert_allclose(weighted.grad_norm_curve_, [np.mean(parts[:2])], rtol=1e-9)
+
+
+def test_gradient_norms_grow_as_other_curves_do():
+    X, y = series()
+    model = LSTMRegressor(**SMALL, max_iter=3, warm_start=True).fit(X, y)
+    first = model.grad_norm_curve_
+    assert len(first) == 3
+    model.partial_fit(X, y)
+    model.fit(X, y)
+    assert len(first) == 3
+    assert model.grad_norm_curve_[:3] == first
+    assert len(model.grad_norm_curve_) == len(model.loss_curve_) == 7
+    assert np.isfinite(model.grad_norm_curve_).all()
 
 
 # -- going on -----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
 import contextlib
-import time
+import math
 import warnings
 from dataclasses import fields
 from numbers import Integral, Real
@@ -16,7 +16,10 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels, sequences
+from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
+from fastlstm.estimators.stream import Stream
+from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import network as networks
@@ -52,7 +55,7 @@ class Jobs(Integers):
         return "an int other than 0 (-1 for all CPUs)"
 
 
-class BaseLSTM(BaseEstimator):
+class BaseLSTM(CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
 
     _parameter_constraints = {
@@ -79,7 +82,7 @@ class BaseLSTM(BaseEstimator):
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_split": [StrOptions({"random"})],
+        "validation_split": [StrOptions({"random", "tail"})],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
@@ -102,6 +105,8 @@ class BaseLSTM(BaseEstimator):
         return tags
 
     # -- what a subclass defines ------------------------------------------------------------------------
+
+    _of_scores = {}  # for each method that predicts, the name of that which does so from scores
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
         """y as targets [rows, .] of the loss; `reset` notes what outputs there are, otherwise y must fit what is noted.
@@ -144,6 +149,7 @@ class BaseLSTM(BaseEstimator):
     # -- training ---------------------------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
+        task = None if partial else FitTask(self, X, y, sample_weight, max_subtasks=self.max_iter)
         with unchanged_on_error(self) as commit:
             if partial:
                 self._check_partial()
@@ -197,8 +203,12 @@ class BaseLSTM(BaseEstimator):
                 network, self._settings(data, partial), *data, seed, validate, progress, n_jobs=self.n_jobs
             )
             epochs_before = training.progress.epochs
+            epochs = watched(training, self.verbose, say_why=not partial)
+            if task is not None:
+                epochs = task.epochs(epochs, training, lambda: self._fitted_attributes(training, copied=True))
             try:
-                self._watch(training, partial)
+                for _ in epochs:
+                    pass
             except KeyboardInterrupt:
                 if training.progress.epochs > epochs_before:
                     self._adopt(training)
@@ -213,6 +223,8 @@ class BaseLSTM(BaseEstimator):
                 )
             self._adopt(training)
             commit()
+        if task is not None:
+            task.end()
         return self
 
     def _initial_weights(self, series, rng):
@@ -262,14 +274,26 @@ class BaseLSTM(BaseEstimator):
     def _split(self, data, rng):
         """Training and validation parts of the data."""
         x, targets, weights = data
-        rows = train_test_split(
-            np.arange(len(x)),
+        rows = self._tail(len(x)) if self.validation_split == "tail" else self._drawn(len(x), targets, rng)
+        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
+        return [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
+
+    def _drawn(self, n, targets, rng):
+        return train_test_split(
+            np.arange(n),
             test_size=self.validation_fraction,
             stratify=None if self._per_step else self._strata(targets),
             random_state=int(rng.integers(np.iinfo(np.int32).max)),
         )
-        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
-        return [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
+
+    def _tail(self, n):
+        held = math.ceil(self.validation_fraction * n)  # as train_test_split counts
+        if held >= n:
+            raise ValueError(
+                f"validation_split='tail' with validation_fraction={self.validation_fraction:g} holds out all of the "
+                f"{n} series: pass more, a smaller fraction, or X_val and y_val."
+            )
+        return np.split(np.arange(n), [n - held])
 
     def _check_same_model(self, sizes):
         """Raise unless the parameters are those that the fitted weights were made for."""
@@ -318,31 +342,28 @@ class BaseLSTM(BaseEstimator):
             loss = np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum()
             return self._score_of(scores, targets, weights), float(loss)
 
-    def _watch(self, training, partial):
-        """Run the training; with `verbose`, print a line an epoch."""
-        start = time.perf_counter()
-        for progress in training.run():
-            if self.verbose:
-                line = f"epoch {progress.epochs:4d}  loss {progress.loss_curve[-1]:.6f}"
-                if training.validate is not None:
-                    line += f"  validation loss {progress.validation_loss_curve[-1]:.6f}"
-                    line += f"  validation score {progress.validation_scores[-1]:.4f}"
-                print(f"{line}  rate {progress.rate:.2e}  {time.perf_counter() - start:.1f} s", flush=True)
-        if self.verbose and training.progress.stopped and not partial:
-            print(f"stopped: the {training.progress.stopped} no longer improved by tol={self.tol:g}", flush=True)
+    def _fitted_attributes(self, training, copied=False):
+        """What a fit that ended now would set; `copied` where the training goes on."""
+        progress = training.progress
+        progress = progress.copy(progress.moments.copy()) if copied else progress
+        curve, validated = progress.loss_curve, training.validate is not None
+        return {
+            "weights_": {name: value.copy() for name, value in training.network.weights.items()},
+            "n_iter_": progress.epochs,
+            "t_": progress.samples,
+            "loss_": curve[-1] if curve else math.inf,
+            "loss_curve_": list(curve),
+            "grad_norm_curve_": list(progress.grad_norm_curve),
+            "best_loss_": None if self.early_stopping else progress.best_loss,
+            "validation_scores_": list(progress.validation_scores) if validated else None,
+            "validation_loss_curve_": list(progress.validation_loss_curve) if validated else None,
+            "best_validation_score_": progress.best_validation_score if validated else None,
+            "_progress": progress,
+        }
 
     def _adopt(self, training):
         """Take over what was trained as fitted attributes."""
-        progress = training.progress
-        self.weights_ = {name: value.copy() for name, value in training.network.weights.items()}
-        self._progress = progress  # the training is over: nothing else changes it
-        self.n_iter_, self.t_ = progress.epochs, progress.samples
-        self.loss_, self.loss_curve_ = progress.loss_curve[-1], list(progress.loss_curve)
-        self.best_loss_ = None if self.early_stopping else progress.best_loss
-        validated = training.validate is not None
-        self.validation_scores_ = list(progress.validation_scores) if validated else None
-        self.validation_loss_curve_ = list(progress.validation_loss_curve) if validated else None
-        self.best_validation_score_ = progress.best_validation_score if validated else None
+        vars(self).update(self._fitted_attributes(training))
 
     # -- prediction -------------------------------------------------------------------------------------
 
@@ -419,6 +440,41 @@ class BaseLSTM(BaseEstimator):
         """
         x, states = self._run_over(X, per_step=True, with_head=False)
         return x.restore(states) if x.whole else x.members(states)
+
+    def stream(self, n_streams=1, method="predict"):
+        """Series that are predicted step by step, as they come, in microseconds a step.
+
+        Parameters
+        ----------
+        n_streams : int, default=1
+            Series that go on side by side.
+        method : str, default="predict"
+            What a step gives: "predict" or, of a classifier, "predict_proba" or "predict_log_proba".
+
+        Returns
+        -------
+        Stream
+            ``step(x_t)`` reads the next step of every stream and predicts, with the bits of `predict` for the series so
+            far, or with `return_sequences` for this step; ``reset(which=None)`` begins anew; ``state`` can be kept,
+            and set again.
+
+        Raises
+        ------
+        ValueError
+            If the model is bidirectional, or a parameter is not as described.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> stream = model.stream()
+        >>> steps = [stream.step([value]) for value in (0, 1)]
+        >>> bool(steps[-1] == model.predict([[0, 1]]))
+        True
+        """
+        return Stream(self, n_streams, method)
 
 
 def _n_outputs(y, name):

@@ -132,6 +132,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
     loss_curve_ : list of float
         Training loss of every epoch.
+    grad_norm_curve_ : list of float
+        Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and loss on the validation data after every epoch; None without such data.
     best_validation_score_ : float or None
@@ -155,6 +157,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """
 
     _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
+    _of_scores = {"predict": "_labels", "predict_proba": "_probabilities", "predict_log_proba": "_log_probabilities"}
 
     def __init__(
         self,
@@ -381,6 +384,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _strata(self, targets):
         return None if self._multilabel else targets[:, 0]
 
+    def _split(self, data, rng):
+        parts = super()._split(data, rng)
+        if self.validation_split == "tail" and not self._multilabel:
+            trained, held_out = (targets[weights.any(axis=1)] for _, targets, weights in parts)
+            lost = np.setdiff1d(held_out, trained)
+            if lost.size:
+                raise ValueError(
+                    f"Labels {self.classes_[lost].tolist()} occur only in the last {len(parts[1][0])} series, which "
+                    "validation_split='tail' holds out: pass X and y in another order, X_val and y_val, or "
+                    "validation_split='random'."
+                )
+        return parts
+
     def _weigh(self, targets, weights):
         if self.class_weight is None:
             return weights
@@ -417,6 +433,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _labels(self, scores):
         predicted = self._predicted(scores)
         return predicted if self._multilabel else self.classes_[predicted]
+
+    def _probabilities(self, scores):
+        return sigmoid(scores) if self._multilabel else softmax(scores)
+
+    def _log_probabilities(self, scores):
+        return log_sigmoid(scores) if self._multilabel else log_softmax(scores)
 
     def _score_of(self, scores, targets, weights):
         return _accuracy(self._predicted(scores).reshape(len(scores), -1) == targets, weights)
@@ -508,7 +530,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict_proba([[0, 1], [0, 2]]).shape
         (2, 2)
         """
-        return self._apply(X, lambda scores: (sigmoid if self._multilabel else softmax)(scores))
+        return self._apply(X, self._probabilities)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -534,7 +556,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
         True
         """
-        return self._apply(X, lambda scores: (log_sigmoid if self._multilabel else log_softmax)(scores))
+        return self._apply(X, self._log_probabilities)
 
 
 def _accuracy(right, weights):

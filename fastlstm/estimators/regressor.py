@@ -126,6 +126,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
     loss_curve_ : list of float
         Training loss of every epoch.
+    grad_norm_curve_ : list of float
+        Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
     validation_scores_, validation_loss_curve_ : list of float or None
         R squared and loss on the validation data after every epoch; None without such data.
     best_validation_score_ : float or None
@@ -153,6 +155,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
         "quantile": [Options(float, {0.5})],
     }
+    _of_scores = {"predict": "_outputs"}
 
     def __init__(
         self,

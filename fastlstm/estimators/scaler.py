@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
 from fastlstm.estimators.base import unchanged_on_error
+from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.inputs import check_series
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
@@ -119,7 +120,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         return self.fit(X, y).transform(X)
 
 
-class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, BaseEstimator):
+class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, BaseEstimator):
     """Scale each channel of series of any form, over all steps of all series together.
 
     What scikit-learn's StandardScaler, MinMaxScaler and RobustScaler do for columns of a table, for ``(n, T, C)``
@@ -202,6 +203,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, BaseEstimator):
         >>> SequenceScaler().fit([[1.0, 2.0], [3.0, 4.0]]).mean_
         array([2.5])
         """
+        task = FitTask(self, X, y)
         with unchanged_on_error(self):
             table = self._table(X, reset=True)
             absent = _without_numbers(table)
@@ -210,6 +212,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, BaseEstimator):
                 self.__dict__.pop(name, None)  # of another method
             self._method = self.method
             self._keep(learned, absent, {})
+        task.end()
         return self
 
     @_UnlessRobust

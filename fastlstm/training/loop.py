@@ -73,13 +73,14 @@ class Training:
             self.series, settings.batch_size, self.seed if settings.shuffle else None, self.progress.epochs
         )
         drawn = [(number, rows) for number, rows in enumerate(drawn) if self._counts[rows].any()]
-        self._loss_sum, self._weight_sum = 0.0, 0.0
+        self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)
         steps = max(int(longest[rows].sum()) for _, rows in drawn)
         with self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team:
             team.run(lambda part: self._train(part, team.wait, drawn))
         self.progress.samples += len(self.series)
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
+        self.progress.grad_norm_curve.append(math.fsum(self._norms) / len(self._norms))
         self.progress.epochs += 1
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported in words that help
@@ -157,6 +158,7 @@ class Training:
         clip = self.settings.clip_norm
         self._scale = clip / norm if clip is not None and norm > clip else 1.0
         self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
+        self._norms.append(norm)
         self.progress.updates += 1
         self._set_rate(number / self._batches)
 
@@ -184,7 +186,7 @@ class Training:
         self.progress = Progress(**record, **arrays)
 
     def run(self):
-        """Train until a rule stops it; yields after every epoch.
+        """Train until a rule stops it, or somebody who sets `stopped` after an epoch; yields after every epoch.
 
         Left early by an exception, `network` and `progress` stand as after the last whole epoch.
         """

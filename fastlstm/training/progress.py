@@ -47,6 +47,7 @@ class Progress:
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
+    grad_norm_curve: list = field(default_factory=list)
 
     def copy(self, moments):
         """A copy, with these moments, that later epochs do not touch."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastlstm.training.losses import Loss
 from fastlstm.training.solvers import SOLVERS, Options
 
 SMALLEST_RATE = 1e-6  # "adaptive" stops below it
@@ -16,7 +17,7 @@ LARGEST_POOL = 4  # batches that series of unequal lengths are sorted into at a 
 class Settings:
     """How to train; the names and meanings are the estimators' parameters'."""
 
-    loss: str
+    loss: Loss
     solver: str
     alpha: float
     batch_size: int

@@ -1,8 +1,11 @@
-"""What losses there are, and the probabilities that scores of the cross-entropies stand for."""
+"""What losses there are, and the probabilities that scores of the cross-entropies stand for; ``forecasts.py`` has the
+distributions that those of the others do."""
 
 import numpy as np
 
+from fastlstm.kernels.numpy.losses import DISTRIBUTIONS as DISTRIBUTIONS
 from fastlstm.kernels.numpy.losses import LOSSES as LOSSES
+from fastlstm.kernels.numpy.losses import Loss as Loss
 
 
 def softmax(scores):

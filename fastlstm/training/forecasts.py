@@ -54,9 +54,10 @@ def quantiles(loss, scores, levels):
     means, normal = _means(loss, groups)[..., None], np.array([NORMAL.inv_cdf(level) for level in levels])
     if loss.name == "poisson":
         return _limited(_poisson_quantiles(means, levels, normal), scores.dtype)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         deviations = np.hypot(np.exp(groups[..., 1:]), math.sqrt(losses.VARIANCE_FLOOR))
-        return _limited(means + deviations * normal, scores.dtype)
+        distances = np.where(normal == 0, 0, deviations * normal)  # the median is the mean, be they infinite
+        return _limited(means + distances, scores.dtype)
 
 
 def _by_target(loss, scores):
@@ -81,8 +82,8 @@ def _between(known, levels, level):
 
 def _poisson_quantiles(means, levels, normal):
     """Of means [N, K, 1]; of large ones by Cornish & Fisher (1938) to the second term, which is right but for 1."""
-    exact = stats.poisson.ppf(levels, np.minimum(means, LARGE_MEAN))
-    return np.where(means < LARGE_MEAN, exact, np.rint(means + np.sqrt(means) * normal + (normal**2 - 1) / 6))
+    exact, roots = stats.poisson.ppf(levels, np.minimum(means, LARGE_MEAN)), np.sqrt(means)
+    return np.where(means < LARGE_MEAN, exact, np.rint(roots * (roots + normal) + (normal**2 - 1) / 6))
 
 
 def _limited(values, dtype):

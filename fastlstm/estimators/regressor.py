@@ -461,7 +461,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """Quantiles of the target of each series, or with `return_sequences` of each step.
 
         They are those of the distribution that a model of loss "quantile", "poisson" or "gaussian_nll" has learned; a
-        model of another loss has none.
+        model of another loss has none. Behind ``TransformedTargetRegressor``, ask its `regressor_`, and pass what each
+        level has through its `transformer_`'s inverse.
 
         Parameters
         ----------

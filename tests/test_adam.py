@@ -9,11 +9,12 @@ from numpy.testing import assert_allclose
 from fastlstm import sequences
 from fastlstm.stacks import Stack
 from fastlstm.training.loop import Training
+from fastlstm.training.losses import Loss
 from fastlstm.training.network import Network
 from fastlstm.training.progress import Settings
 
 ADAM = Settings(
-    loss="squared_error",
+    loss=Loss("squared_error"),
     solver="adam",
     alpha=0.0,
     batch_size=10,

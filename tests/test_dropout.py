@@ -11,6 +11,7 @@ from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences
 from fastlstm.kernels.numpy.dropout import philox
 from fastlstm.layers import LSTM
 from fastlstm.stacks import Masks, Stack
+from fastlstm.training.losses import Loss
 from fastlstm.training.network import Network, initialise
 
 # -- the generator ----------------------------------------------------------------------------------------------
@@ -129,17 +130,13 @@ class Problem:
         places = series.step_rows(rows, starts) if self.per_step else rows
         targets = self.targets[places]
         shares = np.ones((len(places), 1), targets.dtype)
-        batch = series.values, series.at[rows], targets, shares, loss_of("squared_error")
+        batch = series.values, series.at[rows], targets, shares, Loss("squared_error")
         with network.team(len(rows), series.steps, n_jobs) as team:
             network.begin(starts, team.size, (*DRAW, rows))
             team.run(lambda part: network.differentiate(part, team.wait, *batch))
         losses = np.full(len(self.targets), np.nan)
         losses[places] = network.values
         return losses, network.gradient.copy()
-
-
-def loss_of(name):
-    return name
 
 
 def without(problem, n):

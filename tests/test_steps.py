@@ -17,7 +17,7 @@ from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import Stack
-from fastlstm.training.losses import LOSSES
+from fastlstm.training.losses import LOSSES, Loss
 from fastlstm.training.network import Network, initialise
 
 QUICK = {"hidden_size": 6, "learning_rate": "cosine", "max_iter": 3, "batch_size": 8, "random_state": 0}
@@ -319,7 +319,7 @@ class Problem:
         self, lengths, cell="lstm", hidden_sizes=(5,), bidirectional=False, loss="squared_error", K=2,
         backend="numba", checkpoint=None, dtype="float64", of_outputs=False,
     ):  # fmt: skip
-        rng, self.loss = np.random.default_rng(0), loss
+        rng, self.loss = np.random.default_rng(0), Loss(loss)
         self.members = [rng.normal(size=(length, 2)) for length in lengths]
         self.series = sequences.of_members(self.members, dtype, "X")
         M = self.series.steps
@@ -414,7 +414,7 @@ def test_the_last_step_alone_has_the_gradient_of_a_head_on_the_last_states(backe
     with problem.network.team(4, 12, 1) as team:
         problem.network.begin(starts, 1)
         batch = problem.series.values, problem.series.at[rows], problem.targets[ends][rows], np.full((4, 1), 0.25)
-        team.run(lambda part: problem.network.differentiate(part, team.wait, *batch, "squared_error"))
+        team.run(lambda part: problem.network.differentiate(part, team.wait, *batch, Loss("squared_error")))
     assert_allclose(problem.network.values, losses[ends][rows], rtol=1e-12)
     assert_allclose(problem.network.gradient, gradient, rtol=1e-10, atol=1e-12)
 
@@ -686,7 +686,7 @@ def head_results(backend, loss, K, F, M, dtype, wide_shares, more, seed=0, parts
     for first in range(0, M, 7):  # any ranges of rows
         last = min(first + 7, M)
         head.forward(first, last, room, scores)
-        head.differentiate(loss, first, last, room, targets, shares, values, d_scores, d_features)
+        head.differentiate(Loss(loss), first, last, room, targets, shares, values, d_scores, d_features)
     for again in [False, True] if more else [False]:  # what is more is added to what the same arrays got before
         for rank in range(parts):
             head.weight_gradient(Part(rank, parts), room, d_scores, d_weight, d_bias, more=again)
@@ -777,5 +777,5 @@ def test_losses_that_are_not_finite_are_not_hidden(backend, loss, K):
     room[:, :1] = np.nan
     d_scores, values = np.zeros((1, head.columns)), np.zeros(1)
     targets = np.zeros((1, 1), np.int64) if loss == "cross_entropy" else np.zeros((1, K))
-    head.differentiate(loss, 0, 1, room, targets, np.ones((1, 1)), values, d_scores, d_features)
+    head.differentiate(Loss(loss), 0, 1, room, targets, np.ones((1, 1)), values, d_scores, d_features)
     assert np.isnan(values).all()

@@ -22,9 +22,10 @@ from fastlstm.estimators.stream import Stream
 from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
+from fastlstm.training import forecasts
 from fastlstm.training import network as networks
 from fastlstm.training.loop import Training
-from fastlstm.training.losses import LOSSES
+from fastlstm.training.losses import DISTRIBUTIONS
 from fastlstm.training.network import Network
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
@@ -123,8 +124,12 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
         """What a part held out must have its share of, or None."""
         return None
 
-    def _loss_name(self):
-        raise NotImplementedError
+    def _note_loss(self):
+        """Note as `_loss` by which `Loss` to train, where a parameter says so; raise unless it can be."""
+
+    def _of_loss(self):
+        """Parameters that must stay because of what they make the head's outputs mean: (name, value, fitted)."""
+        return ()
 
     def _n_targets(self):
         """Columns of y."""
@@ -168,6 +173,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
                 )
             if going_on:
                 self._check_same_model(sizes)
+            self._note_loss()
             data = self._check_data(X, y, sample_weight, not going_on, classes)
             held_out = None
             if (X_val is None) != (y_val is None):
@@ -192,7 +198,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
 
             if not going_on:
                 self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
-            weights = self.weights_ if going_on else self._initial_weights(data[0], rng)
+            weights = self.weights_ if going_on else self._initial_weights(data, rng)
             network = Network(
                 self._stack, weights, np.dtype(self.dtype), backend, self.bptt_checkpoint, self._per_step, self.dropout,
                 self.recurrent_dropout,
@@ -227,11 +233,14 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
             task.end()
         return self
 
-    def _initial_weights(self, series, rng):
-        if self.init == "standard":
-            return networks.initialise(self._stack, self.n_outputs_, rng)
-        longest = int(series.lengths.max()) if self.longest_lag is None else self.longest_lag
-        return networks.initialise(self._stack, self.n_outputs_, rng, longest)
+    def _initial_weights(self, data, rng):
+        longest = None
+        if self.init == "chrono":
+            longest = int(data[0].lengths.max()) if self.longest_lag is None else self.longest_lag
+        weights = networks.initialise(self._stack, self.n_outputs_ * self._loss.width, rng, longest)
+        if self._loss.name in DISTRIBUTIONS:
+            weights["head.bias"] = forecasts.first_scores(self._loss, *data[1:])
+        return weights
 
     def _check_init(self):
         if self.init == "chrono" and self.cell == "rnn":
@@ -304,6 +313,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
             ("bidirectional", bool(self.bidirectional), stack.bidirectional),
             ("return_sequences", bool(self.return_sequences), self._per_step),
             ("missing", self.missing, "mask" if self._masked else "error"),
+            *self._of_loss(),
         ]:
             if value != fitted:
                 value, fitted = (v[0] if isinstance(v, tuple) and len(v) == 1 else v for v in (value, fitted))
@@ -328,7 +338,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
 
     def _settings(self, data, partial):
         given = {field.name: getattr(self, field.name, None) for field in fields(Settings)}
-        given["loss"] = self._loss_name()
+        given["loss"] = self._loss
         given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[0]))
         if partial:
             given["max_iter"] = 1
@@ -338,9 +348,11 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator):
         x, targets, weights = held_out
         scores = networks.run_over(network.stack, x, network.weights, backend, self.n_jobs, network.per_step)
         with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
-            values, _ = LOSSES[self._loss_name()](scores, targets)
-            loss = np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum()
-            return self._score_of(scores, targets, weights), float(loss)
+            values, _ = self._loss(scores, targets)
+            loss = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())
+            # R squared is greatest for the mean, which a quantile is not, and says nothing of a distribution's width
+            judged = self._loss.name in DISTRIBUTIONS
+            return -loss if judged else self._score_of(scores, targets, weights), loss
 
     def _fitted_attributes(self, training, copied=False):
         """What a fit that ended now would set; `copied` where the training goes on."""

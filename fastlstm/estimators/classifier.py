@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from fastlstm import sequences
 from fastlstm.estimators.base import BaseLSTM
-from fastlstm.training.losses import log_sigmoid, log_softmax, sigmoid, softmax
+from fastlstm.training.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
 
 
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
@@ -313,8 +313,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _loss_name(self):
-        return "binary_cross_entropy" if self._multilabel else "cross_entropy"
+    @property
+    def _loss(self):
+        return Loss("binary_cross_entropy" if self._multilabel else "cross_entropy")
 
     def _check_partial(self):
         super()._check_partial()

@@ -142,6 +142,17 @@ def _check_values(weights, name):
     return weights
 
 
+def check_levels(levels, name):
+    """Levels of quantiles as a list of floats, of one number or several."""
+    try:
+        array = np.asarray(levels)
+    except ValueError:  # members of unequal lengths
+        array = np.array(None)
+    if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or not ((array > 0) & (array < 1)).all():
+        raise ValueError(f"{name} is {levels!r}; expected a number, or a sequence of numbers, inside (0, 1).")
+    return array.astype(float).reshape(-1).tolist()
+
+
 def check_targets(X, y, name):
     """Raise unless there is a y for every X."""
     if y is None:

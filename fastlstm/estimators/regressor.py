@@ -1,12 +1,21 @@
 """LSTMRegressor."""
 
+from itertools import pairwise
+from numbers import Real
+
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils._param_validation import Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.inputs import check_levels
+from fastlstm.training import forecasts
+from fastlstm.training.losses import DISTRIBUTIONS, Loss
+
+DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # of quantiles, where the loss has none of its own
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
@@ -43,8 +52,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec & Ollivier 2018).
     longest_lag : int or None, default=None
         Steps that ``init="chrono"`` prepares to remember; None is the length of the longest series.
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond.
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian_nll"}, default="squared_error"
+        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond. Three learn
+        more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the quantiles that
+        `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled; "gaussian_nll" mean
+        and variance of a normal distribution, both of which depend on the series, by its negative log-likelihood.
+    quantile : float or sequence of float, default=0.5
+        Levels of the quantiles that ``loss="quantile"`` learns, inside (0, 1), and only for that loss. Those of several
+        levels, given in rising order, never cross; the loss is their mean.
     solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
         What turns gradients into updates.
     alpha : float, default=0.0
@@ -114,10 +129,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where X was a DataFrame with string names.
     n_outputs_ : int
-        Width of the head: numbers per series.
+        Targets per series, or per step.
     weights_ : dict of str to ndarray
         ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
-        RNN); ``head.weight`` (n_outputs_, D H) for D directions and ``head.bias``.
+        RNN); ``head.weight`` (n_outputs_ S, D H) for D directions and ``head.bias``. S is 1, but the number of levels
+        for "quantile", and 2 for "gaussian_nll".
     n_iter_ : int
         Epochs trained.
     t_ : int
@@ -129,7 +145,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     grad_norm_curve_ : list of float
         Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
     validation_scores_, validation_loss_curve_ : list of float or None
-        R squared and loss on the validation data after every epoch; None without such data.
+        R squared and loss on the validation data after every epoch; None without such data. For "quantile", "poisson"
+        and "gaussian_nll" the score is minus the loss, because R squared says nothing of a distribution.
     best_validation_score_ : float or None
         Largest of `validation_scores_`.
 
@@ -152,8 +169,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     _parameter_constraints = {
         **BaseLSTM._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
-        "quantile": [Options(float, {0.5})],
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber", *DISTRIBUTIONS})],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
     _of_scores = {"predict": "_outputs"}
 
@@ -307,10 +324,29 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
-    def _loss_name(self):
-        return self.loss
+    def _note_loss(self):
+        self._loss = self._asked_loss()
+
+    def _asked_loss(self):
+        levels = check_levels(self.quantile, "quantile")
+        if self.loss != "quantile":
+            if levels != [0.5]:
+                raise ValueError(
+                    f"quantile={self.quantile!r} with loss={self.loss!r}: it is for loss='quantile'. Leave it at 0.5."
+                )
+            return Loss(self.loss)
+        if any(above <= below for below, above in pairwise(levels)):
+            raise ValueError(f"quantile={self.quantile!r}: expected levels in rising order, each only once.")
+        return Loss("quantile", tuple(levels))
+
+    def _of_loss(self):
+        asked, fitted = self._asked_loss(), self._loss
+        if asked.name not in DISTRIBUTIONS and fitted.name not in DISTRIBUTIONS:
+            return ()  # all of them read the head's outputs as the targets
+        return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
         if not counts.all():
@@ -331,11 +367,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
             )
+        if self._loss.name == "poisson" and (targets < 0).any():
+            row = int(np.argmax((targets < 0).any(axis=1)))
+            place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
+            raise ValueError(
+                f"Negative values in {name}: loss='poisson' expects counts, numbers of at least 0, got "
+                f"{targets[row].min():g} for {place}."
+            )
         return targets
 
     def _check_held_out(self, targets, weights):
         super()._check_held_out(targets, weights)
-        if len(targets) < 2:
+        if len(targets) < 2 and self._loss.name not in DISTRIBUTIONS:
             raise ValueError(
                 "The validation data hold 1 series, for which R squared is not defined: pass X_val and y_val with at "
                 f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
@@ -345,16 +388,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score_rows(targets, scores, weights)
 
     def _score_rows(self, y, scores, weights):
+        predicted = self._points(scores)
         if weights.shape[1] == 1:
-            return float(r2_score(y, scores, sample_weight=weights[:, 0]))
+            return float(r2_score(y, predicted, sample_weight=weights[:, 0]))
         # each output by its own weights; one that never counts has no score
         of_outputs = [
-            r2_score(y[w > 0, k], scores[w > 0, k], sample_weight=w[w > 0]) for k, w in enumerate(weights.T) if w.any()
+            r2_score(y[w > 0, k], predicted[w > 0, k], sample_weight=w[w > 0])
+            for k, w in enumerate(weights.T)
+            if w.any()
         ]
         return float(np.mean(of_outputs))
 
     def score(self, X, y, sample_weight=None):
-        """R squared: of one output, or the mean over outputs; of all steps together where each has a target.
+        """R squared of `predict`: of one output, or the mean over outputs; of all steps together where each has one.
 
         Parameters
         ----------
@@ -384,6 +430,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def predict(self, X):
         """The expected target of each series, or with `return_sequences` of each step.
 
+        A model of quantiles predicts the median, or what comes closest: between levels on both sides of it what is
+        linear in the level, otherwise the level next to it. One of "gaussian_nll" or "poisson" predicts the mean.
+
         Parameters
         ----------
         X : array or list
@@ -411,6 +460,75 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return self._apply(X, self._outputs)
 
+    def predict_quantiles(self, X, levels=None):
+        """Quantiles of the target of each series, or with `return_sequences` of each step.
+
+        They are those of the distribution that a model of loss "quantile", "poisson" or "gaussian_nll" has learned; a
+        model of another loss has none. Behind ``TransformedTargetRegressor``, ask its `regressor_`, and pass what each
+        level has through its `transformer_`'s inverse.
+
+        Parameters
+        ----------
+        X : array or list
+            Series with the channels that were fitted, in any form that `fit` takes.
+        levels : float, sequence of L floats, or None, default=None
+            Levels inside (0, 1), in any order. A model of quantiles takes those of `quantile` and all between them,
+            whose quantiles are linear in the level. None is the levels of `quantile`, or (0.1, 0.5, 0.9) where the
+            loss is another.
+
+        Returns
+        -------
+        ndarray of shape (n, L) or (n, K, L)
+            In the order of `levels`; L is 1 for a single number. With `return_sequences`, in the form that X has, as of
+            `predict`: (n, T, L) or (n, T, K, L), with NaN behind an end; or a list of arrays. A higher level's is never
+            below a lower one's. Those of "poisson" are whole numbers.
+
+        Raises
+        ------
+        ValueError
+            If X or `levels` is not as described, or the model is of another loss.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, loss="quantile", quantile=[0.1, 0.9], max_iter=2, learning_rate="cosine")
+        >>> model.fit([[0, 1], [1, 0]], [2, 1]).predict_quantiles([[0, 1], [0, 2], [0, 3]]).shape
+        (3, 2)
+        >>> model.predict_quantiles([[0, 1], [0, 2], [0, 3]], levels=[0.25, 0.5, 0.75]).shape
+        (3, 3)
+        """
+        check_is_fitted(self)
+        levels = self._levels(levels)
+        return self._apply(X, lambda scores: self._of_targets(forecasts.quantiles(self._loss, scores, levels)))
+
+    def _levels(self, levels):
+        name, fitted = self._loss
+        if name not in DISTRIBUTIONS:
+            raise ValueError(
+                f"predict_quantiles needs a model of loss='quantile', 'poisson' or 'gaussian_nll', this one was fitted "
+                f"with loss={name!r}: set one of the three, and fit anew."
+            )
+        if levels is None:
+            return fitted or DEFAULT_LEVELS
+        given, levels = levels, check_levels(levels, "levels")
+        if fitted and not (fitted[0] <= min(levels) and max(levels) <= fitted[-1]):
+            fitted_with = f"{fitted[0]:g} alone" if len(fitted) == 1 else f"levels from {fitted[0]:g} to {fitted[-1]:g}"
+            raise ValueError(
+                f"levels is {given!r}, but this model was fitted with {fitted_with}: ask for what lies there, or fit "
+                "with these levels in quantile."
+            )
+        return levels
+
+    def _points(self, scores):
+        """One number [rows, K] for each target, out of scores."""
+        return forecasts.point(self._loss, scores) if self._loss.name in DISTRIBUTIONS else scores
+
     def _outputs(self, scores):
+        return self._of_targets(self._points(scores))
+
+    def _of_targets(self, rows):
+        """Rows [rows, K, ...], without the axis of targets where y had none."""
         flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        return scores[:, 0] if flat else scores
+        return rows[:, 0] if flat else rows

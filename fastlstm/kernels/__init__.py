@@ -49,7 +49,8 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
     ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
 
-``head``, a linear layer of K outputs on features, and losses (``numpy/losses.py``):
+``head``, a linear layer of K outputs on features, and losses: a `Loss` of ``numpy/losses.py``, which says how many
+outputs S each target has, side by side:
 
 ``Head(K, F, dtype, workspace, backward=False)``
     Rows of features, of their gradient and of scores are as wide as it says; numbers beyond F and K are its own.
@@ -59,8 +60,8 @@ module per cell, named as in `CELLS`, where the order of gates is torch's and G 
     ``fill(weight [K, F], bias [K])``, once they have changed.
     ``forward(first, last, features, scores)``: scores of the rows from `first` to `last`.
     ``differentiate(loss, first, last, features, targets, shares, values, d_scores, d_features)``: for those rows,
-    values [M], the losses times their shares, and the gradient of the sum of all values. targets [M, K] or, for
-    classes, [M, 1]; shares [M, 1], or [M, K] for each output by itself; what has no share may have any target.
+    values [M], the losses times their shares, and the gradient of the sum of all values. targets [M, K / S] or, for
+    classes, [M, 1]; shares [M, 1], or [M, K / S] for each target by itself; what has no share may have any target.
     ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``: this part's share; with `more`, added
     to the gradient of the last call, which is still there.
 

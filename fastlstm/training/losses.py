@@ -1,8 +1,12 @@
-"""What losses there are, and the probabilities that scores of the cross-entropies stand for."""
+"""What losses there are, and the probabilities that scores of the cross-entropies stand for; ``forecasts.py`` has the
+distributions that those of the others do."""
 
 import numpy as np
 
+from fastlstm.kernels.numpy.losses import DISTRIBUTIONS as DISTRIBUTIONS
 from fastlstm.kernels.numpy.losses import LOSSES as LOSSES
+from fastlstm.kernels.numpy.losses import Loss as Loss
+from fastlstm.kernels.numpy.losses import sigmoid as sigmoid  # probabilities of labels, of which a row has any number
 
 
 def softmax(scores):
@@ -14,12 +18,6 @@ def softmax(scores):
 def log_softmax(scores):
     shifted = scores - scores.max(axis=1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def sigmoid(scores):
-    """Probabilities of labels, of which each row has any number."""
-    exponentials = np.exp(-np.abs(scores))
-    return np.where(scores > 0, 1, exponentials) / (1 + exponentials)
 
 
 def log_sigmoid(scores):

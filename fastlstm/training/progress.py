@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastlstm.training.losses import Loss
+
 
 @dataclass(frozen=True)
 class Settings:
     """How to train; the names and meanings are the estimators' parameters'."""
 
-    loss: str
+    loss: Loss
     solver: str
     alpha: float
     batch_size: int

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from fastlstm.kernels.numba.buffers import pack_panels, padded, zeros
+from fastlstm.kernels.numba.distributions import losses_of_distributions
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply_rows
 from fastlstm.kernels.numba.target import lanes
@@ -135,6 +136,15 @@ def differentiate_rows(number, first, last, features, weight, bias, targets, sha
 
 
 @entry
+def backward_rows(first, last, weight, d_scores, d_features):
+    for m in range(first, last):
+        d_features[m] = 0
+        for k in range(len(weight)):
+            for unit in range(d_features.shape[1]):
+                d_features[m, unit] += d_scores[m, k] * weight[k, unit]
+
+
+@entry
 def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more):
     """In the columns from `first` to `last` of the weights; the biases, where `first` is 0."""
     if not more:
@@ -170,8 +180,13 @@ class FewOutputs:
         forward_rows(first, last, features, self._weight, self._bias, scores)
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
+        if loss.name not in NUMBERS:
+            self.forward(first, last, features, d_scores)
+            losses_of_distributions(loss, first, last, targets, shares, values, d_scores)
+            backward_rows(first, last, self._weight, d_scores, d_features)
+            return
         differentiate_rows(
-            NUMBERS[loss],
+            NUMBERS[loss.name],
             first,
             last,
             features,
@@ -226,7 +241,10 @@ class ManyOutputs:
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         self.forward(first, last, features, d_scores)
-        losses_of_rows(NUMBERS[loss], first, last, self.K, targets, shares, values, d_scores)
+        if loss.name in NUMBERS:
+            losses_of_rows(NUMBERS[loss.name], first, last, self.K, targets, shares, values, d_scores)
+        else:
+            losses_of_distributions(loss, first, last, targets, shares, values, d_scores)
         multiply_rows(
             first, last, self.columns, self.columns, self.width, self._zero, d_scores.reshape(-1), self._backward,
             d_features.reshape(-1),

@@ -5,8 +5,6 @@ Sums run along the last axis, row by row: no BLAS product, whose order of additi
 
 import numpy as np
 
-from fastlstm.kernels.numpy.losses import LOSSES
-
 
 class Head:
     def __init__(self, K, F, dtype, workspace, backward=False):
@@ -25,10 +23,11 @@ class Head:
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         rows = slice(first, last)
         self.forward(first, last, features, d_scores)
-        of_outputs, d = LOSSES[loss](d_scores[rows], targets[rows])
-        counts = shares[rows] != 0  # what does not count may be infinite
-        values[rows] = np.where(counts, of_outputs * shares[rows], 0).sum(axis=1)
-        d_scores[rows] = np.where(counts, d * shares[rows], 0)
+        of_targets, d = loss(d_scores[rows], targets[rows])
+        share = shares[rows]
+        of_scores = share if share.shape[1] == 1 else np.repeat(share, loss.width, axis=1)
+        values[rows] = np.where(share != 0, of_targets * share, 0).sum(axis=1)  # what does not count may be infinite
+        d_scores[rows] = np.where(of_scores != 0, d * of_scores, 0)
         d_features[rows] = (d_scores[rows, :, None] * self._weight).sum(axis=1)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):

@@ -1,0 +1,91 @@
+"""Losses of distributions, whose targets have several scores each; the equations are those of ``kernels.numpy.losses``.
+
+# Design: entries of their own, apart from the one that a head's other losses are part of. Each is compiled when it is
+# first used, so a first fit by another loss does not wait for it.
+"""
+
+import math
+
+import numpy as np
+
+from fastlstm.kernels.numba.jit import entry, inlined
+from fastlstm.kernels.numpy.losses import VARIANCE_FLOOR
+
+LOG_FLOOR, LOG_2PI = math.log(VARIANCE_FLOOR), math.log(2 * math.pi)
+
+
+@inlined
+def softplus(score):
+    return max(score, 0) + math.log1p(math.exp(-abs(score)))
+
+
+@inlined
+def sigmoid(score):
+    small = math.exp(-abs(score))
+    return (1 if score > 0 else small) / (1 + small)
+
+
+@inlined
+def quantile(scores, target, levels, slopes):
+    """Pinball loss, mean over levels; `scores` become its gradient, slopes [S] is scratch."""
+    S, loss, q = levels.size, 0.0, scores[0]
+    for j in range(S):
+        if j > 0:
+            q += softplus(scores[j])
+        residual = target - q
+        loss += (levels[j] if residual > 0 else levels[j] - 1) * residual
+        slopes[j] = residual - residual - levels[j]  # a NaN stays
+        if residual <= 0:
+            slopes[j] += 1 if residual < 0 else 0.5
+    slope = 0.0
+    for j in range(S - 1, -1, -1):  # a step moves its own quantile and all above
+        slope += slopes[j] / S
+        scores[j] = slope * (sigmoid(scores[j]) if j > 0 else 1)
+    return loss / S
+
+
+@inlined
+def poisson(scores, target, levels, slopes):
+    """Half the deviance of a count; its score becomes the gradient."""
+    score, mean = scores[0], math.exp(scores[0])
+    logarithm = math.log(target) if target > 0 else 0.0
+    scores[0] = mean - target
+    return target * (logarithm - score) + mean - target
+
+
+@inlined
+def gaussian_nll(scores, target, levels, slopes):
+    """Negative log-likelihood; the scores, mean and logarithm of the standard deviation, become its gradient."""
+    residual, excess = target - scores[0], 2 * scores[1] - LOG_FLOOR
+    log_variance = LOG_FLOOR + softplus(excess)
+    precision = math.exp(-log_variance)
+    square = residual * precision * residual
+    scores[0], scores[1] = -residual * precision, (1 - square) * sigmoid(excess)
+    return 0.5 * (LOG_2PI + log_variance + square)
+
+
+def _of_rows(of_target):
+    def losses(first, last, S, levels, targets, shares, values, d_scores):
+        """The rows' losses; d_scores [M, K S and more] comes with the scores and leaves with their gradient."""
+        K, slopes = targets.shape[1], np.empty(S)
+        for m in range(first, last):
+            value = 0.0
+            for k in range(K):
+                d, share = d_scores[m, k * S : k * S + S], shares[m, k if shares.shape[1] > 1 else 0] / K
+                if share == 0:  # what does not count may be infinite
+                    d[:] = 0
+                    continue
+                value += of_target(d, targets[m, k], levels, slopes) * share
+                for j in range(S):
+                    d[j] *= share
+            values[m] = value
+
+    losses.__qualname__ = f"losses_{of_target.__name__}"  # machine code is kept under this name
+    return entry(losses)
+
+
+ENTRIES = {of_target.__name__: _of_rows(of_target) for of_target in (quantile, poisson, gaussian_nll)}
+
+
+def losses_of_distributions(loss, first, last, targets, shares, values, d_scores):
+    ENTRIES[loss.name](first, last, loss.width, np.array(loss.levels), targets, shares, values, d_scores)

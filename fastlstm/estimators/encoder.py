@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
-from fastlstm.estimators.base import BaseLSTM, unchanged_on_error
+from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
+from fastlstm.estimators.fitting import unchanged_on_error
 from fastlstm.estimators.regressor import LSTMRegressor
-from fastlstm.layers.checks import check_sizes
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -107,7 +107,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _fit(self, X, y, fit_params):
         estimator = self.estimator
         if estimator is not None and _is_fitted(estimator):
-            estimator._check_same_model(check_sizes(estimator.hidden_size, estimator.num_layers))
+            estimator._check_same_model()
         if estimator is None or not _is_fitted(estimator):
             if y is None:
                 raise ValueError(

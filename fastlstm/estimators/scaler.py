@@ -16,8 +16,8 @@ from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
-from fastlstm.estimators.base import unchanged_on_error
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
+from fastlstm.estimators.fitting import unchanged_on_error
 from fastlstm.estimators.inputs import check_series
 
 SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}

@@ -1,0 +1,134 @@
+"""Checkpoints of a fit: when they are written, and whether a fit can go on from one."""
+
+import hashlib
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fastlstm._version import __version__
+from fastlstm.training import checkpoints
+
+#: Parameters that may be others when a fit goes on: results do not depend on them.
+FREE = {"backend", "checkpoint_every", "checkpoint_path", "max_iter", "n_jobs", "random_state", "resume", "verbose"}
+SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def period(every):
+    """`checkpoint_every` as a number of epochs and of seconds, one of which is 0."""
+    if not isinstance(every, str):
+        return every, 0.0
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h)", every)
+    if not found or float(found[1]) == 0:
+        raise ValueError(
+            f"checkpoint_every={every!r}: expected a number of epochs (1 or more), or a time such as '30s', '10min' or "
+            "'1h'."
+        )
+    return 0, float(found[1]) * SECONDS[found[2]]
+
+
+def fingerprint(*data):
+    """Of series, targets and weights: other data have another."""
+    digest = hashlib.blake2b(digest_size=16)
+    for series, *arrays in data:
+        for array in (series.values, series.at, series.lengths, *arrays):
+            digest.update(f"{array.dtype} {array.shape} ".encode())
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """The file of one fit.
+
+    Raises ValueError if it cannot be written or, with `resume`, is there but not what was written.
+    """
+
+    def __init__(self, path, every, resume):
+        self._path = Path(path).absolute()
+        self._epochs, self._seconds = period(every)
+        try:
+            checkpoints.check_writable(self._path)
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint_path={str(path)!r} cannot be written: {error.strerror or error}. Pass the name of a file "
+                "in a folder that exists and may be written to."
+            ) from error
+        self._last_epoch, self._last_time = None, time.monotonic()
+        self.earlier = self._read() if resume and self._path.exists() else None
+
+    def _read(self):
+        try:
+            record, arrays = checkpoints.read(self._path)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"resume=True cannot go on from the checkpoint: {error} It was left as it is: put a good copy in its "
+                "place, or start anew with resume=False, which replaces it."
+            ) from error
+        made_by = record["description"].get("fastlstm")
+        if made_by != __version__:
+            raise ValueError(
+                f"{self._path} was made by fastlstm {made_by}; this is {__version__}, which may not go on with the "
+                "same bits. Use that version, or start anew with resume=False, which replaces the file."
+            )
+        return record, arrays
+
+    def describe(self, model, seed, **more):
+        """Note what the training is of; raise ValueError unless that of the file to go on from is the same."""
+        free = FREE - {"max_iter"} if model.learning_rate == "cosine" else FREE
+        given = {name: _plain(value) for name, value in model.get_params().items() if name not in free}
+        given = {"fastlstm": __version__, "estimator": type(model).__name__, **given, **more}
+        self._record = {"description": given, "seed": seed}
+        if self.earlier and self.earlier[0]["seed"] != seed:
+            self._refuse("another random_state: set it back")
+        for name, value in given.items() if self.earlier else ():
+            theirs = self.earlier[0]["description"].get(name)
+            if theirs != value:
+                what = f"{name}={theirs!r}; this one has {name}={value!r}: set it back"
+                if name in more:
+                    what = f"other {name}: pass the same"
+                self._refuse(what)
+
+    def _refuse(self, what):
+        raise ValueError(
+            f"{self._path} is of a training with {what}, or start anew with resume=False, which replaces the file, or "
+            "with another checkpoint_path."
+        )
+
+    def restore(self, training):
+        """Let the training go on from the file, if there is one to go on from."""
+        if self.earlier:
+            record, arrays = self.earlier
+            training.restore(record["progress"], arrays)
+            self._last_epoch, self.earlier = training.progress.epochs, None
+
+    def keep(self, training, over):
+        """Write the training if it is time to."""
+        epochs, now = training.progress.epochs, time.monotonic()
+        due = self._epochs and epochs % self._epochs == 0
+        if not (over or due or (self._seconds and now - self._last_time >= self._seconds)):
+            return
+        progress, arrays = training.state()
+        try:
+            checkpoints.write(self._path, {**self._record, "progress": progress}, arrays)
+        except OSError as error:
+            kept = (
+                "There is none yet" if self._last_epoch is None else f"That of epoch {self._last_epoch} is still good"
+            )
+            raise OSError(
+                error.errno,
+                f"The checkpoint after epoch {epochs} could not be written to {self._path}: "
+                f"{error.strerror or error}. {kept}; make room, and fit with resume=True.",
+            ) from error
+        self._last_epoch, self._last_time = epochs, now
+
+
+def _plain(value):
+    """A parameter as JSON has it."""
+    if isinstance(value, dict):
+        return [[_plain(key), _plain(value[key])] for key in value]
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(member) for member in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return value if value is None or isinstance(value, (bool, int, float, str)) else repr(value)

@@ -1,0 +1,335 @@
+"""What classifier and regressor share in `fit` and `partial_fit`: from X and y to a trained network."""
+
+import contextlib
+import math
+import warnings
+from dataclasses import fields
+from numbers import Integral
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+
+from fastlstm import kernels, sequences
+from fastlstm.estimators.callbacks import FitTask
+from fastlstm.estimators.checkpoints import Checkpoints, fingerprint
+from fastlstm.estimators.inputs import check_step_weights, check_targets, check_weights
+from fastlstm.estimators.view import watched
+from fastlstm.layers.checks import check_sizes
+from fastlstm.stacks import Stack
+from fastlstm.training import forecasts
+from fastlstm.training import network as networks
+from fastlstm.training.loop import Training
+from fastlstm.training.losses import DISTRIBUTIONS
+from fastlstm.training.network import Network
+from fastlstm.training.progress import Settings
+from fastlstm.training.solvers import SOLVERS
+
+AUTO_BATCH_SIZE = 200  # as MLPClassifier's
+
+
+class Fitting:
+    """The part of `BaseLSTM` that trains; see there what a subclass defines."""
+
+    def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
+        task = None if partial else FitTask(self, X, y, sample_weight, max_subtasks=self.max_iter)
+        with unchanged_on_error(self) as commit:
+            if partial:
+                self._check_partial()
+            self._check_parameters()
+            going_on = (partial or self.warm_start) and hasattr(self, "weights_")
+            if going_on:
+                self._check_same_model()
+            self._note_loss()
+            data = self._check_data(X, y, sample_weight, not going_on, classes)
+            held_out = self._check_validation_data(X_val, y_val, sample_weight_val)
+            seed, checkpoints = self._seed(data, held_out)
+            rng = np.random.default_rng(seed)
+            if self.early_stopping and not partial and held_out is None:
+                data, held_out = self._split(data, rng)
+            data = (*data[:2], self._weigh(*data[1:]))
+            if held_out is not None:
+                self._check_held_out(*held_out[1:])
+
+            network = self._network(data, rng, going_on)
+            training = Training(
+                network,
+                self._settings(data, partial),
+                *data,
+                seed,
+                held_out and (lambda: self._validate(network, held_out)),
+                self._earlier_progress(network, partial) if going_on else None,
+                checkpoints and checkpoints.keep,
+                self.n_jobs,
+            )
+            if checkpoints:
+                checkpoints.restore(training)
+            self._watch(training, task, commit, partial)
+            self._adopt(training)
+            commit()
+        if task is not None:
+            task.end()
+        return self
+
+    def _watch(self, training, task, commit, partial):
+        """Run the training, for callbacks and people to see; an interrupt leaves what it has come to."""
+        epochs_before = training.progress.epochs
+        epochs = watched(training, self.verbose, say_why=not partial)
+        if task is not None:
+            epochs = task.epochs(epochs, training, lambda: self._fitted_attributes(training, copied=True))
+        try:
+            for _ in epochs:
+                pass
+        except KeyboardInterrupt:
+            if training.progress.epochs > epochs_before:
+                self._adopt(training)
+                commit()
+            raise
+        if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
+            warnings.warn(
+                f"Training was still improving after max_iter={self.max_iter} epochs: raise max_iter, or stop on "
+                "purpose with early_stopping=True or learning_rate='cosine'.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _seed(self, data, held_out):
+        """The seed of all that is random, and the checkpoints; a training that goes on from one has its seed."""
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if self.checkpoint_path is None:
+            return seed, None
+        checkpoints = Checkpoints(self.checkpoint_path, self.checkpoint_every, self.resume)
+        if checkpoints.earlier and not isinstance(self.random_state, Integral):
+            seed = checkpoints.earlier[0]["seed"]
+        checkpoints.describe(self, seed, data=fingerprint(data, *([held_out] if held_out else [])))
+        return seed, checkpoints
+
+    def _network(self, data, rng, going_on):
+        if not going_on:
+            sizes = check_sizes(self.hidden_size, self.num_layers)
+            self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
+        weights = self.weights_ if going_on else self._initial_weights(data, rng)
+        return Network(
+            self._stack,
+            weights,
+            np.dtype(self.dtype),
+            kernels.resolve(self.backend),
+            self.bptt_checkpoint,
+            self._per_step,
+            self.dropout,
+            self.recurrent_dropout,
+        )
+
+    def _initial_weights(self, data, rng):
+        longest = None
+        if self.init == "chrono":
+            longest = int(data[0].lengths.max()) if self.longest_lag is None else self.longest_lag
+        weights = networks.initialise(self._stack, self.n_outputs_ * self._loss.width, rng, longest)
+        if self._loss.name in DISTRIBUTIONS:
+            weights["head.bias"] = forecasts.first_scores(self._loss, *data[1:])
+        return weights
+
+    def _check_parameters(self):
+        """Raise where parameters contradict each other."""
+        kernels.resolve(self.backend)
+        check_sizes(self.hidden_size, self.num_layers)
+        if self.init == "chrono" and self.cell == "rnn":
+            raise ValueError(
+                "init='chrono' with cell='rnn': it draws the biases of gates, which only LSTM and GRU have."
+            )
+        if self.init != "chrono" and self.longest_lag is not None:
+            raise ValueError(f"longest_lag={self.longest_lag} with init={self.init!r}: it is for init='chrono'.")
+        if self.bidirectional and self.bptt_checkpoint not in (None, "auto"):
+            raise ValueError(
+                f"bptt_checkpoint={self.bptt_checkpoint} with bidirectional=True: the backward direction starts at the "
+                "last step, so all steps are kept. Leave it at 'auto'."
+            )
+        if self.bidirectional and self.bptt_steps is not None:
+            raise ValueError(
+                f"bptt_steps={self.bptt_steps} with bidirectional=True: the backward direction starts at the last "
+                "step, so no state of it can pass from one piece of a series to the next. Leave it at None."
+            )
+        if self.resume and self.checkpoint_path is None:
+            raise ValueError("resume=True without a checkpoint_path: name the file to go on from.")
+        if self.resume and self.warm_start:
+            raise ValueError(
+                "resume=True with warm_start=True: one goes on from a file, the other from the fitted weights. Set one "
+                "of them to False."
+            )
+
+    def _check_partial(self):
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True: it holds no validation data.")
+        if self.learning_rate == "cosine":
+            raise ValueError("partial_fit does not support learning_rate='cosine', which plans for max_iter epochs.")
+        if self.checkpoint_path is not None:
+            raise ValueError(
+                "partial_fit does not support checkpoint_path, which keeps a whole fit: pickle the estimator between "
+                "two calls."
+            )
+
+    def _check_data(self, X, y, sample_weight, reset, classes=None, suffix=""):
+        """X as series; targets and weights of each series or, with `return_sequences`, of each step of all."""
+        if reset:
+            self._masked, self._per_step = self.missing == "mask", bool(self.return_sequences)
+        x = self._check_series(X, reset, "X" + suffix)
+        names = "y" + suffix, "sample_weight" + suffix
+        check_targets(X, y, names[0])
+        if self._per_step:
+            y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
+            n_outputs = y.shape[1] if y.ndim > 1 else 1
+            weights = check_step_weights(sample_weight, x, X, n_outputs, names[1], "X" + suffix)
+            if reset:
+                self._output_axis = y.ndim > 1
+        else:
+            weights = check_weights(sample_weight, X, _n_outputs(y, names[0]), names[1])
+        by_parts = self._per_step or weights.shape[1] > 1  # then weight 0 says that there is no target
+        counts = weights > 0 if by_parts else np.ones_like(weights, bool)
+        return x, self._encode(y, counts, reset, classes, names[0]), weights
+
+    def _check_validation_data(self, X_val, y_val, sample_weight_val):
+        if (X_val is None) != (y_val is None):
+            given, lacking = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise ValueError(f"{given} was passed but {lacking} is None: pass both, or neither.")
+        if X_val is not None:
+            return self._check_data(X_val, y_val, sample_weight_val, False, suffix="_val")
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val was passed without X_val and y_val.")
+        return None
+
+    def _split(self, data, rng):
+        """Training and validation parts of the data."""
+        x, targets, weights = data
+        rows = self._tail(len(x)) if self.validation_split == "tail" else self._drawn(len(x), targets, rng)
+        parts = [x.steps_of(part) for part in rows] if self._per_step else rows
+        parts = [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
+        if not parts[0][2].any():
+            raise ValueError(
+                "The training data have no weight: every sample that is not held out has weight 0. Pass X_val and "
+                f"y_val, or lower validation_fraction (now {self.validation_fraction:g})."
+            )
+        return parts
+
+    def _drawn(self, n, targets, rng):
+        return train_test_split(
+            np.arange(n),
+            test_size=self.validation_fraction,
+            stratify=None if self._per_step else self._strata(targets),
+            random_state=int(rng.integers(np.iinfo(np.int32).max)),
+        )
+
+    def _tail(self, n):
+        held = math.ceil(self.validation_fraction * n)  # as train_test_split counts
+        if held >= n:
+            raise ValueError(
+                f"validation_split='tail' with validation_fraction={self.validation_fraction:g} holds out all of the "
+                f"{n} series: pass more, a smaller fraction, or X_val and y_val."
+            )
+        return np.split(np.arange(n), [n - held])
+
+    def _check_same_model(self):
+        """Raise unless the parameters are those that the fitted weights were made for."""
+        stack = self._stack
+        for name, value, fitted in [
+            ("hidden_size", check_sizes(self.hidden_size, self.num_layers), stack.hidden_sizes),
+            ("cell", self.cell, stack.cell),
+            ("bidirectional", bool(self.bidirectional), stack.bidirectional),
+            ("return_sequences", bool(self.return_sequences), self._per_step),
+            ("missing", self.missing, "mask" if self._masked else "error"),
+            *self._of_loss(),
+        ]:
+            if value != fitted:
+                value, fitted = (v[0] if isinstance(v, tuple) and len(v) == 1 else v for v in (value, fitted))
+                raise ValueError(
+                    f"{name}={value!r}, but training goes on with a model of {name}={fitted!r}: set it back, or fit "
+                    "with warm_start=False."
+                )
+
+    def _earlier_progress(self, network, partial):
+        """What training goes on with: everything for partial_fit, the history for warm_start."""
+        progress = self._progress.copy(self._progress.moments.copy())
+        moments = np.zeros((SOLVERS[self.solver][1], network.parameters.size), network.parameters.dtype)
+        same = (self.solver, moments.dtype) == (progress.solver, progress.moments.dtype)
+        if partial and same:
+            if self.learning_rate != "adaptive":
+                progress.rate = self.learning_rate_init  # it may have been set anew since
+            return progress
+        progress.solver, progress.moments, progress.updates = self.solver, moments, 0
+        progress.rate = self.learning_rate_init
+        progress.no_improvement, progress.best_validation_score = 0, -np.inf
+        return progress
+
+    def _settings(self, data, partial):
+        given = {field.name: getattr(self, field.name, None) for field in fields(Settings)}
+        given["loss"] = self._loss
+        given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[0]))
+        if partial:
+            given["max_iter"] = 1
+        return Settings(**given)
+
+    def _validate(self, network, held_out):
+        x, targets, weights = held_out
+        scores = networks.run_over(
+            network.stack, x, network.weights, kernels.resolve(self.backend), self.n_jobs, network.per_step
+        )
+        with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
+            values, _ = self._loss(scores, targets)
+            loss = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())
+            # R squared is greatest for the mean, which a quantile is not, and says nothing of a distribution's width
+            judged = self._loss.name in DISTRIBUTIONS
+            return -loss if judged else self._score_of(scores, targets, weights), loss
+
+    def _fitted_attributes(self, training, copied=False):
+        """What a fit that ended now would set; `copied` where the training goes on."""
+        progress = training.progress
+        progress = progress.copy(progress.moments.copy()) if copied else progress
+        curve, validated = progress.loss_curve, training.validate is not None
+        return {
+            "weights_": {name: value.copy() for name, value in training.network.weights.items()},
+            "n_iter_": progress.epochs,
+            "t_": progress.samples,
+            "loss_": curve[-1] if curve else math.inf,
+            "loss_curve_": list(curve),
+            "grad_norm_curve_": list(progress.grad_norm_curve),
+            "best_loss_": None if self.early_stopping else progress.best_loss,
+            "validation_scores_": list(progress.validation_scores) if validated else None,
+            "validation_loss_curve_": list(progress.validation_loss_curve) if validated else None,
+            "best_validation_score_": progress.best_validation_score if validated else None,
+            "_progress": progress,
+        }
+
+    def _adopt(self, training):
+        """Take over what was trained as fitted attributes."""
+        training.progress.best_parameters = None  # of use to nobody now
+        vars(self).update(self._fitted_attributes(training))
+
+
+def _n_outputs(y, name):
+    """Targets of each series."""
+    try:
+        shape = sequences.shape_of(y)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is a sequence whose members differ in shape; expected one target for each series, or with "
+            "return_sequences=True one for each step."
+        ) from error
+    if len(shape) == 1 and sequences.is_list(y):  # an object array of arrays
+        raise ValueError(
+            f"{name} has an array for each series; expected one target for each, or with return_sequences=True one for "
+            "each step."
+        )
+    return shape[1] if len(shape) > 1 else 1
+
+
+@contextlib.contextmanager
+def unchanged_on_error(estimator):
+    """Put the estimator's attributes back if the body fails before it calls the function that this yields."""
+    before, committed = vars(estimator).copy(), []
+    try:
+        yield lambda: committed.append(True)
+    except BaseException:
+        if not committed:
+            vars(estimator).clear()
+            vars(estimator).update(before)
+        raise

@@ -1,0 +1,351 @@
+"""Trainings that end early and go on from their checkpoints, with the same bits as if they had not."""
+
+import errno
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import QUICK, assert_refused, assert_same_fit, fitted, series
+from numpy.testing import assert_array_equal
+
+import fastlstm
+from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.estimators import checkpoints as of_estimators
+from fastlstm.training import checkpoints
+
+X, Y = series()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "training.checkpoint"
+
+
+class EndError(Exception):
+    """What ends a training in these tests."""
+
+
+class Interrupted:
+    """Within this, a training ends when so many epochs are done and written."""
+
+    def __init__(self, monkeypatch, epochs):
+        self._monkeypatch, self._epochs = monkeypatch, epochs
+
+    def __enter__(self):
+        write, left = checkpoints.write, [self._epochs]
+
+        def counted(*args):
+            write(*args)
+            left[0] -= 1
+            if left[0] == 0:
+                raise EndError
+
+        self._monkeypatch.setattr(checkpoints, "write", counted)
+
+    def __exit__(self, kind, *_):
+        self._monkeypatch.undo()
+        assert kind is EndError
+        return True
+
+
+def assert_same_history(one, other):
+    assert_same_fit(one, other)
+    for name in ("validation_scores_", "validation_loss_curve_", "best_loss_", "n_iter_", "t_", "grad_norm_curve_"):
+        assert getattr(one, name) == getattr(other, name), name
+    assert_array_equal(one._progress.moments, other._progress.moments)
+
+
+OPTIONS = {
+    "adam": {},
+    "sgd": {"solver": "sgd"},
+    "adaptive": {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1, "max_iter": 99},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.3, "n_iter_no_change": 3, "max_iter": 9},
+    "tail": {"early_stopping": True, "validation_split": "tail", "validation_fraction": 0.2},
+    "dropout": {"dropout": 0.4, "recurrent_dropout": 0.2},
+    "pieces": {"bptt_steps": 3},
+    "stack": {"num_layers": 2, "hidden_size": (5, 3), "bidirectional": True},
+    "chrono gru": {"cell": "gru", "init": "chrono"},
+    "float64": {"dtype": "float64"},
+}
+
+
+@pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_a_training_goes_on_with_the_same_bits(path, monkeypatch, estimator, options):
+    options = {"max_iter": 6, **options}
+    whole = fitted(estimator, **options)
+    for epochs in (1, 3):  # it ends twice
+        with Interrupted(monkeypatch, epochs):
+            fitted(estimator, checkpoint_path=path, resume=True, **options)
+    resumed = fitted(estimator, checkpoint_path=path, resume=True, **options)
+    assert_same_history(resumed, whole)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(3)], ids=["none", "instance"])
+def test_a_training_without_a_fixed_seed_goes_on_with_its_own(path, monkeypatch, random_state):
+    options = {"random_state": random_state, "max_iter": 5, "dropout": 0.3, "checkpoint_path": path}
+    with Interrupted(monkeypatch, 2):
+        fitted(LSTMRegressor, **options)
+    record, _ = checkpoints.read(path)
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    one = fitted(LSTMRegressor, resume=True, **options)
+    other = fitted(LSTMRegressor, resume=True, **{**options, "checkpoint_path": copy})
+    assert_same_history(one, other)
+    assert record["progress"]["epochs"] == 2
+
+
+def test_a_training_that_was_over_is_there_at_once(path, monkeypatch):
+    whole = fitted(LSTMRegressor, checkpoint_path=path, early_stopping=True)
+    monkeypatch.setattr("fastlstm.training.loop.Training.epoch", lambda self: pytest.fail("trained again"))
+    assert_same_history(fitted(LSTMRegressor, checkpoint_path=path, early_stopping=True, resume=True), whole)
+
+
+def test_more_epochs_go_on_from_where_fewer_ended(path):
+    options = {"learning_rate": "constant", "tol": 0.0, "n_iter_no_change": 99}
+    with pytest.warns(UserWarning, match="max_iter=3"):
+        fitted(LSTMRegressor, checkpoint_path=path, max_iter=3, **options)
+    with pytest.warns(UserWarning, match="max_iter=7"):
+        resumed = fitted(LSTMRegressor, checkpoint_path=path, max_iter=7, resume=True, **options)
+    with pytest.warns(UserWarning, match="max_iter=7"):
+        assert_same_history(resumed, fitted(LSTMRegressor, max_iter=7, **options))
+
+
+def test_a_resumed_model_is_like_any_other(path, monkeypatch):
+    options = {"learning_rate": "constant", "max_iter": 4, "tol": 1e9, "n_iter_no_change": 2}
+    whole = fitted(LSTMRegressor, **options)
+    with Interrupted(monkeypatch, 2):
+        fitted(LSTMRegressor, checkpoint_path=path, **options)
+    resumed = fitted(LSTMRegressor, checkpoint_path=str(path), resume=True, **options)
+    for model in (whole, resumed):
+        model.set_params(checkpoint_path=None, resume=False).partial_fit(X, Y)
+    assert_same_history(pickle.loads(pickle.dumps(resumed)), whole)
+
+
+def test_without_resume_the_file_is_replaced(path):
+    fitted(LSTMRegressor, checkpoint_path=path)
+    other = fitted(LSTMRegressor, checkpoint_path=path, hidden_size=5)
+    assert_same_history(fitted(LSTMRegressor, checkpoint_path=path, hidden_size=5, resume=True), other)
+
+
+def test_threads_backends_and_views_may_change(path, monkeypatch, four_cpus, capsys):
+    whole = fitted(LSTMRegressor, max_iter=4)
+    with Interrupted(monkeypatch, 2):
+        fitted(LSTMRegressor, checkpoint_path=path, max_iter=4, n_jobs=1)
+    changed = {"n_jobs": 3, "verbose": 1, "checkpoint_every": 2, "backend": "auto"}
+    assert_same_history(fitted(LSTMRegressor, checkpoint_path=path, max_iter=4, resume=True, **changed), whole)
+
+
+# -- when -------------------------------------------------------------------------------------------------------
+
+
+def epochs_written(monkeypatch, path, **options):
+    written, write = [], checkpoints.write
+
+    def noted(path, record, arrays):
+        written.append(record["progress"]["epochs"])
+        write(path, record, arrays)
+
+    monkeypatch.setattr(checkpoints, "write", noted)
+    fitted(LSTMRegressor, checkpoint_path=path, max_iter=7, **options)
+    return written
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [(1, [1, 2, 3, 4, 5, 6, 7]), (3, [3, 6, 7]), (7, [7]), (50, [7]), ("1h", [7]), ("0.5 min", [7])],
+)
+def test_epochs_between_checkpoints(monkeypatch, path, every, expected):
+    assert epochs_written(monkeypatch, path, checkpoint_every=every) == expected
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [("25s", [3, 6, 7]), ("1min", [6, 7]), ("0.001h", [1, 2, 3, 4, 5, 6, 7])]
+)
+def test_time_between_checkpoints(monkeypatch, path, every, expected):
+    """Epochs of ten seconds, on a clock of our own."""
+    now = iter(range(0, 1000, 10))
+
+    class Clock:
+        monotonic = staticmethod(lambda: next(now))
+
+    monkeypatch.setattr(of_estimators, "time", Clock)
+    assert epochs_written(monkeypatch, path, checkpoint_every=every) == expected
+
+
+# -- killed -----------------------------------------------------------------------------------------------------
+
+KILLS = 20
+PROGRAM = """
+import sys
+import numpy as np
+from fastlstm import LSTMClassifier
+
+rng = np.random.default_rng(0)
+X = [rng.normal(size=(length, 3)) for length in rng.integers(3, 12, 60)]
+y = [series[:, 0].sum() > 0 for series in X]
+model = LSTMClassifier(
+    40, cell="gru", dropout=0.2, recurrent_dropout=0.2, early_stopping=True, n_iter_no_change=5000, batch_size=10,
+    learning_rate="cosine", max_iter=1, random_state=0,
+)
+model.fit(X, y)  # kernels are loaded
+print("begins", flush=True)
+model.set_params(checkpoint_path=sys.argv[1] or None, resume=bool(sys.argv[1]), max_iter=1000).fit(X, y)
+np.savez(
+    sys.argv[2], moments=model._progress.moments, loss=model.loss_curve_, score=model.validation_scores_,
+    norm=model.grad_norm_curve_, **model.weights_,
+)
+"""
+
+
+def start(*args):
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, args)], stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        assert process.stdout.readline() == "begins\n"
+    return process
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
+def test_a_training_killed_at_random_moments_ends_with_the_same_bits(path, tmp_path):
+    uninterrupted = start("", tmp_path / "whole.npz")
+    assert uninterrupted.wait() == 0
+    moments, seen = random.Random(0), []
+    for _ in range(KILLS):
+        process = start(path, tmp_path / "never.npz")
+        time.sleep(moments.uniform(0, 0.1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        seen.append(checkpoints.read(path)[0]["progress"]["epochs"] if path.exists() else 0)
+    assert not (tmp_path / "never.npz").exists(), "a training ended before it was killed"
+    assert seen == sorted(seen)
+    assert len(set(seen)) > KILLS // 4, "nearly all were killed before they came to anything"
+    assert start(path, tmp_path / "resumed.npz").wait() == 0
+    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "resumed.npz") as resumed:
+        assert whole.files == resumed.files
+        for name in whole.files:
+            assert_array_equal(resumed[name], whole[name], err_msg=name)
+    assert not list(tmp_path.glob("*.tmp")), "what was half-written is left"
+
+
+# -- bad input --------------------------------------------------------------------------------------------------
+
+
+def model_of(path, estimator=LSTMRegressor, **options):
+    return estimator(**{**QUICK, "checkpoint_path": path, "resume": True, **options})
+
+
+def assert_resume_refused(path, model, message, X=X, y=Y, **data):
+    before = path.read_bytes()
+    assert_refused(lambda: model.fit(X, y, **data), ValueError, message, model)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def written(path):
+    fitted(LSTMRegressor, checkpoint_path=path)
+    return path
+
+
+DAMAGES = {
+    "cut short": (lambda data: data[: len(data) // 2], "is cut short: it has .* bytes"),
+    "flipped": (lambda data: data[:5000] + bytes([data[5000] ^ 16]) + data[5001:], "is damaged: its checksum"),
+    "empty": (lambda data: b"", "is empty"),
+    "other": (lambda data: b"PK" + data, "is not a checkpoint of fastlstm"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_left_alone(written, damage, message):
+    written.write_bytes(damage(written.read_bytes()))
+    message = rf"training\.checkpoint {message}(.|\n)*left as it is(.|\n)*resume=False"
+    assert_resume_refused(written, model_of(written), message)
+
+
+OTHERS = {
+    "hidden_size": {"hidden_size": 38},
+    "cell": {"cell": "gru"},
+    "loss": {"loss": "huber"},
+    "dtype": {"dtype": "float64"},
+    "dropout": {"dropout": 0.1},
+    "alpha": {"alpha": 0.2},
+    "max_iter": {"max_iter": 4},  # the cosine is over so many epochs
+}
+
+
+@pytest.mark.parametrize(("name", "options"), OTHERS.items(), ids=OTHERS)
+def test_a_checkpoint_of_other_parameters(written, name, options):
+    ours = next(iter(options.values()))
+    message = f"is of a training with {name}=.*; this one has {name}={ours!r}: set it back, or start anew"
+    assert_resume_refused(written, model_of(written, **options), message)
+
+
+def test_a_checkpoint_of_another_estimator_seed_or_version(written, monkeypatch):
+    message = "estimator='LSTMRegressor'; this one has estimator='LSTMClassifier'"
+    model = model_of(written, LSTMClassifier)
+    assert_resume_refused(written, model, message, y=Y > 0)
+    assert_resume_refused(written, model_of(written, random_state=1), "with another random_state: set it back")
+    monkeypatch.setattr(of_estimators, "__version__", "9.9")
+    assert_resume_refused(written, model_of(written), f"made by fastlstm {fastlstm.__version__}; this is 9.9")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"X": X + 1}, {"y": Y + 1}, {"sample_weight": np.arange(len(Y)) + 1.0}, {"X_val": X, "y_val": Y}],
+    ids=["X", "y", "weights", "validation"],
+)
+def test_a_checkpoint_of_other_data(written, data):
+    assert_resume_refused(written, model_of(written), "with other data: pass the same", **data)
+
+
+@pytest.mark.parametrize("place", ["no/such/folder/a", "file/a", "."])
+def test_where_no_checkpoint_can_be_written(tmp_path, place, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("fastlstm.training.loop.Training.epoch", lambda self: pytest.fail("training has begun"))
+    model = model_of(tmp_path / place, resume=False)
+    assert_refused(lambda: model.fit(X, Y), ValueError, "checkpoint_path=.* cannot be written: .*Pass the name", model)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):
+    whole, replace, writes = fitted(LSTMRegressor, max_iter=6), os.replace, []
+
+    def full(*args):
+        writes.append(args)
+        if len(writes) == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", full)
+    model = model_of(path, max_iter=6)
+    message = "after epoch 4 could not be written to .*No space left.*That of epoch 3 is still good; make room"
+    assert_refused(lambda: model.fit(X, Y), OSError, message, model)
+    monkeypatch.undo()
+    assert checkpoints.read(path)[0]["progress"]["epochs"] == 3
+    assert_same_history(model.fit(X, Y), whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"checkpoint_path": None}, "resume=True without a checkpoint_path"),
+        ({"warm_start": True}, "resume=True with warm_start=True"),
+        ({"checkpoint_every": "soon"}, "checkpoint_every='soon': expected a number of epochs"),
+        ({"checkpoint_every": "0s"}, "checkpoint_every='0s'"),
+    ],
+)
+def test_parameters_that_do_not_fit(path, options, message):
+    model = model_of(path, **options)
+    assert_refused(lambda: model.fit(X, Y), ValueError, message, model)
+
+
+def test_partial_fit_has_no_checkpoints(path):
+    model = model_of(path, resume=False, learning_rate="constant")
+    assert_refused(lambda: model.partial_fit(X, Y), ValueError, "partial_fit does not support checkpoint_path", model)

@@ -411,7 +411,9 @@ def test_the_number_of_streams_is_a_positive_integer(n_streams):
         fit().stream(n_streams)
 
 
-@pytest.mark.parametrize(("targets", "method"), [("regressor", "predict_proba"), ("classes", "score"), ("classes", 1)])
+@pytest.mark.parametrize(
+    ("targets", "method"), [("regressor", "predict_proba"), ("classes", "score"), ("classes", ["predict"])]
+)
 def test_the_method_is_one_that_predicts(targets, method):
     with pytest.raises(ValueError, match=r"method=.*: expected one of \['predict'"):
         fit(targets).stream(method=method)

@@ -53,7 +53,7 @@ class Stream:
             )
         if not is_count(n_streams):
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
-        if method not in model._of_scores:
+        if method not in list(model._of_scores):  # it may be anything
             raise ValueError(f"method={method!r}: expected one of {list(model._of_scores)}.")
         self._model = copy.copy(model)  # a refit replaces the estimator's attributes, and those here stay
         for name in [name for name in vars(model) if name == "_progress" or "callback" in name]:

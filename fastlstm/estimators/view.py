@@ -10,10 +10,10 @@ class Lines:
         self._digits, self._steps, self._validated = len(str(last)), steps, validated
 
     def epoch(self, progress, seconds):
-        parts = [f"epoch {progress.epochs:{self._digits}d}", f"loss {progress.loss_curve[-1]:10.4g}"]
+        parts = [f"epoch {progress.epochs:{self._digits}d}", f"loss {progress.loss_curve[-1]:#10.4g}"]
         if self._validated:
-            parts.append(f"validation loss {progress.validation_loss_curve[-1]:10.4g}")
-            parts.append(f"score {progress.validation_scores[-1]:10.4g}")
+            parts.append(f"validation loss {progress.validation_loss_curve[-1]:#10.4g}")
+            parts.append(f"score {progress.validation_scores[-1]:#10.4g}")
         parts += [f"rate {progress.rate:8.2e}", f"{seconds:8.3f} s", f"{self._steps / seconds:10,.0f} steps/s"]
         print("  ".join(parts), flush=True)
 

@@ -134,6 +134,21 @@ def put_state(first, last, C, H, P, h_0, has_state, rows, stride):
             rows[n * stride + C + 1 + unit] = h_0[n, unit] if has_state and unit < H else 0
 
 
+@kernel
+def mask_states(N, going_on, r_first, first, last, later, end, P, mask, states, s_at, s_stride, rows, h_at, stride):
+    """What a step's states are for the gates of the next: the states times mask[., P], into the rows.
+
+    For N sequences from r_first on and the units from `first` to `last`; the states are in the rows from `later` on for
+    those sequences that are going on, from `end` on for the others.
+    """
+    L = width(rows)
+    for n in range(N):
+        after = (later if n < going_on else end) + n
+        for unit in range(first, last, L):
+            seen = load(1, 1, states, s_at + after * s_stride + unit, 0) * load(1, 1, mask, (r_first + n) * P + unit, 0)
+            store(seen, rows, h_at + after * stride + unit, 0)
+
+
 @entry
 def load_rows(starts, lengths, reverse, first, last, C, H, P, x, at, h_0, has_state, rows, stride):
     """Inputs, ones and the initial states of the sequences from `first` to `last`; see `Run.load`."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import flat, put_inputs, take_states, transpose
+from fastlstm.kernels.numba.buffers import flat, mask_states, put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products3
 from fastlstm.kernels.numba.meeting import meet
@@ -131,15 +131,17 @@ def forward_steps(
                     at = sums_at + ((unit - first) * active + n * L) * 4
                     r_t, z_t, m_t, n_t, h_t = gates_and_state(sums, at, h_before)
                     store(h_t, states, s_at + after * s_stride + unit, 0)
-                    if masked:
-                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
-                        store(seen, rows, after * stride + C + 1 + unit, 0)
                     if recording:
                         gate = (now + n) * 4 * P + unit
                         store(n_t, gates, gate, 0)
                         store(r_t, gates, gate + P, 0)
                         store(z_t, gates, gate + 2 * P, 0)
                         store(m_t, gates, gate + 3 * P, 0)
+            if masked:
+                mask_states(
+                    active, going_on, r_first, first, last, starts[t + 1] + r_first, starts[T] + r_first, P, mask,
+                    states, s_at, s_stride, rows, C + 1, stride,
+                )  # fmt: skip
         if size > 1:
             meet(meeting, size)
 

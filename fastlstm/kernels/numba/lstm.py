@@ -12,7 +12,7 @@ import numpy as np
 
 from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import pack_gates, put_inputs, take_states
+from fastlstm.kernels.numba.buffers import mask_states, pack_gates, put_inputs, take_states
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products4
 from fastlstm.kernels.numba.meeting import meet
@@ -99,15 +99,17 @@ def forward_steps(
                     i, f, g, o, c_t, h_t = gates_and_states(z, sums, load(1, 1, c, here * P + unit, 0))
                     store(c_t, c, there * P + unit, 0)
                     store(h_t, states, s_at + after * s_stride + unit, 0)
-                    if masked:
-                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
-                        store(seen, rows, after * stride + C + 1 + unit, 0)
                     if recording:
                         gate = here * 4 * P + unit
                         store(i, gates, gate, 0)
                         store(f, gates, gate + P, 0)
                         store(g, gates, gate + 2 * P, 0)
                         store(o, gates, gate + 3 * P, 0)
+            if masked:
+                mask_states(
+                    active, going_on, r_first, first, last, starts[t + 1] + r_first, starts[T] + r_first, P, mask,
+                    states, s_at, s_stride, rows, C + 1, stride,
+                )  # fmt: skip
         if size > 1:
             meet(meeting, size)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import tanh
-from fastlstm.kernels.numba.buffers import put_inputs, take_states, transpose
+from fastlstm.kernels.numba.buffers import mask_states, put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry
 from fastlstm.kernels.numba.matmul import multiply
 from fastlstm.kernels.numba.meeting import meet
@@ -68,9 +68,11 @@ def forward_steps(
                 for unit in range(first, last, L):
                     h_t = tanh(load(1, 1, sums, sums_at + n * 4 * L + unit - first, 0))
                     store(h_t, states, s_at + after * s_stride + unit, 0)
-                    if masked:
-                        seen = h_t * load(1, 1, mask, (r_first + n) * P + unit, 0)
-                        store(seen, rows, after * stride + C + 1 + unit, 0)
+            if masked:
+                mask_states(
+                    active, going_on, r_first, first, last, starts[t + 1] + r_first, starts[T] + r_first, P, mask,
+                    states, s_at, s_stride, rows, C + 1, stride,
+                )  # fmt: skip
         if size > 1:
             meet(meeting, size)
 

@@ -453,8 +453,7 @@ def test_quantiles_of_large_counts_go_on_where_scipy_stops():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [1e-3, 1, 30, 1e4, 1e36])
 def test_quantiles_never_cross(dtype, scale):
-    """Also those between the levels, which rounding could let cross; and equal they are at the most where scores are
-    so large that steps vanish in them, or so small that there are none."""
+    """Neither do those between the levels; equal they are where steps vanish beside what they are added to."""
     rng, levels = np.random.default_rng(0), np.linspace(0.05, 0.95, 19)
     scores = (scale * rng.normal(size=(5000, levels.size))).astype(dtype)
     scores[:, 0] *= rng.choice([1, 10], size=5000)

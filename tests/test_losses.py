@@ -143,6 +143,11 @@ def test_what_is_worked_by_hand():
     assert_allclose(d_scores, [[-0.5, 0.5]], rtol=1e-12)
 
 
+def test_a_quantile_that_hits_the_target_is_pulled_as_far_as_from_both_sides(backend):
+    results = head_of_scores(backend, Loss("quantile", (0.8,)), np.array([[1.0], [0.9], [1.1]]), np.ones((3, 1)))
+    assert_allclose(results["d_scores"][:, 0], [-0.3, -0.8, 0.2], rtol=1e-12)
+
+
 @of_losses
 def test_extreme_scores_overflow_nowhere_but_where_the_loss_itself_does(loss, dtype):
     large = {"float32": 80.0, "float64": 600.0}[dtype]
@@ -365,7 +370,8 @@ def test_training_starts_from_what_is_to_be_expected(loss):
 
 
 def test_levels_next_to_each_other_and_counts_of_zero_can_be_trained_from():
-    levels = [0.5, np.nextafter(0.5, 1), 0.6]
+    levels = [0.02, np.nextafter(0.02, 1), 0.6]  # of a normal distribution, the same to the bit
+    assert NormalDist().inv_cdf(levels[0]) == NormalDist().inv_cdf(levels[1])
     model = LSTMRegressor(**QUICK, loss="quantile", quantile=levels).fit(X, COUNTS[:, 0])
     assert np.isfinite(model.predict_quantiles(X)).all()
     none = LSTMRegressor(**QUICK, loss="poisson").fit(X, np.zeros(N))
@@ -447,8 +453,7 @@ def test_quantiles_of_large_counts_go_on_where_scipy_stops():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("scale", [1e-3, 1, 30, 1e4, 1e36])
 def test_quantiles_never_cross(dtype, scale):
-    """Also those between the levels, which rounding could let cross; and equal they are at the most where scores are
-    so large that steps vanish in them, or so small that there are none."""
+    """Neither do those between the levels; equal they are where steps vanish beside what they are added to."""
     rng, levels = np.random.default_rng(0), np.linspace(0.05, 0.95, 19)
     scores = (scale * rng.normal(size=(5000, levels.size))).astype(dtype)
     scores[:, 0] *= rng.choice([1, 10], size=5000)
@@ -460,6 +465,15 @@ def test_quantiles_never_cross(dtype, scale):
     assert (np.diff(found, axis=-1) >= 0).all()
     if scale == 1:
         assert (np.diff(forecasts.quantiles(loss, scores, levels), axis=-1) > 0).all()
+
+
+def test_a_level_just_below_one_that_was_fitted_does_not_cross_it():
+    low, high = 2.0**-54, np.nextafter(0.75, 1)
+    assert 0.75 - low == high - low  # by rounding: what lies between is then taken for the upper end
+    scores = np.random.default_rng(0).normal(size=(5000, 2)) * [10, 1]
+    below, above = forecasts.quantiles(Loss("quantile", (low, high)), scores, [0.75, high])[:, 0].T
+    assert (below <= above).all()
+    assert (below == above).any()  # as near as roundings are
 
 
 @pytest.mark.parametrize("loss", ["gaussian_nll", "poisson"])

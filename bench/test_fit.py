@@ -20,8 +20,8 @@ def data(batches, N, T, C):
     return X, rng.standard_normal(batches * N, dtype=np.float32)
 
 
-def our_epoch(threads, X, y, H, batch_size):
-    model = LSTMRegressor(H, batch_size=batch_size, random_state=0, n_jobs=threads)
+def our_epoch(threads, X, y, H, batch_size, **options):
+    model = LSTMRegressor(H, batch_size=batch_size, random_state=0, n_jobs=threads, **options)
 
     def epoch():
         model.partial_fit(X, y)
@@ -39,6 +39,16 @@ def test_epoch(side_by_side, shape, threads):
     if threads > 1:
         rivals["1 thread"] = our_epoch(1, X, y, H, N)
     side_by_side("epoch", shape, batches * flops, our_epoch(threads, X, y, H, N), rivals)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=label)
+def test_epoch_with_dropout(side_by_side, shape, threads):
+    N, T, C, H = shape
+    flops = training_flops(N * T, C, H)
+    batches = 20 if flops < 1e9 else 2
+    X, y = data(batches, N, T, C)
+    ours = our_epoch(threads, X, y, H, N, dropout=0.3, recurrent_dropout=0.3)
+    side_by_side("epoch, dropout", shape, batches * flops, ours, {"without": our_epoch(threads, X, y, H, N)})
 
 
 def our_classifier_epoch(threads, X, y, H, batch_size):

@@ -264,9 +264,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Raises
         ------
         ValueError
-            If a parameter, X, y or a weight is not as described. The estimator stays as it was.
+            If a parameter, X, y or a weight is not as described, or the file to `resume` from not of this training or
+            damaged. The estimator stays as it was.
         FloatingPointError
             If the loss or its gradient is no longer finite. The estimator stays as it was.
+        OSError
+            If a checkpoint cannot be written any more; the last one is still good. The estimator stays as it was.
 
         Examples
         --------

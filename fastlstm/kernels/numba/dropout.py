@@ -2,13 +2,23 @@
 
 import numpy as np
 
-from fastlstm.kernels.numba.jit import entry
+from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.tiles import pointer
 from fastlstm.kernels.numpy.dropout import MULTIPLIERS, ROUNDS, WEYL, WORD, threshold
 
 LOW, HIGH = map(np.uint64, MULTIPLIERS)
 STEP_0, STEP_1 = map(np.uint64, WEYL)
 MASK, HALF = np.uint64(WORD), np.uint64(32)
+
+
+@kernel
+def philox(key_0, key_1, a, b, c, d):
+    for _ in range(ROUNDS):
+        of_a, of_c = a * LOW, c * HIGH
+        a, b = (of_c >> HALF) ^ b ^ key_0, of_c & MASK
+        c, d = (of_a >> HALF) ^ d ^ key_1, of_a & MASK
+        key_0, key_1 = (key_0 + STEP_0) & MASK, (key_1 + STEP_1) & MASK
+    return a, b, c, d
 
 
 @entry
@@ -18,17 +28,17 @@ def _draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
     key_0, key_1, epoch, stream = np.uint64(seed) & MASK, np.uint64(seed) >> HALF, np.uint64(epoch), np.uint64(stream)
     threshold = np.uint64(threshold)
     for n in range(first, last):
-        for block in range(0, W, 4):
-            a, b, c, d = np.uint64(block // 4), np.uint64(sequences[n]) & MASK, epoch, stream
-            k_0, k_1 = key_0, key_1
-            for _ in range(ROUNDS):
-                of_a, of_c = a * LOW, c * HIGH
-                a, b = (of_c >> HALF) ^ b ^ k_0, of_c & MASK
-                c, d = (of_a >> HALF) ^ d ^ k_1, of_a & MASK
-                k_0, k_1 = (k_0 + STEP_0) & MASK, (k_1 + STEP_1) & MASK
-            for j in range(min(4, W - block)):
-                word = a if j == 0 else b if j == 1 else c if j == 2 else d
-                masks[n, block + j] = keep if word >= threshold else 0.0
+        row, sequence = masks[n], np.uint64(sequences[n]) & MASK
+        for block in range(W // 4):  # vectors of blocks
+            a, b, c, d = philox(key_0, key_1, np.uint64(block), sequence, epoch, stream)
+            row[4 * block] = keep if a >= threshold else 0.0
+            row[4 * block + 1] = keep if b >= threshold else 0.0
+            row[4 * block + 2] = keep if c >= threshold else 0.0
+            row[4 * block + 3] = keep if d >= threshold else 0.0
+        if W % 4:
+            words = philox(key_0, key_1, np.uint64(W // 4), sequence, epoch, stream)
+            for j in range(W % 4):
+                row[W - W % 4 + j] = keep if words[j] >= threshold else 0.0
 
 
 def draw(seed, epoch, stream, rate, sequences, first, last, masks):

@@ -171,11 +171,10 @@ def test_masks_act_on_outputs_and_on_states_before_the_gates(backend, cell, size
 
 
 @shapes
-@of_rates
 @heads
 @of_lengths
-def test_the_gradient_is_that_of_finite_differences(backend, cell, sizes, bidirectional, rates, per_step, lengths):
-    problem = Problem(lengths[:4], rates, backend, cell, sizes, bidirectional, per_step)
+def test_the_gradient_is_that_of_finite_differences(backend, cell, sizes, bidirectional, per_step, lengths):
+    problem = Problem(lengths[:4], (0.3, 0.5), backend, cell, sizes, bidirectional, per_step)
     _, gradient = problem.results()
     rng, parameters, step = np.random.default_rng(1), problem.network.parameters, 1e-5
     for _ in range(6):  # along random directions, and along single parameters of every array below
@@ -221,7 +220,7 @@ def test_steps_computed_a_second_time_have_the_same_masks(backend, cell, per_ste
     assert_allclose(again[1], whole[1], rtol=1e-10, atol=1e-12)
 
 
-@shapes
+@pytest.mark.parametrize(("sizes", "bidirectional"), [SHAPES[0], SHAPES[-1]])
 @heads
 @of_lengths
 def test_bits_depend_neither_on_threads_nor_on_the_batch(

@@ -11,7 +11,17 @@ from fastlstm._version import __version__
 from fastlstm.training import checkpoints
 
 #: Parameters that may be others when a fit goes on: results do not depend on them.
-FREE = {"backend", "checkpoint_every", "checkpoint_path", "max_iter", "n_jobs", "random_state", "resume", "verbose"}
+FREE = {
+    "backend",
+    "checkpoint_every",
+    "checkpoint_path",
+    "max_iter",
+    "n_jobs",
+    "random_state",
+    "resume",
+    "verbose",
+    "warm_start",
+}
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 

@@ -28,6 +28,7 @@ ALLOWED = {
         "fastlstm.stacks",
         "fastlstm.sequences",
         "fastlstm.kernels",
+        "fastlstm._version",
     ),
 }
 

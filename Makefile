@@ -19,11 +19,11 @@ test: $(VENV)/test
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
-# some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 # the property tests, on many more examples
 fuzz: $(VENV)/test
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py -k any_batch
 
+# some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
 	$(IN)/python -m pytest bench -W default --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json

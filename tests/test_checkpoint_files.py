@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_nothing_in_a_file_is_run(path):
     fields = checkpoints.FIELDS.pack(checkpoints.FORMAT, len(payload.getvalue()))
     checksum = checkpoints.hashlib.sha256(fields + payload.getvalue()).digest()
     path.write_bytes(checkpoints.MAGIC + fields + checksum + payload.getvalue())
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="holds something else than a checkpoint"):
         checkpoints.read(path)
 
 
@@ -107,12 +108,14 @@ def test_the_last_good_file_survives_a_disk_that_fills(path, monkeypatch, place)
 
 def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(path):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    left, written = (path.with_name(f"a.checkpoint.{pid}-ab.tmp") for pid in (int(dead.stdout), os.getpid()))
+    here, dead = platform.node(), int(dead.stdout)
+    names = (f"a.checkpoint.{host}-{pid}-ab.tmp" for host, pid in [(here, dead), (here, os.getpid()), ("far", dead)])
+    left, written, elsewhere = map(path.with_name, names)
     others = path.with_name("a.checkpoint.notes.tmp")
-    for file in (left, written, others):
+    for file in (left, written, elsewhere, others):
         file.write_bytes(b"half")
     checkpoints.check_writable(path)
-    assert files(path) == sorted([path.name, written.name, others.name])
+    assert files(path) == sorted([path.name, written.name, elsewhere.name, others.name])
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,16 @@ def test_where_nothing_can_be_written(path, name, error):
     with pytest.raises(error):
         checkpoints.check_writable(path.parent / name)
     assert files(path) == ["a.checkpoint"]
+
+
+def test_only_a_checkpoint_is_replaced(path):
+    checkpoints.check_writable(path)
+    path.write_bytes(b"")
+    checkpoints.check_writable(path)
+    path.write_bytes(b"my thesis")
+    with pytest.raises(OSError, match="is there, and not a checkpoint"):
+        checkpoints.check_writable(path)
+    assert path.read_bytes() == b"my thesis"
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink") or os.name != "posix", reason="links need rights elsewhere")

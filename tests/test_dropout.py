@@ -269,8 +269,7 @@ def test_predictions_leave_out_nothing(backend):
     assert_array_equal(model.set_params(dropout=0.0, recurrent_dropout=0.0).predict(X), predicted)
 
 
-def test_the_training_loss_is_on_average_that_without():
-    """Of a linear head on fixed states: the mean over masks of its outputs is that without dropout."""
+def test_outputs_of_the_head_are_on_average_those_without():
     problem = Problem([3], (0.5, 0.0))
     stack, package = problem.stack, kernels.load("numpy")
     h = np.random.default_rng(0).normal(size=stack.width)

@@ -18,6 +18,7 @@ import fastlstm
 from fastlstm import LSTMClassifier, LSTMRegressor
 from fastlstm.estimators import checkpoints as of_estimators
 from fastlstm.training import checkpoints
+from fastlstm.training.loop import Training
 
 X, Y = series()
 
@@ -135,12 +136,94 @@ def test_without_resume_the_file_is_replaced(path):
     assert_same_history(fitted(LSTMRegressor, checkpoint_path=path, hidden_size=5, resume=True), other)
 
 
-def test_threads_backends_and_views_may_change(path, monkeypatch, four_cpus, capsys):
+def test_threads_views_and_periods_may_change(path, monkeypatch, four_cpus, capsys):
     whole = fitted(LSTMRegressor, max_iter=4)
     with Interrupted(monkeypatch, 2):
         fitted(LSTMRegressor, checkpoint_path=path, max_iter=4, n_jobs=1)
-    changed = {"n_jobs": 3, "verbose": 1, "checkpoint_every": 2, "backend": "auto"}
+    changed = {"n_jobs": 3, "verbose": 1, "checkpoint_every": 2, "backend": "auto", "hidden_size": [37]}
     assert_same_history(fitted(LSTMRegressor, checkpoint_path=path, max_iter=4, resume=True, **changed), whole)
+
+
+def test_a_training_that_began_with_fitted_weights_goes_on_from_its_file(path, monkeypatch):
+    options = {"learning_rate": "constant", "tol": 0.0, "n_iter_no_change": 99, "max_iter": 5}
+    warns = pytest.warns(UserWarning, match="max_iter")
+    with warns:
+        model = fitted(LSTMRegressor, **options).set_params(warm_start=True)
+    with warns:
+        whole = pickle.loads(pickle.dumps(model)).fit(X, Y)
+    with Interrupted(monkeypatch, 2):
+        model.set_params(checkpoint_path=path).fit(X, Y)
+    with warns:
+        resumed = fitted(LSTMRegressor, checkpoint_path=path, resume=True, **options)
+    assert resumed.n_iter_ == 10
+    assert_same_history(resumed, whole)
+
+
+def interrupted_from_the_keyboard(monkeypatch, epochs, **options):
+    """A fit that is interrupted in the epoch after these."""
+    epoch, left, model = Training.epoch, [epochs], LSTMRegressor(**{**QUICK, **options})
+
+    def interrupted(self):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        epoch(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, Y)
+    return model
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_interrupt_from_the_keyboard_leaves_a_checkpoint_and_a_model(path, monkeypatch, early_stopping):
+    options = {"max_iter": 9, "early_stopping": early_stopping, "validation_fraction": 0.3, "learning_rate_init": 0.1}
+    stored = {**options, "checkpoint_path": path, "checkpoint_every": "1h"}
+    first = interrupted_from_the_keyboard(monkeypatch, 4, **stored)
+    assert first.n_iter_ == 4
+    assert checkpoints.read(path)[0]["progress"]["epochs"] == 4
+    if early_stopping:  # the model is that of the best epoch
+        best = int(np.argmax(first.validation_scores_)) + 1
+        assert best < 4, "the last epoch is the best: the test shows nothing"
+        of_best = interrupted_from_the_keyboard(monkeypatch, best, **options)
+        assert_array_equal(of_best.predict(X), first.predict(X))
+    second = interrupted_from_the_keyboard(monkeypatch, 0, resume=True, **stored)
+    assert_same_history(second, first)
+    assert_same_history(model_of(path, **options).fit(X, Y), fitted(LSTMRegressor, **options))
+
+
+class Stop:
+    """A callback that has the second epoch be the last."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        return context.task_name == "epoch" and context.task_id == 1
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def test_a_training_that_a_callback_stopped_goes_on_without_it(path):
+    pytest.importorskip("sklearn.callback")
+    model = LSTMRegressor(**{**QUICK, "checkpoint_path": path, "max_iter": 6}).set_callbacks(Stop()).fit(X, Y)
+    assert model.n_iter_ == 2
+    assert_same_history(model_of(path, max_iter=6).fit(X, Y), fitted(LSTMRegressor, max_iter=6))
+
+
+def test_a_bar_begins_where_the_training_goes_on(path, monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    with Interrupted(monkeypatch, 2):
+        fitted(LSTMRegressor, checkpoint_path=path, max_iter=6)
+    fitted(LSTMRegressor, checkpoint_path=path, max_iter=6, resume=True, verbose=2)
+    bar = capsys.readouterr().err
+    assert " 2/6 " in bar
+    assert " 6/6 " in bar.splitlines()[-1]
 
 
 # -- when -------------------------------------------------------------------------------------------------------
@@ -265,7 +348,7 @@ DAMAGES = {
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_left_alone(written, damage, message):
     written.write_bytes(damage(written.read_bytes()))
-    message = rf"training\.checkpoint {message}(.|\n)*left as it is(.|\n)*resume=False"
+    message = rf"training\.checkpoint {message}(.|\n)*left as it is(.|\n)*move it away"
     assert_resume_refused(written, model_of(written), message)
 
 
@@ -277,6 +360,7 @@ OTHERS = {
     "dropout": {"dropout": 0.1},
     "alpha": {"alpha": 0.2},
     "max_iter": {"max_iter": 4},  # the cosine is over so many epochs
+    "backend": {"backend": "numpy"},  # whose roundings are others
 }
 
 
@@ -291,6 +375,11 @@ def test_a_checkpoint_of_another_estimator_seed_or_version(written, monkeypatch)
     message = "estimator='LSTMRegressor'; this one has estimator='LSTMClassifier'"
     model = model_of(written, LSTMClassifier)
     assert_resume_refused(written, model, message, y=Y > 0)
+    classifier = fitted(LSTMClassifier, checkpoint_path=written)
+    message = "with other labels: pass the same"
+    assert_resume_refused(written, model_of(written, LSTMClassifier), message, y=np.where(Y > 0, "b", "a"))
+    assert classifier.fit(X, Y > 0).n_iter_ == 3
+    fitted(LSTMRegressor, checkpoint_path=written)
     assert_resume_refused(written, model_of(written, random_state=1), "with another random_state: set it back")
     monkeypatch.setattr(of_estimators, "__version__", "9.9")
     assert_resume_refused(written, model_of(written), f"made by fastlstm {fastlstm.__version__}; this is 9.9")
@@ -305,13 +394,16 @@ def test_a_checkpoint_of_other_data(written, data):
     assert_resume_refused(written, model_of(written), "with other data: pass the same", **data)
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/a", "file/a", "."])
+@pytest.mark.parametrize("place", ["no/such/folder/a", "file/a", ".", "link", "circle", "a\0b", "file"])
 def test_where_no_checkpoint_can_be_written(tmp_path, place, monkeypatch):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("my thesis")
+    (tmp_path / "link").symlink_to("no/such/folder/a")
+    (tmp_path / "circle").symlink_to("circle")
     monkeypatch.setattr("fastlstm.training.loop.Training.epoch", lambda self: pytest.fail("training has begun"))
     model = model_of(tmp_path / place, resume=False)
     assert_refused(lambda: model.fit(X, Y), ValueError, "checkpoint_path=.* cannot be written: .*Pass the name", model)
-    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["circle", "file", "link"]
+    assert (tmp_path / "file").read_text() == "my thesis"
 
 
 def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):
@@ -330,6 +422,38 @@ def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):
     monkeypatch.undo()
     assert checkpoints.read(path)[0]["progress"]["epochs"] == 3
     assert_same_history(model.fit(X, Y), whole)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_first_checkpoint_that_fails_does_not_lead_back_to_an_earlier_training(path, monkeypatch, there):
+    if there:
+        fitted(LSTMRegressor, checkpoint_path=path)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    kept = "What is there is of an earlier training" if there else "There is none yet"
+    model = model_of(path, resume=False, alpha=0.3)
+    assert_refused(lambda: model.fit(X, Y), OSError, f"{kept}; make room, and fit again", model)
+
+
+def test_a_file_that_another_training_writes_is_left_to_it(path, monkeypatch):
+    judge, epochs = Training._judge, []
+
+    def disturbed(self):
+        judge(self)
+        epochs.append(len(epochs))
+        if len(epochs) == 2:
+            with monkeypatch.context() as patch:
+                patch.setattr(Training, "_judge", judge)
+                fitted(LSTMRegressor, checkpoint_path=path, alpha=0.3)
+
+    monkeypatch.setattr(Training, "_judge", disturbed)
+    model = model_of(path, resume=False)
+    message = "was written by another training meanwhile, and is left to it: every fit needs a checkpoint_path"
+    assert_refused(lambda: model.fit(X, Y), RuntimeError, message, model)
+    assert model_of(path, alpha=0.3).fit(X, Y).n_iter_ == 3
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_more_verbose_shows_a_bar(capsys, verbose):
 class Bar:
     """Of tqdm, what the view uses."""
 
-    def __init__(self, total, unit):
+    def __init__(self, total, initial, unit):
         self.total, self.count, self.closed = total, 0, False
         bars.append(self)
 

@@ -1,5 +1,6 @@
 """Checkpoints of a fit: when they are written, and whether a fit can go on from one."""
 
+import contextlib
 import hashlib
 import re
 import time
@@ -7,21 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from fastlstm import kernels
 from fastlstm._version import __version__
+from fastlstm.layers.checks import check_sizes
 from fastlstm.training import checkpoints
 
-#: Parameters that may be others when a fit goes on: results do not depend on them.
-FREE = {
-    "backend",
-    "checkpoint_every",
-    "checkpoint_path",
-    "max_iter",
-    "n_jobs",
-    "random_state",
-    "resume",
-    "verbose",
-    "warm_start",
-}
+#: Parameters that may be others when a fit goes on: what it comes to does not depend on them, or the file has it.
+FREE = {"checkpoint_every", "checkpoint_path", "max_iter", "n_jobs", "random_state", "resume", "verbose", "warm_start"}
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -29,7 +22,7 @@ def period(every):
     """`checkpoint_every` as a number of epochs and of seconds, one of which is 0."""
     if not isinstance(every, str):
         return every, 0.0
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h)", every)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(s|min|h)", every, re.ASCII)
     if not found or float(found[1]) == 0:
         raise ValueError(
             f"checkpoint_every={every!r}: expected a number of epochs (1 or more), or a time such as '30s', '10min' or "
@@ -48,6 +41,17 @@ def fingerprint(*data):
     return digest.hexdigest()
 
 
+@contextlib.contextmanager
+def _in_words(path):
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:  # of links in a circle, and of names that cannot be
+        raise ValueError(
+            f"checkpoint_path={str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}. Pass the "
+            "name of a file, new or a checkpoint, in a folder that exists and may be written to."
+        ) from error
+
+
 class Checkpoints:
     """The file of one fit.
 
@@ -55,17 +59,13 @@ class Checkpoints:
     """
 
     def __init__(self, path, every, resume):
-        self._path = Path(path).absolute()
         self._epochs, self._seconds = period(every)
-        try:
+        with _in_words(path):
+            self._path = Path(path).resolve()
+        self.earlier = self._read() if resume and self._path.is_file() else None
+        with _in_words(path):
             checkpoints.check_writable(self._path)
-        except OSError as error:
-            raise ValueError(
-                f"checkpoint_path={str(path)!r} cannot be written: {error.strerror or error}. Pass the name of a file "
-                "in a folder that exists and may be written to."
-            ) from error
-        self._last_epoch, self._last_time = None, time.monotonic()
-        self.earlier = self._read() if resume and self._path.exists() else None
+        self._last_epoch, self._last_time, self._file = None, time.monotonic(), self._file_now()
 
     def _read(self):
         try:
@@ -73,7 +73,7 @@ class Checkpoints:
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"resume=True cannot go on from the checkpoint: {error} It was left as it is: put a good copy in its "
-                "place, or start anew with resume=False, which replaces it."
+                "place, or move it away to start anew."
             ) from error
         made_by = record["description"].get("fastlstm")
         if made_by != __version__:
@@ -87,6 +87,10 @@ class Checkpoints:
         """Note what the training is of; raise ValueError unless that of the file to go on from is the same."""
         free = FREE - {"max_iter"} if model.learning_rate == "cosine" else FREE
         given = {name: _plain(value) for name, value in model.get_params().items() if name not in free}
+        sizes = check_sizes(model.hidden_size, model.num_layers)
+        given["hidden_size"] = list(sizes) if len(sizes) > 1 else sizes[0]
+        given["backend"] = kernels.resolve(model.backend)
+        more["labels"] = _plain(getattr(model, "classes_", []))
         given = {"fastlstm": __version__, "estimator": type(model).__name__, **given, **more}
         self._record = {"description": given, "seed": seed}
         if self.earlier and self.earlier[0]["seed"] != seed:
@@ -102,7 +106,7 @@ class Checkpoints:
     def _refuse(self, what):
         raise ValueError(
             f"{self._path} is of a training with {what}, or start anew with resume=False, which replaces the file, or "
-            "with another checkpoint_path."
+            "with another checkpoint_path: every fit needs its own, those of a search or a cross-validation, too."
         )
 
     def restore(self, training):
@@ -119,24 +123,37 @@ class Checkpoints:
         if not (over or due or (self._seconds and now - self._last_time >= self._seconds)):
             return
         progress, arrays = training.state()
+        if self._file_now() not in (None, self._file):
+            raise RuntimeError(
+                f"{self._path} was written by another training meanwhile, and is left to it: every fit needs a "
+                "checkpoint_path of its own, those of a search, too."
+            )
         try:
             checkpoints.write(self._path, {**self._record, "progress": progress}, arrays)
         except OSError as error:
-            kept = (
-                "There is none yet" if self._last_epoch is None else f"That of epoch {self._last_epoch} is still good"
-            )
+            kept, again = f"That of epoch {self._last_epoch} is still good", "with resume=True"
+            if self._last_epoch is None:
+                kept, again = "What is there is of an earlier training" if self._file else "There is none yet", "again"
             raise OSError(
                 error.errno,
                 f"The checkpoint after epoch {epochs} could not be written to {self._path}: "
-                f"{error.strerror or error}. {kept}; make room, and fit with resume=True.",
+                f"{error.strerror or error}. {kept}; make room, and fit {again}.",
             ) from error
-        self._last_epoch, self._last_time = epochs, now
+        self._last_epoch, self._last_time, self._file = epochs, now, self._file_now()
+
+    def _file_now(self):
+        """What tells the file from any that another process puts in its place; None if there is none."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
 
 def _plain(value):
     """A parameter as JSON has it."""
     if isinstance(value, dict):
-        return [[_plain(key), _plain(value[key])] for key in value]
+        return sorted(([_plain(key), _plain(value[key])] for key in value), key=repr)
     if isinstance(value, (list, tuple, np.ndarray)):
         return [_plain(member) for member in value]
     if isinstance(value, np.generic):

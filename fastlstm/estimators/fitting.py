@@ -53,39 +53,41 @@ class Fitting:
                 self._check_held_out(*held_out[1:])
 
             network = self._network(data, rng, going_on)
+            earlier = self._earlier_progress(network, partial) if going_on else None
             training = Training(
                 network,
                 self._settings(data, partial),
                 *data,
                 seed,
                 held_out and (lambda: self._validate(network, held_out)),
-                self._earlier_progress(network, partial) if going_on else None,
+                earlier,
                 checkpoints and checkpoints.keep,
                 self.n_jobs,
             )
+            epochs_before = training.progress.epochs
             if checkpoints:
                 checkpoints.restore(training)
-            self._watch(training, task, commit, partial)
+            try:
+                self._watch(training, task, partial)
+            except KeyboardInterrupt:
+                if training.progress.epochs > epochs_before:
+                    training.leave()
+                    self._adopt(training)
+                    commit()
+                raise
             self._adopt(training)
             commit()
         if task is not None:
             task.end()
         return self
 
-    def _watch(self, training, task, commit, partial):
-        """Run the training, for callbacks and people to see; an interrupt leaves what it has come to."""
-        epochs_before = training.progress.epochs
+    def _watch(self, training, task, partial):
+        """Run the training, for callbacks and people to see."""
         epochs = watched(training, self.verbose, say_why=not partial)
         if task is not None:
             epochs = task.epochs(epochs, training, lambda: self._fitted_attributes(training, copied=True))
-        try:
-            for _ in epochs:
-                pass
-        except KeyboardInterrupt:
-            if training.progress.epochs > epochs_before:
-                self._adopt(training)
-                commit()
-            raise
+        for _ in epochs:
+            pass
         if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
             warnings.warn(
                 f"Training was still improving after max_iter={self.max_iter} epochs: raise max_iter, or stop on "

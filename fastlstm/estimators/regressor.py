@@ -99,10 +99,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     verbose : bool or int, default=False
         1 prints a line an epoch; 2 shows a progress bar where tqdm is installed.
     checkpoint_path : str or path or None, default=None
-        File that keeps the whole state of the training, to go on from if the process ends.
+        File that keeps the whole state of the training, to go on from if the process ends. Every fit needs its own:
+        those of a search or a cross-validation would share it.
     checkpoint_every : int or str, default=1
         When it is written: after so many epochs, or after the first epoch that ends so much time later, such as "30s",
-        "10min" or "1h"; and at the end.
+        "10min" or "1h"; and at the end, be it an interrupt from the keyboard.
     resume : bool, default=False
         Whether `fit` goes on from the file at `checkpoint_path` where there is one, with the same bits as if it had not
         been interrupted. If not, the first checkpoint replaces the file.

@@ -80,6 +80,7 @@ class Stream:
         self._x = np.zeros((n, C), dtype)
         self._flat, self._few = self._x.reshape(-1), n * C <= FEW
         self._shape = (n, C // 2) if masked else (n, C)
+        self._usual = (self._shape, self._shape[1:]) if n == 1 else (self._shape,)  # an array of one row may lack it
         self._seen = np.zeros(self._shape, dtype) if masked else None
         for one in run.runs:
             one.load(Part(), np.zeros(n * one.C, dtype), np.arange(n) * one.C)
@@ -122,7 +123,7 @@ class Stream:
         [(1,), (1,)]
         """
         # the usual case at little cost: everything here is a good part of the step
-        if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape != self._shape:
+        if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape not in self._usual:
             x_t = self._check(x_t)
         if self._seen is None:
             self._x[...] = x_t
@@ -165,6 +166,7 @@ class Stream:
 
     def _check_finite(self, x_t):
         """Raise unless all are numbers or, with `missing` "mask", NaN."""
+        x_t = x_t.reshape(self._shape)
         wrong = ~np.isfinite(x_t) if self._seen is None else np.isinf(x_t)
         if not wrong.any():
             return

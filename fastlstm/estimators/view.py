@@ -24,8 +24,8 @@ class Lines:
 class Bar:
     """A bar over all epochs, with the last loss and score."""
 
-    def __init__(self, tqdm, epochs, validated):
-        self._bar, self._validated = tqdm(total=epochs, unit="epoch"), validated
+    def __init__(self, tqdm, done, epochs, validated):
+        self._bar, self._validated = tqdm(total=epochs, initial=done, unit="epoch"), validated
 
     def epoch(self, progress, seconds):
         shown = {"loss": f"{progress.loss_curve[-1]:.4g}"}
@@ -39,15 +39,15 @@ class Bar:
 
 
 def _view(verbose, training):
-    epochs, validated = training.settings.max_iter, training.validate is not None
+    progress, epochs, validated = training.progress, training.settings.max_iter, training.validate is not None
     if verbose > 1:
         try:
             from tqdm import tqdm
         except ImportError:  # lines say more than nothing
             pass
         else:
-            return Bar(tqdm, epochs, validated)
-    return Lines(training.progress.epochs + epochs, training.series.steps, validated)
+            return Bar(tqdm, progress.epochs - progress.first_epoch, epochs, validated)
+    return Lines(progress.first_epoch + epochs, training.series.steps, validated)
 
 
 def watched(training, verbose, say_why=True):

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import secrets
 import struct
 from glob import escape as glob_escape
@@ -33,7 +34,7 @@ def write(path, record, arrays):
     fields = FIELDS.pack(FORMAT, len(payload))
     checksum = hashlib.sha256(fields)
     checksum.update(payload)
-    path = Path(path).resolve()  # a link stays one
+    path = Path(path).resolve()  # a link stays one, here and in `check_writable`
     temporary = _temporary(path)
     try:
         with open(temporary, "xb") as file:
@@ -70,21 +71,33 @@ def read(path):
         raise ValueError(f"{path} is damaged: its checksum is not that of what it holds.")
     if number != FORMAT:
         raise ValueError(f"{path} is a checkpoint of format {number}; this version of fastlstm reads format {FORMAT}.")
-    with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-        arrays = dict(archive)
-    return json.loads(arrays.pop(RECORD).tobytes()), arrays
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
+            arrays = dict(archive)
+        return json.loads(arrays.pop(RECORD).tobytes()), arrays
+    except (KeyError, OSError, ValueError):  # NumPy's words would advise to load pickles
+        raise ValueError(f"{path} holds something else than a checkpoint.") from None
 
 
 def check_writable(path):
-    """Raise OSError unless a file can be written there; removes what killed processes left half-written."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder")
+    """Raise OSError unless a checkpoint can be written there and replaces nothing but a checkpoint.
+
+    Removes what processes left half-written that were killed.
+    """
+    path = Path(path).resolve()
+    if path.exists():
+        if not path.is_file():
+            raise OSError(f"{path} is not a file")
+        with open(path, "rb") as file:
+            begin = file.read(len(MAGIC))
+        if begin not in (b"", MAGIC):
+            raise OSError(f"{path} is there, and not a checkpoint")
     temporary = _temporary(path)
     open(temporary, "xb").close()
     temporary.unlink()
-    for leftover in path.parent.glob(f"{glob_escape(path.name)}.*.tmp"):
-        process = leftover.name[len(path.name) + 1 :].split("-")[0]
+    ours = f"{path.name}.{platform.node()}-"  # other machines' processes are not known here
+    for leftover in path.parent.glob(f"{glob_escape(ours)}*.tmp"):
+        process = leftover.name[len(ours) :].split("-")[0]
         if process.isdecimal() and not _is_alive(int(process)):
             with contextlib.suppress(OSError):
                 leftover.unlink()
@@ -92,7 +105,7 @@ def check_writable(path):
 
 def _temporary(path):
     """A name beside the file, of this process."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f"{path.name}.{platform.node()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _is_alive(process):

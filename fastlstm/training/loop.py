@@ -184,6 +184,8 @@ class Training:
         arrays = dict(arrays)
         self.network.parameters[:] = arrays.pop("parameters")
         self.progress = Progress(**record, **arrays)
+        if self.progress.stopped == "callback":  # which need not be there any more
+            self.progress.stopped = None
 
     def run(self):
         """Train until a rule stops it, or somebody who sets `stopped` after an epoch; yields after every epoch.
@@ -208,6 +210,13 @@ class Training:
         if self.settings.early_stopping:
             self.network.parameters[:] = self.progress.best_parameters
         self.progress.best_parameters = None
+
+    def leave(self):
+        """Leave a run that was interrupted: with what its last whole epoch has come to."""
+        if self._keep:
+            self._keep(self, True)
+        if self.settings.early_stopping and self.progress.best_parameters is not None:
+            self.network.parameters[:] = self.progress.best_parameters
 
     def _check_epoch(self):
         """Raise unless the weights are finite and, where there are data held out, their score; note that."""

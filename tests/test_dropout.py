@@ -8,9 +8,10 @@ from conftest import all_results, assert_same_fit, class_of, fitted, is_of_state
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences
+from fastlstm.dropout import Masks
 from fastlstm.kernels.numpy.dropout import philox
 from fastlstm.layers import LSTM
-from fastlstm.stacks import Masks, Stack
+from fastlstm.stacks import Stack
 from fastlstm.training.losses import Loss
 from fastlstm.training.network import Network, initialise
 

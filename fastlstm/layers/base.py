@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm import kernels, threads
+from fastlstm.dropout import Masks
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import (
@@ -22,7 +23,7 @@ from fastlstm.layers.checks import (
 )
 from fastlstm.layers.streams import StreamState
 from fastlstm.packing import Batch
-from fastlstm.stacks import Masks, PackedStack, Stack, StackRun, join_states
+from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
 
 
 class Gradients(NamedTuple):

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from fastlstm import kernels, sequences, threads
+from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.stacks import Masks, PackedStack, StackRun
+from fastlstm.stacks import PackedStack, StackRun
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time

@@ -5,7 +5,7 @@ OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-oldest fuzz bench report torch golden clean
+.PHONY: demo test test-slow test-oldest fuzz results bench report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -15,15 +15,23 @@ test: $(VENV)/test
 	$(IN)/ruff check .
 	$(IN)/python -m pytest
 
+# what trains for minutes: that the LSTM learns
+test-slow: $(VENV)/test $(VENV)/aeon
+	$(IN)/python -m pytest -m slow
+
+# the same as a table, with times and, after `make torch`, torch's
+results: $(VENV)/test $(VENV)/aeon
+	$(IN)/python bench/results.py
+
 # the oldest supported versions of the runtime dependencies
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
-# some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 # the property tests, on many more examples
 fuzz: $(VENV)/test
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py -k any_batch
 
+# some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
 	$(IN)/python -m pytest bench -W default --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
@@ -48,6 +56,11 @@ $(VENV)/python:
 
 $(VENV)/%: $(VENV)/python pyproject.toml
 	$(IN)/python $(PIP) --editable '.[$*]'
+	touch $@
+
+# for the data sets that come with it; without what it depends on, an old Numba among others, as it is never imported
+$(VENV)/aeon: $(VENV)/python
+	$(IN)/python $(PIP) --no-deps aeon==1.6.0
 	touch $@
 
 $(OLDEST)/test: pyproject.toml

@@ -173,7 +173,8 @@ def of_memoryless(model, X, y):
 
 # -- tasks ----------------------------------------------------------------------------------------------
 
-FALLING = {"learning_rate": "cosine", "learning_rate_init": 0.01}
+# n_iter_no_change: a rate that falls over max_iter epochs must not be stopped on its way because the loss stands still
+FALLING = {"learning_rate": "cosine", "learning_rate_init": 0.01, "n_iter_no_change": 1000}
 LONG = {**FALLING, "init": "chrono"}
 ADDING = {"hidden_size": 32, "batch_size": 64, "max_iter": 10, **LONG}
 

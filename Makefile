@@ -5,7 +5,7 @@ OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-oldest fuzz bench report torch golden clean
+.PHONY: demo test test-slow test-oldest fuzz results bench report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -14,6 +14,14 @@ test: $(VENV)/test
 	$(IN)/ruff format --check .
 	$(IN)/ruff check .
 	$(IN)/python -m pytest
+
+# what trains for minutes: that the LSTM learns
+test-slow: $(VENV)/test $(VENV)/aeon
+	$(IN)/python -m pytest -m slow
+
+# the same as a table, with times and, after `make torch`, torch's
+results: $(VENV)/test $(VENV)/aeon
+	$(IN)/python bench/results.py
 
 # the oldest supported versions of the runtime dependencies
 test-oldest: $(OLDEST)/test
@@ -48,6 +56,11 @@ $(VENV)/python:
 
 $(VENV)/%: $(VENV)/python pyproject.toml
 	$(IN)/python $(PIP) --editable '.[$*]'
+	touch $@
+
+# for the data sets that come with it; without what it depends on, an old Numba among others, as it is never imported
+$(VENV)/aeon: $(VENV)/python
+	$(IN)/python $(PIP) --no-deps aeon==1.6.0
 	touch $@
 
 $(OLDEST)/test: pyproject.toml

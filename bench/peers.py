@@ -4,6 +4,8 @@ A function here prepares everything and returns what is timed: a function withou
 hidden state or the gradient of the last recurrent weights, so that it can be checked to compute what ours does.
 """
 
+import time
+
 import numpy as np
 
 try:
@@ -217,3 +219,58 @@ def skorch_epoch(X, y, H, batch_size):
         model.partial_fit(X, y)
 
     return epoch
+
+
+def torch_training_seconds(model, X, y, threads, budget):
+    """The time of the training that `model` had, in torch: same network, batches, epochs, solver and clipping.
+
+    Of a training that takes longer than `budget` seconds only the first batches are run. Returns the seconds of all
+    batches and the part of them that was run; None without torch.
+    """
+    if torch is None:
+        return None
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    X = [torch.from_numpy(np.asarray(series, np.float32)) for series in X]
+    lengths = torch.tensor([len(series) for series in X])
+    X, packed = torch.nn.utils.rnn.pad_sequence(X, batch_first=True), len(lengths.unique()) > 1
+    losses, classifies = torch.nn.functional, hasattr(model, "classes_")
+    y = torch.from_numpy(np.searchsorted(model.classes_, y) if classifies else np.asarray(y, np.float32)[:, None])
+    of_classes = getattr(model, "class_weight", None)
+    weight = of_classes and torch.tensor([of_classes.get(label, 1.0) for label in model.classes_])
+    layers = getattr(torch.nn, model.cell.upper())(
+        X.shape[2], model.hidden_size, model.num_layers, bidirectional=model.bidirectional, batch_first=True
+    )
+    head = torch.nn.Linear(model.hidden_size * (1 + model.bidirectional), model.n_outputs_)
+    parameters = [*layers.parameters(), *head.parameters()]
+    solver = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[model.solver]
+    optimiser = solver(parameters, model.learning_rate_init, weight_decay=model.alpha)
+
+    def scores(rows):
+        batch = X[rows]
+        if packed:
+            batch = torch.nn.utils.rnn.pack_padded_sequence(batch, lengths[rows], True, enforce_sorted=False)
+        output, state = layers(batch)
+        if model.return_sequences:
+            return head(output).flatten(0, 1)
+        h_n = state[0] if model.cell == "lstm" else state
+        return head(torch.cat(list(h_n[-2:] if model.bidirectional else h_n[-1:]), 1))
+
+    def train(rows):
+        optimiser.zero_grad()
+        out, targets = scores(rows), y[rows].flatten(0, 1) if model.return_sequences else y[rows]
+        loss = losses.cross_entropy(out, targets, weight) if classifies else 0.5 * losses.mse_loss(out, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, model.clip_norm)
+        optimiser.step()
+        loss.item()
+
+    train(torch.arange(model.batch_size))  # sets torch up
+    total, done, start = model.n_iter_ * -(-len(X) // model.batch_size), 0, time.perf_counter()
+    while done < total:
+        for rows in torch.randperm(len(X)).split(model.batch_size):
+            train(rows)
+            done += 1
+            if time.perf_counter() - start > budget:
+                return (time.perf_counter() - start) * total / done, done / total
+    return time.perf_counter() - start, 1.0

@@ -183,8 +183,8 @@ TASKS = [
         name="JapaneseVowels",
         split=aeon_set("JapaneseVowels"),
         estimator=LSTMClassifier,
-        tuned={"hidden_size": 100, "bidirectional": True, "batch_size": 32, "max_iter": 40, **LONG}
-        | {"solver": "adamw", "alpha": 0.3},
+        tuned={"hidden_size": 100, "bidirectional": True, "batch_size": 32, "max_iter": 80, **LONG}
+        | {"solver": "adamw", "alpha": 0.3, "dropout": 0.5, "recurrent_dropout": 0.5},
         default={"hidden_size": 100, "max_iter": 200},
         measure="accuracy",
         score=accuracy,
@@ -197,7 +197,7 @@ TASKS = [
         split=aeon_set("BasicMotions"),
         estimator=LSTMClassifier,
         tuned={"hidden_size": 32, "num_layers": 2, "bidirectional": True, "batch_size": 8, "max_iter": 60, **LONG},
-        default={"hidden_size": 32, "num_layers": 2, "max_iter": 500},
+        default={"hidden_size": 100, "num_layers": 3, "max_iter": 500},
         measure="accuracy",
         score=accuracy,
         goal=(">=", 0.97),
@@ -241,7 +241,7 @@ TASKS = [
         split=drawn(copy_memory, 9600, 200, n_test=1000),
         estimator=LSTMClassifier,
         # Nearly all targets are blanks: they weigh little in training, but like all others in the measure.
-        tuned={"return_sequences": True, "hidden_size": 128, "batch_size": 32, "max_iter": 10, **LONG}
+        tuned={"return_sequences": True, "hidden_size": 128, "batch_size": 32, "max_iter": 15, **LONG}
         | {"learning_rate_init": 0.02, "longest_lag": 800, "class_weight": {8: 0.02}},
         default={"return_sequences": True, "hidden_size": 128, "max_iter": 20},
         measure="cross-entropy / memoryless",

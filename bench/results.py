@@ -1,6 +1,7 @@
 """Trains every task of `learning.py` and prints the table: tuned, in torch, and with default parameters.
 
-``python bench/results.py [--validation] [part of a task's name ...]``; all numbers go to .benchmarks/learning.json.
+``python bench/results.py [--validation] [part of a task's name ...]``; all numbers go to .benchmarks/learning.json,
+where the rows of tasks that are not run again stay.
 """
 
 import argparse
@@ -61,6 +62,14 @@ def run(task):
     return row
 
 
+def earlier_rows(validation):
+    """The rows that are there already, by name."""
+    if not RESULTS.exists():
+        return {}
+    results = json.loads(RESULTS.read_text())
+    return {row["name"]: row for row in results["rows"]} if results["validation"] == validation else {}
+
+
 def near(task, tuned, default):
     """Whether the defaults come within 2 points of accuracy, or 20 % of the error."""
     tuned, default = np.mean(tuned), np.mean(default)
@@ -104,7 +113,7 @@ def main():
     parser.add_argument("names", nargs="*", help="parts of names; all tasks without")
     parser.add_argument("--validation", action="store_true", help="the data that the models were chosen by")
     arguments = parser.parse_args()
-    rows = []
+    rows = earlier_rows(arguments.validation)
     for task in TASKS:
         if arguments.names and not any(name in task.name for name in arguments.names):
             continue
@@ -112,10 +121,13 @@ def main():
         if needs_aeon(task) and aeon_folder() is None:
             print("  left out: aeon is not installed, with which its data come (pip install --no-deps aeon==1.6.0)")
             continue
-        rows.append(run(held_out(task) if arguments.validation else task))
+        rows[task.name] = run(held_out(task) if arguments.validation else task)
+        in_order = [rows[task.name] for task in TASKS if task.name in rows]
+        results = {"cpus": joblib.cpu_count(), "validation": arguments.validation, "rows": in_order}
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"cpus": joblib.cpu_count(), "validation": arguments.validation, "rows": rows}))
-    print(f"\n{table(rows)}\n\n{listing(rows)}")
+        RESULTS.write_text(json.dumps(results))
+    in_order = [rows[task.name] for task in TASKS if task.name in rows]
+    print(f"\n{table(in_order)}\n\n{listing(in_order)}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+/* Kernels for CPUs with AVX2 and FMA. */
+
+#include "meeting.h"
+
+#if FL_X86
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#elif defined(__GNUC__)
+#pragma GCC target("avx2,fma")
+#endif
+
+#define FL_LEVEL avx2
+#define FL_VECTOR_BITS 256
+
+#define FL_BITS 32
+#include "kernels.inc"
+#undef FL_BITS
+
+#define FL_BITS 64
+#include "kernels.inc"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+
+#endif

@@ -1,0 +1,13 @@
+/* Kernels for every CPU: SSE2 on x86-64, NEON on arm64. */
+
+#include "meeting.h"
+
+#define FL_LEVEL baseline
+#define FL_VECTOR_BITS 128
+
+#define FL_BITS 32
+#include "kernels.inc"
+#undef FL_BITS
+
+#define FL_BITS 64
+#include "kernels.inc"

@@ -1,0 +1,46 @@
+/* What dropout leaves, from a counter-based generator, and its use on packed rows. */
+
+#define philox FL(philox)
+
+/* Philox4x32-10: four words for a counter of four. Salmon, Moraes, Dror & Shaw (2011), section 3.3. */
+INLINE void philox(uint32_t key_0, uint32_t key_1, uint32_t *words)
+{
+    uint32_t a = words[0], b = words[1], c = words[2], d = words[3];
+    UNROLLED for (int round = 0; round < 10; round++) {
+        const uint64_t of_a = (uint64_t)a * 0xD2511F53u, of_c = (uint64_t)c * 0xCD9E8D57u;
+        a = (uint32_t)(of_c >> 32) ^ b ^ key_0;
+        b = (uint32_t)of_c;
+        c = (uint32_t)(of_a >> 32) ^ d ^ key_1;
+        d = (uint32_t)of_a;
+        key_0 += 0x9E3779B9u;
+        key_1 += 0xBB67AE85u;
+    }
+    words[0] = a, words[1] = b, words[2] = c, words[3] = d;
+}
+
+static void FL(draw)(uint64_t seed, uint64_t epoch, uint64_t stream, uint64_t threshold, double keep,
+                     const int64_t *sequences, int64_t first, int64_t last, int64_t W, real *masks, int64_t stride)
+{
+    const real kept = (real)keep;
+    for (int64_t n = first; n < last; n++) {
+        real *const row = masks + n * stride;
+        for (int64_t block = 0; block < (W + 3) / 4; block++) {
+            uint32_t words[4] = {(uint32_t)block, (uint32_t)sequences[n], (uint32_t)epoch, (uint32_t)stream};
+            philox((uint32_t)seed, (uint32_t)(seed >> 32), words);
+            for (int64_t j = 0; j < smaller(4, W - 4 * block); j++)
+                row[4 * block + j] = words[j] >= threshold ? kept : 0;
+        }
+    }
+}
+
+static void FL(scale)(const int64_t *starts, int64_t T, int64_t first, int64_t last, const real *masks,
+                      int64_t m_stride, int64_t column, int64_t W, real *rows, int64_t stride)
+{
+    for (int64_t t = 0; t < T; t++)
+        for (int64_t n = first; n < smaller(last, starts[t + 1] - starts[t]); n++) {
+            real *const row = rows + (starts[t] + n) * stride;
+            const real *const mask = masks + n * m_stride + column;
+            for (int64_t j = 0; j < W; j++)
+                row[j] *= mask[j];
+        }
+}

@@ -1,0 +1,200 @@
+/* Losses of rows and their gradient: those of fastlstm/kernels/numpy/losses.py.
+
+   Scores, targets and shares are `real`; what Python's numbers make of them is double, as in the Numba kernels: losses,
+   and all that is divided by a whole number or added to one. */
+
+#define softmax FL(softmax)
+#define residual_loss FL(residual_loss)
+#define binary_loss FL(binary_loss)
+#define class_loss FL(class_loss)
+#define target_loss FL(target_loss)
+#define loss_of_row FL(loss_of_row)
+#define quantile_loss FL(quantile_loss)
+#define poisson_loss FL(poisson_loss)
+#define gaussian_loss FL(gaussian_loss)
+
+#define HUBER_DELTA 1.0
+#define LOG_FLOOR (-13.815510557964274) /* log of the least variance, 1e-6 */
+#define LOG_2PI 1.8378770664093453
+
+#undef REAL
+#if FL_BITS == 32
+#define REAL(function) function##f
+#else
+#define REAL(function) function
+#endif
+
+/* max(a, 0), NaN where a is */
+#define POSITIVE(a) (0 > (a) ? 0 : (double)(a))
+
+/* Turn K scores into probabilities; the largest score, and the logarithm of the sum of e^(score - it). */
+INLINE real softmax(real *scores, int64_t K, real *logarithm)
+{
+    real largest = scores[0], total = scores[0] - scores[0];
+    for (int64_t k = 1; k < K; k++)
+        largest = !(scores[k] <= largest) ? scores[k] : largest; /* a NaN stays */
+    for (int64_t k = 0; k < K; k++) {
+        scores[k] = REAL(exp)(scores[k] - largest);
+        total += scores[k];
+    }
+    for (int64_t k = 0; k < K; k++)
+        scores[k] /= total;
+    *logarithm = REAL(log)(total);
+    return largest;
+}
+
+/* Loss of one residual, and its derivative. */
+INLINE double residual_loss(int64_t number, real residual, double *derivative)
+{
+    const real size = REAL(fabs)(residual);
+    if (number == FL_ABSOLUTE_ERROR || (number == FL_HUBER && size > HUBER_DELTA)) {
+        real sign = residual - residual; /* 0, or NaN */
+        if (residual != 0)
+            sign += residual / size;
+        *derivative = sign;
+        return number == FL_ABSOLUTE_ERROR ? size : HUBER_DELTA * (size - HUBER_DELTA / 2);
+    }
+    *derivative = residual;
+    return (double)(residual * residual) / 2;
+}
+
+/* Cross-entropy of sigmoid(score), and its derivative. */
+INLINE double binary_loss(real score, real target, double *derivative)
+{
+    const real small = REAL(exp)(-REAL(fabs)(score));
+    const double probability = (score > 0 ? 1.0 : small) / (1.0 + small);
+    *derivative = probability - target;
+    return POSITIVE(score) - score * target + REAL(log1p)(small);
+}
+
+/* -- losses of a row, times their shares; d, the scores, becomes the gradient -------------------------------------- */
+
+/* Cross-entropy of softmax(d[K]); a gradient of zeros fills d[d_stride]. */
+static double class_loss(int64_t K, int64_t label, real share, real *d, int64_t d_stride)
+{
+    if (share == 0) { /* what does not count may be infinite */
+        for (int64_t k = 0; k < d_stride; k++)
+            d[k] = 0;
+        return 0;
+    }
+    const real score = d[label];
+    real logarithm;
+    const real largest = softmax(d, K, &logarithm);
+    d[label] -= 1;
+    for (int64_t k = 0; k < K; k++)
+        d[k] *= share;
+    return (logarithm - (score - largest)) * share;
+}
+
+/* The other losses of d[K]; `shares` has one for all, or K. */
+static double target_loss(int64_t number, int64_t K, const real *targets, const real *shares, bool of_all, real *d)
+{
+    const double divisor = number == FL_BINARY_CROSS_ENTROPY ? 1 : (double)K;
+    double value = 0;
+    for (int64_t k = 0; k < K; k++) {
+        const real share = of_all ? shares[0] : shares[k];
+        if (share == 0) {
+            d[k] = 0;
+            continue;
+        }
+        double derivative;
+        const double loss = number == FL_BINARY_CROSS_ENTROPY ? binary_loss(d[k], targets[k], &derivative)
+                                                              : residual_loss(number, d[k] - targets[k], &derivative);
+        value += loss / divisor * share;
+        d[k] = (real)(derivative / divisor * share);
+    }
+    return value;
+}
+
+/* The loss of row m. */
+INLINE double loss_of_row(int64_t number, int64_t m, int64_t K, const real *targets, const int64_t *labels,
+                          const real *shares, int64_t share_columns, real *d, int64_t d_stride)
+{
+    const real *const share = shares + m * share_columns;
+    if (number == FL_CROSS_ENTROPY)
+        return class_loss(K, labels[m], share[0], d, d_stride);
+    return target_loss(number, K, targets + m * K, share, share_columns == 1, d);
+}
+
+static void FL(losses_of_rows)(int64_t number, int64_t first, int64_t last, int64_t K, const real *targets,
+                               const int64_t *labels, const real *shares, int64_t share_columns, double *values,
+                               real *d_scores, int64_t d_stride)
+{
+    for (int64_t m = first; m < last; m++)
+        values[m] = loss_of_row(number, m, K, targets, labels, shares, share_columns, d_scores + m * d_stride,
+                                d_stride);
+}
+
+/* -- distributions: losses of one target --------------------------------------------------------------------------- */
+
+/* log(1 + e^score); `small` is e^-|score|, of the score's type */
+#define SOFTPLUS(score, small, log1p) (POSITIVE(score) + log1p(small))
+/* 1 / (1 + e^-score) */
+#define LOGISTIC(score, small) (((score) > 0 ? 1.0 : (double)(small)) / (1.0 + (small)))
+
+/* Pinball loss, mean over levels[S]; scores[S] become its gradient. */
+INLINE double quantile_loss(int64_t S, real *scores, real target, const double *levels, double *slopes)
+{
+    double loss = 0, q = scores[0], slope = 0;
+    for (int64_t j = 0; j < S; j++) {
+        if (j > 0)
+            q += SOFTPLUS(scores[j], REAL(exp)(-REAL(fabs)(scores[j])), REAL(log1p));
+        const double residual = target - q;
+        loss += (residual > 0 ? levels[j] : levels[j] - 1) * residual;
+        slopes[j] = residual - residual - levels[j]; /* a NaN stays */
+        if (residual <= 0)
+            slopes[j] += residual < 0 ? 1 : 0.5;
+    }
+    for (int64_t j = S - 1; j >= 0; j--) { /* a step moves its own quantile and all above */
+        slope += slopes[j] / (double)S;
+        const real small = REAL(exp)(-REAL(fabs)(scores[j]));
+        scores[j] = (real)(slope * (j > 0 ? LOGISTIC(scores[j], small) : 1));
+    }
+    return loss / (double)S;
+}
+
+/* Half the deviance of a count; its score becomes the gradient. */
+INLINE double poisson_loss(real *scores, real target)
+{
+    const real score = scores[0], mean = REAL(exp)(score);
+    const double logarithm = target > 0 ? REAL(log)(target) : 0;
+    scores[0] = mean - target;
+    return target * (logarithm - score) + mean - target;
+}
+
+/* Negative log-likelihood; the scores, mean and logarithm of the standard deviation, become its gradient. */
+INLINE double gaussian_loss(real *scores, real target)
+{
+    const real residual = target - scores[0];
+    const double excess = 2 * (double)scores[1] - LOG_FLOOR, small = exp(-fabs(excess));
+    const double log_variance = LOG_FLOOR + SOFTPLUS(excess, small, log1p);
+    const double precision = exp(-log_variance), square = residual * precision * residual;
+    scores[0] = (real)(-residual * precision);
+    scores[1] = (real)((1 - square) * LOGISTIC(excess, small));
+    return 0.5 * (LOG_2PI + log_variance + square);
+}
+
+static void FL(losses_of_distributions)(int64_t number, int64_t first, int64_t last, int64_t S, const double *levels,
+                                        const real *targets, int64_t K, const real *shares, int64_t share_columns,
+                                        double *values, real *d_scores, int64_t d_stride, double *slopes)
+{
+    for (int64_t m = first; m < last; m++) {
+        double value = 0;
+        for (int64_t k = 0; k < K; k++) {
+            real *const d = d_scores + m * d_stride + k * S;
+            const double share = shares[m * share_columns + (share_columns > 1 ? k : 0)] / (double)K;
+            const real target = targets[m * K + k];
+            if (share == 0) { /* what does not count may be infinite */
+                for (int64_t j = 0; j < S; j++)
+                    d[j] = 0;
+                continue;
+            }
+            value += share * (number == FL_QUANTILE  ? quantile_loss(S, d, target, levels, slopes)
+                              : number == FL_POISSON ? poisson_loss(d, target)
+                                                     : gaussian_loss(d, target));
+            for (int64_t j = 0; j < S; j++)
+                d[j] = (real)(d[j] * share);
+        }
+        values[m] = value;
+    }
+}

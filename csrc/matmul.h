@@ -1,0 +1,229 @@
+/* Matrix products from register tiles: rows times packed weights, and the gradient of weights.
+
+   Not BLAS, whose order of additions depends on the number of rows. Here every output is summed in one order (the
+   gradient of weights in blocks of rows), whatever rows are computed beside it: so a row's result has the same bits in
+   every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits. */
+
+#define accumulate FL(accumulate)
+#define product_tile FL(product_tile)
+#define products FL(products)
+#define multiply FL(multiply)
+#define gradient_tile FL(gradient_tile)
+#define add_panel FL(add_panel)
+#define gradient_of_panels FL(gradient_of_panels)
+
+/* Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them. */
+#define BLOCK_BYTES (24 * 1024)
+/* Bytes of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or
+   more). */
+#define GROUP_BYTES (256 * 1024)
+#define CHUNK 126
+
+/* call(rows), with rows a constant. */
+#define FOR_ROWS(rows, call) \
+    switch (rows) { \
+    case 6: if (ROWS >= 6) call(6); break; \
+    case 5: if (ROWS >= 5) call(5); break; \
+    case 4: if (ROWS >= 4) call(4); break; \
+    case 3: call(3); break; \
+    case 2: call(2); break; \
+    default: call(1); \
+    }
+
+/* sum[rows][vecs] += sum over k < K of a[r * a_row + k * a_k] * w[k][vecs * L]
+
+   K >= 1 products, added in the order of k. Step k asks for the cache lines of p[p_at + k * p_k] and q[q_at + k * q_k],
+   which will be needed next. */
+INLINE void accumulate(const int rows, const int vecs, vec sum[][4], int64_t K, const real *a, int64_t a_row,
+                       int64_t a_k, const real *w, const real *p, int64_t p_at, int64_t p_k, const real *q,
+                       int64_t q_at, int64_t q_k)
+{
+    int64_t k = 0;
+    do {
+        PREFETCH(p, p_at + k * p_k);
+        PREFETCH(q, q_at + k * q_k);
+        const real *const a_now = a + k * a_k, *const w_now = w + k * vecs * L;
+        /* Registers decide the order. With room for all weight vectors, they are loaded first and each element lives
+           for `vecs` multiplications; otherwise the elements are loaded first and each weight vector just before its
+           use. The wrong order spills accumulators and halves the speed. */
+        if (rows * vecs + vecs + 1 <= REGISTERS) {
+            vec weights[4];
+            UNROLLED for (int v = 0; v < vecs; v++)
+                weights[v] = vload(w_now + v * L);
+            UNROLLED for (int r = 0; r < rows; r++) {
+                const vec element = vsplat(a_now[r * a_row]);
+                UNROLLED for (int v = 0; v < vecs; v++)
+                    sum[r][v] = vfma(element, weights[v], sum[r][v]);
+            }
+        } else {
+            vec elements[ROWS];
+            UNROLLED for (int r = 0; r < rows; r++)
+                elements[r] = vsplat(a_now[r * a_row]);
+            UNROLLED for (int v = 0; v < vecs; v++) {
+                const vec weights = vload(w_now + v * L);
+                UNROLLED for (int r = 0; r < rows; r++)
+                    sum[r][v] = vfma(elements[r], weights, sum[r][v]);
+            }
+        }
+    } while (++k < K);
+}
+
+/* out[rows, vecs * L] = start[rows, vecs * L] + a[rows, K] @ w[K, vecs * L] */
+INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *start, int64_t start_stride,
+                         const real *a, int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *p,
+                         int64_t p_at, int64_t p_k, const real *q, int64_t q_at, int64_t q_k)
+{
+    vec sum[ROWS][4];
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++)
+            sum[r][v] = vload(start + r * start_stride + v * L);
+    accumulate(rows, vecs, sum, K, a, a_stride, 1, w, p, p_at, p_k, q, q_at, q_k);
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++)
+            vstore(out + r * out_stride + v * L, sum[r][v]);
+}
+
+/* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L]; w is contiguous, start_stride may be 0.
+
+   Meanwhile asks for soon[soon_at + n * soon_row + k * soon_k], which the caller will need next; not for the last rows,
+   beyond which memory may be another thread's, who would lose it from its cache. */
+INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride, const real *a,
+                     int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at,
+                     int64_t soon_row, int64_t soon_k)
+{
+    /* Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads. */
+    int64_t tiles = 1, height = N, taller = 0, length = K;
+    if (N > ROWS) { /* divisions would cost a single tile as much as its products */
+        const int64_t block = BLOCK_BYTES / (vecs * VECTOR_BYTES), blocks = (K + block - 1) / block;
+        tiles = (N + ROWS - 1) / ROWS;
+        height = N / tiles;
+        taller = N % tiles;
+        length = (K + blocks - 1) / blocks;
+    }
+    for (int64_t k = 0; k < K; k += length) {
+        if (k > 0) {
+            start = out;
+            start_stride = out_stride;
+        }
+        const int64_t here = smaller(length, K - k);
+        const real *const w_k = w + k * vecs * L;
+        for (int64_t tile = 0, n = 0; tile < tiles; tile++) {
+            const int64_t rows = height + (tile < taller);
+            const int64_t ahead = here * (vecs + tile % vecs) * L; /* each tile asks for its share of the next block */
+            const int64_t near = soon_at + n * soon_row + k * soon_k, near_k = tile + 1 < tiles ? soon_k : 0;
+#define TILE(rows) \
+    product_tile(rows, vecs, here, start + n * start_stride, start_stride, a + n * a_stride + k, a_stride, w_k, \
+                 out + n * out_stride, out_stride, w_k, ahead, L, soon, near, near_k)
+            FOR_ROWS(rows, TILE)
+#undef TILE
+            n += rows;
+        }
+    }
+}
+
+/* out[N, M] = start[N, M] + a[N, K] @ w[K, M], w packed as by `pack_panels`, M a multiple of L.
+
+   Meanwhile asks for soon[N, K] from soon_at on, each panel of columns for its share. */
+static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const real *a,
+                     int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
+{
+    const int64_t panels = larger(1, M / (4 * L)), share = (ROWS + panels - 1) / panels;
+    for (int64_t m = 0; m < M;) {
+        const int64_t near = soon_at + m / (4 * L) * share * K;
+#define PANEL(vecs) \
+    products(vecs, N, K, start + m, start_stride, a, a_stride, w + m * K, out + m, out_stride, soon, near, K, share)
+        if (m + 4 * L <= M) {
+            PANEL(4);
+            m += 4 * L;
+        } else if (m + 2 * L <= M) {
+            PANEL(2);
+            m += 2 * L;
+        } else {
+            PANEL(1);
+            m += L;
+        }
+#undef PANEL
+    }
+}
+
+static void FL(multiply_rows)(int64_t first, int64_t last, int64_t K, int64_t a_stride, int64_t M, const real *start,
+                              const real *a, const real *w, real *out)
+{
+    if (first < last)
+        multiply(last - first, K, M, start, 0, a + first * a_stride, a_stride, w, out + first * M, M, a,
+                 first * a_stride);
+}
+
+/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], added to what is there where `add`. */
+INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const real *a, int64_t a_stride,
+                          const real *panel, real *out, int64_t Q, bool add, int64_t a_next, const real *b,
+                          int64_t b_next, int64_t b_stride)
+{
+    vec sum[ROWS][4];
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++)
+            sum[r][v] = vsplat(0);
+    accumulate(rows, vecs, sum, M, a, 1, a_stride, panel, a, a_next, a_stride, b, b_next, b_stride);
+    if (add) {
+        UNROLLED for (int r = 0; r < rows; r++)
+            UNROLLED for (int v = 0; v < vecs; v++)
+                sum[r][v] = vadd(sum[r][v], vload(out + r * Q + v * L));
+    }
+    UNROLLED for (int r = 0; r < rows; r++)
+        UNROLLED for (int v = 0; v < vecs; v++)
+            vstore(out + r * Q + v * L, sum[r][v]);
+}
+
+/* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], added to what is there where `add`.
+
+   Meanwhile M rows of b from b_next on and the next M rows of a are asked for. */
+INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64_t a_stride, const real *panel,
+                      real *out, int64_t Q, bool add, const real *b, int64_t b_next, int64_t b_stride)
+{
+    const int64_t tiles = (R + ROWS - 1) / ROWS, height = R / tiles, taller = R % tiles;
+    for (int64_t tile = 0, r = 0; tile < tiles; tile++) {
+        const int64_t rows = height + (tile < taller);
+#define TILE(rows) \
+    gradient_tile(rows, vecs, M, a + r, a_stride, panel, out + r * Q, Q, add, M * a_stride, b, \
+                  b_next + tile % vecs * L, b_stride)
+        FOR_ROWS(rows, TILE)
+#undef TILE
+        r += rows;
+    }
+}
+
+/* `gradient`, in panels of vecs * L columns, from q_first to q_last. */
+INLINE void gradient_of_panels(const int vecs, int64_t M, int64_t R, int64_t q_first, int64_t q_last, int64_t Q,
+                               const real *a, int64_t a_stride, const real *b, int64_t b_stride, real *panel,
+                               real *out, bool more)
+{
+    /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by. */
+    const int64_t chunks = (R + CHUNK - 1) / CHUNK, chunk = (R + chunks - 1) / chunks, wide = vecs * L;
+    const int64_t group = larger(1, GROUP_BYTES / (chunk * vecs * VECTOR_BYTES)) * wide;
+    for (int64_t first = q_first; first < q_last; first += group) {
+        const int64_t last = smaller(first + group, q_last);
+        for (int64_t r = 0; r < R; r += chunk)
+            for (int64_t m = 0; m < M; m += FL_BLOCK_ROWS) {
+                const int64_t here = smaller(FL_BLOCK_ROWS, M - m);
+                for (int64_t q = first; q < last; q += wide) {
+                    for (int64_t row = 0; row < here; row++)
+                        UNROLLED for (int v = 0; v < vecs; v++)
+                            vstore(panel + row * wide + v * L, vload(b + (m + row) * b_stride + q + v * L));
+                    const int64_t b_next = q + wide < last ? m * b_stride + q + wide : (m + here) * b_stride + first;
+                    add_panel(vecs, here, smaller(chunk, R - r), a + m * a_stride + r, a_stride, panel,
+                              out + r * Q + q, Q, more || m > 0, b, b_next, b_stride);
+                }
+            }
+    }
+}
+
+static void FL(gradient)(int64_t M, int64_t R, int64_t first, int64_t last, int64_t Q, const real *a, int64_t a_stride,
+                         const real *b, int64_t b_stride, real *panel, real *out, bool more)
+{
+    int64_t end = first + (last - first) / (4 * L) * 4 * L;
+    gradient_of_panels(4, M, R, first, end, Q, a, a_stride, b, b_stride, panel, out, more);
+    first = end;
+    end = first + (last - first) / (2 * L) * 2 * L;
+    gradient_of_panels(2, M, R, first, end, Q, a, a_stride, b, b_stride, panel, out, more);
+    gradient_of_panels(1, M, R, end, last, Q, a, a_stride, b, b_stride, panel, out, more);
+}

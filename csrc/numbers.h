@@ -1,0 +1,32 @@
+/* What is the same for every type of numbers: sizes and addresses. */
+
+#ifndef FASTLSTM_NUMBERS_H
+#define FASTLSTM_NUMBERS_H
+
+#include <math.h>
+#include <stddef.h>
+
+#include "fastlstm.h"
+
+#if FL_X86
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Ask for the cache line of array[offset], which may lie outside the array, in the second-level cache. (Macros, for GCC
+   drops the calls of a function that does nothing else.) */
+#define PREFETCH(array, offset) FETCH((uintptr_t)(array) + (uintptr_t)((offset) * (int64_t)sizeof *(array)))
+
+#if FL_X86
+#define FETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
+#elif defined(_MSC_VER)
+#define FETCH(address) __prefetch((const void *)(address))
+#else
+#define FETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
+#endif
+
+#endif

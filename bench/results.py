@@ -104,7 +104,8 @@ def table(rows):
 
 def listing(rows):
     """The parameters that are not the defaults."""
-    sets = {row["name"]: ", ".join(f"{k}={v!r}" for k, v in row["tuned"]["parameters"].items()) for row in rows}
+    tuned, names = {task.name: task.tuned for task in TASKS}, [row["name"] for row in rows]
+    sets = {name: ", ".join(f"{k}={v!r}" for k, v in tuned[name].items()) for name in names}
     return "\n".join(f"- {name}: `{parameters}`" for name, parameters in sets.items())
 
 

@@ -129,6 +129,7 @@ def sizes_of_run(seed, draw):
 
 
 @compiled
+@np.errstate(all="ignore")  # parts run one after the other here: units of the others are what memory held
 @pytest.mark.parametrize("seed", range(6))
 def test_runs(seed, cell, dtype, beside):
     beside(OF_RUNS)

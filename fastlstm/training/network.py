@@ -150,10 +150,8 @@ class Network:
         if self._carried is not None:
             copy_states(self._after, slice(self._carried_rows), self._carried)
             self._carried_rows = int(starts[1])
-        if (starts is self._starts or np.array_equal(starts, self._starts)) and (size, recording) == (
-            self._size,
-            self._recording,
-        ):
+        same = starts is self._starts or np.array_equal(starts, self._starts)
+        if same and (size, recording) == (self._size, self._recording):
             return  # that of the last batch will do
         self._starts, self._size, self._recording = starts, size, recording
         self._run = None
@@ -283,9 +281,11 @@ class Network:
         rows = slice(*run.bounds(part))
         if not self.per_step and self._recording:
             run.last_outputs(rows, self._features)
-        after = self._after if last and self._carried else None if last else self._states[segment + 1]
-        if after:
-            copy_states([now.state_n for now in run.runs], rows, after)
+        states_n = [now.state_n for now in run.runs]
+        if not last:
+            copy_states(states_n, rows, self._states[segment + 1])
+        elif self._carried:
+            copy_states(states_n, rows, self._after)
 
     def _differentiate_steps(self, part, wait, segment, targets, shares, loss):
         """The losses of a segment's steps, and the gradient of its outputs."""

@@ -21,7 +21,6 @@ LEVELS = {"avx512": "avx512", "avx2": "avx2", "sse2": "baseline", "neon": "basel
 
 #: Where Numba's entries have an array's offset.
 OFFSETS = {"states": "s_at", "sums": "sums_at", "out": "o_at", "d": "d_at", "panel": "panel_at"}
-OF_LSTM = {"z": "sums", "z_at": "sums_at"}  # what the LSTM's entries call otherwise
 
 
 def build(folder):
@@ -88,7 +87,7 @@ def sizes(given):
         found["share_columns"], found["d_stride"] = given["shares"].shape[1], row_stride(given["d_scores"])
         found["labels"] = given["targets"]
     if "levels" in given:  # of a distribution
-        found["K"], found["slopes"] = given["targets"].shape[1], np.empty(given["S"])
+        found["K"] = given["targets"].shape[1]
     rows = given.get("rows", given.get("masks"))
     if rows is not None and rows.ndim == 2:
         found["W"], found["stride"] = rows.shape[1], row_stride(rows)
@@ -103,7 +102,6 @@ def sizes(given):
 
 def call(functions, name, given):
     """The function of this name, with what Numba's entry is given, by names."""
-    given = {OF_LSTM.get(parameter, parameter): value for parameter, value in given.items()}
     given = {**sizes(given), **given}
     arguments = []
     for parameter, kind in SIGNATURES[name]:

@@ -1,6 +1,7 @@
 """The kernels of csrc leave the bits that the Numba backend's entries leave."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,61 +9,19 @@ import pytest
 import csrc
 from fastlstm import kernels
 from fastlstm.kernels.numpy.dropout import threshold
+from fastlstm.kernels.numpy.losses import DISTRIBUTIONS
 from fastlstm.kernels.parts import BROKEN, Part, lengths_of, starts_of
 from fastlstm.kernels.workspace import Workspace
 
 target = pytest.importorskip("fastlstm.kernels.numba.target")
-from fastlstm.kernels.numba import (  # noqa: E402
-    activations,
-    distributions,
-    dropout,
-    gru,
-    head,
-    lstm,
-    meeting,
-    packing,
-    recurrence,
-    rnn,
-    solvers,
-)
+from fastlstm.kernels.compiled.head import NUMBERS
+from fastlstm.kernels.compiled.layout import SQUARES
+from fastlstm.kernels.numba import activations, distributions, head, meeting  # noqa: E402
+from fastlstm.kernels.numba.entries import entries  # noqa: E402
 
-CELLS = {"lstm": lstm, "gru": gru, "rnn": rnn}
-
-#: The functions of csrc: where runs find their twins, as (module, name).
-OF_RUNS = {
-    **{
-        name: (recurrence, name)
-        for name in (
-            "pack_panels",
-            "load_rows",
-            "begin_rows",
-            "copy_outputs",
-            "add_gradients",
-            "unpack",
-            "multiply_rows",
-            "gradient",
-        )
-    },
-    "pack_gates": (lstm, "pack_gates"),
-    "gru_pack": (gru, "pack"),
-    "gru_unpack": (gru, "unpack"),
-    "rnn_pack": (rnn, "pack"),
-    **{f"{cell}_forward": (module, "forward_steps") for cell, module in CELLS.items()},
-    **{f"{cell}_backward": (module, "backward_steps") for cell, module in CELLS.items()},
-}
-OF_STEPS = {f"{cell}_step": (module, "one_step") for cell, module in CELLS.items()}
-OTHERS = {
-    **{
-        name: (head, name)
-        for name in ("forward_rows", "differentiate_rows", "backward_rows", "gradient_of_rows", "losses_of_rows")
-    },
-    "gather": (packing, "_gather"),
-    "scatter": (packing, "_scatter"),
-    "draw": (dropout, "_draw"),
-    "scale": (dropout, "_scale"),
-    **{name: (solvers, name) for name in ("square_sums", "adam", "sgd", "rmsprop")},
-}
-DISTRIBUTIONS = {"quantile": 5, "poisson": 6, "gaussian_nll": 7}  # by their numbers in enum fl_loss
+NUMBA = kernels.load("numba")
+#: Functions of csrc that other tests than these run beside their twins.
+OTHERS = {"wait", "losses_of_distributions", "lstm_step", "gru_step", "rnn_step"}
 
 compiled = pytest.mark.skipif(csrc.COMPILER is None, reason="there is no C compiler, cc")
 
@@ -80,14 +39,15 @@ def functions(tmp_path_factory):
 
 
 @pytest.fixture
-def beside(functions, monkeypatch):
-    """Has entries of Numba run beside their twins."""
-
-    def patch(twins):
-        for name, (module, attribute) in twins.items():
-            monkeypatch.setattr(module, attribute, csrc.beside(functions, name, getattr(module, attribute)))
-
-    return patch
+def twins(dtype, functions, monkeypatch):
+    """The entries of Numba, which run beside their twins."""
+    ours = entries(np.dtype(dtype))
+    for name in csrc.SIGNATURES.keys() - OTHERS:
+        monkeypatch.setattr(ours, name, csrc.beside(functions, name, getattr(ours, name)))
+    for name in kernels.CELLS:
+        step = csrc.beside(functions, f"{name}_step", getattr(ours, f"{name}_stepper").args[0])
+        monkeypatch.setattr(ours, f"{name}_stepper", partial(partial, step))
+    return ours
 
 
 class Numbers:
@@ -131,10 +91,9 @@ def sizes_of_run(seed, draw):
 @compiled
 @np.errstate(all="ignore")  # parts run one after the other here: units of the others are what memory held
 @pytest.mark.parametrize("seed", range(6))
-def test_runs(seed, cell, dtype, beside):
-    beside(OF_RUNS)
+def test_runs(seed, cell, dtype, twins):
     draw = Numbers((seed, len(cell)), dtype, (1, 1, 1, 30, 1e-20))
-    module, G, number = CELLS[cell], len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
+    module, G, number = getattr(NUMBA, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
     C, H, lengths = sizes_of_run(seed, draw)
     N, starts, normal, dtype = len(lengths), starts_of(lengths).astype(np.int64), draw.normal, draw.dtype
     M, turned, masked, recording = int(starts[-1]), draw.whether(), draw.whether(), draw.whether(0.8)
@@ -153,7 +112,7 @@ def test_runs(seed, cell, dtype, beside):
         x[draw.rng.integers(x.size)] = draw.rng.choice([np.inf, -np.inf, np.nan])
     state = tuple(normal(N, 2 * H)[:, :H] for _ in range(number)) if draw.whether() else None
     run = module.Run(C, H, starts, dtype, Workspace(), recording=recording, threads=size, masked=masked)
-    run._z[:] = 5
+    run._sums[:] = 5
     if run._gates is not None:
         run._gates[:] = 3
     if masked:
@@ -188,10 +147,9 @@ def test_runs(seed, cell, dtype, beside):
 
 @compiled
 @pytest.mark.parametrize("seed", range(2))
-def test_single_steps(seed, cell, dtype, beside):
-    beside(OF_STEPS)
+def test_single_steps(seed, cell, dtype, twins):
     draw = Numbers((seed, len(cell)), dtype, (1, 30))
-    module, G, number = CELLS[cell], len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
+    module, G, number = getattr(NUMBA, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
     C, H, lengths = sizes_of_run(seed, draw)
     N, normal = len(lengths), draw.normal
     packed = module.Packed(C, H, draw.dtype, Workspace())
@@ -204,8 +162,7 @@ def test_single_steps(seed, cell, dtype, beside):
 
 @compiled
 @pytest.mark.parametrize("seed", range(10))
-def test_heads_and_losses(seed, dtype, beside, functions):
-    beside(OTHERS)
+def test_heads_and_losses(seed, dtype, twins, functions):
     draw = Numbers(seed, dtype, (1, 1, 5, 100))
     rng, normal = draw.rng, draw.normal
     M = draw.one_of(1, 2, 63, 64, 65, 130, rng.integers(1, 40))
@@ -221,28 +178,30 @@ def test_heads_and_losses(seed, dtype, beside, functions):
         return of_loss, draw.shares(M, draw.one_of(1, K))
 
     weight, bias, scores, values = normal(K, F), normal(K), normal(M, K), np.zeros(M)
-    head.forward_rows(*rows, x, weight, bias, scores)
-    head.differentiate_rows(number, *rows, x, weight, bias, *targets(K), values, scores, normal(M, F))
-    head.backward_rows(*rows, weight, normal(M, K), normal(M, F))
-    head.gradient_of_rows(16 if F > 16 else 0, F, x, scores, normal(K, F), normal(K), draw.whether())
-    head.gradient_of_rows(0, min(F, 16), x, scores, normal(K, F), normal(K), draw.whether())
+    twins.forward_rows(*rows, x, weight, bias, scores)
+    twins.differentiate_rows(number, *rows, x, weight, bias, *targets(K), values, scores, normal(M, F))
+    twins.backward_rows(*rows, weight, normal(M, K), normal(M, F))
+    twins.gradient_of_rows(16 if F > 16 else 0, F, x, scores, normal(K, F), normal(K), draw.whether())
+    twins.gradient_of_rows(0, min(F, 16), x, scores, normal(K, F), normal(K), draw.whether())
     K = draw.one_of(*range(1, 20))
-    head.losses_of_rows(number, *rows, K, *targets(K), values, normal(M, K + draw.one_of(0, 4)))
+    twins.losses_of_rows(number, *rows, K, *targets(K), values, normal(M, K + draw.one_of(0, 4)))
 
-    for name, of_enum in DISTRIBUTIONS.items():
-        losses = csrc.beside(functions, "losses_of_distributions", distributions.ENTRIES[name], number=of_enum)
+    for name in DISTRIBUTIONS:
+        of_name = distributions.ENTRIES[NUMBERS[name]]
+        losses = csrc.beside(functions, "losses_of_distributions", of_name, number=NUMBERS[name])
         S, K = {"quantile": draw.one_of(1, 2, 5), "poisson": 1, "gaussian_nll": 2}[name], draw.one_of(1, 2, 3)
         of_name = rng.poisson(2, (M, K)).astype(dtype) if name == "poisson" else normal(M, K)
         scores = normal(M, K * S + 3)
         if name == "quantile" and draw.whether():
             scores[:, 0] = of_name[:, 0]  # at the edge of both slopes
-        losses(*rows, S, np.sort(rng.random(S)), of_name, draw.shares(M, draw.one_of(1, K)), values, scores)
+        losses(
+            *rows, S, np.sort(rng.random(S)), of_name, draw.shares(M, draw.one_of(1, K)), values, scores, np.empty(S)
+        )
 
 
 @compiled
 @pytest.mark.parametrize("seed", range(10))
-def test_packing_and_dropout(seed, dtype, beside):
-    beside(OTHERS)
+def test_packing_and_dropout(seed, dtype, twins):
     draw = Numbers(seed, dtype, (1, 5))
     rng, normal = draw.rng, draw.normal
     N, T, W = draw.one_of(*range(1, 9)), draw.one_of(*range(1, 6)), draw.one_of(1, 3, 16, 17, 33)
@@ -251,26 +210,25 @@ def test_packing_and_dropout(seed, dtype, beside):
     M, F, order, reverse, column = int(starts[-1]), W + 4, rng.permutation(N), draw.whether(), draw.one_of(0, 3)
     rows = normal(M + N, W + 5)[:, :W]
     batch = starts, lengths_of(starts), order, reverse
-    packing._gather(*batch, *draw.range_in(len(starts) - 1), T, F, column, normal(N * T * F), rows)
-    packing._scatter(*batch, draw.whether(), draw.whether(), rows, normal(N, T, F), column)
+    twins.gather(*batch, *draw.range_in(len(starts) - 1), T, F, column, normal(N * T * F), rows)
+    twins.scatter(*batch, draw.whether(), draw.whether(), rows, normal(N, T, F), column)
 
     rate, key, those = draw.one_of(0, 1, 5, 9) / 10, [draw.one_of(0, 2**62), 1000, 9], draw.range_in(N)
     sequences = rng.integers(0, 10**6, N)
-    dropout._draw(*key, threshold(rate), 1 / (1 - rate), sequences, *those, normal(N, draw.one_of(1, 16, 33, 70)))
-    dropout._scale(starts, *those, normal(N, W + 7), W + 7, 5, W, normal(M * (W + 3)), W + 3)
+    twins.draw(*key, threshold(rate), 1 / (1 - rate), sequences, *those, normal(N, draw.one_of(1, 16, 33, 70)))
+    twins.scale(starts, *those, normal(N, W + 7), W + 7, 5, W, normal(M * (W + 3)), W + 3)
 
 
 @compiled
 @pytest.mark.parametrize("P", [1, 15, 16, 17, 4095, 4096, 4097, 9000])
-def test_solvers(P, dtype, beside):
-    beside(OTHERS)
+def test_solvers(P, dtype, twins):
     draw = Numbers(P, dtype, (1, 100))
-    g, moments, blocks = draw.normal(P), np.abs(draw.normal(2, P)), -(-P // solvers.BLOCK)
+    g, moments, blocks = draw.normal(P), np.abs(draw.normal(2, P)), -(-P // SQUARES)
     those = draw.range_in(P)
-    solvers.square_sums(0, blocks, g, np.zeros(blocks))
-    solvers.adam(*those, draw.normal(P), g, moments, np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype))
-    solvers.sgd(*those, draw.normal(P), g, moments, np.array([0.7, 0.9, 1, 1e-3], dtype))
-    solvers.rmsprop(*those, draw.normal(P), g, moments, np.array([0.7, 0.01, 1e-3, 1e-8], dtype))
+    twins.square_sums(0, blocks, g, np.zeros(blocks))
+    twins.adam(*those, draw.normal(P), g, moments, np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype))
+    twins.sgd(*those, draw.normal(P), g, moments, np.array([0.7, 0.9, 1, 1e-3], dtype))
+    twins.rmsprop(*those, draw.normal(P), g, moments, np.array([0.7, 0.01, 1e-3, 1e-8], dtype))
 
 
 @compiled
@@ -280,11 +238,6 @@ def test_meetings(arrivals, functions):
     well = csrc.call(functions["float32"], "wait", {"meeting": theirs, "size": 1})
     assert well == meeting.wait(ours, 1) == (arrivals < BROKEN)
     assert theirs == ours
-
-
-def test_every_function_is_compared():
-    of_others = {"wait", "losses_of_distributions"}
-    assert csrc.SIGNATURES.keys() == OF_RUNS.keys() | OF_STEPS.keys() | OTHERS.keys() | of_others
 
 
 def test_coefficients_of_activations():

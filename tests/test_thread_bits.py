@@ -266,7 +266,7 @@ def test_a_part_whose_sequences_have_ended_leaves_others_memory_alone(cell, dtyp
         run.load(Part(rank, 2), x, np.arange(N) * 9 * C)
     last = Part(1, 2)
     assert run.bounds(last)[0] >= 2  # none of its sequences goes on beyond the fourth step
-    of_first = slice(run._z.size // 2)
-    run._z[of_first] = np.nan
+    of_first = slice(run._sums.size // 2)
+    run._sums[of_first] = np.nan
     run.forward(last, packed)
-    assert np.isnan(run._z[of_first]).all()
+    assert np.isnan(run._sums[of_first]).all()

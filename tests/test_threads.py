@@ -10,10 +10,11 @@ import pytest
 from conftest import LIMIT, assert_same_fit, fitted, problem, run_python, until, within
 from numpy.testing import assert_array_equal
 
-from fastlstm import LSTMRegressor, threads
+from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
 
-numba = pytest.importorskip("fastlstm.kernels.numba")
+pytest.importorskip("fastlstm.kernels.numba")
+NUMBA = kernels.load("numba")
 
 
 # -- errors -------------------------------------------------------------------------------------------------
@@ -27,7 +28,7 @@ def new_workers(four_cpus, monkeypatch):
 
 
 def team_of(size):
-    return threads.team(size, False, numba)
+    return threads.team(size, False, NUMBA)
 
 
 def failing(team, ranks, error=ZeroDivisionError):
@@ -106,7 +107,7 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
     handed, done = threading.Event(), []
 
     def late(meeting, size):
-        met = numba.wait(meeting, size)
+        met = NUMBA.wait(meeting, size)
         if threading.current_thread().name == "fastlstm":
             handed.wait(LIMIT)  # the caller goes on to the next run
         return met
@@ -132,7 +133,7 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
 def test_an_error_reaches_threads_that_wait_inside_a_kernel(four_cpus, monkeypatch):
     monkeypatch.setattr(threads, "LARGE_WEIGHTS", 0)
     layer, (x, *_) = LSTM(3, 40, dtype="float64", backend="numba", random_state=0), problem(9, 6, 3, 40)
-    forward = numba.lstm.Run.forward
+    forward = NUMBA.lstm.Run.forward
 
     def failing_forward(self, part, packed):
         if part.rank == 1:
@@ -140,7 +141,7 @@ def test_an_error_reaches_threads_that_wait_inside_a_kernel(four_cpus, monkeypat
         forward(self, part, packed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(numba.lstm.Run, "forward", failing_forward)
+        patch.setattr(NUMBA.lstm.Run, "forward", failing_forward)
         with pytest.raises(ZeroDivisionError):
             within(LIMIT, layer, x)
     expected = LSTM(3, 40, dtype="float64", backend="numba", n_jobs=1, random_state=0)(x)[0]
@@ -166,7 +167,7 @@ def test_an_interrupt_from_the_keyboard_ends_a_fit_on_threads_after_the_last_who
     program = """
 import _thread, signal, threading
 import numpy as np
-from fastlstm import LSTMRegressor, threads
+from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.training.solvers import SOLVERS
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start without one

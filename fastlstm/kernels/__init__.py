@@ -14,9 +14,10 @@ than t. `starts` [T+1] says where each step's rows begin; ``M = starts[T]`` is t
 rows: row ``starts[t] + n`` is the state of sequence n before step t, row ``M + n`` that after its last. With equal
 lengths this is ``[T+1, N]``, slot 0 the initial state.
 
-A backend is a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be called with a
-`Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called it. It has one
-module per cell, named as in `CELLS`, where the order of gates is torch's and G is their number. Each has two classes:
+A backend is the `BACKEND` of a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be
+called with a `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called
+it. It has one module per cell, named as in `CELLS`, where the order of gates is torch's and G is their number. Each has
+two classes:
 
 ``Packed(C, H, dtype, workspace, forward=True, backward=False, inputs=False)``
     Weights as the kernels read them: those that runs forward, backward and the gradient of inputs need.
@@ -140,7 +141,7 @@ def resolve(name="auto"):
 
 
 def load(name="auto"):
-    """Import the backend `name` and return its package.
+    """Import the backend `name`.
 
     Examples
     --------
@@ -153,4 +154,4 @@ def load(name="auto"):
 
 @functools.cache
 def _package(name):
-    return importlib.import_module(f"fastlstm.kernels.{name}")
+    return importlib.import_module(f"fastlstm.kernels.{name}").BACKEND

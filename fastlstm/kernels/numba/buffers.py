@@ -1,60 +1,9 @@
-"""What all cells share: the layout of rows, packing of weights, sequences in and gradients out.
-
-A row is all that a step's gates depend on, ``[x (C), 1, h' (H)]`` with h' the state before the step: the bias is the
-weight of the 1. So the gates of a step are one product, and the gradient of all weights and biases is one, too. Units
-are padded to whole vectors (P of them); a padded unit has zero weights, hence zero states and gradients.
-"""
-
-from functools import lru_cache
-
-import numpy as np
+"""What all cells share: packing of weights, sequences in and gradients out; rows are as in ``compiled.layout``."""
 
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
-from fastlstm.kernels.numba.target import lanes
 from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, store, width
-from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
 
 AHEAD = 8  # rows that are asked for before they are copied
-
-
-@lru_cache(maxsize=8)
-def zeros(size, dtype):
-    """Zeros that nobody writes to."""
-    out = aligned_empty((size,), dtype)
-    out[:] = 0
-    return out
-
-
-def padded(units, dtype):
-    """`units` filled up to whole vectors."""
-    return -(-units // lanes(dtype)) * lanes(dtype)
-
-
-def row_layout(C, P, dtype):
-    """Where a row begins, so that its h' lies on a cache line, and the distance of two rows."""
-    line = ALIGNMENT // dtype.itemsize
-    begin = -(C + 1) % line
-    # An odd number of cache lines: rows an even number apart would share few of the cache's sets.
-    return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
-
-
-def writable(array):
-    """The same memory, for the compiler writable."""
-    return array if array.flags.writeable else np.asarray(_Writable(array))
-
-
-def flat(array):
-    """The same memory as kernels are compiled for: one axis, contiguous and, for the compiler, writable."""
-    return writable(array if array.ndim == 1 else array.reshape(-1))
-
-
-class _Writable:
-    """Read-only memory under another flag: kernels only read their inputs, and are compiled for one type of array."""
-
-    def __init__(self, array):
-        self.array = array  # kept alive
-        interface = array.__array_interface__
-        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
 @kernel

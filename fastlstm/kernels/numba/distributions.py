@@ -6,10 +6,8 @@
 
 import math
 
-import numpy as np
-
 from fastlstm.kernels.numba.jit import entry, inlined
-from fastlstm.kernels.numpy.losses import VARIANCE_FLOOR
+from fastlstm.kernels.numpy.losses import LOSSES, VARIANCE_FLOOR
 
 LOG_FLOOR, LOG_2PI = math.log(VARIANCE_FLOOR), math.log(2 * math.pi)
 
@@ -65,9 +63,9 @@ def gaussian_nll(scores, target, levels, slopes):
 
 
 def _of_rows(of_target):
-    def losses(first, last, S, levels, targets, shares, values, d_scores):
+    def losses(first, last, S, levels, targets, shares, values, d_scores, slopes):
         """The rows' losses; d_scores [M, K S and more] comes with the scores and leaves with their gradient."""
-        K, slopes = targets.shape[1], np.empty(S)
+        K = targets.shape[1]
         for m in range(first, last):
             value = 0.0
             for k in range(K):
@@ -84,8 +82,10 @@ def _of_rows(of_target):
     return entry(losses)
 
 
-ENTRIES = {of_target.__name__: _of_rows(of_target) for of_target in (quantile, poisson, gaussian_nll)}
+ENTRIES = {
+    number: _of_rows(of_target) for number, of_target in enumerate((quantile, poisson, gaussian_nll), len(LOSSES))
+}
 
 
-def losses_of_distributions(loss, first, last, targets, shares, values, d_scores):
-    ENTRIES[loss.name](first, last, loss.width, np.array(loss.levels), targets, shares, values, d_scores)
+def losses_of_distributions(number, *arguments):
+    ENTRIES[number](*arguments)

@@ -1,10 +1,10 @@
-"""What dropout leaves, and its use on packed rows; see the contract, and for the generator the NumPy backend."""
+"""What dropout leaves, and its use on packed rows; for the generator see the NumPy backend."""
 
 import numpy as np
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.tiles import pointer
-from fastlstm.kernels.numpy.dropout import MULTIPLIERS, ROUNDS, WEYL, WORD, threshold
+from fastlstm.kernels.numpy.dropout import MULTIPLIERS, ROUNDS, WEYL, WORD
 
 LOW, HIGH = map(np.uint64, MULTIPLIERS)
 STEP_0, STEP_1 = map(np.uint64, WEYL)
@@ -22,7 +22,7 @@ def philox(key_0, key_1, a, b, c, d):
 
 
 @entry
-def _draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
+def draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
     """keep: what stands for a unit that is not left out."""
     W = masks.shape[1]
     key_0, key_1, epoch, stream = np.uint64(seed) & MASK, np.uint64(seed) >> HALF, np.uint64(epoch), np.uint64(stream)
@@ -41,19 +41,11 @@ def _draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
                 row[W - W % 4 + j] = keep if words[j] >= threshold else 0.0
 
 
-def draw(seed, epoch, stream, rate, sequences, first, last, masks):
-    _draw(seed, epoch, stream, threshold(rate), 1 / (1 - rate), sequences, first, last, masks)
-
-
 @entry
-def _scale(starts, first, last, masks, m_stride, column, W, rows, stride):
+def scale(starts, first, last, masks, m_stride, column, W, rows, stride):
     masks, out = pointer(masks), pointer(rows)
     for t in range(starts.size - 1):
         for n in range(first, min(last, starts[t + 1] - starts[t])):
             row, mask = (starts[t] + n) * stride, n * m_stride + column
             for j in range(W):
                 out[row + j] *= masks[mask + j]
-
-
-def scale(starts, first, last, masks, column, rows):
-    _scale(starts, first, last, masks, masks.shape[1], column, rows.shape[1], rows, rows.strides[0] // rows.itemsize)

@@ -11,13 +11,12 @@ inputs' products fill the first three, the states' products the last three, and 
 
 import numpy as np
 
-from fastlstm.kernels.numba import recurrence
+from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import flat, mask_states, put_inputs, take_states, transpose
+from fastlstm.kernels.numba.buffers import mask_states, put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products3
 from fastlstm.kernels.numba.meeting import meet
-from fastlstm.kernels.numba.recurrence import SUMS_BYTES
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import fma, load, pointer, store, width
 
@@ -48,7 +47,7 @@ def pack(C, H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, out):
 def unpack(
     C, H, P, first, last, n_first, n_last, d_w, of_n, of_m, d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh
 ):  # fmt: skip
-    """Gradients in the shapes of the weights, from d_w as `Packed.blocks_of_gradient` says.
+    """Gradients in the shapes of the weights, from d_w as `blocks_of_gradient` of ``compiled.gru`` says.
 
     The columns from `first` to `last` of r and z are read, and those from n_first to n_last of n and of m.
     """
@@ -209,83 +208,3 @@ def one_step(starts, N, C, H, P, rows, stride, w, sums, zero, x, h):
         zero, starts, size,
     )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
-
-
-class Packed(recurrence.Packed):
-    """Weights, and their gradient, as the kernels have them; see the contract."""
-
-    GATES = 3
-
-    def _forward_size(self):
-        return super()._forward_size() + self.P
-
-    def _gradient_size(self):
-        return (3 * (self.C + 1 + self.H) + 1) * self.P
-
-    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
-        pack(self.C, self.H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
-
-    def _in_order_of_slots(self, weight_ih):
-        return np.roll(weight_ih, self.H * self.C)  # n, r, z
-
-    def blocks_of_gradient(self):
-        """Where the products begin of [x, 1, h'] and r, z [C+1+H, 2, P], of [x, 1] and n, of [1, h'] and m."""
-        of_n = (self.C + 1 + self.H) * 2 * self.P
-        return 0, of_n, of_n + (self.C + 1) * self.P
-
-    def unpack(self, part, d_weights):
-        of_both, of_one = (part.share(gates * self.P, 4 * self.lanes) for gates in (2, 1))
-        _, of_n, of_m = self.blocks_of_gradient()
-        unpack(self.C, self.H, self.P, *of_both, *of_one, self.gradient, of_n, of_m, *map(flat, d_weights))
-
-
-class Run(recurrence.Run):
-    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
-
-    SLOTS = 4  # n, r, z, m
-
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
-        super().__init__(C, H, starts, dtype, workspace, recording, threads, masked)
-        if recording:
-            self._gates = self._empty("gates", (self.M * self.SLOTS * self.P,), dtype)
-
-    def forward(self, part, packed):
-        *where, size = self._part(part)
-        forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
-            self._masked, packed.forward, self._gates if self._recording else self._zero, self._recording, self._z,
-            part.rank * self._z_size, self._zero, part.meeting, size,
-        )  # fmt: skip
-
-    def step(self, packed, x, h):
-        one_step(
-            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._z, self._zero,
-            x, h,
-        )  # fmt: skip
-
-    def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        self._d_seen = None
-        super().prepare_backward(outputs, inputs, keep)
-        self._d_seen = self._room("d_seen", self.N) if self._masked else self._zero
-
-    def backward(self, part, packed, to_start=False):
-        *where, size = self._part(part)
-        backward_steps(
-            self.starts, *where, self.H, self.P, *self._states, self._mask.reshape(-1), self._masked, packed.backward,
-            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1),
-            self._d_seen.reshape(-1), self._zero, to_start, part.meeting, size,
-        )  # fmt: skip
-        self._end_backward(part, to_start)
-
-    def _end_backward(self, part, to_start):
-        if self._masked and to_start:
-            first, last, u_first, u_last, _ = self._part(part)
-            here = slice(first, last), slice(u_first, u_last)
-            self._dh[here] += self._d_seen[here] * self._mask[here]
-
-    def weight_gradient(self, part, packed, more=False):
-        C, H, P = self.C, self.H, self.P
-        of_gates, of_n, of_m = (packed.gradient[begin:] for begin in packed.blocks_of_gradient())
-        self._products(part, 0, C + 1 + H, P, 2 * P, of_gates, more)
-        self._products(part, 0, C + 1, 0, P, of_n, more)
-        self._products(part, C, 1 + H, 3 * P, P, of_m, more)

@@ -1,25 +1,18 @@
-"""A linear layer on features, and the loss of its scores; see the contract.
+"""A linear layer of one or two outputs, in plain loops, and the losses of ``kernels.numpy.losses``.
 
-Many outputs are products of tiles, as those of the recurrence; one or two are plain loops, which the compiler turns
-into vectors: tiles would be nearly empty, and take time to compile. Every sum is made in one order on every CPU. The
-losses are those of ``kernels.numpy.losses``.
+Every sum is made in one order on every CPU.
 """
 
 import math
 
 import numpy as np
 
-from fastlstm.kernels.numba.buffers import pack_panels, padded, zeros
-from fastlstm.kernels.numba.distributions import losses_of_distributions
+from fastlstm.kernels.compiled.layout import BLOCK_ROWS
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
-from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply_rows
-from fastlstm.kernels.numba.target import lanes
-from fastlstm.kernels.numpy.losses import HUBER_DELTA, LOSSES
+from fastlstm.kernels.numpy.losses import HUBER_DELTA
 
 WAYS = 16
-FEW = 2  # outputs that plain loops are as good for
 CROSS_ENTROPY, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, BINARY_CROSS_ENTROPY = range(5)
-NUMBERS = {name: number for number, name in enumerate(LOSSES)}
 
 
 @kernel
@@ -162,105 +155,3 @@ def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more):
                 d_weight[k, first + unit] += sums[unit]
             if first == 0:
                 d_bias[k] += bias
-
-
-class FewOutputs:
-    """A head of one or two outputs."""
-
-    def __init__(self, K, F, dtype, workspace, backward=False):
-        self.columns, self._F, self._dtype, self._empty = K, F, dtype, workspace.empty
-
-    def room(self, name, rows):
-        return self._empty(name, (rows, self._F), self._dtype)
-
-    def fill(self, weight, bias):
-        self._weight, self._bias = weight, bias
-
-    def forward(self, first, last, features, scores):
-        forward_rows(first, last, features, self._weight, self._bias, scores)
-
-    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
-        if loss.name not in NUMBERS:
-            self.forward(first, last, features, d_scores)
-            losses_of_distributions(loss, first, last, targets, shares, values, d_scores)
-            backward_rows(first, last, self._weight, d_scores, d_features)
-            return
-        differentiate_rows(
-            NUMBERS[loss.name],
-            first,
-            last,
-            features,
-            self._weight,
-            self._bias,
-            targets,
-            shares,
-            values,
-            d_scores,
-            d_features,
-        )
-
-    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
-        first, last = part.share(self._F, WAYS)
-        if first < last:  # the first columns' part has the bias, too; others may have none at all
-            gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more)
-
-
-class ManyOutputs:
-    """A head whose products are made of tiles. A row of features ends in a 1, whose weight is the bias."""
-
-    def __init__(self, K, F, dtype, workspace, backward=False):
-        self.K, self.F, self.dtype, self._empty = K, F, dtype, workspace.empty
-        self.columns, self.width, self._panel = padded(K, dtype), padded(F + 1, dtype), 4 * lanes(dtype)
-        self._forward = self._empty("head", (self.width * self.columns,), dtype)
-        self._zero = zeros(max(self.columns, self.width), dtype)
-        if backward:
-            self._backward = self._empty("head_back", (self.columns * self.width,), dtype)
-            self._gradient = self._empty("d_head", (K, self.width), dtype)
-            # room for every thread: panels of columns are few
-            panels = -(-self.width // self._panel)
-            self._panels = self._empty("head_panels", (panels * BLOCK_ROWS * self._panel,), dtype)
-
-    def room(self, name, rows):
-        room = self._empty(name, (rows, self.width), self.dtype)
-        room[:, self.F] = 1
-        room[:, self.F + 1 :] = 0
-        return room
-
-    def fill(self, weight, bias):
-        K, F = self.K, self.F
-        both = np.concatenate([weight.T, bias[None]])
-        pack_panels(1, F + 1, self.width, K, 0, self.columns, both.reshape(-1), self._forward)
-        if hasattr(self, "_backward"):
-            pack_panels(1, K, self.columns, F, 0, self.width, weight.reshape(-1), self._backward)
-
-    def forward(self, first, last, features, scores):
-        multiply_rows(
-            first, last, self.width, self.width, self.columns, self._zero, features.reshape(-1), self._forward,
-            scores.reshape(-1),
-        )  # fmt: skip
-
-    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
-        self.forward(first, last, features, d_scores)
-        if loss.name in NUMBERS:
-            losses_of_rows(NUMBERS[loss.name], first, last, self.K, targets, shares, values, d_scores)
-        else:
-            losses_of_distributions(loss, first, last, targets, shares, values, d_scores)
-        multiply_rows(
-            first, last, self.columns, self.columns, self.width, self._zero, d_scores.reshape(-1), self._backward,
-            d_features.reshape(-1),
-        )  # fmt: skip
-
-    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
-        first, last = part.share(self.width, self._panel)
-        gradient(
-            len(features), self.K, first, last, self.width, d_scores.reshape(-1), self.columns, features.reshape(-1),
-            self.width, self._panels, first * BLOCK_ROWS, self._gradient.reshape(-1), more,
-        )  # fmt: skip
-        d_weight[:, first:last] = self._gradient[:, first : min(last, self.F)]
-        if first <= self.F < last:
-            d_bias[:] = self._gradient[:, self.F]
-
-
-def Head(K, F, dtype, workspace, backward=False):
-    """See the contract."""
-    return (FewOutputs if K <= FEW else ManyOutputs)(K, F, dtype, workspace, backward)

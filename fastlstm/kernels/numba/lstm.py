@@ -10,23 +10,22 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
 
 import numpy as np
 
-from fastlstm.kernels.numba import recurrence
+from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import mask_states, pack_gates, put_inputs, take_states
+from fastlstm.kernels.numba.buffers import mask_states, put_inputs, take_states
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import multiply, products4
 from fastlstm.kernels.numba.meeting import meet
-from fastlstm.kernels.numba.recurrence import SUMS_BYTES
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import fma, load, pointer, store, width
 
 
 @kernel
-def gates_and_states(z, at, c_before):
-    """The equations, for one vector of units whose gates' sums are at z[at][4][L]."""
-    L = width(z)
-    i, f = sigmoid(load(1, 1, z, at, 0)), sigmoid(load(1, 1, z, at + L, 0))
-    g, o = tanh(load(1, 1, z, at + 2 * L, 0)), sigmoid(load(1, 1, z, at + 3 * L, 0))
+def gates_and_states(sums, at, c_before):
+    """The equations, for one vector of units whose gates' sums are at sums[at][4][L]."""
+    L = width(sums)
+    i, f = sigmoid(load(1, 1, sums, at, 0)), sigmoid(load(1, 1, sums, at + L, 0))
+    g, o = tanh(load(1, 1, sums, at + 2 * L, 0)), sigmoid(load(1, 1, sums, at + 3 * L, 0))
     c = fma(f, c_before, i * g)
     return i, f, g, o, c, o * tanh(c)
 
@@ -52,24 +51,24 @@ def forward_steps(
     c,
     gates,
     recording,
-    z,
-    z_at,
+    sums,
+    sums_at,
     zero,
     meeting,
     size,
 ):
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
-    rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; z from z_at has room for
-    the sums of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only. The states
-    h are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows hold
-    them times mask[N, P].
+    rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; sums from sums_at has room
+    for those of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only. The
+    states h are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows
+    hold them times mask[N, P].
     Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
     T = starts.size - 1
     starts, rows, w, c = pointer(starts), pointer(rows), pointer(w), pointer(c)
     states, mask = pointer(states), pointer(mask)
-    gates, z, zero = pointer(gates), pointer(z), pointer(zero)
+    gates, sums, zero = pointer(gates), pointer(sums), pointer(zero)
     L, K = width(w), C + 1 + H
     # Each unit's products ask for a share of the memory that the next step's gates will be written to.
     share = (4 * L * ROWS + K - 1) // K if recording else 0
@@ -88,15 +87,15 @@ def forward_steps(
             for unit in range(first, last, L):
                 products4(
                     active, K, zero, begin, begin, rows, now * stride, stride, w, unit * 4 * K,
-                    z, z_at + (unit - first) * active * 4, 4 * L,
+                    sums, sums_at + (unit - first) * active * 4, 4 * L,
                     gates, next_gates + unit * 4 * ROWS, 4 * P, share,
                 )  # fmt: skip
             for unit in range(first, last, L):
                 for n in range(active):
                     after = (starts[t + 1] if n < going_on else starts[T]) + r_first + n
                     here, there = (now + n, after) if recording else (r_first + n, r_first + n)
-                    sums = z_at + ((unit - first) * active + n * L) * 4
-                    i, f, g, o, c_t, h_t = gates_and_states(z, sums, load(1, 1, c, here * P + unit, 0))
+                    at = sums_at + ((unit - first) * active + n * L) * 4
+                    i, f, g, o, c_t, h_t = gates_and_states(sums, at, load(1, 1, c, here * P + unit, 0))
                     store(c_t, c, there * P + unit, 0)
                     store(h_t, states, s_at + after * s_stride + unit, 0)
                     if recording:
@@ -168,72 +167,13 @@ def backward_steps(
 
 
 @entry
-def one_step(starts, N, C, H, P, rows, stride, w, c, z, zero, x, h):
+def one_step(starts, N, C, H, P, rows, stride, w, c, sums, zero, x, h):
     """h[N, H]: the state after the inputs x[N, C]; it is left where a next step begins. rows[2, N, stride]."""
     # not literals, for which Numba would compile the steps once more
     begin, no, size = np.int64(0), starts[0] > 0, np.int64(1)
     put_inputs(N, C, x, rows, stride)
     forward_steps(
-        starts, begin, N, begin, P, C, H, P, rows, stride, rows, C + 1, stride, zero, no, w, c, zero, no, z, begin,
+        starts, begin, N, begin, P, C, H, P, rows, stride, rows, C + 1, stride, zero, no, w, c, zero, no, sums, begin,
         zero, starts, size,
     )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
-
-
-class Packed(recurrence.Packed):
-    """Weights, and their gradient, as the kernels have them; see the contract."""
-
-    GATES = 4
-
-    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
-        pack_gates(self.GATES, self.C, self.H, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
-
-
-class Run(recurrence.Run):
-    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
-
-    SLOTS = 4  # i, f, g, o
-
-    def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
-        super().__init__(C, H, starts, dtype, workspace, recording, threads, masked)
-        c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
-        self._c, self._c_0 = c.reshape(-1), c[: self.N]
-        self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
-        if recording:
-            self._gates = self._empty("gates", (self.M * self.SLOTS * self.P,), dtype)
-
-    def _start(self, part, state):
-        rows = slice(*self.bounds(part))
-        self._c_0[rows] = 0
-        if state is not None:
-            self._c_0[rows, : self.H] = state[1][rows]
-        return super()._start(part, state)
-
-    def forward(self, part, packed):
-        *where, size = self._part(part)
-        forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
-            self._masked, packed.forward, self._c, self._gates if self._recording else self._zero, self._recording,
-            self._z, part.rank * self._z_size, self._zero, part.meeting, size,
-        )  # fmt: skip
-
-    def step(self, packed, x, h):
-        one_step(
-            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c, self._z,
-            self._zero, x, h,
-        )  # fmt: skip
-
-    def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        self._dc = None
-        super().prepare_backward(outputs, inputs, keep)
-        self._dc = self._room("dc", self.N)
-        self.d_state = (*self.d_state, self._dc[:, : self.H])
-
-    def backward(self, part, packed, to_start=False):
-        *where, size = self._part(part)
-        backward_steps(
-            self.starts, *where, self.H, self.P, self._mask.reshape(-1), self._masked, packed.backward, self._c,
-            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._dc.reshape(-1),
-            self._zero, to_start, part.meeting, size,
-        )  # fmt: skip
-        self._end_backward(part, to_start)

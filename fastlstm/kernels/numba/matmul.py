@@ -10,15 +10,13 @@ distance between two rows. L is the number of lanes of a vector.
 
 from numba import int64
 
+from fastlstm.kernels.compiled.layout import BLOCK_ROWS
 from fastlstm.kernels.numba.jit import entry, inlined
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import accumulate, add_to, load, pointer, store, width, zeros
 
-# Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them,
+# Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them.
 BLOCK_BYTES = 24 * 1024
-# and rows of gate gradients that do so while all columns of a block pass over them: the same number for every vector
-# width, because each block is summed by itself.
-BLOCK_ROWS = 64
 # Bytes of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or more).
 GROUP_BYTES = 256 * 1024
 CHUNK = 126

@@ -1,13 +1,12 @@
-"""Rows of packed batches from and to arrays of one block per sequence; see the contract."""
+"""Rows of packed batches from and to arrays of one block per sequence."""
 
-from fastlstm.kernels.numba.buffers import copy, flat
+from fastlstm.kernels.numba.buffers import copy
 from fastlstm.kernels.numba.jit import entry
 from fastlstm.kernels.numba.tiles import pointer
-from fastlstm.kernels.parts import lengths_of
 
 
 @entry
-def _gather(starts, lengths, order, reverse, first, last, T, F, column, array, rows):
+def gather(starts, lengths, order, reverse, first, last, T, F, column, array, rows):
     W, stride = rows.shape[1], rows.strides[0] // rows.itemsize
     a, out = pointer(array), pointer(rows)
     for t in range(first, last):
@@ -17,7 +16,7 @@ def _gather(starts, lengths, order, reverse, first, last, T, F, column, array, r
 
 
 @entry
-def _scatter(starts, lengths, order, reverse, states, add, rows, out, column):
+def scatter(starts, lengths, order, reverse, states, add, rows, out, column):
     _, T, F = out.shape
     W, steps, stride = rows.shape[1], starts.size - 1, rows.strides[0] // rows.itemsize
     a, whole = pointer(rows), pointer(out)
@@ -36,13 +35,3 @@ def _scatter(starts, lengths, order, reverse, states, add, rows, out, column):
         for n in range(active, order.size):
             for j in range(W):
                 whole[(order[n] * T + t) * F + column + j] = 0
-
-
-def gather(starts, order, reverse, first, last, array, column, rows):
-    _, T, F = array.shape
-    lengths = lengths_of(starts) if reverse else starts  # which are not read
-    _gather(starts, lengths, order, reverse, first, last, T, F, column, flat(array), rows)
-
-
-def scatter(starts, order, reverse, states, add, rows, out, column):
-    _scatter(starts, lengths_of(starts), order, reverse, states, add, rows, out, column)

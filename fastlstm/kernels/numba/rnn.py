@@ -7,7 +7,6 @@ Elman (1990)::
 
 import numpy as np
 
-from fastlstm.kernels.numba import recurrence
 from fastlstm.kernels.numba.activations import tanh
 from fastlstm.kernels.numba.buffers import mask_states, put_inputs, take_states, transpose
 from fastlstm.kernels.numba.jit import entry
@@ -130,40 +129,3 @@ def one_step(starts, N, C, H, P, rows, stride, w, sums, zero, x, h):
         size,
     )  # fmt: skip
     take_states(N, C, H, rows, stride, h)
-
-
-class Packed(recurrence.Packed):
-    """Weights, and their gradient, as the kernels have them; see the contract."""
-
-    GATES = 1
-
-    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
-        pack(self.C, self.H, self.P, first, last, weight_ih, weight_hh, bias_ih, bias_hh, self.forward)
-
-
-class Run(recurrence.Run):
-    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
-
-    SLOTS = 1  # the gradient of the sum; forward, a step leaves its state only
-
-    def forward(self, part, packed):
-        *where, size = self._part(part)
-        forward_steps(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
-            self._masked, packed.forward, self._z, part.rank * self._z_size, self._zero, part.meeting, size,
-        )  # fmt: skip
-
-    def step(self, packed, x, h):
-        one_step(
-            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._z, self._zero,
-            x, h,
-        )  # fmt: skip
-
-    def backward(self, part, packed, to_start=False):
-        *where, size = self._part(part)
-        backward_steps(
-            self.starts, *where, self.H, self.P, *self._states, self._mask.reshape(-1), self._masked, packed.backward,
-            self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._zero, to_start, part.meeting,
-            size,
-        )  # fmt: skip
-        self._end_backward(part, to_start)

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
+from fastlstm.kernels.compiled.layout import SQUARES
 from fastlstm.kernels.numba.jit import entry
 
-BLOCK, WAYS = 4096, 16
+WAYS = 16
 
 
 @entry
@@ -17,7 +18,7 @@ def square_sums(first, last, g, sums):
     # WAYS partial sums: one order of additions on every CPU, and vectors for the compiler
     ways = np.empty(WAYS)
     for block in range(first, last):
-        part = g[block * BLOCK : (block + 1) * BLOCK]
+        part = g[block * SQUARES : (block + 1) * SQUARES]
         ways[:] = 0
         whole = part.size // WAYS * WAYS
         for start in range(0, whole, WAYS):

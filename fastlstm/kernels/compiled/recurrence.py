@@ -5,32 +5,20 @@ A cell derives its `Packed` and `Run` from these, and adds its steps forward and
 
 from functools import cached_property
 
-from fastlstm.kernels.numba.buffers import (
-    add_gradients,
-    begin_rows,
-    copy_outputs,
-    flat,
-    load_rows,
-    pack_panels,
-    padded,
-    row_layout,
-    unpack,
-    zeros,
-)
-from fastlstm.kernels.numba.matmul import BLOCK_ROWS, gradient, multiply_rows
-from fastlstm.kernels.numba.target import lanes
+from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, flat, padded, row_layout, zeros
 from fastlstm.kernels.parts import lengths_of, row_bounds
-
-SUMS_BYTES = 8 * 1024  # sums of gates that wait in the first-level cache
 
 
 class Packed:
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
     GATES = None
+    entries_of = None  # the backend's, of a type
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
-        self.C, self.H, self.P, self.lanes = C, H, padded(H, dtype), lanes(dtype)
+        self.entries = self.entries_of(dtype)
+        self.lanes = self.entries.lanes()
+        self.C, self.H, self.P = C, H, padded(H, self.lanes)
         self.columns = self.GATES * self.P
         self.forward = self.backward = self.inputs = None
         if forward:
@@ -39,7 +27,7 @@ class Packed:
             self.backward = workspace.empty("packed_hh", (self.columns * self.P,), dtype)
             self.gradient = workspace.empty("gradient", (self._gradient_size(),), dtype)
         if inputs:
-            self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, dtype),), dtype)
+            self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, self.lanes),), dtype)
 
     def _forward_size(self):
         return (self.C + 1 + self.H) * self.columns
@@ -54,11 +42,11 @@ class Packed:
         if self.forward is not None:
             self._fill_forward(first, last, weight_ih, weight_hh, bias_ih, bias_hh)
         if self.backward is not None:
-            pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
+            self.entries.pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
         if self.inputs is not None:
-            columns = padded(C, weight_ih.dtype)
+            columns = part.share(padded(C, self.lanes), panel)
             weight_ih = self._in_order_of_slots(weight_ih)
-            pack_panels(self.GATES, H, P, C, *part.share(columns, panel), weight_ih, self.inputs)
+            self.entries.pack_panels(self.GATES, H, P, C, *columns, weight_ih, self.inputs)
 
     def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
         """Weights of the units from `first` to `last` as the steps forward read them."""
@@ -70,7 +58,7 @@ class Packed:
 
     def unpack(self, part, d_weights):
         columns = part.share(self.columns, 4 * self.lanes)
-        unpack(self.GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
+        self.entries.unpack(self.GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
 
 
 class Run:
@@ -78,17 +66,21 @@ class Run:
 
     #: Numbers that a step leaves for each row and unit: the gates and, after `backward`, the gradients of their sums.
     SLOTS = None
+    entries_of = None  # the backend's, of a type
     _gates = None  # those of the steps forward, where they are kept
+    _stepping_with = None  # the weights of `_stepper`
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
-        self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, dtype), dtype
+        self.entries = self.entries_of(dtype)
+        self.lanes = lanes = self.entries.lanes()
+        self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, lanes), dtype
         self.N, self.M = int(starts[1]), int(starts[-1])
         begin, self.stride = row_layout(C, self.P, dtype)
         self._empty, self._recording, self._threads = workspace.empty, recording, threads
         self._bounds = {1: [0, self.N]}
         rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
         self.inputs = rows[:, begin : begin + C]
-        self._rows, self._zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, dtype), dtype)
+        self._rows, self._zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, lanes), dtype)
         self._masked = masked
         if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
             self._seen = rows[:, begin + C + 1 : begin + C + 1 + H]
@@ -99,8 +91,8 @@ class Run:
             self.h = rows[:, begin + C + 1 : begin + C + 1 + H]
             self._mask = self._zero
             self._states = self._rows, C + 1, self.stride
-        self._z_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes(dtype))
-        self._z = self._empty("z", (threads * self._z_size,), dtype)
+        self._sums_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes)
+        self._sums = self._empty("sums", (threads * self._sums_size,), dtype)
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
 
     @cached_property
@@ -110,8 +102,17 @@ class Run:
     def _part(self, part):
         """Rows and units of a part, and how many threads meet after each step."""
         if part.by_units:
-            return 0, self.N, *part.share(self.P, 4 * lanes(self.dtype)), part.size
+            return 0, self.N, *part.share(self.P, 4 * self.lanes), part.size
         return *self.bounds(part), 0, self.P, 1
+
+    def step(self, packed, x, h):
+        if packed is not self._stepping_with:
+            self._stepping_with, self._stepper = packed, self._bind(packed)
+        self._stepper(x, h)
+
+    def _bind(self, packed):
+        """A function of x and h that takes a step with these weights: it has found its buffers once for all steps."""
+        raise NotImplementedError
 
     def bounds(self, part):
         bounds = self._bounds.get(part.size)
@@ -132,7 +133,7 @@ class Run:
     def load(self, part, x, at, state=None, reverse=False):
         h_0 = self._start(part, state)
         lengths = self._lengths if reverse else self.starts
-        load_rows(
+        self.entries.load_rows(
             self.starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
             state is not None, self._rows, self.stride,
         )  # fmt: skip
@@ -141,7 +142,7 @@ class Run:
 
     def connect(self, part, below, turned, state=None):
         h_0 = self._start(part, state)
-        begin_rows(
+        self.entries.begin_rows(
             self.starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
         )
         if self._masked:
@@ -155,11 +156,13 @@ class Run:
         self._copy_outputs(part, turned, out.reshape(-1), column, out.shape[1])
 
     def _copy_outputs(self, part, turned, out, column, stride):
-        copy_outputs(self.starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride)
+        self.entries.copy_outputs(
+            self.starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride
+        )
 
     def collect(self, part, d_outputs, turned, column):
         for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
-            add_gradients(
+            self.entries.add_gradients(
                 self.starts, self._lengths, other_way, *self.bounds(part), self.H, d.reshape(-1), column, d.shape[1],
                 self._d_h, self.P, n > 0,
             )  # fmt: skip
@@ -176,9 +179,9 @@ class Run:
             self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
         in_place = self._gates is not None and not keep
         self._dz = self._gates if in_place else self._empty("dz", (self.M * self.SLOTS * P,), dtype)
-        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * lanes(dtype),), dtype)
+        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * self.lanes,), dtype)
         if inputs:
-            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, dtype)), dtype)
+            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, self.lanes)), dtype)
             self.d_x = self.d_inputs[:, : self.C]
 
     def _room(self, name, rows):
@@ -199,13 +202,13 @@ class Run:
     def _products(self, part, input_, inputs, column, Q, out, more):
         """A part of out[inputs, Q]: those inputs from `input_` on, times the columns from `column` on of dz."""
         stride, panel = self.SLOTS * self.P, self._panels.size // self._threads * part.rank
-        gradient(
-            self.M, inputs, *part.share(Q, 4 * lanes(self.dtype)), Q, self._rows[input_:], self.stride,
+        self.entries.gradient(
+            self.M, inputs, *part.share(Q, 4 * self.lanes), Q, self._rows[input_:], self.stride,
             self._dz[column:], stride, self._panels, panel, out, more,
         )  # fmt: skip
 
     def input_gradient(self, part, packed):
-        multiply_rows(
+        self.entries.multiply_rows(
             *part.share(self.M), packed.columns, self.SLOTS * self.P, self.d_inputs.shape[1], self._zero, self._dz,
             packed.inputs, self.d_inputs.reshape(-1),
         )  # fmt: skip

@@ -3,6 +3,8 @@
 import importlib.metadata
 import platform
 
+import numpy as np
+
 from fastlstm import kernels, threads
 from fastlstm._version import __version__
 
@@ -17,11 +19,12 @@ def show_versions():
     fastlstm: 0.1.0
     ...
     """
-    facts = {"fastlstm": __version__, "backend": kernels.resolve(), "backends": ", ".join(kernels.available())}
-    if "numba" in kernels.available():
-        from fastlstm.kernels.numba import target  # late: importing Numba takes as long as all the rest
-
-        facts["vectors"] = f"{target.ISA}, {8 * target.VECTOR_BYTES} bits"
+    name = kernels.resolve()
+    facts = {"fastlstm": __version__, "backend": name, "backends": ", ".join(kernels.available())}
+    if name != "numpy":
+        backend = kernels.load(name)
+        lanes = backend.entries(np.dtype("float32")).lanes()
+        facts["vectors"] = f"{backend.isa()}, {32 * lanes} bits"
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):

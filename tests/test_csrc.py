@@ -8,14 +8,14 @@ import pytest
 
 import csrc
 from fastlstm import kernels
+from fastlstm.kernels.compiled.head import NUMBERS
+from fastlstm.kernels.compiled.layout import SQUARES
 from fastlstm.kernels.numpy.dropout import threshold
 from fastlstm.kernels.numpy.losses import DISTRIBUTIONS
 from fastlstm.kernels.parts import BROKEN, Part, lengths_of, starts_of
 from fastlstm.kernels.workspace import Workspace
 
 target = pytest.importorskip("fastlstm.kernels.numba.target")
-from fastlstm.kernels.compiled.head import NUMBERS
-from fastlstm.kernels.compiled.layout import SQUARES
 from fastlstm.kernels.numba import activations, distributions, head, meeting  # noqa: E402
 from fastlstm.kernels.numba.entries import entries  # noqa: E402
 

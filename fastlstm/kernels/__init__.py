@@ -100,6 +100,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import warnings
 from typing import NamedTuple
 
 
@@ -111,8 +112,30 @@ class Cell(NamedTuple):
 
 
 CELLS = {"lstm": Cell("ifgo", ("h", "c")), "gru": Cell("rzn", ("h",)), "rnn": Cell("h", ("h",))}
-BACKENDS = ("numba", "numpy")  # in the order in which "auto" takes them
+BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
+OF_LEVEL = "FASTLSTM_ISA"  # which kernels/cython reads
+
+
+NOT_BUILT = (
+    "its extension modules were not built; install a wheel of fastlstm, or, where there is a C compiler, see why with: "
+    "FASTLSTM_BUILD_EXT=require pip install --no-binary fastlstm fastlstm"
+)
+
+
+@functools.cache
+def _why_not(name):
+    """Why the backend `name` cannot be loaded here; None if it can."""
+    if name == "numba" and importlib.util.find_spec("numba") is None:
+        return "Numba is not installed; install it with: pip install numba"
+    if name == "cython":
+        try:
+            _package(name)
+        except ImportError as error:
+            if error.name in ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64"):
+                return NOT_BUILT
+            return f"its extension modules are there, but cannot be imported: {error}; install fastlstm anew"
+    return None
 
 
 @functools.cache
@@ -125,7 +148,21 @@ def available():
     >>> "numpy" in kernels.available()
     True
     """
-    return tuple(name for name in BACKENDS if name == "numpy" or importlib.util.find_spec(name))
+    return tuple(name for name in BACKENDS if _why_not(name) is None)
+
+
+@functools.cache
+def _preferred():
+    """The backend that "auto" stands for."""
+    reason, level, first = _why_not("cython"), os.environ.get(OF_LEVEL), available()[0]
+    if reason and level:
+        raise ValueError(
+            f"{OF_LEVEL}={level} is a level of the cython backend, which is not available here ({reason}). Without "
+            f"{OF_LEVEL}, backend='auto' is {first!r}."
+        )
+    if reason not in (None, NOT_BUILT):
+        warnings.warn(f"backend='auto' is {first!r}, not 'cython': {reason}.", RuntimeWarning, stacklevel=3)
+    return first
 
 
 def resolve(name="auto"):
@@ -134,9 +171,13 @@ def resolve(name="auto"):
     if name == "auto":
         name = os.environ.get(VARIABLE, "auto")
         asked = f"{VARIABLE}={name}"
-        name = available()[0] if name in ("", "auto") else name
+        if name in ("", "auto"):
+            return _preferred()
     if name not in available():
-        raise ValueError(f"{asked} is not a backend available here; expected 'auto' or one of {list(available())}.")
+        reason = f" ({_why_not(name)})" if name in BACKENDS else ""
+        raise ValueError(
+            f"{asked} is not a backend available here{reason}; expected 'auto' or one of {list(available())}."
+        )
     return name
 
 

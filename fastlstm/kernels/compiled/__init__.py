@@ -15,11 +15,11 @@ from fastlstm.kernels.compiled import dropout, gru, head, lstm, packing, rnn, so
 
 
 class Backend:
-    """The contract, by entries."""
+    """The contract, by entries; ``isa()`` names the vector instructions that they use."""
 
     PARALLEL = True
 
-    def __init__(self, entries):
+    def __init__(self, entries, isa):
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
@@ -29,7 +29,7 @@ class Backend:
                 **{of.__name__: type(of.__name__, (of,), of_entries) for of in (module.Packed, module.Run)}
             )
 
-        self.entries, self.wait = entries, entries(np.dtype("float32")).wait
+        self.entries, self.isa, self.wait = entries, isa, entries(np.dtype("float32")).wait
         self.lstm, self.gru, self.rnn = cell(lstm), cell(gru), cell(rnn)
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing = over(packing, "gather", "scatter")

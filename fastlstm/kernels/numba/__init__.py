@@ -2,5 +2,6 @@
 
 from fastlstm.kernels.compiled import Backend
 from fastlstm.kernels.numba.entries import entries
+from fastlstm.kernels.numba.target import ISA
 
-BACKEND = Backend(entries)
+BACKEND = Backend(entries, lambda: ISA)

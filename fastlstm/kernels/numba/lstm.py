@@ -59,10 +59,10 @@ def forward_steps(
 ):
     """All steps of the sequences from r_first to r_last, for the units from u_first to u_last.
 
-    rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; sums from sums_at has room
-    for those of a group of units; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only. The
-    states h are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the rows
-    hold them times mask[N, P].
+    rows[M+N, stride], c[M+N, P] and gates[M, 4, P] as in `Run`, w as `pack_gates` lays it out; sums has room for those
+    of a group of units, from sums_at on; zero[4, L] is zeros. Unless `recording`, c[N, P] holds the last state only.
+    The states h are in states[M+N, .], from s_at on: in the rows themselves or, where `masked`, beside them, and the
+    rows hold them times mask[N, P].
     Threads that divide the units meet after every step: there are `size` of them, or 1.
     """
     T = starts.size - 1

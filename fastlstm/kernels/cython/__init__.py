@@ -1,0 +1,28 @@
+"""Cython backend: the kernels of ``csrc``, compiled when the package was built, for the CPU level that is here."""
+
+import os
+
+import fastlstm.kernels.cython.f32 as f32
+import fastlstm.kernels.cython.f64 as f64
+from fastlstm.kernels.compiled import Backend
+
+VARIABLE = "FASTLSTM_ISA"
+
+
+def take(level):
+    """Have both modules compute with a CPU level's kernels; ValueError unless this CPU and its system support it."""
+    if level not in f32.levels():
+        raise ValueError(
+            f"{VARIABLE}={level} is not a level that this CPU and its system support; expected one of "
+            f"{list(f32.levels())}, or nothing for the best of them."
+        )
+    f32.use(level)
+    f64.use(level)
+
+
+def entries(dtype):
+    return f32 if dtype.itemsize == 4 else f64
+
+
+take(os.environ.get(VARIABLE) or f32.levels()[0])
+BACKEND = Backend(entries, f32.level)

@@ -12,9 +12,6 @@
 #define SIGMOID_P FL(SIGMOID_P)
 #define SIGMOID_Q FL(SIGMOID_Q)
 
-#undef TANH_BOUND
-#undef SIGMOID_BOUND
-
 /* Coefficients of low powers come first. */
 #if FL_BITS == 32
 #define TANH_BOUND 8.25f

@@ -12,12 +12,6 @@
 
 #define FL_LEVEL avx512
 #define FL_VECTOR_BITS 512
-
-#define FL_BITS 32
-#include "kernels.inc"
-#undef FL_BITS
-
-#define FL_BITS 64
 #include "kernels.inc"
 
 #if defined(__clang__)

@@ -4,10 +4,4 @@
 
 #define FL_LEVEL baseline
 #define FL_VECTOR_BITS 128
-
-#define FL_BITS 32
-#include "kernels.inc"
-#undef FL_BITS
-
-#define FL_BITS 64
 #include "kernels.inc"

@@ -17,7 +17,6 @@
 #define LOG_FLOOR (-13.815510557964274) /* log of the least variance, 1e-6 */
 #define LOG_2PI 1.8378770664093453
 
-#undef REAL
 #if FL_BITS == 32
 #define REAL(function) function##f
 #else

@@ -40,7 +40,6 @@
 
 /* -- instructions -------------------------------------------------------------------------------------------------- */
 
-#undef TYPE
 #if FL_BITS == 32
 typedef float real;
 #define TYPE s
@@ -158,7 +157,6 @@ INLINE void transpose_lanes(const real *a, int64_t stride, vec *rows)
 #endif
 }
 
-#undef SHUFFLE
 #if FL_VECTOR_BITS == 512 && FL_BITS == 32
 #define SHUFFLE(a, b, order) _mm512_shuffle_f32x4(a, b, order)
 #elif FL_VECTOR_BITS == 512

@@ -26,8 +26,11 @@ OFFSETS = {"states": "s_at", "sums": "sums_at", "out": "o_at", "d": "d_at", "pan
 def build(folder):
     """A library of all levels, compiled side by side."""
     compilers = [
-        subprocess.Popen([COMPILER, *OPTIONS, "-c", FOLDER / f"{level}.c", "-o", folder / f"{level}.o"])
+        subprocess.Popen(
+            [COMPILER, *OPTIONS, f"-DFL_BITS={bits}", "-c", FOLDER / f"{level}.c", "-o", folder / f"{level}{bits}.o"]
+        )
         for level in sorted(set(LEVELS.values()))
+        for bits in (32, 64)
     ]
     failed = [compiler.wait() for compiler in compilers]
     assert not any(failed)

@@ -1,0 +1,65 @@
+"""The kernels as functions of arrays: one for each of csrc/table.h, which says what they compute and of what.
+
+Arguments are those of the functions there, but that an array comes with its size: so sizes that an array tells are no
+arguments, and `name_at` is where a flat array begins. Every array is as long as the sizes say that it will be read or
+written, or else the call is refused with a ValueError before it has any effect. Arrays that a call does not read (the
+mask where not `masked`, and so on) may be any. The GIL is released while kernels run.
+"""
+
+include "table.pxi"
+include "checks.pxi"
+
+cdef extern from *:
+    """
+    #include <string.h>
+    #include "cpu.h"
+
+    /* The table of this level; NULL if the CPU has not got it. */
+    static const fl_kernels *table_of(const char *level)
+    {
+    #if FL_X86
+        if (strcmp(level, "avx512") == 0)
+            return cpu_has_avx512() ? &FL_TABLE_OF(avx512) : NULL;
+        if (strcmp(level, "avx2") == 0)
+            return cpu_has_avx2() ? &FL_TABLE_OF(avx2) : NULL;
+        return strcmp(level, "sse2") == 0 ? &FL_TABLE_OF(baseline) : NULL;
+    #else
+        return strcmp(level, "neon") == 0 ? &FL_TABLE_OF(baseline) : NULL;
+    #endif
+    }
+    """
+    const fl_kernels *table_of(const char *level)
+
+cdef const fl_kernels *table  # of the level in use
+cdef str name_of_level
+
+
+def levels():
+    """Names of the CPU levels that this CPU and its operating system support, the best first."""
+    return tuple([name for name in ("avx512", "avx2", "sse2", "neon") if table_of(name.encode()) is not NULL])
+
+
+def use(str name):
+    """Take the kernels of this level; what others have packed is not for them."""
+    global table, name_of_level
+    if name not in levels():
+        raise ValueError(f"{name!r} is not a level of this CPU; expected one of {list(levels())}.")
+    table, name_of_level = table_of(name.encode()), name
+
+
+def level():
+    """Name of the level in use."""
+    return name_of_level
+
+
+def lanes():
+    """How many numbers a vector of the level in use has: L."""
+    return table.lanes
+
+
+use(levels()[0])
+
+include "rows.pxi"
+include "recurrences.pxi"
+include "head.pxi"
+include "solvers.pxi"

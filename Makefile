@@ -4,8 +4,10 @@ VENV := .venv
 OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
+# after an edit of these, the compiled backend is made anew
+BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test test-slow test-oldest fuzz results bench report torch golden clean
+.PHONY: demo test test-slow test-oldest fuzz wheel sanitize results bench report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -31,6 +33,15 @@ test-oldest: $(OLDEST)/test
 fuzz: $(VENV)/test
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py -k any_batch
 
+# the sdist and this platform's wheel, in dist/, and the kernel tests against it
+wheel: $(VENV)/python
+	PYTHON=$(IN)/python tests/wheel.sh
+
+# the compiled kernels under AddressSanitizer and UndefinedBehaviorSanitizer, and their threads under ThreadSanitizer
+sanitize: $(VENV)/test
+	PYTHON=$(IN)/python tests/sanitize.sh address
+	PYTHON=$(IN)/python tests/sanitize.sh thread
+
 # some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
@@ -54,7 +65,7 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/%: $(VENV)/python pyproject.toml
+$(VENV)/%: $(VENV)/python $(BUILT)
 	$(IN)/python $(PIP) --editable '.[$*]'
 	touch $@
 
@@ -63,10 +74,10 @@ $(VENV)/aeon: $(VENV)/python
 	$(IN)/python $(PIP) --no-deps aeon==1.6.0
 	touch $@
 
-$(OLDEST)/test: pyproject.toml
+$(OLDEST)/test: $(BUILT)
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python $(PIP) --editable '.[test]' 'numpy==2.0.*' 'numba==0.63.*' 'scikit-learn==1.6.*'
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build demo
+	rm -rf $(VENV) $(OLDEST) .venv-wheel build dist demo fastlstm/kernels/cython/*.so

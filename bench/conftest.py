@@ -12,6 +12,7 @@ import report
 from peers import torch
 from threadpoolctl import threadpool_limits
 
+from fastlstm import kernels
 from fastlstm.kernels.numba import target
 from fastlstm.kernels.numba.jit import entry
 from fastlstm.kernels.numba.tiles import fma, load, store, width
@@ -25,7 +26,7 @@ PAUSE = 0.03  # seconds before each side
 
 def pytest_benchmark_update_machine_info(config, machine_info):
     """What the figures depend on besides the machine."""
-    machine_info["vectors"] = {"isa": target.ISA, "bytes": target.VECTOR_BYTES}
+    machine_info["backend"], machine_info["vectors"] = kernels.resolve(), kernels.load().isa()
     machine_info["cpus"] = joblib.cpu_count()
     machine_info["versions"] = {}
     for name in ("fastlstm", "numpy", "numba", "scikit-learn", "torch", "skorch", "onnxruntime"):

@@ -30,6 +30,10 @@ TARGETS = {
     ("epoch, dropout", "without"): (0.85, 0.85, 0.85),
     ("stream", "torch LSTM"): (20, 20, None),
     ("stream", "torch LSTMCell"): (6, 6, None),
+    ("inference of backends", "numba"): (0.97, 0.97, 0.97),
+    ("training of backends", "numba"): (0.97, 0.97, 0.97),
+    ("epoch of backends", "numba"): (0.97, 0.97, 0.97),
+    ("stream of backends", "numba"): (0.97, 0.97, 0.97),
 }
 #: The columns of the table with a line for every shape: work, heading, peers.
 COLUMNS = {
@@ -171,7 +175,7 @@ def main():
     machine = results["machine_info"]
     versions = ", ".join(f"{name} {version or '-'}" for name, version in machine["versions"].items())
     cpu = machine["cpu"].get("brand_raw", "unknown CPU")
-    print(f"{cpu}, {machine['cpus']} CPUs, {machine['vectors']['isa']}; {versions}\n")
+    print(f"{cpu}, {machine['cpus']} CPUs, {machine['backend']} backend, {machine['vectors']}; {versions}\n")
     print(against_peers(rows), further(rows, results.get("processes", [])), sep="\n\n")
     for threads in sorted({row["threads"] for row in rows}):
         print(f"\n{threads} thread{'s' * (threads > 1)}:\n\n{per_shape(rows, threads)}")

@@ -1,17 +1,14 @@
 """An epoch of `fit` beside a plain PyTorch loop and skorch: the same model, batches, loss, optimiser and clipping."""
 
 import statistics
-import sys
 import time
 
 import numpy as np
 import peers
 import pytest
-from numba.core.dispatcher import Dispatcher
 from shapes import SHAPES, label, training_flops
 
-from fastlstm import LSTMClassifier, LSTMRegressor
-from fastlstm.kernels import numba as numba_kernels
+from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 
 
 def data(batches, N, T, C):
@@ -75,12 +72,8 @@ def test_epoch_of_unequal_lengths(side_by_side, threads):
     row["peers_ms"]["equal lengths, per step"] *= lengths.sum() / (n * T)  # to as many steps
 
 
-def time_kernels(monkeypatch, spent):
-    """From now on, add the seconds that the backend's compiled functions take to spent[0].
-
-    Only what Python calls passes by here: a kernel has those that it calls compiled in. Modules have the names of
-    others' kernels, so all modules are gone through.
-    """
+def time_kernels(monkeypatch, entries, spent):
+    """From now on, add the seconds that the backend's compiled functions take to spent[0]."""
 
     def timed(kernel):
         def call(*args):
@@ -91,11 +84,9 @@ def time_kernels(monkeypatch, spent):
 
         return call
 
-    for module_name, module in sys.modules.copy().items():
-        if f"{module_name}.".startswith(f"{numba_kernels.__name__}."):
-            for name, value in vars(module).copy().items():
-                if isinstance(value, Dispatcher):
-                    monkeypatch.setattr(module, name, timed(value))
+    for name, value in vars(entries).copy().items():
+        if callable(value) and not name.startswith("_"):
+            monkeypatch.setattr(entries, name, timed(value))
 
 
 @pytest.mark.parametrize("threads", [1], ids=["threads1"], indirect=True)
@@ -110,7 +101,7 @@ def test_part_of_fit_beyond_its_kernels(side_by_side, monkeypatch, threads):
 
     flops = epochs * batches * training_flops(N * T, C, H)
     row = side_by_side("beyond kernels", (N, T, C, H), flops, fit)
-    time_kernels(monkeypatch, spent)
+    time_kernels(monkeypatch, kernels.load().entries(X.dtype), spent)
     in_kernels = []
     for _ in range(9):
         spent[0] = 0.0

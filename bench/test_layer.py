@@ -19,19 +19,20 @@ def weights_of(C, H, dtype="float32", kind=LSTM, bidirectional=False):
     return kind(C, H, bidirectional=bidirectional, dtype=dtype, random_state=0).state_dict()
 
 
-def our_inference(threads, x, H):
-    layer = LSTM(x.shape[2], H, n_jobs=threads, random_state=0)
+def our_inference(threads, x, H, kind=LSTM, backend="auto"):
+    layer = kind(x.shape[2], H, n_jobs=threads, backend=backend, random_state=0)
 
     def infer():
-        _, (h_n, _) = layer(x)
+        _, (h_n, *_) = layer(x)
         return h_n
 
     return infer
 
 
-def our_training(threads, x, d_output, lengths=None, kind=LSTM, bidirectional=False):
+def our_training(threads, x, d_output, lengths=None, kind=LSTM, bidirectional=False, backend="auto"):
     C, H = x.shape[2], d_output.shape[2] // (1 + bidirectional)
-    layer = kind(C, H, bidirectional=bidirectional, dtype=x.dtype.name, n_jobs=threads, random_state=0)
+    options = {"dtype": x.dtype.name, "n_jobs": threads, "backend": backend, "random_state": 0}
+    layer = kind(C, H, bidirectional=bidirectional, **options)
     checked = peers.last_recurrent(layer.state_dict())
 
     def step():
@@ -39,6 +40,19 @@ def our_training(threads, x, d_output, lengths=None, kind=LSTM, bidirectional=Fa
         return layer.backward(tape, d_output, input_gradient=False, keep_tape=False).weights[checked]
 
     return step
+
+
+def our_stream(threads, C, H, calls, kind=LSTM, backend="auto"):
+    """`calls` steps of one stream, its state carried from call to call."""
+    layer, x = kind(C, H, n_jobs=threads, backend=backend, random_state=0), normal(1, C)
+    state = layer.initial_state(1)
+
+    def run():
+        for _ in range(calls):
+            h = layer.step(x, state)
+        return h
+
+    return run
 
 
 def on_one_thread(threads, make, *args):
@@ -110,16 +124,9 @@ def test_unequal_lengths_training(side_by_side, shape, threads):
 
 
 def test_stream(side_by_side, threads):
-    """One step of one stream, its state carried from call to call."""
+    """One step of one stream, one call each."""
     C, H, calls = 8, 32, 1000
-    layer, x = LSTM(C, H, n_jobs=threads, random_state=0), normal(1, C)
-    state = layer.initial_state(1)
-
-    def ours():
-        for _ in range(calls):
-            h = layer.step(x, state)
-        return h
-
+    ours, x = our_stream(threads, C, H, calls), normal(1, C)
     rivals = {
         "torch LSTM": peers.torch_stream(weights_of(C, H), x, calls),
         "torch LSTMCell": peers.torch_cell_stream(weights_of(C, H), x, calls),

@@ -31,6 +31,17 @@ def backend(request):
     return request.param
 
 
+#: The backends whose kernels may have a part of several, the preferred one first.
+FAST = kernels.available()[:-1]
+FASTEST = kernels.available()[0]
+
+
+@pytest.fixture(params=FAST)
+def fast(request):
+    """Every backend but NumPy's."""
+    return request.param
+
+
 @pytest.fixture(params=kernels.CELLS)
 def cell(request):
     """Every kind of recurrence."""
@@ -231,7 +242,7 @@ def within(seconds, function, *args):
     return result
 
 
-def network_results(series, y, checkpoint, backend="numba", n_jobs=1):
+def network_results(series, y, checkpoint, backend=FASTEST, n_jobs=1):
     """Losses and gradient, flat, of a network that is trained on a batch of all series."""
     rng, K = np.random.default_rng(0), y.shape[1]
     stack = Stack("lstm", series.channels, (17,))
@@ -265,7 +276,7 @@ def series(n=21, T=7, C=3):
 
 def fitted(estimator, **options):
     X, y = series()
-    return estimator(**{**QUICK, "backend": "numba", **options}).fit(X, y if estimator is LSTMRegressor else y > 0)
+    return estimator(**{**QUICK, "backend": FASTEST, **options}).fit(X, y if estimator is LSTMRegressor else y > 0)
 
 
 def assert_same_fit(one, other):

@@ -225,10 +225,10 @@ def test_steps_computed_a_second_time_have_the_same_masks(backend, cell, per_ste
 @heads
 @of_lengths
 def test_bits_depend_neither_on_threads_nor_on_the_batch(
-    four_cpus, by_units, cell, sizes, bidirectional, per_step, lengths, dtype
+    four_cpus, by_units, fast, cell, sizes, bidirectional, per_step, lengths, dtype
 ):
     sizes = tuple(size * 13 for size in sizes)  # units for several threads
-    problem = Problem(lengths, (0.3, 0.5), "numba", cell, sizes, bidirectional, per_step, dtype)
+    problem = Problem(lengths, (0.3, 0.5), fast, cell, sizes, bidirectional, per_step, dtype)
     losses, gradient = problem.results()
     for n_jobs in (2, 3):
         more_losses, more_gradient = problem.results(n_jobs=n_jobs)

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import FASTEST
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -125,8 +126,8 @@ def test_every_form_gives_the_same_fit_and_predictions(fits, backend, estimator,
 @ESTIMATORS
 @pytest.mark.parametrize("form", FLAT_FORMS.values(), ids=FLAT_FORMS)
 def test_every_form_of_one_channel_gives_the_same_fit_and_predictions(fits, estimator, form):
-    expected, X = fits(estimator, "numba", 1), form([member[:, :1] for member in MEMBERS])
-    model = estimator(**QUICK, backend="numba").fit(X, target_of(estimator))
+    expected, X = fits(estimator, FASTEST, 1), form([member[:, :1] for member in MEMBERS])
+    model = estimator(**QUICK, backend=FASTEST).fit(X, target_of(estimator))
     assert_same_fit(model, expected)
     assert_array_equal(predicted(model, X), predicted(expected, [member[:, 0] for member in MEMBERS]), strict=True)
 
@@ -237,7 +238,7 @@ def test_predictions_in_several_blocks_are_those_of_one(monkeypatch, backend):
 @ESTIMATORS
 @pytest.mark.parametrize("shape", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "both"])
 def test_a_fit_of_unequal_lengths_has_the_same_bits_for_any_n_jobs(teams, by_units, cell, estimator, shape):
-    options = {**QUICK, "cell": cell, "hidden_size": 37, "backend": "numba", **shape}
+    options = {**QUICK, "cell": cell, "hidden_size": 37, "backend": FASTEST, **shape}
     alone, *together = (estimator(**options, n_jobs=n_jobs).fit(MEMBERS, target_of(estimator)) for n_jobs in (1, 2, 4))
     assert {1, 2, 4} == {size for size, _ in teams}
     expected = predicted(alone, MEMBERS)
@@ -248,7 +249,7 @@ def test_a_fit_of_unequal_lengths_has_the_same_bits_for_any_n_jobs(teams, by_uni
 
 def test_an_epoch_has_the_threads_of_its_largest_batch(teams):
     X = [np.ones((1 + n % 5, 1)) for n in range(33)]
-    options = {**QUICK, "max_iter": 20, "backend": "numba", "n_jobs": 4}
+    options = {**QUICK, "max_iter": 20, "backend": FASTEST, "n_jobs": 4}
     LSTMRegressor(**options).fit(X, np.arange(33) / 33)
     assert [size for size, _ in teams] == [4] * 20
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 from fastlstm.layers import LSTM
 
 QUICK = {"hidden_size": 8, "learning_rate": "cosine", "learning_rate_init": 0.02, "batch_size": 20, "random_state": 0}
@@ -238,6 +238,6 @@ def test_a_fitted_model_predicts_in_the_type_it_was_fitted_in(fitted, labelled):
 def test_a_model_fitted_with_one_backend_predicts_with_another(fitted, labelled):
     X = labelled[0]
     score = "predict_proba" if is_classifier(fitted) else "predict"
-    by_numba = getattr(fitted.set_params(backend="numba"), score)(X)
-    by_numpy = getattr(fitted.set_params(backend="numpy"), score)(X)
-    assert_allclose(by_numpy, by_numba, atol=1e-5)
+    by_numpy, *others = (getattr(fitted.set_params(backend=name), score)(X) for name in reversed(kernels.available()))
+    for other in others:
+        assert_allclose(other, by_numpy, atol=1e-5)

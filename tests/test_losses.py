@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from conftest import assert_refused, assert_same_fit, run_python
+from conftest import FASTEST, assert_refused, assert_same_fit, run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
@@ -43,7 +43,6 @@ WEIGHTS = RNG.random((N, 3)) * (RNG.random((N, 3)) > 0.3)
 STEP_WEIGHTS = [RNG.random(y.shape) * (RNG.random(y.shape) > 0.3) for y in STEP_COUNTS]
 
 of_losses = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-oracle = pytest.mark.skipif("numba" not in kernels.available(), reason="there is but one backend")
 
 
 def options(loss):
@@ -207,13 +206,12 @@ def head_of_scores(backend, loss, scores, targets):
     return head_of(backend, loss, scores, np.eye(S, dtype=scores.dtype), zero, targets.astype(scores.dtype), shares)
 
 
-@oracle
 @of_losses
 @pytest.mark.parametrize("K", [1, 2, 5])
 @pytest.mark.parametrize("wide", [False, True], ids=["rows", "targets"])
-def test_a_head_computes_what_numpy_does(loss, K, wide, dtype):
+def test_a_head_computes_what_numpy_does(fast, loss, K, wide, dtype):
     for F in (1, 16, 33):
-        ours, theirs = (head_results(backend, loss, K, F, 20, dtype, wide) for backend in ("numba", "numpy"))
+        ours, theirs = (head_results(backend, loss, K, F, 20, dtype, wide) for backend in (fast, "numpy"))
         # where e^score is large, the scores' own roundings are
         tolerance = {"float32": 1e-4, "float64": 1e-11}[dtype]
         for name, value in theirs.items():
@@ -247,7 +245,7 @@ def test_losses_that_are_not_finite_are_not_hidden(backend, loss, K):
     assert np.isnan(results["d_scores"]).all()
 
 
-@oracle
+@pytest.mark.skipif("numba" not in kernels.available(), reason="its own")
 def test_a_fit_by_another_loss_compiles_none_of_them(tmp_path):
     code = """
 import numpy as np
@@ -348,7 +346,7 @@ def test_a_target_without_weight_is_not_learned(loss):
 @of_forms
 def test_fits_and_quantiles_have_the_same_bits_for_any_n_jobs(four_cpus, by_units, loss, form):
     shape, data = form
-    asked = {**QUICK, **shape, **options(loss), "hidden_size": 37, "backend": "numba"}
+    asked = {**QUICK, **shape, **options(loss), "hidden_size": 37, "backend": FASTEST}
     alone, *together = (LSTMRegressor(**asked, n_jobs=n).fit(*data) for n in (1, 2, 4))
     for model in together:
         assert_same_fit(model, alone)

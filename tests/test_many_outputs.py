@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import FASTEST
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import accuracy_score, r2_score
@@ -359,7 +360,7 @@ def test_fits_with_weights_of_outputs_have_the_same_bits_for_any_n_jobs(four_cpu
     data = X, target_of(estimator), WEIGHTS
     if shape:
         data = RAGGED, STEP_SUMS if estimator is LSTMRegressor else STEP_LABELS, STEP_WEIGHTS
-    options = {**QUICK, **shape, "hidden_size": 37, "backend": "numba"}
+    options = {**QUICK, **shape, "hidden_size": 37, "backend": FASTEST}
     alone, *together = (estimator(**options, n_jobs=n).fit(*data) for n in (1, 2, 4))
     for model in together:
         assert_same_fit(model, alone)
@@ -417,7 +418,7 @@ def test_the_head_on_the_last_hidden_state_is_the_prediction(cell):
 
 
 def test_hidden_states_have_the_same_bits_for_any_n_jobs(four_cpus, by_units, cell):
-    options = {**QUICK, "hidden_size": 37, "cell": cell, "bidirectional": True, "num_layers": 2, "backend": "numba"}
+    options = {**QUICK, "hidden_size": 37, "cell": cell, "bidirectional": True, "num_layers": 2, "backend": FASTEST}
     model = LSTMRegressor(**options, n_jobs=1).fit(X, SUMS)
     expected = np.concatenate(model.hidden_states(RAGGED))
     for n_jobs in (2, 4):

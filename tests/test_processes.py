@@ -3,8 +3,6 @@
 import pytest
 from conftest import run_python
 
-pytest.importorskip("fastlstm.kernels.numba")
-
 #: Fits and predicts on two threads; then again in other processes or threads, and prints whether the bits are the same.
 PROGRAM = """
 import multiprocessing, os, sys
@@ -30,7 +28,7 @@ def work(_=None):
     watch()
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 5, 3)), rng.normal(size=20)
-    model = LSTMRegressor(9, batch_size=6, max_iter=3, learning_rate="cosine", backend="numba", random_state=0)
+    model = LSTMRegressor(9, batch_size=6, max_iter=3, learning_rate="cosine", backend=FASTEST, random_state=0)
     return model.fit(X, y).predict(X), max(threads.sizes), os.getpid()
 
 

@@ -231,11 +231,12 @@ def test_stacks_can_be_pickled(backend, cell):
     [((3, 4, 2, 40), None), ((9, 6, 40, 17), [2, 6, 1, 6, 5, 1, 1, 4, 3]), ((17, 5, 3, (100, 33)), [5, 1] * 8 + [3])],
     ids=str,
 )
-def test_a_stack_has_the_same_bits_for_any_number_of_threads(teams, by_units, cell, dtype, shape, lengths, n_jobs):
-    pytest.importorskip("fastlstm.kernels.numba")
+def test_a_stack_has_the_same_bits_for_any_number_of_threads(
+    teams, by_units, fast, cell, dtype, shape, lengths, n_jobs
+):
     options = {"bidirectional": True} if np.ndim(shape[3]) else DEEP
-    layer, data = layer_and_problem(cell, shape, dtype, "numba", n_jobs=1, **options)
-    together, _ = layer_and_problem(cell, shape, dtype, "numba", n_jobs=n_jobs, **options)
+    layer, data = layer_and_problem(cell, shape, dtype, fast, n_jobs=1, **options)
+    together, _ = layer_and_problem(cell, shape, dtype, fast, n_jobs=n_jobs, **options)
     expected = all_results(layer, *data, lengths)
     teams.clear()
     assert_same_bits(all_results(together, *data, lengths), expected)

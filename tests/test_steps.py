@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import needs_torch
+from conftest import FAST, FASTEST, needs_torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -317,7 +317,7 @@ class Problem:
 
     def __init__(
         self, lengths, cell="lstm", hidden_sizes=(5,), bidirectional=False, loss="squared_error", K=2,
-        backend="numba", checkpoint=None, dtype="float64", of_outputs=False,
+        backend=FASTEST, checkpoint=None, dtype="float64", of_outputs=False,
     ):  # fmt: skip
         rng, self.loss = np.random.default_rng(0), Loss(loss)
         self.members = [rng.normal(size=(length, 2)) for length in lengths]
@@ -504,7 +504,7 @@ def test_a_gradient_has_the_same_bits_for_any_number_of_threads(teams, by_units,
 @estimators
 def test_a_fit_of_steps_has_the_same_bits_for_any_n_jobs(four_cpus, by_units, estimator):
     y = target_of(estimator)
-    options = {**STEPS, "hidden_size": 21, "backend": "numba"}
+    options = {**STEPS, "hidden_size": 21, "backend": FASTEST}
     alone, *together = (estimator(**options, n_jobs=n).fit(MEMBERS, y, STEP_WEIGHTS) for n in (1, 2, 4))
     expected = np.concatenate(alone.predict(MEMBERS))
     for model in together:
@@ -696,8 +696,8 @@ def head_results(backend, loss, K, F, M, dtype, wide_shares, more, seed=0, parts
     }  # fmt: skip
 
 
-def assert_heads_agree(dtype, *case):
-    ours, theirs = (head_results(backend, *case[:4], dtype, *case[4:]) for backend in ("numba", "numpy"))
+def assert_heads_agree(fast, dtype, *case):
+    ours, theirs = (head_results(backend, *case[:4], dtype, *case[4:]) for backend in (fast, "numpy"))
     for name, value in theirs.items():
         assert np.isfinite(value).all()
         tolerance = TOLERANCE[dtype]
@@ -706,43 +706,43 @@ def assert_heads_agree(dtype, *case):
 
 
 WIDTHS = [(1, 1), (2, 1), (3, 1), (1, 17), (2, 16), (2, 33), (3, 15), (5, 31), (8, 32), (17, 7), (33, 40)]
-oracle = pytest.mark.skipif("numba" not in kernels.available(), reason="there is but one backend")
+of_fast = pytest.mark.parametrize("fast", FAST)  # a fixture would not do for properties
 
 
-@oracle
+@of_fast
 @pytest.mark.parametrize(("K", "F"), WIDTHS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("more", [False, True], ids=["anew", "more"])
-def test_a_head_computes_what_numpy_does(loss, K, F, more):
+def test_a_head_computes_what_numpy_does(fast, loss, K, F, more):
     if loss == "cross_entropy" and K == 1:
-        assert_heads_agree("float64", loss, K, F, 20, False, more)
+        assert_heads_agree(fast, "float64", loss, K, F, 20, False, more)
         return
     for wide in [False] if loss == "cross_entropy" else [False, True]:
-        assert_heads_agree("float64", loss, K, F, 20, wide, more)
-        assert_heads_agree("float32", loss, K, F, 20, wide, more)
+        assert_heads_agree(fast, "float64", loss, K, F, 20, wide, more)
+        assert_heads_agree(fast, "float32", loss, K, F, 20, wide, more)
 
 
-@oracle
+@of_fast
 @given(
     loss=st.sampled_from(list(LOSSES)), K=st.integers(1, 20), F=st.integers(1, 40), M=st.integers(1, 30),
     wide=st.booleans(), more=st.booleans(), seed=st.integers(0, 100),
 )  # fmt: skip
-def test_a_head_of_any_size_computes_what_numpy_does(loss, K, F, M, wide, more, seed):
-    assert_heads_agree("float64", loss, K, F, M, wide and loss != "cross_entropy", more, seed)
+def test_a_head_of_any_size_computes_what_numpy_does(fast, loss, K, F, M, wide, more, seed):
+    assert_heads_agree(fast, "float64", loss, K, F, M, wide and loss != "cross_entropy", more, seed)
 
 
-@oracle
+@of_fast
 @pytest.mark.parametrize("K", [1, 2, 5])
-def test_the_gradient_of_a_head_over_many_rows_is_that_of_numpy(K):
-    assert_heads_agree("float64", "squared_error", K, 9, 1500, False, True)  # more rows than are summed at a time
+def test_the_gradient_of_a_head_over_many_rows_is_that_of_numpy(fast, K):
+    assert_heads_agree(fast, "float64", "squared_error", K, 9, 1500, False, True)  # more rows than are summed at a time
 
 
-@oracle
+@of_fast
 @pytest.mark.parametrize("K", [1, 3])
 @pytest.mark.parametrize("parts", [2, 4])
 @pytest.mark.parametrize("F", [1, 16, 17, 100])  # fewer columns than parts, too
-def test_the_gradient_of_a_head_has_the_same_bits_in_any_parts(dtype, K, F, parts):
-    case = "numba", "squared_error", K, F, 50, dtype, False, True
+def test_the_gradient_of_a_head_has_the_same_bits_in_any_parts(fast, dtype, K, F, parts):
+    case = fast, "squared_error", K, F, 50, dtype, False, True
     alone, divided = head_results(*case), head_results(*case, parts=parts)
     for name in ("d_weight", "d_bias"):
         assert_array_equal(divided[name], alone[name], err_msg=name)

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 from conftest import (
+    FASTEST,
     LIMIT,
     all_results,
     assert_same_bits,
@@ -24,8 +25,6 @@ from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences, threads
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
 
-pytest.importorskip("fastlstm.kernels.numba")
-
 # -- the same bits for any number of threads ----------------------------------------------------------------
 
 #: N, T, C, H and lengths: fewer rows and vectors of units than threads, remainders of every tile and panel.
@@ -41,11 +40,12 @@ BATCHES = [
 
 @pytest.mark.parametrize("n_jobs", [2, 4])
 @pytest.mark.parametrize(("shape", "lengths"), BATCHES, ids=str)
-def test_a_layer_has_the_same_bits_for_any_number_of_threads(teams, by_units, cell, dtype, shape, lengths, n_jobs):
+def test_a_layer_has_the_same_bits_for_any_number_of_threads(
+    teams, by_units, fast, cell, dtype, shape, lengths, n_jobs
+):
     data = problem(*shape, dtype, cell=cell)
     alone, together = (
-        class_of(cell)(*shape[2:], dtype=dtype, backend="numba", n_jobs=number, random_state=0)
-        for number in (1, n_jobs)
+        class_of(cell)(*shape[2:], dtype=dtype, backend=fast, n_jobs=number, random_state=0) for number in (1, n_jobs)
     )
     expected = all_results(alone, *data, lengths)
     teams.clear()
@@ -136,10 +136,10 @@ def laggard(request, four_cpus, monkeypatch):
 
 @pytest.mark.parametrize("lengths", [None, [2, 6, 1, 6, 5, 1, 1, 4, 3]], ids=["equal", "lengths"])
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "stack"])
-def test_a_layer_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, cell, options, lengths):
+def test_a_layer_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, fast, cell, options, lengths):
     shape = 9, 6, 40, 70
     data = problem(*shape, cell=cell, **options)
-    options = {**options, "dtype": "float64", "backend": "numba", "random_state": 0}
+    options = {**options, "dtype": "float64", "backend": fast, "random_state": 0}
     alone, together = (class_of(cell)(*shape[2:], n_jobs=number, **options) for number in (1, 2))
     expected = all_results(alone, *data, lengths)
     assert_same_bits(within(LIMIT, all_results, together, *data, lengths), expected)
@@ -155,7 +155,7 @@ def test_a_fit_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, bpt
 def test_a_gradient_over_lengths_has_the_same_bits_however_slow_a_thread_is(laggard, by_units, checkpoint):
     rng, lengths = np.random.default_rng(0), np.array([2, 7, 1, 6, 5, 1, 1, 4, 3])
     several = sequences.Series(rng.normal(size=9 * 7 * 3), np.arange(9) * 7 * 3, lengths, 3)
-    data = several, rng.normal(size=(9, 2)), checkpoint, "numba"
+    data = several, rng.normal(size=(9, 2)), checkpoint, FASTEST
     losses, gradient = network_results(*data, n_jobs=1)
     losses_again, gradient_again = within(LIMIT, lambda: network_results(*data, n_jobs=2))
     assert_array_equal(losses_again, losses)
@@ -199,8 +199,8 @@ def test_threads_that_predict_at_once_with_one_estimator_get_the_same_bits(four_
 
 
 @pytest.fixture
-def layer(cell):
-    return class_of(cell)(3, 40, num_layers=2, bidirectional=True, backend="numba", random_state=0)
+def layer(fast, cell):
+    return class_of(cell)(3, 40, num_layers=2, bidirectional=True, backend=fast, random_state=0)
 
 
 @pytest.fixture
@@ -252,12 +252,12 @@ def test_weights_loaded_while_a_run_is_recorded_are_not_those_of_its_gradient(lo
     assert_array_equal(all_results(layer, *data)["d_x"], all_results(original, *data)["d_x"])
 
 
-def test_a_part_whose_sequences_have_ended_leaves_others_memory_alone(cell, dtype):
+def test_a_part_whose_sequences_have_ended_leaves_others_memory_alone(fast, cell, dtype):
     N, C, H = 12, 3, 150
     lengths = np.array([9] * 2 + [4] * 10)
     starts, numbers = starts_of(lengths), np.random.default_rng(0)
-    package, kind = kernels.load("numba"), np.dtype(dtype)
-    layer = class_of(cell)(C, H, dtype=dtype, backend="numba", random_state=0)
+    package, kind = kernels.load(fast), np.dtype(dtype)
+    layer = class_of(cell)(C, H, dtype=dtype, backend=fast, random_state=0)
     packed = getattr(package, cell).Packed(C, H, kind, Workspace())
     packed.fill(Part(), list(layer.state_dict().values()))
     run = getattr(package, cell).Run(C, H, starts, kind, Workspace(), recording=True, threads=2)

@@ -7,15 +7,11 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from conftest import LIMIT, assert_same_fit, fitted, problem, run_python, until, within
+from conftest import FASTEST, LIMIT, assert_same_fit, fitted, problem, run_python, until, within
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
-
-pytest.importorskip("fastlstm.kernels.numba")
-NUMBA = kernels.load("numba")
-
 
 # -- errors -------------------------------------------------------------------------------------------------
 
@@ -27,8 +23,11 @@ def new_workers(four_cpus, monkeypatch):
     monkeypatch.setattr(threads, "_started", 0)
 
 
+KERNELS = kernels.load(FASTEST)
+
+
 def team_of(size):
-    return threads.team(size, False, NUMBA)
+    return threads.team(size, False, KERNELS)
 
 
 def failing(team, ranks, error=ZeroDivisionError):
@@ -107,7 +106,7 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
     handed, done = threading.Event(), []
 
     def late(meeting, size):
-        met = NUMBA.wait(meeting, size)
+        met = KERNELS.wait(meeting, size)
         if threading.current_thread().name == "fastlstm":
             handed.wait(LIMIT)  # the caller goes on to the next run
         return met
@@ -130,10 +129,11 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
     assert done == ["begun", "ended"]
 
 
-def test_an_error_reaches_threads_that_wait_inside_a_kernel(four_cpus, monkeypatch):
+def test_an_error_reaches_threads_that_wait_inside_a_kernel(four_cpus, fast, monkeypatch):
     monkeypatch.setattr(threads, "LARGE_WEIGHTS", 0)
-    layer, (x, *_) = LSTM(3, 40, dtype="float64", backend="numba", random_state=0), problem(9, 6, 3, 40)
-    forward = NUMBA.lstm.Run.forward
+    layer, (x, *_) = LSTM(3, 40, dtype="float64", backend=fast, random_state=0), problem(9, 6, 3, 40)
+    run = kernels.load(fast).lstm.Run
+    forward = run.forward
 
     def failing_forward(self, part, packed):
         if part.rank == 1:
@@ -141,10 +141,10 @@ def test_an_error_reaches_threads_that_wait_inside_a_kernel(four_cpus, monkeypat
         forward(self, part, packed)
 
     with monkeypatch.context() as patch:
-        patch.setattr(NUMBA.lstm.Run, "forward", failing_forward)
+        patch.setattr(run, "forward", failing_forward)
         with pytest.raises(ZeroDivisionError):
             within(LIMIT, layer, x)
-    expected = LSTM(3, 40, dtype="float64", backend="numba", n_jobs=1, random_state=0)(x)[0]
+    expected = LSTM(3, 40, dtype="float64", backend=fast, n_jobs=1, random_state=0)(x)[0]
     assert_array_equal(within(LIMIT, layer, x)[0], expected)
 
 
@@ -229,7 +229,7 @@ print(threads.cpu_limit())
     ("n_jobs", "expected"), [(None, 4), (1, 1), (3, 3), (100, 4), (np.int64(2), 2), (-1, 4), (-2, 3), (-4, 1), (-9, 1)]
 )
 def test_n_jobs_asks_for_threads_up_to_the_number_of_cpus(teams, n_jobs, expected):
-    LSTM(1, 1, backend="numba", n_jobs=n_jobs)(np.ones((16, 2, 1), "float32"))
+    LSTM(1, 1, backend=FASTEST, n_jobs=n_jobs)(np.ones((16, 2, 1), "float32"))
     assert teams == [(expected, False)]
 
 

@@ -696,10 +696,10 @@ def test_the_global_random_state_is_left_alone():
 
 
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
-def test_backends_train_to_the_same_predictions(estimator, dtype):
+def test_backends_train_to_the_same_predictions(estimator, fast, dtype):
     X, y = series()
     options = {"hidden_size": 9, "dtype": dtype, "random_state": 0, "batch_size": 7, "max_iter": 5}
-    one, other = (estimator(**options, backend=backend).fit(X, y > 0) for backend in ("numba", "numpy"))
+    one, other = (estimator(**options, backend=backend).fit(X, y > 0) for backend in (fast, "numpy"))
     score = "predict_proba" if estimator is LSTMClassifier else "predict"
     assert_allclose(getattr(one, score)(X), getattr(other, score)(X), atol={"float32": 1e-5, "float64": 1e-12}[dtype])
 

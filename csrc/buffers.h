@@ -61,7 +61,7 @@ static void FL(pack_panels)(int64_t G, int64_t H, int64_t P, int64_t M, int64_t 
 {
     for (int64_t m = first, wide; m < last; m += wide) {
         wide = m + 4 * L <= last ? 4 * L : m + 2 * L <= last ? 2 * L : L;
-        const int64_t filled = smaller(wide, M - m);
+        const int64_t filled = larger(0, smaller(wide, M - m));
         real *row_out = out + m * G * P;
         for (int64_t g = 0; g < G; g++)
             for (int64_t row = 0; row < P; row++, row_out += wide) {

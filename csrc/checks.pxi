@@ -30,7 +30,7 @@ cdef inline int at_least(str name, int64_t value, int64_t least) except -1:
 
 cdef inline int range_in(str name, int64_t first, int64_t last, int64_t end) except -1:
     if not 0 <= first <= last <= end:
-        raise ValueError(f"{name} from {first} to {last}: expected a part of range({end}).")
+        raise ValueError(f"{name} from {first} to {last}: expected 0 <= first <= last <= {end}.")
     return 0
 
 
@@ -39,6 +39,13 @@ cdef inline int bounded(str name, int64_t first, int64_t last, int64_t multiple,
     range_in(name, first, last, end)
     if (first % multiple and first < end) or (last % multiple and last < end):
         raise ValueError(f"{name} from {first} to {last}: expected multiples of {multiple}, or {end}.")
+    return 0
+
+
+cdef inline int multiples(int64_t first, int64_t last, int64_t of_first, int64_t of_last) except -1:
+    """Columns from `first` to `last` begin and end at multiples of so many."""
+    if first % of_first or last % of_last:
+        raise ValueError(f"columns from {first} to {last}: expected multiples of {of_first} and of {of_last}.")
     return 0
 
 

@@ -53,7 +53,8 @@ def pack_panels(
     at_least("H", H, 1)
     at_least("P", P, H)
     at_least("M", M, 0)
-    bounded("columns", first, last, table.lanes, padded(M))
+    range_in("columns", first, last, MOST)
+    multiples(first, last, table.lanes, table.lanes)
     if first == last:
         return
     fits("w", w.shape[0], product(product(G, H), M))
@@ -293,10 +294,7 @@ def gradient(
     at_least("M", M, 0)
     at_least("R", R, 0)
     range_in("columns", first, last, Q)
-    if first % (4 * table.lanes) or last % table.lanes:
-        raise ValueError(
-            f"columns from {first} to {last}: expected multiples of {4 * table.lanes} and of {table.lanes}."
-        )
+    multiples(first, last, 4 * table.lanes, table.lanes)
     if first == last or M == 0 or R == 0:
         return
     rows_fit("a", a.shape[0], 0, M, a_stride, R)

@@ -75,7 +75,7 @@ FITS = {
     "dropout": (LSTMRegressor, {"num_layers": 2, "dropout": 0.3, "recurrent_dropout": 0.2, "cell": "gru"}),
     "quantiles": (LSTMRegressor, {"loss": "quantile", "quantile": [0.1, 0.5, 0.9]}),
     "gaussian": (LSTMRegressor, {"loss": "gaussian_nll", "bptt_checkpoint": 2}),
-    "classes": (LSTMClassifier, {"bidirectional": True, "bptt_steps": 3}),
+    "classes": (LSTMClassifier, {"num_layers": 2, "bptt_steps": 3}),
 }
 
 
@@ -216,7 +216,7 @@ def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bi
         place = pure["PYTHONPATH"] / "fastlstm/kernels/cython" / Path(module.__file__).name
         shutil.copy(module.__file__, place)
         if f"f{bits}" in place.name:
-            place.write_bytes(place.read_bytes()[:1000])
+            place.write_text("not a library")
     environment = {name: str(value) for name, value in pure.items()}
     command = [sys.executable, "-P", "-W", "always", "-c", AUTO]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)

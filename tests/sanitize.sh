@@ -33,7 +33,7 @@ mkdir -p "$copy"
 cp -r setup.py pyproject.toml README.md LICENSE csrc fastlstm tests "$copy"
 cd "$copy"
 CC=gcc CFLAGS="$flags -fno-sanitize-recover=all -O1 -g -fno-omit-frame-pointer" FASTLSTM_BUILD_EXT=require \
-    "$python" setup.py --quiet build_ext --inplace
+    "$python" -W ignore setup.py --quiet build_ext --inplace
 export LD_PRELOAD
 LD_PRELOAD=$(gcc -print-file-name="lib${kind:0:1}san.so")
 "$python" -c 'from fastlstm.kernels.cython import f32; print(f32.__file__)'

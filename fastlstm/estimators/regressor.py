@@ -5,7 +5,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -392,6 +391,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score_rows(targets, scores, weights)
 
     def _score_rows(self, y, scores, weights):
+        from sklearn.metrics import r2_score  # late: a prediction does without it
+
         predicted = self._points(scores)
         if weights.shape[1] == 1:
             return float(r2_score(y, predicted, sample_weight=weights[:, 0]))

@@ -77,6 +77,13 @@ cdef inline int fits(str name, int64_t size, int64_t needed) except -1:
     return 0
 
 
+cdef inline int can_meet(const int64_t[::1] meeting, int64_t size) except -1:
+    """So many threads can."""
+    if not 0 < size < FL_BROKEN:
+        raise ValueError(f"size is {size}, expected a number of threads.")
+    return fits("meeting", meeting.shape[0], 1)
+
+
 cdef inline int fits_from(str name, int64_t size, int64_t at, int64_t needed) except -1:
     """So many numbers from `at` on."""
     if at < 0:
@@ -141,11 +148,11 @@ cdef int lengths_fit(const int64_t[::1] starts, const int64_t[::1] lengths, int6
     return 0
 
 
-cdef int order_fits(const int64_t[::1] order, int64_t N, int64_t blocks) except -1:
+cdef int order_fits(const int64_t[::1] order, int64_t N, str name, int64_t blocks) except -1:
     """The blocks of N sequences, or more, are in an array of so many."""
     cdef int64_t n
     fits("order", order.shape[0], N)
     for n in range(order.shape[0]):
         if not 0 <= order[n] < blocks:
-            raise ValueError(f"order[{n}] is {order[n]}, of {blocks} blocks.")
+            raise ValueError(f"order[{n}] is {order[n]}, but {name} has {blocks} blocks.")
     return 0

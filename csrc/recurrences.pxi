@@ -10,12 +10,11 @@ cdef inline int part_fits(
     range_in("sequences", r_first, r_last, N)
     units_fit(H, P)
     bounded("units", u_first, u_last, 4 * table.lanes, P)
-    at_least("size", size, 1)
-    if size > 1:
-        fits("meeting", meeting.shape[0], 1)
-        if r_first > 0 or r_last < N:
-            raise ValueError(f"sequences from {r_first} to {r_last}: who divides the units has all {N}.")
-    return 0
+    if size == 1:
+        return 0
+    if r_first > 0 or r_last < N:
+        raise ValueError(f"sequences from {r_first} to {r_last}: who divides the units has all {N}.")
+    return can_meet(meeting, size)
 
 
 cdef inline int sums_fit(int64_t rows, const real[::1] sums, int64_t sums_at, const real[::1] zero) except -1:

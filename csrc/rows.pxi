@@ -3,8 +3,7 @@
 
 def wait(int64_t[::1] meeting, int64_t size):
     cdef bint well
-    fits("meeting", meeting.shape[0], 1)
-    at_least("size", size, 1)
+    can_meet(meeting, size)
     with nogil:
         well = table.wait(&meeting[0], size)
     return well
@@ -238,7 +237,7 @@ def gather(
     stride = distance("rows", rows, M, W)
     if reverse:
         lengths_fit(starts, lengths, 0, starts[1])
-    order_fits(order, starts[1], array.shape[0] // product(T, F))
+    order_fits(order, starts[1], "array", array.shape[0] // product(T, F))
     with nogil:
         table.gather(
             &starts[0], &lengths[0], &order[0], reverse, first, last, T, F, column, &array[0], W, &rows[0, 0], stride
@@ -258,7 +257,7 @@ def scatter(
     stride = distance("rows", rows, total(M, starts[1]) if states else M, W)
     if reverse or states:
         lengths_fit(starts, lengths, 0, starts[1])
-    order_fits(order, starts[1], out.shape[0])
+    order_fits(order, starts[1], "out", out.shape[0])
     with nogil:
         table.scatter(
             &starts[0], steps, &lengths[0], &order[0], order.shape[0], reverse, states, add, W, &rows[0, 0], stride, T,

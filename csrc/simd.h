@@ -3,7 +3,7 @@
    The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS. Multiplications and additions are fused only where
    vfma or vnfma is written, so that a result has the same bits on every vector width with fused multiply-add hardware.
 
-   Names of functions are macros that add type and level to them: so one file of kernels is included for each. */
+   Names of functions are macros that add type and level to them: no two files have one symbol. */
 
 #define JOIN_(a, b, c, d) a##b##c##d
 #define JOIN(a, b, c, d) JOIN_(a, b, c, d)

@@ -3,6 +3,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "fastlstm.h":
+    const int64_t FL_BROKEN
+
     enum:
         FL_BLOCK_ROWS
         FL_SUMS_BYTES

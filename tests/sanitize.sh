@@ -12,7 +12,7 @@ address)
     flags=-fsanitize=address,undefined
     # Python leaves memory to the end of the process
     export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:malloc_context_size=8 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-    tests=(tests/test_{entries,entry_checks,layers,steps,lengths,losses,dropout,adam,threads}.py)
+    tests=(@tests/kernels.txt)
     ;;
 thread)
     flags=-fsanitize=thread

@@ -28,6 +28,9 @@ def show_versions():
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):
-        facts[name] = importlib.metadata.version(name)
+        try:
+            facts[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            facts[name] = "not installed"
     for name, value in facts.items():
         print(f"{name}: {value}")

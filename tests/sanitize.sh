@@ -12,7 +12,7 @@ address)
     flags=-fsanitize=address,undefined
     # Python leaves memory to the end of the process
     export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1:malloc_context_size=8 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-    tests=(tests/test_{entries,entry_checks,layers,steps,lengths,losses,dropout,adam,threads}.py)
+    tests=(@tests/kernels.txt)
     ;;
 thread)
     flags=-fsanitize=thread
@@ -33,7 +33,7 @@ mkdir -p "$copy"
 cp -r setup.py pyproject.toml README.md LICENSE csrc fastlstm tests "$copy"
 cd "$copy"
 CC=gcc CFLAGS="$flags -fno-sanitize-recover=all -O1 -g -fno-omit-frame-pointer" FASTLSTM_BUILD_EXT=require \
-    "$python" setup.py --quiet build_ext --inplace
+    "$python" -W ignore setup.py --quiet build_ext --inplace
 export LD_PRELOAD
 LD_PRELOAD=$(gcc -print-file-name="lib${kind:0:1}san.so")
 "$python" -c 'from fastlstm.kernels.cython import f32; print(f32.__file__)'

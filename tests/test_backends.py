@@ -228,3 +228,17 @@ def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bi
     )
     assert f"f{bits}" in done.stderr
     assert "are there, but cannot be imported" in failure(FORCED, **pure)
+
+
+def test_versions_of_what_is_not_installed():
+    code = """
+import importlib.metadata
+version = importlib.metadata.version
+def without_numba(name):
+    if name in ("numba", "llvmlite"):
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+importlib.metadata.version = without_numba
+"""
+    printed = run_python("-c", code + VERSIONS)
+    assert "numba: not installed\nllvmlite: not installed\nscikit-learn: " in printed

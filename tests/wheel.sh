@@ -26,4 +26,4 @@ user=$folder/user/bin/python
 cp -r tests pyproject.toml "$folder"
 cd "$folder"
 "$user" -c 'from fastlstm import kernels; assert "cython" in kernels.available(); print(kernels.__file__)'
-"$user" -m pytest tests/test_{layers,steps,lengths,stacks,losses,dropout,adam,threads,thread_bits,entries,entry_checks}.py
+"$user" -m pytest @tests/kernels.txt

@@ -4,10 +4,12 @@ VENV := .venv
 OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
+BENCH := $(IN)/python -m pytest -W default --benchmark-only --benchmark-quiet
+AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test test-slow test-oldest fuzz wheel sanitize results bench report torch golden clean
+.PHONY: demo test test-slow test-oldest fuzz wheel sanitize results bench bench-backends report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -45,8 +47,13 @@ sanitize: $(VENV)/test
 # some fifteen minutes; peers that are not installed are left out, and their warnings are not our errors
 bench: $(VENV)/bench
 	mkdir -p .benchmarks
-	$(IN)/python -m pytest bench -W default --benchmark-only --benchmark-quiet --benchmark-json=.benchmarks/latest.json
+	$(BENCH) bench --ignore=bench/test_backends.py --benchmark-json=.benchmarks/latest.json
 	$(IN)/python bench/processes.py .benchmarks/latest.json
+
+# the cython backend beside Numba's, as on this CPU and as on one with AVX2 only (x86-64)
+bench-backends: $(VENV)/bench
+	$(BENCH) bench/test_backends.py
+	FASTLSTM_ISA=avx2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=$(AVX2) $(BENCH) bench/test_backends.py
 
 # the last benchmark as tables and pictures
 report: $(VENV)/bench

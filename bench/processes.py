@@ -6,6 +6,7 @@ Run: python bench/processes.py [RESULTS.json]   (adds its lines to the results o
 # This file imports little: every process that it starts imports it too.
 import json
 import os
+import pickle
 import statistics
 import sys
 import tempfile
@@ -46,6 +47,12 @@ def peak_beyond(function):
     return megabytes("VmHWM") - before
 
 
+def is_available(backend):
+    from fastlstm import kernels
+
+    return backend in kernels.available()
+
+
 def import_seconds():
     import sklearn.base  # noqa: F401
 
@@ -63,6 +70,26 @@ def first_fit_seconds():
     warnings.simplefilter("ignore")  # of a fit that has not converged
     X, y = np.ones((320, 24, 1), "float32"), np.ones(320, "float32")
     return seconds(lambda: LSTMRegressor(32, batch_size=32, max_iter=1, random_state=0).fit(X, y))
+
+
+def fitted_model():
+    """A pickled model."""
+    import numpy as np
+
+    from fastlstm import LSTMRegressor
+
+    X, y = np.ones((32, 24, 1), "float32"), np.ones(32, "float32")
+    return pickle.dumps(LSTMRegressor(32, max_iter=1, learning_rate="cosine").fit(X, y))
+
+
+def first_prediction_seconds(model, backend):
+    """From the import to a prediction, what is imported anyway apart."""
+    import numpy as np
+    import sklearn.base  # noqa: F401
+
+    os.environ["FASTLSTM_BACKEND"] = backend
+    X = np.ones((1, 24, 1), "float32")
+    return seconds(lambda: pickle.loads(model).predict(X))
 
 
 def step_megabytes(shape):
@@ -127,15 +154,23 @@ def starts():
     """Imports and first fits."""
     imports = statistics.median(alone(import_seconds) for _ in range(7))
     yield line("`import fastlstm` beyond `import sklearn.base`", "s", "<= 0.2", imports)
+    model = alone(fitted_model)
+    for backend, target in (("cython", "<= 0.1"), ("numba", "-")):
+        if alone(is_available, backend):
+            times = statistics.median(alone(first_prediction_seconds, model, backend) for _ in range(7))
+            what = f"import and first prediction beyond `import numpy, sklearn.base`, {backend} backend"
+            yield line(what, "s", target, times)
     cold, warm = [], []
+    os.environ["FASTLSTM_BACKEND"] = "numba"
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
             os.environ["NUMBA_CACHE_DIR"] = folder
             cold.append(alone(first_fit_seconds))
             warm.append(alone(first_fit_seconds))
             del os.environ["NUMBA_CACHE_DIR"]
-    yield line("first `fit` in a process, empty cache", "s", "<= 8", statistics.median(cold))
-    yield line("first `fit` in a process, warm cache", "s", "<= 0.8", statistics.median(warm))
+    del os.environ["FASTLSTM_BACKEND"]
+    yield line("first `fit` in a process, numba backend, empty cache", "s", "<= 8", statistics.median(cold))
+    yield line("first `fit` in a process, numba backend, warm cache", "s", "<= 0.8", statistics.median(warm))
 
 
 def memory():

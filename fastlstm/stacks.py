@@ -5,6 +5,7 @@ Every layer has a run for each direction, named as in ``torch.nn.LSTM``: suffix 
 run beside those of the backward run; it is the input of the next layer.
 """
 
+import math
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,6 +104,12 @@ class Stack:
         Each gate's block is drawn on its own. With a `longest_lag`, biases of gates are drawn for lags up to it:
         Tallec & Ollivier (2018), equation 16, for the GRU's z section 2.2.
         """
+        numbers = sum(math.prod(shape) for shape in self.shapes.values())
+        if 8 * numbers > sys.maxsize:
+            raise ValueError(
+                f"hidden sizes {self.hidden_sizes} with {self.input_size} inputs make {numbers:.2g} weights, more than "
+                "any memory holds; expected smaller sizes."
+            )
         weights, gates = {}, kernels.CELLS[self.cell].gates
         for suffix, C, H in self.places:
             limit, G = np.sqrt(6 / (C + H)), self.gates * H

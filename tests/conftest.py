@@ -1,11 +1,13 @@
 """What the tests share."""
 
+import importlib
 import importlib.util
 import os
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 
 import joblib
 import numpy as np
@@ -25,10 +27,26 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
 
 
-@pytest.fixture(params=kernels.available())
+COMPILED = importlib.import_module("fastlstm.kernels.cython") if "cython" in kernels.available() else None
+#: The levels of this CPU, the one in use first.
+LEVELS = COMPILED.f32.levels() if COMPILED else ()
+
+
+@contextmanager
+def on_level(level):
+    """Meanwhile the cython backend computes as on such a CPU; what was packed before is not for it."""
+    before = COMPILED.f32.level()
+    COMPILED.take(level)
+    yield
+    COMPILED.take(before)
+
+
+@pytest.fixture(params=[*kernels.available(), *(f"cython-{level}" for level in LEVELS[1:])])
 def backend(request):
-    """Every backend that can run here."""
-    return request.param
+    """Every backend that can run here, the compiled one on every level of this CPU."""
+    name, _, level = request.param.partition("-")
+    with on_level(level) if level else nullcontext():
+        yield name
 
 
 #: The backends whose kernels may have a part of several, the preferred one first.

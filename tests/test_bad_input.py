@@ -437,6 +437,21 @@ def test_options_of_a_layer(options, message):
         LSTM(**{"input_size": C, "hidden_size": H, **options})
 
 
+@pytest.mark.parametrize("sizes", [(2**62, 2), (2, 2**62), (2**32, 2**32)], ids=str)
+def test_sizes_whose_products_no_memory_holds(sizes):
+    with pytest.raises(
+        ValueError, match=r"hidden sizes .* make .* weights, more than any memory holds; expected smaller"
+    ):
+        LSTM(*sizes)
+
+
+@pytest.mark.parametrize("n", [2**58, 2**62])
+def test_more_streams_than_any_memory_holds(n, layer, fitted):
+    for call in (lambda: layer.initial_state(n), lambda: fitted.stream(n)):
+        with pytest.raises(MemoryError, match="bytes, more than any memory holds; expected fewer"):
+            call()
+
+
 WRONG_TYPE = "is of type {}; this layer computes in float32: pass"
 
 

@@ -8,7 +8,6 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from fastlstm import kernels, sequences
@@ -214,6 +213,8 @@ class Fitting:
         return parts
 
     def _drawn(self, n, targets, rng):
+        from sklearn.model_selection import train_test_split  # late: it imports half of scikit-learn
+
         return train_test_split(
             np.arange(n),
             test_size=self.validation_fraction,

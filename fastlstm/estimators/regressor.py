@@ -5,7 +5,6 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -109,8 +108,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         been interrupted. If not, the first checkpoint replaces the file.
     dtype : {"float32", "float64"}, default="float32"
         Type to compute in.
-    backend : {"auto", "numba", "numpy"}, default="auto"
-        Who computes; "auto" takes FASTLSTM_BACKEND, else the fastest that is installed.
+    backend : {"auto", "cython", "numba", "numpy"}, default="auto"
+        Who computes; "auto" takes FASTLSTM_BACKEND, else the first of these that is installed. The first two give the
+        same bits; "cython" starts at once, "numba" compiles for some seconds when it is first used on a machine.
     n_jobs : int or None, default=None
         Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
         as many as pay. Never more than there are CPUs; results are the same bits for any number.
@@ -392,6 +392,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score_rows(targets, scores, weights)
 
     def _score_rows(self, y, scores, weights):
+        from sklearn.metrics import r2_score  # late: a prediction does without it
+
         predicted = self._points(scores)
         if weights.shape[1] == 1:
             return float(r2_score(y, predicted, sample_weight=weights[:, 0]))

@@ -10,7 +10,6 @@ from functools import update_wrapper
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
-from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
@@ -20,7 +19,7 @@ from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.fitting import unchanged_on_error
 from fastlstm.estimators.inputs import check_series
 
-SCALERS = {"standard": StandardScaler, "minmax": MinMaxScaler, "robust": RobustScaler}
+SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
 LEARNED = {
     "standard": ("mean_", "var_", "scale_", "n_samples_seen_"),
     "minmax": ("data_min_", "data_max_", "data_range_", "min_", "scale_", "n_samples_seen_"),
@@ -28,6 +27,12 @@ LEARNED = {
 }
 # what scikit-learn's updates start from where a channel had no number yet; from its NaN they do not recover
 NOTHING_SEEN = {"mean_": 0.0, "var_": 0.0, "data_min_": np.inf, "data_max_": -np.inf}
+
+
+def _scaler(method):
+    from sklearn import preprocessing  # late: a model alone does without it
+
+    return getattr(preprocessing, SCALERS[method])(copy=False)
 
 
 class NoUpdateError(ValueError, AttributeError):
@@ -207,7 +212,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         with unchanged_on_error(self):
             table = self._table(X, reset=True)
             absent = _without_numbers(table)
-            learned = SCALERS[self.method](copy=False).fit(table)
+            learned = _scaler(self.method).fit(table)
             for name in {name for names in LEARNED.values() for name in names}:
                 self.__dict__.pop(name, None)  # of another method
             self._method = self.method
@@ -317,7 +322,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             setattr(self, name, value)
 
     def _scaler(self, learned):
-        scaler = SCALERS[self._method](copy=False)
+        scaler = _scaler(self._method)
         vars(scaler).update(learned)
         return scaler
 

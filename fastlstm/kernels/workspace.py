@@ -9,7 +9,13 @@ ALIGNMENT = 64  # bytes of a cache line and of the widest vector: no load or sto
 
 
 def _owner(shape, dtype):
-    return np.empty(math.prod(shape) * dtype.itemsize + ALIGNMENT, np.uint8)
+    size = math.prod(shape) * dtype.itemsize + ALIGNMENT
+    if size > sys.maxsize:
+        raise MemoryError(
+            f"An array of shape {shape} needs {size:.2g} bytes, more than any memory holds; expected fewer or shorter "
+            "series in a batch, fewer streams, or fewer units."
+        )
+    return np.empty(size, np.uint8)
 
 
 def _view(owner, shape, dtype):

@@ -15,11 +15,15 @@ from fastlstm.kernels.compiled import dropout, gru, head, lstm, packing, rnn, so
 
 
 class Backend:
-    """The contract, by entries; ``isa()`` names the vector instructions that they use."""
+    """The contract, by entries.
+
+    ``isa()`` names the vector instructions that they use, ``fused()`` says whether they fuse products with sums: what
+    does leaves the same bits.
+    """
 
     PARALLEL = True
 
-    def __init__(self, entries, isa):
+    def __init__(self, name, entries, isa, fused):
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
@@ -29,9 +33,13 @@ class Backend:
                 **{of.__name__: type(of.__name__, (of,), of_entries) for of in (module.Packed, module.Run)}
             )
 
-        self.entries, self.isa, self.wait = entries, isa, entries(np.dtype("float32")).wait
+        self.entries, self.isa, self._name, self._fused = entries, isa, name, fused
+        self.wait = entries(np.dtype("float32")).wait
         self.lstm, self.gru, self.rnn = cell(lstm), cell(gru), cell(rnn)
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing = over(packing, "gather", "scatter")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")
         self.solvers.BLOCK = solvers.BLOCK
+
+    def bits(self):
+        return "cython or numba" if self._fused() else f"{self._name} on {self.isa()}"

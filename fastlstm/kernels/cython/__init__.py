@@ -25,4 +25,4 @@ def entries(dtype):
 
 
 take(os.environ.get(VARIABLE) or f32.levels()[0])
-BACKEND = Backend(entries, f32.level)
+BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2")

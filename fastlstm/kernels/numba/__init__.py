@@ -2,6 +2,6 @@
 
 from fastlstm.kernels.compiled import Backend
 from fastlstm.kernels.numba.entries import entries
-from fastlstm.kernels.numba.target import ISA
+from fastlstm.kernels.numba.target import HAS_FMA, ISA
 
-BACKEND = Backend(entries, lambda: ISA)
+BACKEND = Backend("numba", entries, isa=lambda: ISA, fused=lambda: HAS_FMA)

@@ -11,5 +11,14 @@ def wait(meeting, size):
 
 
 BACKEND = SimpleNamespace(
-    PARALLEL=False, wait=wait, lstm=lstm, gru=gru, rnn=rnn, head=head, dropout=dropout, packing=packing, solvers=solvers
+    PARALLEL=False,
+    bits=lambda: "numpy",
+    wait=wait,
+    lstm=lstm,
+    gru=gru,
+    rnn=rnn,
+    head=head,
+    dropout=dropout,
+    packing=packing,
+    solvers=solvers,
 )

@@ -6,8 +6,9 @@ cdef inline int rows_with_loss_fit(
     int64_t first, int64_t last, int64_t K, const real[:, ::1] shares, const double[::1] values
 ) except -1:
     """Rows from `first` to `last` of shares[M, K], or [M, 1] for all of a row, and of values[M]."""
-    range_in("rows", first, last, values.shape[0])
+    range_in("rows", first, last, MOST)
     at_least("K", K, 1)
+    fits("values", values.shape[0], last)
     return is_matrix("shares", shares.shape[0], shares.shape[1], last, 1 if shares.shape[1] == 1 else K)
 
 
@@ -84,7 +85,7 @@ def forward_rows(
     real[:, ::1] scores,
 ):
     cdef int64_t K = weight.shape[0], F = weight.shape[1]
-    range_in("rows", first, last, features.shape[0])
+    range_in("rows", first, last, MOST)
     is_matrix("features", features.shape[0], features.shape[1], last, F)
     fits("bias", bias.shape[0], K)
     is_matrix("scores", scores.shape[0], scores.shape[1], last, K)
@@ -123,7 +124,7 @@ def backward_rows(
     int64_t first, int64_t last, const real[:, ::1] weight, const real[:, ::1] d_scores, real[:, ::1] d_features
 ):
     cdef int64_t K = weight.shape[0], F = weight.shape[1]
-    range_in("rows", first, last, d_scores.shape[0])
+    range_in("rows", first, last, MOST)
     is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, K)
     is_matrix("d_features", d_features.shape[0], d_features.shape[1], last, F)
     with nogil:

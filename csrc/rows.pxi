@@ -313,7 +313,7 @@ def draw(
     int64_t first, int64_t last, real[:, :] masks,
 ):
     cdef int64_t W = masks.shape[1], stride
-    range_in("rows", first, last, masks.shape[0])
+    range_in("rows", first, last, MOST)
     if first == last or W == 0:
         return
     stride = distance("masks", masks, last, W)

@@ -172,7 +172,7 @@ print(kernels.resolve(), fastlstm.__file__)
 @pytest.mark.slow
 def test_pip_installs_the_pure_package_in_isolation(tree, broken):
     pip("install", "--no-deps", "--target", "site", tree, cwd=tree)
-    backend, file = run_python("-c", PREDICTION, PYTHONPATH=tree / "site", FASTLSTM_BACKEND="").split(maxsplit=1)
+    backend, file = run_python("-P", "-c", PREDICTION, PYTHONPATH=tree / "site", FASTLSTM_BACKEND="").split(maxsplit=1)
     assert backend == "numba"
     assert Path(file).is_relative_to(tree / "site")
 
@@ -189,7 +189,7 @@ def test_pip_installs_the_compiled_backend_from_the_sdist_in_isolation(tree, env
         assert "-cp311-abi3-" in wheel.name
     assert {name.split(".")[0] for name in compiled(wheel)} == {"f32", "f64"}
     pip("install", "--no-deps", "--target", "site", wheel, cwd=tree)
-    backend, file = run_python("-c", PREDICTION, PYTHONPATH=tree / "site", FASTLSTM_BACKEND="").split(maxsplit=1)
+    backend, file = run_python("-P", "-c", PREDICTION, PYTHONPATH=tree / "site", FASTLSTM_BACKEND="").split(maxsplit=1)
     assert backend == "cython"
     assert Path(file).is_relative_to(tree / "site")
 

@@ -47,11 +47,11 @@ class Run(recurrence.Run):
             self._gates = self._empty("gates", (self.M * self.SLOTS * self.P,), dtype)
 
     def forward(self, part, packed):
-        *where, size = self._part(part)
+        where, meeting = self._part(part)
         self.entries.gru_forward(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
-            self._masked, packed.forward, self._gates if self._recording else self._zero, self._recording, self._sums,
-            part.rank * self._sums_size, self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
+            self._masked, packed.forward, self._gates if self._recording else self._unread, self._recording, self._sums,
+            part.rank * self._sums_size, self._zero, *meeting,
         )  # fmt: skip
 
     def _bind(self, packed):
@@ -61,22 +61,25 @@ class Run(recurrence.Run):
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        self._d_seen = None
+        self._d_seen = self._d_seen_of_rows = None
         super().prepare_backward(outputs, inputs, keep)
-        self._d_seen = self._room("d_seen", self.N) if self._masked else self._zero
+        self._d_seen, self._d_seen_of_rows = None, self._unread
+        if self._masked:
+            self._d_seen = self._room("d_seen", self.N)
+            self._d_seen_of_rows = self._d_seen.reshape(-1)
 
     def backward(self, part, packed, to_start=False):
-        *where, size = self._part(part)
+        where, meeting = self._part(part)
         self.entries.gru_backward(
-            self.starts, *where, self.H, self.P, *self._states, self._mask.reshape(-1), self._masked, packed.backward,
-            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1),
-            self._d_seen.reshape(-1), self._zero, to_start, part.meeting, size,
+            self.starts, *where, self.H, self.P, *self._states, self._mask_of_rows, self._masked, packed.backward,
+            self._gates, self._d_h, self.d_h is not None, self._dz, self._dh.reshape(-1),
+            self._d_seen_of_rows, self._zero, to_start, *meeting,
         )  # fmt: skip
         self._end_backward(part, to_start)
 
     def _end_backward(self, part, to_start):
         if self._masked and to_start:
-            first, last, u_first, u_last, _ = self._part(part)
+            (first, last, u_first, u_last), _ = self._part(part)
             here = slice(first, last), slice(u_first, u_last)
             self._dh[here] += self._d_seen[here] * self._mask[here]
 

@@ -35,11 +35,11 @@ class Run(recurrence.Run):
         return super()._start(part, state)
 
     def forward(self, part, packed):
-        *where, size = self._part(part)
+        where, meeting = self._part(part)
         self.entries.lstm_forward(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask.reshape(-1),
-            self._masked, packed.forward, self._c, self._gates if self._recording else self._zero, self._recording,
-            self._sums, part.rank * self._sums_size, self._zero, part.meeting, size,
+            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
+            self._masked, packed.forward, self._c, self._gates if self._recording else self._unread, self._recording,
+            self._sums, part.rank * self._sums_size, self._zero, *meeting,
         )  # fmt: skip
 
     def _bind(self, packed):
@@ -55,10 +55,10 @@ class Run(recurrence.Run):
         self.d_state = (*self.d_state, self._dc[:, : self.H])
 
     def backward(self, part, packed, to_start=False):
-        *where, size = self._part(part)
+        where, meeting = self._part(part)
         self.entries.lstm_backward(
-            self.starts, *where, self.H, self.P, self._mask.reshape(-1), self._masked, packed.backward, self._c,
-            self._gates, self._d_h, self._d_h is not self._zero, self._dz, self._dh.reshape(-1), self._dc.reshape(-1),
-            self._zero, to_start, part.meeting, size,
+            self.starts, *where, self.H, self.P, self._mask_of_rows, self._masked, packed.backward, self._c,
+            self._gates, self._d_h, self.d_h is not None, self._dz, self._dh.reshape(-1), self._dc.reshape(-1),
+            self._zero, to_start, *meeting,
         )  # fmt: skip
         self._end_backward(part, to_start)

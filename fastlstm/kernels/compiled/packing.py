@@ -6,8 +6,9 @@ from fastlstm.kernels.parts import lengths_of
 
 def gather(entries, starts, order, reverse, first, last, array, column, rows):
     _, T, F = array.shape
-    lengths = lengths_of(starts) if reverse else starts  # which are not read
-    entries(rows.dtype).gather(starts, lengths, order, reverse, first, last, T, F, column, flat(array), rows)
+    kernels = entries(rows.dtype)
+    lengths = lengths_of(starts) if reverse else kernels.unread(starts)
+    kernels.gather(starts, lengths, order, reverse, first, last, T, F, column, flat(array), rows)
 
 
 def scatter(entries, starts, order, reverse, states, add, rows, out, column):

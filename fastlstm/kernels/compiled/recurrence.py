@@ -81,15 +81,15 @@ class Run:
         rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
         self.inputs = rows[:, begin : begin + C]
         self._rows, self._zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, lanes), dtype)
+        self._unread, self._nowhere = self.entries.unread(self._zero), self.entries.unread(starts)
         self._masked = masked
         if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
             self._seen = rows[:, begin + C + 1 : begin + C + 1 + H]
             h, self._mask = self._room("h", self.M + self.N), self._room("mask", self.N)
-            self.h, self.mask = h[:, :H], self._mask[:, :H]
+            self.h, self.mask, self._mask_of_rows = h[:, :H], self._mask[:, :H], self._mask.reshape(-1)
             self._states = h.reshape(-1), 0, self.P
         else:
-            self.h = rows[:, begin + C + 1 : begin + C + 1 + H]
-            self._mask = self._zero
+            self.h, self._mask_of_rows = rows[:, begin + C + 1 : begin + C + 1 + H], self._unread
             self._states = self._rows, C + 1, self.stride
         self._sums_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes)
         self._sums = self._empty("sums", (threads * self._sums_size,), dtype)
@@ -100,10 +100,10 @@ class Run:
         return lengths_of(self.starts)
 
     def _part(self, part):
-        """Rows and units of a part, and how many threads meet after each step."""
+        """Rows and units of a part, and where how many threads meet after each step."""
         if part.by_units:
-            return 0, self.N, *part.share(self.P, 4 * self.lanes), part.size
-        return *self.bounds(part), 0, self.P, 1
+            return (0, self.N, *part.share(self.P, 4 * self.lanes)), (part.meeting, part.size)
+        return (*self.bounds(part), 0, self.P), (self._nowhere, 1)
 
     def step(self, packed, x, h):
         if packed is not self._stepping_with:
@@ -122,7 +122,7 @@ class Run:
 
     def _start(self, part, state):
         """Take the other initial states, and return h_0, or what stands for none."""
-        return self._zero.reshape(1, -1) if state is None else state[0]
+        return self.entries.unread(self._zero[None]) if state is None else state[0]
 
     def _mask_start(self, part, state):
         """What `_start` leaves to the rows, where they hold the masked states."""
@@ -132,7 +132,7 @@ class Run:
 
     def load(self, part, x, at, state=None, reverse=False):
         h_0 = self._start(part, state)
-        lengths = self._lengths if reverse else self.starts
+        lengths = self._lengths if reverse else self.entries.unread(self.starts)
         self.entries.load_rows(
             self.starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
             state is not None, self._rows, self.stride,
@@ -173,7 +173,7 @@ class Run:
         self._dh = self._d_h = self._dz = self._panels = self.d_state = self.d_h = self.d_inputs = self.d_x = None
         self._dh = self._room("dh", self.N)
         self.d_state = (self._dh[:, :H],)
-        self._d_h = self._zero
+        self._d_h = self._unread
         if outputs:
             d_h = self._room("d_h", self.M)
             self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
@@ -193,7 +193,7 @@ class Run:
     def _end_backward(self, part, to_start):
         """The gradient of the initial states, from that of them as the gates see them."""
         if self._masked and to_start:
-            first, last, u_first, u_last, _ = self._part(part)
+            (first, last, u_first, u_last), _ = self._part(part)
             self._dh[first:last, u_first:u_last] *= self._mask[first:last, u_first:u_last]
 
     def weight_gradient(self, part, packed, more=False):

@@ -29,6 +29,7 @@ def entries(dtype):
     """One set for each type of numbers; Numba tells the types of arrays itself."""
     return SimpleNamespace(
         lanes=partial(lanes, dtype),
+        unread=lambda array: array,  # for any other type its kernels would be compiled once more
         wait=meeting.wait,
         pack_gates=buffers.pack_gates,
         pack_panels=buffers.pack_panels,

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -30,6 +31,7 @@ collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch,
 COMPILED = importlib.import_module("fastlstm.kernels.cython") if "cython" in kernels.available() else None
 #: The levels of this CPU, the one in use first.
 LEVELS = COMPILED.f32.levels() if COMPILED else ()
+OF_KERNELS = (Path(__file__).parent / "kernels.txt").read_text().split()
 
 
 @contextmanager
@@ -41,12 +43,19 @@ def on_level(level):
     COMPILED.take(before)
 
 
-@pytest.fixture(params=[*kernels.available(), *(f"cython-{level}" for level in LEVELS[1:])])
+@pytest.fixture
 def backend(request):
-    """Every backend that can run here, the compiled one on every level of this CPU."""
+    """Every backend that can run here; in tests of kernels the compiled one on every level of this CPU."""
     name, _, level = request.param.partition("-")
     with on_level(level) if level else nullcontext():
         yield name
+
+
+def pytest_generate_tests(metafunc):
+    if "backend" in metafunc.fixturenames:
+        of_kernels = f"tests/{Path(metafunc.module.__file__).name}" in OF_KERNELS
+        names = [*kernels.available(), *(f"cython-{level}" for level in LEVELS[1:] if of_kernels)]
+        metafunc.parametrize("backend", names, indirect=True)
 
 
 #: The backends whose kernels may have a part of several, the preferred one first.

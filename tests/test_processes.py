@@ -28,7 +28,7 @@ def work(_=None):
     watch()
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 5, 3)), rng.normal(size=20)
-    model = LSTMRegressor(9, batch_size=6, max_iter=3, learning_rate="cosine", backend=FASTEST, random_state=0)
+    model = LSTMRegressor(9, batch_size=6, max_iter=3, learning_rate="cosine", random_state=0)
     return model.fit(X, y).predict(X), max(threads.sizes), os.getpid()
 
 
@@ -50,28 +50,28 @@ if __name__ == "__main__":
 """
 
 
-def outcome(tmp_path, how):
+def outcome(tmp_path, how, backend):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    same, size, elsewhere = run_python(program, how).split()
+    same, size, elsewhere = run_python(program, how, FASTLSTM_BACKEND=backend).split()
     return same == "True", int(size), elsewhere == "True"
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_processes_fit_on_threads_to_the_same_bits(tmp_path, method):
+def test_processes_fit_on_threads_to_the_same_bits(tmp_path, method, fast):
     import multiprocessing
 
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip("this system has no such processes")
-    assert outcome(tmp_path, method) == (True, 2, True)
+    assert outcome(tmp_path, method, fast) == (True, 2, True)
 
 
-def test_joblibs_processes_fit_on_threads_to_the_same_bits(tmp_path):
-    assert outcome(tmp_path, "loky") == (True, 2, True)
+def test_joblibs_processes_fit_on_threads_to_the_same_bits(tmp_path, fast):
+    assert outcome(tmp_path, "loky", fast) == (True, 2, True)
 
 
-def test_joblibs_threads_fit_on_threads_to_the_same_bits(tmp_path):
-    assert outcome(tmp_path, "threading") == (True, 2, False)
+def test_joblibs_threads_fit_on_threads_to_the_same_bits(tmp_path, fast):
+    assert outcome(tmp_path, "threading", fast) == (True, 2, False)
 
 
 def test_joblibs_processes_share_the_cpus():

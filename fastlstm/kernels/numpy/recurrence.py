@@ -14,7 +14,8 @@ def sigmoid(x):
 
 def rows_times(a, w):
     """a [..., K] @ w [M, K].T, row by row: one product per row, whose bits no other row can change."""
-    return np.matmul(w, a[..., None])[..., 0]
+    with np.errstate(invalid="ignore"):  # OpenBLAS may take it from memory beside small arrays (numpy issue 24067)
+        return np.matmul(w, a[..., None])[..., 0]
 
 
 class Packed:

@@ -84,6 +84,8 @@ def record(entries, module, take):
         return call
 
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("held", "held_sizes", "unread"):  # of which no copy could be made
+            patch.setattr(entries, name, lambda array: array)
         for name in NAMES:
             function = getattr(entries, name)
             if name.endswith("_stepper"):

@@ -2,9 +2,10 @@
 
 An *entry* is a compiled function. A backend has a set of them for each type of numbers, ``entries(dtype)``: an object
 with the functions that ``csrc/table.h`` lists, by these names, and ``lanes()``, how many numbers a vector has. Arrays
-of their arguments are flat with an offset, or [rows, columns]; in place of one that a call does not read stands
-``unread(another of its kind)``. In place of a cell's `step` there is a
-``stepper(...)`` of the run's buffers, which returns a function of x and h.
+of their arguments are flat with an offset, or [rows, columns]. Calls take arrays at less cost by ``held(array)`` and
+``held_sizes(array)``, which is for those of many calls, and by ``unread(another of its kind)`` in place of one that
+they do not read. In place of a cell's `step` there is a ``stepper(...)`` of the run's buffers, which returns a function
+of x and h.
 """
 
 from functools import partial

@@ -37,14 +37,14 @@ class Run(recurrence.Run):
     def forward(self, part, packed):
         where, meeting = self._part(part)
         self.entries.lstm_forward(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
+            self._starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
             self._masked, packed.forward, self._c, self._gates if self._recording else self._unread, self._recording,
             self._sums, part.rank * self._sums_size, self._zero, *meeting,
         )  # fmt: skip
 
     def _bind(self, packed):
         return self.entries.lstm_stepper(
-            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c, self._sums,
+            self._starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._c, self._sums,
             self._zero,
         )  # fmt: skip
 
@@ -57,7 +57,7 @@ class Run(recurrence.Run):
     def backward(self, part, packed, to_start=False):
         where, meeting = self._part(part)
         self.entries.lstm_backward(
-            self.starts, *where, self.H, self.P, self._mask_of_rows, self._masked, packed.backward, self._c,
+            self._starts, *where, self.H, self.P, self._mask_of_rows, self._masked, packed.backward, self._c,
             self._gates, self._d_h, self.d_h is not None, self._dz, self._dh.reshape(-1), self._dc.reshape(-1),
             self._zero, to_start, *meeting,
         )  # fmt: skip

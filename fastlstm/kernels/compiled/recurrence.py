@@ -22,9 +22,9 @@ class Packed:
         self.columns = self.GATES * self.P
         self.forward = self.backward = self.inputs = None
         if forward:
-            self.forward = workspace.empty("packed", (self._forward_size(),), dtype)
+            self.forward = self.entries.held(workspace.empty("packed", (self._forward_size(),), dtype))
         if backward:
-            self.backward = workspace.empty("packed_hh", (self.columns * self.P,), dtype)
+            self.backward = self.entries.held(workspace.empty("packed_hh", (self.columns * self.P,), dtype))
             self.gradient = workspace.empty("gradient", (self._gradient_size(),), dtype)
         if inputs:
             self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, self.lanes),), dtype)
@@ -80,8 +80,10 @@ class Run:
         self._bounds = {1: [0, self.N]}
         rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
         self.inputs = rows[:, begin : begin + C]
-        self._rows, self._zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, lanes), dtype)
-        self._unread, self._nowhere = self.entries.unread(self._zero), self.entries.unread(starts)
+        self._flat_rows, zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, lanes), dtype)
+        unread, held = self.entries.unread, self.entries.held
+        self._unread, self._no_state, self._nowhere = unread(zero), unread(zero[None]), unread(starts)
+        self._rows, self._zero, self._starts = held(self._flat_rows), held(zero), self.entries.held_sizes(starts)
         self._masked = masked
         if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
             self._seen = rows[:, begin + C + 1 : begin + C + 1 + H]
@@ -122,7 +124,7 @@ class Run:
 
     def _start(self, part, state):
         """Take the other initial states, and return h_0, or what stands for none."""
-        return self.entries.unread(self._zero[None]) if state is None else state[0]
+        return self._no_state if state is None else state[0]
 
     def _mask_start(self, part, state):
         """What `_start` leaves to the rows, where they hold the masked states."""
@@ -132,9 +134,9 @@ class Run:
 
     def load(self, part, x, at, state=None, reverse=False):
         h_0 = self._start(part, state)
-        lengths = self._lengths if reverse else self.entries.unread(self.starts)
+        lengths = self._lengths if reverse else self._nowhere
         self.entries.load_rows(
-            self.starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
+            self._starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
             state is not None, self._rows, self.stride,
         )  # fmt: skip
         if self._masked:
@@ -143,7 +145,7 @@ class Run:
     def connect(self, part, below, turned, state=None):
         h_0 = self._start(part, state)
         self.entries.begin_rows(
-            self.starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
+            self._starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
         )
         if self._masked:
             self._mask_start(part, state)
@@ -157,13 +159,13 @@ class Run:
 
     def _copy_outputs(self, part, turned, out, column, stride):
         self.entries.copy_outputs(
-            self.starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride
+            self._starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride
         )
 
     def collect(self, part, d_outputs, turned, column):
         for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
             self.entries.add_gradients(
-                self.starts, self._lengths, other_way, *self.bounds(part), self.H, d.reshape(-1), column, d.shape[1],
+                self._starts, self._lengths, other_way, *self.bounds(part), self.H, d.reshape(-1), column, d.shape[1],
                 self._d_h, self.P, n > 0,
             )  # fmt: skip
 
@@ -203,7 +205,7 @@ class Run:
         """A part of out[inputs, Q]: those inputs from `input_` on, times the columns from `column` on of dz."""
         stride, panel = self.SLOTS * self.P, self._panels.size // self._threads * part.rank
         self.entries.gradient(
-            self.M, inputs, *part.share(Q, 4 * self.lanes), Q, self._rows[input_:], self.stride,
+            self.M, inputs, *part.share(Q, 4 * self.lanes), Q, self._flat_rows[input_:], self.stride,
             self._dz[column:], stride, self._panels, panel, out, more,
         )  # fmt: skip
 

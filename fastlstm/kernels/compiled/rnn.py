@@ -20,20 +20,20 @@ class Run(recurrence.Run):
     def forward(self, part, packed):
         where, meeting = self._part(part)
         self.entries.rnn_forward(
-            self.starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
+            self._starts, *where, self.C, self.H, self.P, self._rows, self.stride, *self._states, self._mask_of_rows,
             self._masked, packed.forward, self._sums, part.rank * self._sums_size, self._zero, *meeting,
         )  # fmt: skip
 
     def _bind(self, packed):
         return self.entries.rnn_stepper(
-            self.starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._sums,
+            self._starts, self.N, self.C, self.H, self.P, self._rows, self.stride, packed.forward, self._sums,
             self._zero,
         )  # fmt: skip
 
     def backward(self, part, packed, to_start=False):
         where, meeting = self._part(part)
         self.entries.rnn_backward(
-            self.starts, *where, self.H, self.P, *self._states, self._mask_of_rows, self._masked, packed.backward,
+            self._starts, *where, self.H, self.P, *self._states, self._mask_of_rows, self._masked, packed.backward,
             self._d_h, self.d_h is not None, self._dz, self._dh.reshape(-1), self._zero, to_start, *meeting,
         )  # fmt: skip
         self._end_backward(part, to_start)

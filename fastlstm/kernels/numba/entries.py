@@ -26,10 +26,10 @@ def stepper(step):
 
 @cache
 def entries(dtype):
-    """One set for each type of numbers; Numba tells the types of arrays itself."""
+    """One set for each type of numbers; Numba tells the types of arrays, and compiles once more for every other."""
     return SimpleNamespace(
         lanes=partial(lanes, dtype),
-        unread=lambda array: array,  # for any other type its kernels would be compiled once more
+        **dict.fromkeys(("unread", "held", "held_sizes"), lambda array: array),
         wait=meeting.wait,
         pack_gates=buffers.pack_gates,
         pack_panels=buffers.pack_panels,

@@ -52,8 +52,10 @@ bench: $(VENV)/bench
 
 # the cython backend beside Numba's, as on this CPU and as on one with AVX2 only (x86-64)
 bench-backends: $(VENV)/bench
-	$(BENCH) bench/test_backends.py
-	FASTLSTM_ISA=avx2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=$(AVX2) $(BENCH) bench/test_backends.py
+	mkdir -p .benchmarks
+	$(BENCH) bench/test_backends.py --benchmark-json=.benchmarks/backends.json
+	FASTLSTM_ISA=avx2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=$(AVX2) \
+		$(BENCH) bench/test_backends.py --benchmark-json=.benchmarks/backends_avx2.json
 
 # the last benchmark as tables and pictures
 report: $(VENV)/bench

@@ -88,7 +88,7 @@ def against_peers(rows):
     """Means and worst shapes, beside what we want to reach."""
     lines = []
     for (work, peer), targets in TARGETS.items():
-        for threads in (1, 2):
+        for threads in (1, 2) if select(rows, work) else ():
             some = select(rows, work, threads, peer)
             if not some:
                 lines.append([work, peer, str(threads), "-", "-", "-"])

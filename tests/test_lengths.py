@@ -164,3 +164,12 @@ def test_a_state_of_another_number_of_sequences_than_lengths():
     h = np.zeros((1, 2, 4), "float32")
     with pytest.raises(ValueError, match=r"state\[0\] has shape \(1, 2, 4\); expected \(1, 3, 4\)"):
         LSTM(2, 4)(np.ones((3, 5, 2), "float32"), (h, h), lengths=[3, 4, 5])
+
+
+@cases
+def test_runs_are_recorded_again_in_the_room_of_those_before(backend, cell, dtype, shape, lengths):
+    layer, data = layer_and_problem(cell, shape, dtype, backend)
+    expected = all_results(layer, *data, lengths)
+    for _ in range(2):
+        layer.record(data[0], data[1], lengths)  # whose output and tape nobody holds
+    assert_same_bits(all_results(layer, *data, lengths), expected)

@@ -262,6 +262,7 @@ class Layer:
             self._records += 1
             number = self._records
         run, references, output, weights = self._run(batch, recording=True, number=number)
+        output = output.view()  # what is under it, others write to once nobody holds it
         output.flags.writeable = False
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
         return output, state, Tape(self, run, references, weights, batch)

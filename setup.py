@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 import sysconfig
-import textwrap
 from glob import glob
 
 from setuptools import Extension, setup
@@ -32,6 +31,7 @@ if mode == "auto" and "CIBUILDWHEEL" in os.environ:
 class BuildExt(build_ext):
     """Builds all extension modules, or none."""
 
+    done = False
     failure = None  # why it went on without
 
     def run(self):
@@ -43,9 +43,10 @@ class BuildExt(build_ext):
                 raise NotImplementedError("the extension modules are for CPython")
             self.translate()
             super().run()
+            BuildExt.done = True
         except Exception as error:  # a compiler or Cython that is missing, is too old, or fails
             text = f"{type(error).__name__}: {error}"  # which may be the whole command: the compiler's own are above it
-            BuildExt.failure = textwrap.shorten(text, 100)
+            BuildExt.failure = text if len(text) < 100 else f"{text[:30]} ... {text[-60:]}"
             if mode == "require":
                 raise SystemExit(f"fastlstm: could not build the compiled backend ({BuildExt.failure}).") from error
             self.do_without()
@@ -95,6 +96,8 @@ setup(
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )
+if BuildExt.done:
+    print("fastlstm: with the compiled backend.")
 if BuildExt.failure:
     print(
         f"fastlstm: without the compiled backend, which could not be built ({BuildExt.failure}); the others work. To"

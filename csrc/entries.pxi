@@ -3,7 +3,8 @@
 Arguments are those of the functions there, but that an array comes with its size: so sizes that an array tells are no
 arguments, and `name_at` is where a flat array begins. Every array is as long as the sizes say that it will be read or
 written, or else the call is refused with a ValueError before it has any effect. Arrays that a call does not read (the
-mask where not `masked`, and so on) may be any. The GIL is released while kernels run.
+mask where not `masked`, and so on) may be any. The GIL is released while kernels run: arrays of whole numbers must
+neither change meanwhile nor overlap what is written.
 """
 
 include "table.pxi"
@@ -40,7 +41,7 @@ def levels():
 
 
 def use(str name):
-    """Take the kernels of this level; what others have packed is not for them."""
+    """Take the kernels of this level, while no call is under way; what others have packed is not for them."""
     global table, name_of_level
     if name not in levels():
         raise ValueError(f"{name!r} is not a level of this CPU; expected one of {list(levels())}.")
@@ -67,7 +68,7 @@ def held(real[::1] array):
     return array
 
 
-def held_sizes(const int64_t[::1] array):
+def held_sizes(int64_t[::1] array):
     """The same, of whole numbers."""
     return array
 

@@ -29,8 +29,9 @@ collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch,
 
 
 COMPILED = importlib.import_module("fastlstm.kernels.cython") if "cython" in kernels.available() else None
-#: The levels of this CPU, the one in use first.
+#: The levels of this CPU, the best first.
 LEVELS = COMPILED.f32.levels() if COMPILED else ()
+OTHER_LEVELS = [level for level in LEVELS if level != COMPILED.f32.level()]
 OF_KERNELS = (Path(__file__).parent / "kernels.txt").read_text().split()
 
 
@@ -39,8 +40,10 @@ def on_level(level):
     """Meanwhile the cython backend computes as on such a CPU; what was packed before is not for it."""
     before = COMPILED.f32.level()
     COMPILED.take(level)
-    yield
-    COMPILED.take(before)
+    try:
+        yield
+    finally:
+        COMPILED.take(before)
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def backend(request):
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         of_kernels = f"tests/{Path(metafunc.module.__file__).name}" in OF_KERNELS
-        names = [*kernels.available(), *(f"cython-{level}" for level in LEVELS[1:] if of_kernels)]
+        names = [*kernels.available(), *(f"cython-{level}" for level in OTHER_LEVELS if of_kernels)]
         metafunc.parametrize("backend", names, indirect=True)
 
 

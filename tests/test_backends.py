@@ -30,6 +30,7 @@ from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 
 built = pytest.mark.skipif(COMPILED is None, reason="the cython backend is not built")
 of_levels = pytest.mark.parametrize("level", LEVELS)
+with_numba = pytest.mark.skipif("numba" not in kernels.available(), reason="Numba is not installed")
 
 
 def fused(backend):
@@ -50,6 +51,7 @@ LAYERS = [
 
 
 @built
+@with_numba
 @of_levels
 @pytest.mark.parametrize(("shape", "lengths", "options"), LAYERS, ids=str)
 def test_layers_have_the_bits_of_numba(level, cell, dtype, shape, lengths, options):
@@ -80,6 +82,7 @@ FITS = {
 
 
 @built
+@with_numba
 @of_levels
 @pytest.mark.parametrize(("estimator", "options"), FITS.values(), ids=FITS)
 def test_fits_have_the_bits_of_numba(level, dtype, estimator, options):
@@ -176,6 +179,16 @@ def test_a_level_that_is_not_there_is_an_error():
     )
 
 
+@built
+def test_a_level_that_is_not_there_is_no_matter_to_other_backends():
+    code = "from fastlstm.layers import LSTM; print(LSTM(1, 1, backend='numpy').backend)"
+    assert run_python("-c", code, FASTLSTM_ISA="mmx") == "numpy"
+    assert (
+        run_python("-c", "from fastlstm.layers import LSTM; LSTM(1, 1)", FASTLSTM_BACKEND="numpy", FASTLSTM_ISA="mmx")
+        == ""
+    )
+
+
 # -- modules that are missing or broken ---------------------------------------------------------------------------
 
 
@@ -194,10 +207,12 @@ print(kernels.resolve(), kernels.resolve("auto"), "cython" in kernels.available(
 FORCED = "from fastlstm import LSTMRegressor; LSTMRegressor(backend='cython').fit([[1, 2], [3, 4]], [1, 2])"
 
 
+@with_numba
 def test_without_the_modules_auto_takes_the_next_backend(pure):
     assert run_python("-P", "-W", "error", "-c", AUTO, **pure) == "numba numba False"
 
 
+@with_numba
 def test_without_the_modules_the_backend_and_its_levels_are_errors(pure):
     how = "were not built; install a wheel of fastlstm, or, where there is a C compiler"
     assert how in failure(FORCED, **pure)
@@ -209,13 +224,28 @@ def test_without_the_modules_the_backend_and_its_levels_are_errors(pure):
     assert how in message
 
 
+def test_the_slow_backend_is_not_taken_in_silence(pure):
+    (pure["PYTHONPATH"] / "find_nothing.py").write_text(
+        "import importlib.util as u; f = u.find_spec; u.find_spec = lambda name: None if name == 'numba' else f(name)"
+    )
+    code = f"import find_nothing, warnings; warnings.simplefilter('error')\n{AUTO}"
+    message = failure(code, **pure)
+    assert "backend='auto' is 'numpy', which is slow: of 'cython' its extension modules were not built" in message
+    assert "pip install numba" in message
+
+
 @built
+@with_numba
 @pytest.mark.parametrize("bits", [32, 64])
-def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bits):
+@pytest.mark.parametrize("raising", [False, True], ids=["no library", "raises"])
+def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bits, raising):
     for module in (COMPILED.f32, COMPILED.f64):
         place = pure["PYTHONPATH"] / "fastlstm/kernels/cython" / Path(module.__file__).name
-        shutil.copy(module.__file__, place)
-        if f"f{bits}" in place.name:
+        if f"f{bits}" not in place.name:
+            shutil.copy(module.__file__, place)
+        elif raising:
+            place.with_name(f"f{bits}.py").write_text(f"raise RuntimeError('f{bits} is for another interpreter')")
+        else:
             place.write_text("not a library")
     environment = {name: str(value) for name, value in pure.items()}
     command = [sys.executable, "-P", "-W", "always", "-c", AUTO]

@@ -104,6 +104,10 @@ import warnings
 from typing import NamedTuple
 
 
+class LevelError(ValueError):
+    """FASTLSTM_ISA asks for a level that this CPU has not got."""
+
+
 class Cell(NamedTuple):
     """A kind of recurrence."""
 
@@ -117,9 +121,10 @@ VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"  # which kernels/cython reads
 
 
+EXTENSIONS = ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64")
 NOT_BUILT = (
-    "its extension modules were not built; install a wheel of fastlstm, or, where there is a C compiler, see why with: "
-    "FASTLSTM_BUILD_EXT=require pip install --no-binary fastlstm fastlstm"
+    "its extension modules were not built; install a wheel of fastlstm, or, where there is a C compiler, see why by "
+    "`pip install .` in a checkout with FASTLSTM_BUILD_EXT=require"
 )
 
 
@@ -131,8 +136,10 @@ def _why_not(name):
     if name == "cython":
         try:
             _package(name)
-        except ImportError as error:
-            if error.name in ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64"):
+        except LevelError:
+            return None  # they are there; who takes them is told
+        except Exception as error:  # whatever a module that was built for something else may raise
+            if isinstance(error, ModuleNotFoundError) and error.name in EXTENSIONS:
                 return NOT_BUILT
             return f"its extension modules are there, but cannot be imported: {error}; install fastlstm anew"
     return None
@@ -162,6 +169,9 @@ def _preferred():
         )
     if reason not in (None, NOT_BUILT):
         warnings.warn(f"backend='auto' is {first!r}, not 'cython': {reason}.", RuntimeWarning, stacklevel=3)
+    elif first == "numpy":
+        slow = f"backend='auto' is 'numpy', which is slow: of 'cython' {reason}; {_why_not('numba')}."
+        warnings.warn(slow, RuntimeWarning, stacklevel=3)
     return first
 
 
@@ -172,12 +182,14 @@ def resolve(name="auto"):
         name = os.environ.get(VARIABLE, "auto")
         asked = f"{VARIABLE}={name}"
         if name in ("", "auto"):
-            return _preferred()
+            name = _preferred()
     if name not in available():
         reason = f" ({_why_not(name)})" if name in BACKENDS else ""
         raise ValueError(
             f"{asked} is not a backend available here{reason}; expected 'auto' or one of {list(available())}."
         )
+    if name == "cython":
+        _package(name)  # the level that FASTLSTM_ISA asks for may not be there
     return name
 
 

@@ -4,15 +4,16 @@ import os
 
 import fastlstm.kernels.cython.f32 as f32
 import fastlstm.kernels.cython.f64 as f64
+from fastlstm.kernels import LevelError
 from fastlstm.kernels.compiled import Backend
 
 VARIABLE = "FASTLSTM_ISA"
 
 
 def take(level):
-    """Have both modules compute with a CPU level's kernels; ValueError unless this CPU and its system support it."""
+    """Have both modules compute with a CPU level's kernels; LevelError unless this CPU and its system support it."""
     if level not in f32.levels():
-        raise ValueError(
+        raise LevelError(
             f"{VARIABLE}={level} is not a level that this CPU and its system support; expected one of "
             f"{list(f32.levels())}, or nothing for the best of them."
         )

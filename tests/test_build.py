@@ -66,6 +66,16 @@ def compiled(wheel):
     return {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".so", ".pyd"))}
 
 
+PREDICTION = """
+import numpy as np, fastlstm
+from fastlstm import kernels
+X = np.random.default_rng(0).normal(size=(30, 5, 2))
+model = fastlstm.LSTMRegressor(max_iter=2, random_state=0).fit(X, X[:, :, 0].sum(axis=1))
+assert np.isfinite(model.predict(X)).all()
+print(kernels.resolve(), fastlstm.__file__)
+"""
+
+
 @of_checkout
 @unix
 def test_without_a_compiler_the_pure_package_is_built_and_says_so(tree, broken):
@@ -79,6 +89,12 @@ def test_without_a_compiler_the_pure_package_is_built_and_says_so(tree, broken):
     assert "FASTLSTM_BUILD_EXT=require" in lines[0]
     assert wheel.name.endswith("-py3-none-any.whl")
     assert compiled(wheel) == set()
+    zipfile.ZipFile(wheel).extractall(tree / "site")
+    code = pytest.importorskip("fastlstm.kernels.numba.jit").cache_folder().parent  # that of the same sources
+    environment = {"PYTHONPATH": tree / "site", "FASTLSTM_BACKEND": "", "NUMBA_CACHE_DIR": code}
+    backend, file = run_python("-P", "-c", PREDICTION, **environment).split(maxsplit=1)
+    assert backend == "numba"
+    assert Path(file).is_relative_to(tree / "site")
 
 
 @of_checkout
@@ -155,16 +171,6 @@ def test_what_can_be_built_is_there():
 
 def pip(*command, cwd):
     subprocess.run([sys.executable, "-m", "pip", "--no-input", *map(str, command)], cwd=cwd, check=True)
-
-
-PREDICTION = """
-import numpy as np, fastlstm
-from fastlstm import kernels
-X = np.random.default_rng(0).normal(size=(30, 5, 2))
-model = fastlstm.LSTMRegressor(max_iter=2, random_state=0).fit(X, X[:, :, 0].sum(axis=1))
-assert np.isfinite(model.predict(X)).all()
-print(kernels.resolve(), fastlstm.__file__)
-"""
 
 
 @of_checkout

@@ -118,7 +118,7 @@ class Cell(NamedTuple):
 CELLS = {"lstm": Cell("ifgo", ("h", "c")), "gru": Cell("rzn", ("h",)), "rnn": Cell("h", ("h",))}
 BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
-OF_LEVEL = "FASTLSTM_ISA"  # which kernels/cython reads
+OF_LEVEL = "FASTLSTM_ISA"
 
 
 EXTENSIONS = ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64")

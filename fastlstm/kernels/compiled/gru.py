@@ -61,19 +61,17 @@ class Run(recurrence.Run):
         )  # fmt: skip
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        self._d_seen = self._d_seen_of_rows = None
+        self._d_seen = None
         super().prepare_backward(outputs, inputs, keep)
-        self._d_seen, self._d_seen_of_rows = None, self._unread
         if self._masked:
             self._d_seen = self._room("d_seen", self.N)
-            self._d_seen_of_rows = self._d_seen.reshape(-1)
 
     def backward(self, part, packed, to_start=False):
         where, meeting = self._part(part)
         self.entries.gru_backward(
             self._starts, *where, self.H, self.P, *self._states, self._mask_of_rows, self._masked, packed.backward,
             self._gates, self._d_h, self.d_h is not None, self._dz, self._dh.reshape(-1),
-            self._d_seen_of_rows, self._zero, to_start, *meeting,
+            self._d_seen.reshape(-1) if self._masked else self._unread, self._zero, to_start, *meeting,
         )  # fmt: skip
         self._end_backward(part, to_start)
 

@@ -4,17 +4,15 @@ import os
 
 import fastlstm.kernels.cython.f32 as f32
 import fastlstm.kernels.cython.f64 as f64
-from fastlstm.kernels import LevelError
+from fastlstm.kernels import OF_LEVEL, LevelError
 from fastlstm.kernels.compiled import Backend
-
-VARIABLE = "FASTLSTM_ISA"
 
 
 def take(level):
     """Have both modules compute with a CPU level's kernels; LevelError unless this CPU and its system support it."""
     if level not in f32.levels():
         raise LevelError(
-            f"{VARIABLE}={level} is not a level that this CPU and its system support; expected one of "
+            f"{OF_LEVEL}={level} is not a level that this CPU and its system support; expected one of "
             f"{list(f32.levels())}, or nothing for the best of them."
         )
     f32.use(level)
@@ -25,5 +23,5 @@ def entries(dtype):
     return f32 if dtype.itemsize == 4 else f64
 
 
-take(os.environ.get(VARIABLE) or f32.levels()[0])
+take(os.environ.get(OF_LEVEL) or f32.levels()[0])
 BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2")

@@ -214,12 +214,6 @@ def test_predictions_have_the_shape_of_y(wave, shape, predicted):
     assert LSTMRegressor(**QUICK, max_iter=1).fit(X, np.resize(y, shape)).predict(X).shape == predicted
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_predictions_are_of_the_type_that_was_computed_in(wave, dtype):
-    X, y = wave
-    assert LSTMRegressor(**QUICK, max_iter=1, dtype=dtype).fit(X, y).predict(X).dtype == dtype
-
-
 def test_weights_predict_the_same_in_a_layer_with_a_linear_head(labelled):
     X, y = labelled
     model = LSTMRegressor(**QUICK, max_iter=5, dtype="float64").fit(X, y)

@@ -392,7 +392,7 @@ def test_quantiles_have_the_form_of_predictions_and_an_axis_of_levels(backend, l
     assert model.fit(X, COUNTS).predict(X).shape == (N, 3)
     assert model.predict_quantiles(RAGGED).shape == (N, 3, L)
     assert model.n_outputs_ == 3
-    assert model.predict_quantiles(X).dtype == model.predict(X).dtype == "float32"
+    assert model.predict_quantiles(X).dtype == model.predict(X).dtype == "float64"
     model.set_params(return_sequences=True).fit(X, np.ones((N, T)))
     assert model.predict_quantiles(X).shape == (N, T, L)
     model.fit(X, np.ones((N, T, 1)))

@@ -229,9 +229,26 @@ def test_a_constant_channel_is_shifted_and_not_scaled(method):
     ids=["3-D", "2-D", "DataFrame", "list", "mixed list", "mixed DataFrame", "float16", "int", "nested lists"],
 )
 def test_float32_stays_and_all_else_is_float64(X, expected, method):
-    scaler = SequenceScaler(method).fit(X)
-    for out in (scaler.transform(X), scaler.inverse_transform(X)):
-        assert {part.dtype for part in (out if isinstance(out, list) else [out])} == {np.dtype(expected)}
+    out = SequenceScaler(method).fit(X).transform(X)
+    assert {part.dtype for part in (out if isinstance(out, list) else [out])} == {np.dtype(expected)}
+
+
+@pytest.mark.parametrize("method", ["standard", "minmax", "robust"])
+@pytest.mark.parametrize("form", [FLAT, PADDED, MEMBERS], ids=["2-D", "3-D", "list"])
+def test_scaling_back_keeps_a_large_location(form, method):
+    shifted = [member + 1e9 for member in form] if isinstance(form, list) else form + 1e9
+    scaler = SequenceScaler(method).fit(shifted)
+    scaled = scaler.transform(shifted)
+    narrow = [member.astype("float32") for member in scaled] if isinstance(form, list) else scaled.astype("float32")
+    for restored, expected in zip(scaler.inverse_transform(narrow), shifted, strict=True):
+        assert restored.dtype == np.float64
+        assert_allclose(restored, expected, rtol=0, atol=1e-4)
+
+
+def test_partial_fit_checks_the_parameters_of_a_fitted_scaler():
+    scaler = SequenceScaler().fit(FLAT).set_params(method="quantile")
+    with pytest.raises(ValueError, match="The 'method' parameter of SequenceScaler must be"):
+        scaler.partial_fit(FLAT)
 
 
 def test_series_of_one_channel_may_come_in_another_form_than_was_fitted():

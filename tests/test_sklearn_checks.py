@@ -12,7 +12,6 @@ def expected_failed_checks(estimator):
     if estimator.dtype == "float64":
         return {}
     return {
-        "check_regressor_multioutput": "asks for float64 predictions; ours are of the type that is computed in",
         "check_sample_weight_equivalence_on_dense_data": "compares to rtol 1e-7, below a float32 ulp, after an "
         "iterative training that amplifies roundings",
     }

@@ -6,11 +6,12 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin
+from fastlstm.estimators.drafts import as_it_is
 from fastlstm.estimators.fitting import Fitting
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
 from fastlstm.estimators.stream import Stream
@@ -147,24 +148,38 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """The type that the fitted model computes in."""
         return self.weights_["head.bias"].dtype
 
+    def _fitted(self):
+        """The estimator as it is now, ready to predict; a fit in another thread does not change what this returns."""
+        check_is_fitted(self)
+        fitted = as_it_is(self)
+        if fitted.n_jobs is not None or fitted.backend != "auto":  # which need no check
+            constraints = {name: self._parameter_constraints[name] for name in ("backend", "n_jobs")}
+            given = {name: getattr(fitted, name) for name in constraints}
+            validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
+        networks.check_weights(fitted._stack, fitted.weights_, fitted.n_outputs_ * fitted._loss.width)
+        return fitted
+
     def _run_over(self, X, per_step=None, with_head=True):
         """X as series, and what the network makes of them; see `networks.run_over`. `per_step` None: as fitted."""
-        check_is_fitted(self)
         x, backend = self._check_series(X), kernels.resolve(self.backend)
         per_step = self._per_step if per_step is None else per_step
         return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, per_step, with_head)
 
     def _apply(self, X, function):
-        """`function` of the scores [rows, K], in the form that X has; it is called only if the model is fitted."""
+        """`function` of the scores [rows, K], in the form that X has."""
         x, scores = self._run_over(X)
         rows = function(scores)
         return x.restore(rows) if self._per_step else rows
 
     def _score(self, X, y, sample_weight, of_series):
         """The score; `of_series` is scikit-learn's, for one target and weight for each series."""
-        check_is_fitted(self)
-        if not self._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
+        fitted = self._fitted()
+        if not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
             return of_series(X, y, sample_weight)
+        return fitted._score_by_weights(X, y, sample_weight)
+
+    def _score_by_weights(self, X, y, sample_weight):
+        """The score where each step, or each output, has a weight of its own."""
         x, scores = self._run_over(X)
         check_targets(X, y, "y")
         if self._per_step:
@@ -184,7 +199,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     def _last_states(self, X):
         """The last layer's last states [n, D H], of the backward direction those at the first step."""
-        return self._run_over(X, per_step=False, with_head=False)[1]
+        return self._fitted()._run_over(X, per_step=False, with_head=False)[1]
 
     def hidden_states(self, X):
         """The last layer's hidden state after every step of each series.
@@ -214,7 +229,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         >>> model.hidden_states([[0, 1], [0, 2], [0, 3]]).shape
         (3, 2, 8)
         """
-        x, states = self._run_over(X, per_step=True, with_head=False)
+        x, states = self._fitted()._run_over(X, per_step=True, with_head=False)
         return x.restore(states) if x.whole else x.members(states)
 
     def stream(self, n_streams=1, method="predict"):

@@ -508,7 +508,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2]]).shape
         (2,)
         """
-        return self._apply(X, self._labels)
+        fitted = self._fitted()
+        return fitted._apply(X, fitted._labels)
 
     def predict_proba(self, X):
         """Probability of each class for each series, or with `return_sequences` for each step.
@@ -536,7 +537,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.predict_proba([[0, 1], [0, 2]]).shape
         (2, 2)
         """
-        return self._apply(X, self._probabilities)
+        fitted = self._fitted()
+        return fitted._apply(X, fitted._probabilities)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -562,7 +564,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> bool((model.predict_log_proba([[0, 1]]) < 0).all())
         True
         """
-        return self._apply(X, self._log_probabilities)
+        fitted = self._fitted()
+        return fitted._apply(X, fitted._log_probabilities)
 
 
 def _accuracy(right, weights):

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import sequences
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.fitting import unchanged_on_error
+from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.regressor import LSTMRegressor
 
 
@@ -99,9 +99,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         (3, 8)
         """
         self._validate_params()
-        with unchanged_on_error(self) as commit:
-            self._fit(X, y, fit_params)
-            commit()
+        draft = Draft(self)
+        draft.model._fit(X, y, fit_params)
+        draft.adopt()
         return self
 
     def _fit(self, X, y, fit_params):

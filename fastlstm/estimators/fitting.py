@@ -1,6 +1,5 @@
 """What classifier and regressor share in `fit` and `partial_fit`: from X and y to a trained network."""
 
-import contextlib
 import math
 import warnings
 from dataclasses import fields
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 from fastlstm import kernels, sequences
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import Checkpoints, fingerprint
+from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.inputs import check_step_weights, check_targets, check_weights
 from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes
@@ -32,59 +32,72 @@ class Fitting:
     """The part of `BaseLSTM` that trains; see there what a subclass defines."""
 
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
+        if partial:
+            self._validate_params()  # scikit-learn's `_fit_context` skips this once the estimator is fitted
         task = None if partial else FitTask(self, X, y, sample_weight, max_subtasks=self.max_iter)
-        with unchanged_on_error(self) as commit:
-            if partial:
-                self._check_partial()
-            self._check_parameters()
-            going_on = (partial or self.warm_start) and hasattr(self, "weights_")
-            if going_on:
-                self._check_same_model()
-            self._note_loss()
-            data = self._check_data(X, y, sample_weight, not going_on, classes)
-            held_out = self._check_validation_data(X_val, y_val, sample_weight_val)
-            seed, checkpoints = self._seed(data, held_out)
-            rng = np.random.default_rng(seed)
-            if self.early_stopping and not partial and held_out is None:
-                data, held_out = self._split(data, rng)
-            data = (*data[:2], self._weigh(*data[1:]))
-            if held_out is not None:
-                self._check_held_out(*held_out[1:])
+        draft = Draft(self)
+        model = draft.model
+        training, checkpoints = model._training(
+            X, y, sample_weight, (X_val, y_val, sample_weight_val), partial, classes
+        )
+        epochs_before = training.progress.epochs
+        if checkpoints:
+            checkpoints.restore(training)
 
-            network = self._network(data, rng, going_on)
-            earlier = self._earlier_progress(network, partial) if going_on else None
-            training = Training(
-                network,
-                self._settings(data, partial),
-                *data,
-                seed,
-                held_out and (lambda: self._validate(network, held_out)),
-                earlier,
-                checkpoints and checkpoints.keep,
-                self.n_jobs,
-            )
-            epochs_before = training.progress.epochs
-            if checkpoints:
-                checkpoints.restore(training)
-            try:
-                self._watch(training, task, partial)
-            except KeyboardInterrupt:
-                if training.progress.epochs > epochs_before:
-                    training.leave()
-                    self._adopt(training)
-                    commit()
-                raise
-            self._adopt(training)
-            commit()
+        def attributes():
+            return {**draft.changes(), **model._fitted_attributes(training, copied=True)}
+
+        try:
+            self._watch(training, task, attributes, partial)
+        except KeyboardInterrupt:
+            if training.progress.epochs > epochs_before:
+                training.leave()
+                model._adopt(training)
+                draft.adopt()
+            raise
+        model._adopt(training)
+        draft.adopt()
         if task is not None:
             task.end()
         return self
 
-    def _watch(self, training, task, partial):
-        """Run the training, for callbacks and people to see."""
+    def _training(self, X, y, sample_weight, validation_data, partial, classes):
+        """The `Training` that is to be run, and its checkpoints or None."""
+        if partial:
+            self._check_partial()
+        self._check_parameters()
+        going_on = (partial or self.warm_start) and hasattr(self, "weights_")
+        if going_on:
+            self._check_same_model()
+        self._note_loss()
+        data = self._check_data(X, y, sample_weight, not going_on, classes)
+        held_out = self._check_validation_data(*validation_data)
+        seed, checkpoints = self._seed(data, held_out)
+        rng = np.random.default_rng(seed)
+        if self.early_stopping and not partial and held_out is None:
+            data, held_out = self._split(data, rng)
+        data = (*data[:2], self._weigh(*data[1:]))
+        if held_out is not None:
+            self._check_held_out(*held_out[1:])
+
+        network = self._network(data, rng, going_on)
+        training = Training(
+            network,
+            self._settings(data, partial),
+            *data,
+            seed,
+            held_out and (lambda: self._validate(network, held_out)),
+            self._earlier_progress(network, partial) if going_on else None,
+            checkpoints and checkpoints.keep,
+            self.n_jobs,
+        )
+        return training, checkpoints
+
+    def _watch(self, training, task, attributes, partial):
+        """Run the training, for callbacks and people to see; `attributes()`: those of an estimator fitted so far."""
         epochs = watched(training, self.verbose, say_why=not partial)
         if task is not None:
-            epochs = task.epochs(epochs, training, lambda: self._fitted_attributes(training, copied=True))
+            epochs = task.epochs(epochs, training, attributes)
         for _ in epochs:
             pass
         if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
@@ -234,6 +247,7 @@ class Fitting:
     def _check_same_model(self):
         """Raise unless the parameters are those that the fitted weights were made for."""
         stack = self._stack
+        networks.check_weights(stack, self.weights_, self.n_outputs_ * self._loss.width)
         for name, value, fitted in [
             ("hidden_size", check_sizes(self.hidden_size, self.num_layers), stack.hidden_sizes),
             ("cell", self.cell, stack.cell),
@@ -323,16 +337,3 @@ def _n_outputs(y, name):
             "each step."
         )
     return shape[1] if len(shape) > 1 else 1
-
-
-@contextlib.contextmanager
-def unchanged_on_error(estimator):
-    """Put the estimator's attributes back if the body fails before it calls the function that this yields."""
-    before, committed = vars(estimator).copy(), []
-    try:
-        yield lambda: committed.append(True)
-    except BaseException:
-        if not committed:
-            vars(estimator).clear()
-            vars(estimator).update(before)
-        raise

@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
@@ -446,7 +445,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
         Returns
         -------
-        ndarray of shape (n,) or (n, K)
+        ndarray of shape (n,) or (n, K), of float64
             (n,) where one number per series was fitted. With `return_sequences`, for each step, in the form that X has:
             (n, T) or (n, T, K), with NaN behind an end; or a list of arrays.
 
@@ -464,7 +463,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.predict([[0, 1], [0, 2], [0, 3]]).shape
         (3,)
         """
-        return self._apply(X, self._outputs)
+        fitted = self._fitted()
+        return fitted._apply(X, fitted._outputs)
 
     def predict_quantiles(self, X, levels=None):
         """Quantiles of the target of each series, or with `return_sequences` of each step.
@@ -484,7 +484,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
         Returns
         -------
-        ndarray of shape (n, L) or (n, K, L)
+        ndarray of shape (n, L) or (n, K, L), of float64
             In the order of `levels`; L is 1 for a single number. With `return_sequences`, in the form that X has, as of
             `predict`: (n, T, L) or (n, T, K, L), with NaN behind an end; or a list of arrays. A higher level's is never
             below a lower one's. Those of "poisson" are whole numbers.
@@ -505,9 +505,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.predict_quantiles([[0, 1], [0, 2], [0, 3]], levels=[0.25, 0.5, 0.75]).shape
         (3, 3)
         """
-        check_is_fitted(self)
-        levels = self._levels(levels)
-        return self._apply(X, lambda scores: self._of_targets(forecasts.quantiles(self._loss, scores, levels)))
+        fitted = self._fitted()
+        levels = fitted._levels(levels)
+        return fitted._apply(X, lambda scores: fitted._of_targets(forecasts.quantiles(fitted._loss, scores, levels)))
 
     def _levels(self, levels):
         name, fitted = self._loss
@@ -535,6 +535,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._of_targets(self._points(scores))
 
     def _of_targets(self, rows):
-        """Rows [rows, K, ...], without the axis of targets where y had none."""
+        """Rows [rows, K, ...] as float64, which keeps what others add to them, without the axis of targets where y had
+        none."""
         flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        return rows[:, 0] if flat else rows
+        return (rows[:, 0] if flat else rows).astype("float64")

@@ -5,7 +5,6 @@ scaler of scikit-learn learns from or changes. What it learned is copied to publ
 is made again for each call, so that there is nothing beside them that could differ.
 """
 
-import copy
 from functools import update_wrapper
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
-from fastlstm.estimators.fitting import unchanged_on_error
+from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.inputs import check_series
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
@@ -90,10 +89,11 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         array([[0.25, 0.5 ]])
         """
         check_is_fitted(self)
-        out = self._scaled(X, self, "transform")
-        if self._columns is None or getattr(out, "ndim", 0) != 2:
+        fitted = as_it_is(self)
+        out = fitted._scaled(X, fitted, "transform")
+        if fitted._columns is None or getattr(out, "ndim", 0) != 2:
             return out
-        return _wrap_data_with_container("transform", out, X, self)
+        return _wrap_data_with_container("transform", out, X, fitted)
 
     def fit_transform(self, X, y=None):
         """Learn from X, and scale it.
@@ -209,14 +209,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         array([2.5])
         """
         task = FitTask(self, X, y)
-        with unchanged_on_error(self):
-            table = self._table(X, reset=True)
-            absent = _without_numbers(table)
-            learned = _scaler(self.method).fit(table)
-            for name in {name for names in LEARNED.values() for name in names}:
-                self.__dict__.pop(name, None)  # of another method
-            self._method = self.method
-            self._keep(learned, absent, {})
+        draft = Draft(self)
+        draft.model._learn(X)
+        draft.adopt()
         task.end()
         return self
 
@@ -248,6 +243,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         >>> SequenceScaler().partial_fit([[1.0, 2.0]]).partial_fit([[3.0, 4.0]]).mean_
         array([2.5])
         """
+        self._validate_params()  # scikit-learn's `_fit_context` skips this once the scaler is fitted
         if not hasattr(self, "_method"):
             return self.fit(X)
         if self.method != self._method:
@@ -255,15 +251,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
                 f"method={self.method!r}, but what partial_fit would go on from was learned by method="
                 f"{self._method!r}: call fit, or set method back."
             )
-        table = self._table(X, reset=False)
-        absent = _without_numbers(table)
-        before = self._learned()
-        start = before | {
-            name: np.where(np.isnan(before[name]), nothing, before[name])
-            for name, nothing in NOTHING_SEEN.items()
-            if name in before
-        }
-        self._keep(self._scaler(start).partial_fit(table), absent, before)
+        draft = Draft(self)
+        draft.model._learn_more(X)
+        draft.adopt()
         return self
 
     def inverse_transform(self, X):
@@ -278,7 +268,8 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         Returns
         -------
         like X
-            In the form of X, as of `transform`; a DataFrame becomes an array.
+            In the form of X, as of `transform`, but always float64, which keeps a large location; a DataFrame becomes
+            an array.
 
         Raises
         ------
@@ -295,9 +286,10 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         array([[1., 2., 8.]])
         """
         check_is_fitted(self)
-        of_any_columns = copy.copy(self)
+        fitted = as_it_is(self)
+        of_any_columns = as_it_is(fitted)
         of_any_columns._columns = None
-        return self._scaled(X, of_any_columns, "inverse_transform")
+        return fitted._scaled(X, of_any_columns, "inverse_transform", "float64")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -305,6 +297,26 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def _learn(self, X):
+        table = self._table(X, reset=True)
+        absent = _without_numbers(table)
+        learned = _scaler(self.method).fit(table)
+        for name in {name for names in LEARNED.values() for name in names}:
+            self.__dict__.pop(name, None)  # of another method
+        self._method = self.method
+        self._keep(learned, absent, {})
+
+    def _learn_more(self, X):
+        table = self._table(X, reset=False)
+        absent = _without_numbers(table)
+        before = self._learned()
+        start = before | {
+            name: np.where(np.isnan(before[name]), nothing, before[name])
+            for name, nothing in NOTHING_SEEN.items()
+            if name in before
+        }
+        self._keep(self._scaler(start).partial_fit(table), absent, before)
 
     def _table(self, X, reset):
         return check_series(self, X, _dtype(X), reset, missing="keep").table()
@@ -326,9 +338,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         vars(scaler).update(learned)
         return scaler
 
-    def _scaled(self, X, checked_for, what):
-        """X in its own form, `what` done to its steps."""
-        series = check_series(checked_for, X, _dtype(X), reset=False, missing="keep")
+    def _scaled(self, X, checked_for, what, dtype=None):
+        """X in its own form, `what` done to its steps; of its own dtype unless another is given."""
+        series = check_series(checked_for, X, dtype or _dtype(X), reset=False, missing="keep")
         rows = getattr(self._scaler(self._learned()), what)(series.table())
         out = series.restore(rows)
         if series.form == "array":

@@ -4,7 +4,6 @@ import copy
 from math import isfinite
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import kernels
 from fastlstm.kernels.parts import Part
@@ -45,7 +44,7 @@ class Stream:
     """
 
     def __init__(self, model, n_streams=1, method="predict"):
-        check_is_fitted(model)
+        model = model._fitted()
         if model._stack.bidirectional:
             raise ValueError(
                 "A model with bidirectional=True has no streams: its backward direction starts at the last step. "
@@ -55,7 +54,7 @@ class Stream:
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
         if method not in list(model._of_scores):  # it may be anything
             raise ValueError(f"method={method!r}: expected one of {list(model._of_scores)}.")
-        self._model = copy.copy(model)  # a refit replaces the estimator's attributes, and those here stay
+        self._model = model
         for name in [name for name in vars(model) if name == "_progress" or "callback" in name]:
             delattr(self._model, name)  # what belongs to training
         self.n_streams, self.method = int(n_streams), method

@@ -11,6 +11,7 @@ from fastlstm.stacks import PackedStack, StackRun
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
+DTYPES = np.dtype("float32"), np.dtype("float64")
 
 
 def initialise(stack, n_outputs, random_state, longest_lag=None):
@@ -20,6 +21,23 @@ def initialise(stack, n_outputs, random_state, longest_lag=None):
     weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, stack.width))
     weights["head.bias"] = np.zeros(n_outputs)
     return weights
+
+
+def check_weights(stack, weights, n_outputs):
+    """Raise ValueError unless kernels can take the weights of a network: they do not look at shapes themselves."""
+    dtype = getattr(weights.get("head.weight"), "dtype", None)
+    expected = {**stack.shapes, "head.weight": (n_outputs, stack.width), "head.bias": (n_outputs,)}
+    if weights.keys() != expected.keys():
+        raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
+    for name, shape in expected.items():
+        value = weights[name]
+        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype or dtype not in DTYPES:
+            given = type(value).__name__
+            if isinstance(value, np.ndarray):
+                given = f"of shape {value.shape} and type {value.dtype}"
+            raise ValueError(
+                f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64."
+            )
 
 
 def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):

@@ -9,6 +9,8 @@ form                                meaning
 ``(n, T)``                          n univariate series of T steps, the oldest value first
 list, tuple or object array of n    one series each, of unequal lengths: ``(T_i, C)``, or ``(T_i,)``
 ==================================  ================================================================
+
+What other containers hold is one of these once `containers` has read it.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +18,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from fastlstm import containers
 from fastlstm.kernels.parts import longest_first
 
 
@@ -29,6 +32,7 @@ class Series:
     channels: int
     form: str = "array"  # or "list", "object": what the series came as,
     T: int = 0  # and of an array its number of steps
+    flat: np.ndarray | None = None  # of others [n]: which came as (T_i,)
 
     @cached_property
     def equal(self):
@@ -75,7 +79,8 @@ class Series:
 
     def take(self, rows):
         """The series `rows`, in that order; nothing is copied."""
-        return replace(self, at=self.at[rows], lengths=self.lengths[rows])
+        flat = None if self.flat is None else self.flat[rows]
+        return replace(self, at=self.at[rows], lengths=self.lengths[rows], flat=flat)
 
     def pack(self, rows):
         """`rows` with the longest series first, and where each step's rows start in a packed batch of them."""
@@ -131,19 +136,12 @@ def shape_of(X):
 
 
 def is_list(X):
-    """Whether X has a member for each series, rather than being one array."""
+    """Whether X, as `containers` reads it, has a member for each series, rather than being one array."""
     if isinstance(X, (list, tuple)):
-        if not X or any(getattr(member, "ndim", 0) for member in X):
-            return True
-        try:
-            np.asarray(X)
-        except ValueError:  # nested lists that do not stack
-            return True
+        return True
+    if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
         return False
-    if hasattr(X, "columns") or getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
-        return False
-    # an object array, or a pandas Series
-    return not len(X) or any(hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict)) for member in X)
+    return not len(X) or any(map(containers.holds_steps, X))
 
 
 def of_array(X):
@@ -167,27 +165,19 @@ def of_padded(X, name):
 
 def of_members(X, dtype, name):
     """A list or object array of series as `Series`."""
-    members, channels = [], None
+    members, flat, channels = [], [], None
     if not len(X):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
     for n, member in enumerate(X):
-        try:
-            if np.ma.isMaskedArray(member):
-                raise TypeError("a masked array, whose mask would be lost: pass member.filled(np.nan)")
-            member = np.asarray(member)
-            if member.dtype.kind == "c":
-                raise ValueError("Complex data not supported")
-            if member.dtype.kind in "mM":
-                raise TypeError(f"of type {member.dtype}")
-            member = member if member.dtype.kind in "fiub" else member.astype("float64")
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}[{n}] is not an array of numbers: {error}.") from error
+        if type(member) is not np.ndarray or member.dtype.kind not in containers.NUMBERS:
+            member = _member(member, f"{name}[{n}]")
         if member.ndim not in (1, 2):
             raise ValueError(
                 f"{name}[{n}] has shape {member.shape}; expected a series of shape (T, C), or (T,) for one channel."
             )
         if len(member) == 0:
             raise ValueError(f"{name}[{n}] has length 0; expected a series of at least 1 step.")
+        flat.append(member.ndim == 1)
         member = member.reshape(len(member), -1)
         if member.shape[1] == 0:
             raise ValueError(f"{name}[{n}] has no channels; expected at least 1.")
@@ -202,7 +192,19 @@ def of_members(X, dtype, name):
     with np.errstate(over="ignore"):  # reported as infinite
         values = np.concatenate([member.astype(dtype, copy=False).reshape(-1) for member in members])
     form = "list" if isinstance(X, (list, tuple)) else "object"
-    return Series(values, (np.cumsum(lengths) - lengths) * channels, lengths, channels, form)
+    at = (np.cumsum(lengths) - lengths) * channels
+    return Series(values, at, lengths, channels, form, flat=np.array(flat))
+
+
+def _member(member, name):
+    """A member in any container as an array of numbers."""
+    try:
+        member = containers.numbers(np.asarray(containers.read(member, "member")))
+        if member.dtype.kind == "c":
+            raise ValueError("Complex data not supported")
+        return member if member.dtype.kind in containers.NUMBERS else member.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not an array of numbers: {error}.") from error
 
 
 def check_finite(series, name, missing):
@@ -239,7 +241,7 @@ def with_mask(series):
 
 
 def rows_of_steps(values, series, name, X_name="X"):
-    """What is given for each step of `series`, as an array with a row for each step of all.
+    """What is given for each step of `series`, as `containers.plain` reads it, with a row for each step of all.
 
     values: (n, T, ...), of which what lies behind a series' end is left out, or one array (T_i, ...) for each series.
     """
@@ -270,6 +272,8 @@ def _rows_of_members(values, series, name, X_name):
             )
         if len(member) != series.lengths[n]:
             raise ValueError(f"{name}[{n}] has {len(member)} steps; {X_name}[{n}] has {series.lengths[n]}.")
+    if len({member.dtype.kind in "US" for member in members}) > 1:  # NumPy would make text of all
+        members = [member.astype(object) for member in members]
     return np.concatenate(members)
 
 

@@ -15,7 +15,8 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 #: What of ours the files of a path may import.
 ALLOWED = {
     "kernels/": ("fastlstm.kernels",),
-    "sequences.py": ("fastlstm.kernels",),
+    "containers.py": (),
+    "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels",),
     "threads.py": ("fastlstm.kernels",),
     "dropout.py": ("fastlstm.kernels",),
@@ -42,6 +43,7 @@ ALLOWED = {
         "fastlstm.layers",
         "fastlstm.stacks",
         "fastlstm.sequences",
+        "fastlstm.containers",
         "fastlstm.kernels",
         "fastlstm._version",
     ),

@@ -1,6 +1,7 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
 import os
+import sys
 from numbers import Integral, Real
 
 import numpy as np
@@ -9,31 +10,42 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import kernels, sequences
+from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.drafts import as_it_is
 from fastlstm.estimators.fitting import Fitting
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
 from fastlstm.estimators.stream import Stream
+from fastlstm.layers.checks import MOST_LAYERS
 from fastlstm.training import network as networks
 from fastlstm.training.solvers import SOLVERS
 
 
 class Integers(Interval):
-    """Whole numbers from `least` up; unlike `Interval` alone, True is none."""
+    """Whole numbers from `least` to `most`, by default the largest C integer; unlike `Interval` alone, True is none."""
 
-    def __init__(self, least):
-        super().__init__(Integral, least, None, closed="left")
+    def __init__(self, least, most=sys.maxsize):
+        super().__init__(Integral, least, most, closed="both")
 
     def is_satisfied_by(self, val):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
+class Numbers(Interval):
+    """Real numbers, of which whole ones are not too large for a C double."""
+
+    def __init__(self, left, right, closed):
+        super().__init__(Real, left, right, closed=closed)
+
+    def is_satisfied_by(self, val):
+        return super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
 
 
 class Jobs(Integers):
     """Numbers of threads: 1 or more, or counted back from all CPUs, which are -1."""
 
     def __init__(self):
-        Interval.__init__(self, Integral, None, None, closed="neither")
+        super().__init__(-sys.maxsize)
 
     def is_satisfied_by(self, val):
         return super().is_satisfied_by(val) and val != 0
@@ -47,7 +59,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints = {
         "hidden_size": [Integers(1), list, tuple, np.ndarray],
-        "num_layers": [Integers(1)],
+        "num_layers": [Integers(1, MOST_LAYERS)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -57,15 +69,15 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         "init": [StrOptions({"standard", "chrono"})],
         "longest_lag": [None, Integers(1)],
         "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Numbers(0, None, "left")],
         "batch_size": [StrOptions({"auto"}), Integers(1)],
         "learning_rate": [StrOptions({"constant", "adaptive", "cosine"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_init": [Numbers(0, None, "neither")],
         "max_iter": [Integers(1)],
-        "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "clip_norm": [None, Numbers(0, None, "neither")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Numbers(0, None, "left")],
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -174,6 +186,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
     def _score(self, X, y, sample_weight, of_series):
         """The score; `of_series` is scikit-learn's, for one target and weight for each series."""
         fitted = self._fitted()
+        y, sample_weight = containers.plain(y, "y"), containers.plain(sample_weight, "sample_weight")
         if not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
             return of_series(X, y, sample_weight)
         return fitted._score_by_weights(X, y, sample_weight)

@@ -7,7 +7,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from fastlstm import sequences
+from fastlstm import containers, sequences
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.training.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
 
@@ -347,8 +347,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _encode_labels(self, y, counts, reset, classes, name):
         y, counts = column_or_1d(y, warn=True), counts.any(axis=1)
         seen = y[counts]
-        if seen.dtype.kind == "f":
-            assert_all_finite(seen, input_name=name)
+        _check_labels(seen, name, np.flatnonzero(counts))
+        if classes is not None:
+            classes = column_or_1d(containers.plain(classes, "classes"), input_name="classes")
+            _check_labels(classes, "classes")
         try:
             check_classification_targets(seen)
             labels = np.unique(seen if classes is None else classes)
@@ -358,15 +360,16 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         unseen = np.setdiff1d(seen, self.classes_)
         if unseen.size:
             raise ValueError(
-                f"{name} contains labels {unseen.tolist()} that are not in classes {self.classes_.tolist()}: name all "
-                "labels in the first call of partial_fit, or fit anew with warm_start=False."
+                f"{name} contains labels {containers.few(unseen.tolist())} that are not in classes "
+                f"{containers.few(self.classes_.tolist())}: name all labels in the first call of partial_fit, or fit "
+                "anew with warm_start=False."
             )
         targets = np.zeros((len(y), 1), np.int64)
         targets[counts, 0] = np.searchsorted(self.classes_, seen)
         return targets
 
     def _encode_indicators(self, y, counts, reset, classes, name):
-        y = np.asarray(y)
+        y = np.asarray(containers.numbers_of(y, name))
         y = np.where(counts, y, 0) if y.dtype.kind in "fiub" else y
         if y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
             raise ValueError(
@@ -385,7 +388,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if reset:
             self.classes_, self.n_outputs_ = labels, len(labels)
         if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
+            given, first = (containers.few(np.asarray(some).tolist()) for some in (classes, self.classes_))
+            raise ValueError(f"classes={given} is not the same as in the first call: {first}.")
 
     def _strata(self, targets):
         return None if self._multilabel else targets[:, 0]
@@ -397,9 +401,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             lost = np.setdiff1d(held_out, trained)
             if lost.size:
                 raise ValueError(
-                    f"Labels {self.classes_[lost].tolist()} occur only in the last {len(parts[1][0])} series, which "
-                    "validation_split='tail' holds out: pass X and y in another order, X_val and y_val, or "
-                    "validation_split='random'."
+                    f"Labels {containers.few(self.classes_[lost].tolist())} occur only in the last "
+                    f"{len(parts[1][0])} series, which validation_split='tail' holds out: pass X and y in "
+                    "another order, X_val and y_val, or validation_split='random'."
                 )
         return parts
 
@@ -450,7 +454,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return _accuracy(self._predicted(scores).reshape(len(scores), -1) == targets, weights)
 
     def _score_rows(self, y, scores, weights):
+        y = self._labels_to_score(y)
         return _accuracy(self._labels(scores).reshape(len(y), -1) == y, weights)
+
+    def _labels_to_score(self, y):
+        if issparse(y) or self._multilabel:
+            return containers.numbers_of(y, "y")
+        _check_labels(np.asarray(y), "y")
+        return y
 
     def score(self, X, y, sample_weight=None):
         """Accuracy: the part of series or, where each step has a label, of steps that is predicted wholly right.
@@ -478,7 +489,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> 0 <= model.score([[0, 1], [0, 2]], ["rise", "fall"]) <= 1
         True
         """
-        return self._score(X, y, sample_weight, super().score)
+        accuracy = super().score
+        return self._score(X, y, sample_weight, lambda X, y, w: accuracy(X, self._labels_to_score(y), w))
 
     def predict(self, X):
         """The most probable label of each series, or with `return_sequences` of each step.
@@ -571,3 +583,33 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 def _accuracy(right, weights):
     """Part of rows whose every label that counts is right, weighted."""
     return float(np.average((right | (weights == 0)).all(axis=1), weights=weights.mean(axis=1)))
+
+
+def _check_labels(labels, name, rows=None):
+    """Raise unless labels can be told apart and sorted; `rows`: where in y they stand, if not all do."""
+    if labels.dtype.kind == "f":
+        assert_all_finite(labels, input_name=name)
+    kinds = set(map(type, labels.ravel().tolist())) if labels.dtype.kind in "OS" else set()
+    if any(issubclass(kind, bytes) for kind in kinds):
+        decoded = f"{name}.astype(str)" if labels.dtype.kind == "S" else f"[label.decode() for label in {name}]"
+        raise ValueError(f"{name} holds bytes; expected labels that are text or integers: pass {decoded}.")
+    missing = np.array([_is_missing(label) for label in labels.flat]) if kinds else np.array(False)
+    if missing.any():
+        row = int(np.argmax(missing))
+        raise ValueError(
+            f"{name} has no label for {missing.sum()} samples, the first of which is sample "
+            f"{row if rows is None else rows[row]} ({labels.flat[row]!r}): leave these out, or give them a label of "
+            "their own."
+        )
+    text = {kind for kind in kinds if issubclass(kind, str)}
+    if text and kinds - text:
+        raise TypeError(
+            f"The labels in {name} are of several types, {', '.join(sorted(kind.__name__ for kind in kinds))}. Use "
+            f"labels of one type, for instance [str(label) for label in {name}]."
+        )
+
+
+def _is_missing(label):
+    return (
+        label is None or type(label).__name__ in ("NAType", "NaTType") or (isinstance(label, float) and label != label)
+    )

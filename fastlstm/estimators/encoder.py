@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import sequences
+from fastlstm import containers, sequences
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.drafts import Draft
@@ -160,6 +160,7 @@ def _is_fitted(estimator):
 
 
 def _of_targets(y):
+    y = containers.plain(y, "y")
     if sequences.is_list(y):
         raise ValueError(
             "y has an array for each series: pass one target for each, or an estimator with return_sequences=True."

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from fastlstm import kernels, sequences
+from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import Checkpoints, fingerprint
 from fastlstm.estimators.drafts import Draft
@@ -190,6 +190,7 @@ class Fitting:
         x = self._check_series(X, reset, "X" + suffix)
         names = "y" + suffix, "sample_weight" + suffix
         check_targets(X, y, names[0])
+        y = containers.plain(y, names[0])
         if self._per_step:
             y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
             n_outputs = y.shape[1] if y.ndim > 1 else 1

@@ -1,5 +1,6 @@
 """Checks of X, y and weights: what an estimator was given becomes plain arrays, or an error that says why not."""
 
+import warnings
 from numbers import Real
 
 import numpy as np
@@ -8,32 +9,32 @@ from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
     _check_sample_weight,
+    _get_feature_names,
     _num_samples,
     check_consistent_length,
-    validate_data,
 )
 
-from fastlstm import sequences
+from fastlstm import containers, sequences
 
 FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) or (T_i,)"
 
 
-def check_series(estimator, X, dtype, reset, name="X", missing="error"):
+def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_names=True):
     """X in any form as a `Series` of `dtype`; `missing`: whether NaN in it is an "error", or stays ("keep").
 
     With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
     ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
     """
-    if np.ma.isMaskedArray(X):
-        raise TypeError(f"{name} is a masked array, whose mask would be lost: pass {name}.filled(np.nan).")
+    given, X = X, read_series(X, name)
     if sequences.is_list(X):
         series = sequences.of_members(X, dtype, name)
     else:
         shape = _shape(X, name)
         if len(shape) > 3:
             raise ValueError(f"{name} has shape {shape}; expected {FORMS}.")
+        X = _check_numbers(X, name)
         if len(shape) < 3:
-            return _check_2d(estimator, X, dtype, reset, name, missing)
+            return _check_2d(estimator, given, X, dtype, reset, name, missing)
         X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, input_name=name)
         if 0 in X.shape[1:]:
             raise ValueError(
@@ -42,12 +43,17 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
             )
         series = sequences.of_padded(X, name)
     sequences.check_finite(series, name, missing)
-    if reset:
+    names = None if series.form == "array" else _channel_names(given, name)
+    if not reset:
+        check_channel_names(estimator, names, name, warn_of_names)
+    else:
         estimator.n_features_in_ = estimator._channels = series.channels
         estimator._columns = None
         estimator.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            estimator.feature_names_in_ = names
     if series.channels != estimator._channels:
-        shape = "" if sequences.is_list(X) else f" (its shape is {sequences.shape_of(X)})"
+        shape = "" if series.form != "array" else f" (its shape is {sequences.shape_of(X)})"
         raise ValueError(
             f"{name} has {series.channels} channels{shape}, but {type(estimator).__name__} was fitted with "
             f"{estimator._channels}: pass series of {estimator._channels}, for instance as an array of shape "
@@ -56,30 +62,123 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error"):
     return series
 
 
+def read_series(X, name):
+    """X, in whatever container, as an array-like, or a list, tuple or object array of series."""
+    levels = _row_levels(X)
+    X = containers.unpack(X, name)
+    if levels and not sequences.is_list(X):
+        raise ValueError(
+            f"{name} is a DataFrame with a row MultiIndex {containers.few(levels)}, but rows of a DataFrame are read "
+            "as series, and columns as their steps. If a row is one step of a series and columns are channels, pass a "
+            f"list of one array for each series: [rows.to_numpy() for _, rows in {name}.groupby(level=0, sort=False)]. "
+            f"If a row is a whole series, pass {name}.reset_index(drop=True)."
+        )
+    return X
+
+
+def _row_levels(X):
+    """Names of the levels of a DataFrame's rows, if these have several."""
+    if containers.is_table(X) and hasattr(type(X), "iloc") and getattr(X.index, "nlevels", 1) > 1:
+        return X.index.names
+    return None
+
+
+def _check_numbers(X, name):
+    """X, unless it holds complex numbers or objects that are none."""
+    kind = getattr(getattr(X, "dtype", None), "kind", None)
+    if kind == "c":
+        raise ValueError(f"Complex data not supported: {name} is of type {X.dtype}; expected real numbers.")
+    return containers.numbers_of(X, name) if kind == "O" else X
+
+
+def _channel_names(X, name):
+    """Names of the channels of a list of tables, or of a table with series in its cells; None if they have none."""
+    if containers.is_table(X):
+        return _get_feature_names(X)
+    first = columns = None
+    for n, member in enumerate(X):
+        of_member = containers.names_of(member) if containers.is_table(member) else None
+        if n == 0 or of_member != columns:
+            columns = of_member
+            names = None if columns is None else _get_feature_names(member)
+            if n == 0:
+                first = names
+            elif _as_list(names) != _as_list(first):
+                given, others = (
+                    "no column names" if one is None else f"columns {containers.few(one)}" for one in (names, first)
+                )
+                raise ValueError(
+                    f"{name}[{n}] has {given}, but {name}[0] has {others}: all series must have the same columns, in "
+                    "the same order."
+                )
+    return first
+
+
+def _as_list(names):
+    return None if names is None else list(names)
+
+
+def channel_names_of_step(x_t, shape):
+    """Names of the channels of one step [streams, C]: a table's columns, or of one stream a row's labels, or None."""
+    if containers.is_table(x_t):
+        return _get_feature_names(x_t)
+    if shape[0] == 1 and hasattr(type(x_t), "iloc") and x_t.shape == shape[1:]:
+        return _get_feature_names(x_t.to_frame().T)
+    return None
+
+
+def check_channel_names(estimator, names, name, warn=True):
+    """Raise unless channels have the names that were fitted; with `warn`, warn where only one of both has any."""
+    if estimator._columns is not None:
+        return  # what was fitted then are names of steps
+    fitted = getattr(estimator, "feature_names_in_", None)
+    if names is None or fitted is None:
+        if warn and names is not fitted:
+            model = type(estimator).__name__
+            warnings.warn(
+                f"{name} does not have valid feature names, but {model} was fitted with feature names"
+                if names is None
+                else f"{name} has feature names, but {model} was fitted without feature names",
+                stacklevel=2,
+            )
+        return
+    if list(names) == list(fitted):
+        return
+    what = "be in the same order as they were in fit" if set(names) == set(fitted) else "match those passed during fit"
+    raise ValueError(
+        f"Feature names must {what}: the channels of {name} are {containers.few(names)}, but "
+        f"{type(estimator).__name__} was fitted with {containers.few(fitted)}."
+    )
+
+
 def _shape(X, name):
     shape = None if X is None else sequences.shape_of(X)
     if not shape:
-        raise ValueError(f"{name} is {X!r}; expected {FORMS}.")
+        what = repr(X) if X is None or isinstance(X, Real) else f"a {type(X).__name__}"
+        raise ValueError(f"{name} is {what}; expected {FORMS}.")
     return shape
 
 
-def _check_2d(estimator, X, dtype, reset, name, missing):
-    """X of shape (n, T), or 1-D or empty, which scikit-learn has words for."""
-    as_said = {"dtype": dtype, "ensure_all_finite": False}  # the words for NaN are `check_finite`'s
+def _check_2d(estimator, given, X, dtype, reset, name, missing):
+    """X of shape (n, T), or 1-D or empty; `given` has its columns' names."""
+    as_said = {"dtype": dtype, "ensure_all_finite": False, "input_name": name}  # of NaN, `check_finite` says more
+    shape = sequences.shape_of(X)
+    if len(shape) == 1:
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead: {name} has shape {shape}; expected {FORMS}. Reshape your data "
+            f"by {name}.reshape(1, -1) if it is one series, or by {name}.reshape(-1, 1) if it is series of one step."
+        )
     if not reset and estimator._columns is None:
-        shape = sequences.shape_of(X)
-        if estimator._channels != 1 and len(shape) == 2:
+        if estimator._channels != 1:
             raise ValueError(
                 f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} "
                 f"was fitted with {estimator._channels} channels: pass (n, T, {estimator._channels})."
             )
-        return sequences.check_finite(sequences.of_array(check_array(X, input_name=name, **as_said)), name, missing)
-    if name == "X":
-        X = validate_data(estimator, X, reset=reset, **as_said)
-    else:  # the same, but for names in messages, which validate_data fixes to X
-        _check_feature_names(estimator, X, reset=False)
-        X = check_array(X, input_name=name, **as_said)
-        _check_n_features(estimator, X, reset=False)
+        return sequences.check_finite(sequences.of_array(check_array(X, **as_said)), name, missing)
+    # what validate_data does, but for names in messages, which it fixes to X
+    _check_feature_names(estimator, given, reset=reset)
+    X = check_array(X, estimator=estimator, **as_said)
+    _check_n_features(estimator, X, reset=reset)
     if reset:
         estimator._channels, estimator._columns = 1, X.shape[1]
     return sequences.check_finite(sequences.of_array(X), name, missing)
@@ -88,10 +187,12 @@ def _check_2d(estimator, X, dtype, reset, name, missing):
 def check_weights(weights, X, n_outputs, name):
     """Weights float64, one for each series or, for targets of n_outputs numbers, one for each of them: [n, 1 or K]."""
     if isinstance(weights, (str, dict)):
-        raise ValueError(f"{name} is {weights!r}; expected None, or one weight for each series.")
+        given = repr(weights) if len(weights) <= 5 else f"a {type(weights).__name__}"
+        raise ValueError(f"{name} is {given}; expected None, or one weight for each series.")
+    weights = containers.numbers_of(containers.plain(weights, name), name)
     if weights is not None and not isinstance(weights, Real) and sequences.is_list(weights):
         try:
-            weights = np.asarray(list(weights), dtype="float64")
+            weights = containers.numbers(np.asarray(list(weights)))
         except ValueError as error:
             raise ValueError(
                 f"{name} is a sequence whose members differ in shape; expected one weight for each series, or with "
@@ -119,11 +220,12 @@ def check_step_weights(weights, series, X, n_outputs, name, X_name):
 
     Given for each step, in the form of y, or for each series, which weighs its steps alike.
     """
+    weights = containers.plain(weights, name)
     of_series = weights is None or isinstance(weights, Real)
     if of_series or (not sequences.is_list(weights) and len(sequences.shape_of(weights)) == 1):
         return np.repeat(check_weights(weights, X, 1, name), series.lengths, axis=0)
     rows = sequences.rows_of_steps(weights, series, name, X_name)
-    rows = check_array(rows, dtype="float64", ensure_2d=False, input_name=name)
+    rows = check_array(containers.numbers_of(rows, name), dtype="float64", ensure_2d=False, input_name=name)
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] not in (1, n_outputs):
         expected = "1" if n_outputs == 1 else f"1, or {n_outputs}: one for each output"
@@ -149,7 +251,8 @@ def check_levels(levels, name):
     except ValueError:  # members of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or not ((array > 0) & (array < 1)).all():
-        raise ValueError(f"{name} is {levels!r}; expected a number, or a sequence of numbers, inside (0, 1).")
+        given = containers.few(levels) if containers.holds_steps(levels) else repr(levels)
+        raise ValueError(f"{name} is {given}; expected a number, or a sequence of numbers, inside (0, 1).")
     return array.astype(float).reshape(-1).tolist()
 
 

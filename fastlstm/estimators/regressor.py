@@ -8,6 +8,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from fastlstm import containers
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
 from fastlstm.training import forecasts
@@ -352,6 +353,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
+        y = containers.numbers_of(y, name)
         if not counts.all():
             shape, y = np.shape(y), np.array(y, dtype=float).reshape(len(y), -1)
             y = np.where(counts, y, 0).reshape(shape)
@@ -393,7 +395,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _score_rows(self, y, scores, weights):
         from sklearn.metrics import r2_score  # late: a prediction does without it
 
-        predicted = self._points(scores)
+        y, predicted = containers.numbers_of(y, "y"), self._points(scores)
         if weights.shape[1] == 1:
             return float(r2_score(y, predicted, sample_weight=weights[:, 0]))
         # each output by its own weights; one that never counts has no score
@@ -430,7 +432,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.score([[0, 1], [1, 0]], [2, 1]) <= 1
         True
         """
-        return self._score(X, y, sample_weight, super().score)
+        r2_score = super().score
+        return self._score(X, y, sample_weight, lambda X, y, w: r2_score(X, containers.numbers_of(y, "y"), w))
 
     def predict(self, X):
         """The expected target of each series, or with `return_sequences` of each step.

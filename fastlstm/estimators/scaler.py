@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import sequences
+from fastlstm import containers, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.drafts import Draft, as_it_is
-from fastlstm.estimators.inputs import check_series
+from fastlstm.estimators.inputs import check_series, read_series
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
 LEARNED = {
@@ -289,6 +289,8 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         fitted = as_it_is(self)
         of_any_columns = as_it_is(fitted)
         of_any_columns._columns = None
+        if fitted._columns is not None:
+            of_any_columns.__dict__.pop("feature_names_in_", None)  # of steps, not of channels
         return fitted._scaled(X, of_any_columns, "inverse_transform", "float64")
 
     def __sklearn_tags__(self):
@@ -340,21 +342,22 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
 
     def _scaled(self, X, checked_for, what, dtype=None):
         """X in its own form, `what` done to its steps; of its own dtype unless another is given."""
-        series = check_series(checked_for, X, dtype or _dtype(X), reset=False, missing="keep")
+        warn = what == "transform"  # predictions, which come back without names, are scaled back, too
+        series = check_series(checked_for, X, dtype or _dtype(X), reset=False, missing="keep", warn_of_names=warn)
         rows = getattr(self._scaler(self._learned()), what)(series.table())
         out = series.restore(rows)
         if series.form == "array":
             return out.reshape(sequences.shape_of(X))
-        for n, member in enumerate(X):  # without the axis that (T_i,) was given
-            out[n] = out[n].reshape(np.shape(member))
+        for n in np.flatnonzero(series.flat):  # without the axis that (T_i,) was given
+            out[n] = out[n].reshape(-1)
         return tuple(out) if isinstance(X, tuple) else out
 
 
 def _dtype(X):
     """float32 where all that X holds is, else float64."""
+    X = read_series(X, "X")
     for member in X if sequences.is_list(X) else [X]:
-        dtypes = member.dtypes if hasattr(member, "columns") else [getattr(member, "dtype", None)]
-        if not all(dtype == np.float32 for dtype in dtypes):
+        if getattr(containers.unpack(member, "X"), "dtype", None) != np.float32:
             return "float64"
     return "float32"
 

@@ -5,7 +5,8 @@ from math import isfinite
 
 import numpy as np
 
-from fastlstm import kernels
+from fastlstm import containers, kernels
+from fastlstm.estimators.inputs import channel_names_of_step, check_channel_names
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import check_state, is_count, shape_of
@@ -143,6 +144,10 @@ class Stream:
             kind = "None" if x_t is None else "a masked array, whose mask would be lost: pass x_t.filled(np.nan)"
             raise TypeError(f"x_t is {kind}; expected an array of shape {self._shape}.")
         if type(x_t) is not np.ndarray:
+            names = channel_names_of_step(x_t, self._shape)
+            if names is not None:
+                check_channel_names(self._model, names, "x_t")
+            x_t = containers.unpack(x_t, "x_t")
             shape_of("x_t", x_t)
             x_t = np.asarray(x_t)
         if x_t.shape != self._shape:
@@ -157,7 +162,7 @@ class Stream:
             try:
                 if x_t.dtype.kind != "O":
                     raise TypeError
-                x_t = x_t.astype("float64")
+                x_t = containers.numbers(x_t)
             except (TypeError, ValueError) as error:
                 raise TypeError(f"x_t is of type {x_t.dtype}; expected real numbers.") from error
         with np.errstate(over="ignore"):  # reported as infinite

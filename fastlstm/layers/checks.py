@@ -1,20 +1,23 @@
 """What layers are given, as arrays that kernels take, or an error that says why not."""
 
+import sys
 from numbers import Real
 
 import numpy as np
 
 DTYPES = ("float32", "float64")
+MOST_LAYERS = 10_000  # more take no training, and a number like 10**9 would fill the memory with their descriptions
 
 
 def is_count(value):
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+    """Whether value is an integer of at least 1 that a C integer holds."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 1 <= value <= sys.maxsize
 
 
 def check_sizes(hidden_size, num_layers):
     """One size for every layer, as a tuple."""
-    if not is_count(num_layers):
-        raise ValueError(f"num_layers={num_layers!r}: expected an integer of at least 1.")
+    if not is_count(num_layers) or num_layers > MOST_LAYERS:
+        raise ValueError(f"num_layers={num_layers!r}: expected an integer from 1 to {MOST_LAYERS}.")
     several = isinstance(hidden_size, (tuple, list)) or (isinstance(hidden_size, np.ndarray) and hidden_size.ndim)
     sizes = hidden_size if several else [hidden_size] * num_layers
     if len(sizes) == 0 or not all(is_count(size) for size in sizes):

@@ -1,0 +1,284 @@
+"""What users keep numbers in, read as NumPy arrays, or as lists where there is one member for each series.
+
+A table is a DataFrame of pandas or Polars, or an Arrow table; a column is a Series or an array of theirs. Design: none
+of their libraries is imported. Tables and columns are recognised by attributes of their classes, not of the objects: a
+pandas object has its labels as attributes, too.
+"""
+
+import datetime
+import sys
+from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
+
+import numpy as np
+
+NUMBERS = "fiub"  # kinds of NumPy's types
+DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)  # pandas' are subclasses
+
+
+class UnreadableError(TypeError):
+    """Why values are not read: what follows their name and "is" in a sentence."""
+
+
+def plain(values, name):
+    """`values`, and all members if it has one for each series, as NumPy arrays; other kinds of arrays as they are."""
+    values = unpack(values, name)
+    if isinstance(values, (list, tuple)) or _has_members(values):
+        values = [
+            member if _is_numeric(member) else plain(member, f"{name}[{n}]") if holds_steps(member) else member
+            for n, member in enumerate(values)
+        ]
+    return values
+
+
+def unpack(values, name):
+    """`values` as a NumPy array, or a list, tuple or object array with a member for each series."""
+    if _is_numeric(values):
+        return values
+    try:
+        return read(values, name)
+    except UnreadableError as error:
+        raise TypeError(f"{name} is {error}.") from error
+
+
+def read(values, it):
+    """The same of what is called `it`, but the error is an `UnreadableError`."""
+    if np.ma.isMaskedArray(values):
+        raise UnreadableError(f"a masked array, whose mask would be lost: pass {it}.filled(np.nan)")
+    if isinstance(values, tuple) and hasattr(values, "_fields"):
+        raise UnreadableError(_why_no_namedtuple(values, it))
+    if isinstance(values, (Mapping, Set, MappingView, Iterator)) and not hasattr(type(values), "shape"):
+        members = f"{it}.values()" if isinstance(values, Mapping) else it
+        raise UnreadableError(f"a {type(values).__name__}; expected an array or a sequence: pass list({members})")
+    if is_table(values):
+        return _read_table(values, it)
+    if _is_column(values):
+        values = _read_column(values, it)
+    elif isinstance(values, Sequence) and not isinstance(values, (list, tuple, str, bytes, bytearray)):
+        values = list(values)
+    if isinstance(values, (list, tuple)):
+        values = _read_list(values)
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise UnreadableError(_why_no_dates(dtype))
+    if isinstance(values, np.ndarray) and dtype.kind == "O":
+        dates = [kind for kind in _types(values) if issubclass(kind, DATES)]
+        if dates:
+            raise UnreadableError(_why_no_dates(dates[0].__name__))
+    return values
+
+
+def numbers(array):
+    """An object array of numbers as float64, where None and NA are NaN; any other array as it is."""
+    if getattr(array, "dtype", None) != np.dtype(object):
+        return array
+    if _has_members(array):
+        return numbers(np.array([np.asarray(row) for row in array]))
+    types = _types(array)
+    if any(issubclass(kind, (complex, np.complexfloating)) for kind in types):
+        raise ValueError("Complex data not supported")
+    missing = getattr(sys.modules.get("pandas"), "NA", None)
+    if type(missing) in types:
+        array = np.array([None if value is missing else value for value in array.flat], object).reshape(array.shape)
+    try:
+        return array.astype("float64")
+    except OverflowError as error:
+        raise ValueError(f"{error}") from error
+
+
+def numbers_of(values, name):
+    """`numbers` of what is called `name` in errors."""
+    try:
+        return numbers(values)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} is not an array of numbers: {error}.") from error
+
+
+def is_table(values):
+    kind = type(values)
+    return hasattr(kind, "columns") and hasattr(kind, "shape")
+
+
+def names_of(table):
+    """Names of a table's columns."""
+    return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
+
+
+def is_container(values):
+    """Whether values are an array, a table, a column or a named tuple, rather than plain sequences or a number."""
+    kind = type(values)
+    if kind in (list, float, int, str):
+        return False
+    if hasattr(kind, "ndim"):
+        return values.ndim > 0
+    return hasattr(kind, "_fields") or (hasattr(kind, "__array__") and hasattr(kind, "__len__"))
+
+
+def holds_steps(member):
+    """Whether a member of a list or a cell of a table can be a series."""
+    return hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict))
+
+
+def few(values, limit=5):
+    """Values for an error: the first of them, and how many there are if that is not all."""
+    values = list(values)
+    if len(values) <= limit:
+        return f"{values}"
+    return f"[{', '.join(map(repr, values[:limit]))}, ... ({len(values)} in all)]"
+
+
+def _is_numeric(values):
+    return type(values) is np.ndarray and values.dtype.kind in NUMBERS
+
+
+def _has_members(values):
+    """Whether an object array has a member for each series."""
+    return getattr(values, "dtype", None) == np.dtype(object) and values.ndim == 1 and any(map(holds_steps, values))
+
+
+def _types(array):
+    return set(map(type, array.ravel().tolist()))
+
+
+def _why_no_namedtuple(values, it):
+    kind = type(values).__name__
+    way = f"pass {it} as a list of arrays, one for each series"
+    if {"data", "batch_sizes"} <= set(values._fields):  # torch's PackedSequence
+        way = (
+            f"pass the list that torch.nn.utils.rnn.unpack_sequence({it}) returns, or what pad_packed_sequence({it}, "
+            "batch_first=True, padding_value=math.nan) returns first"
+        )
+    return f"a {kind}, a tuple whose members {few(values._fields)} have meanings of their own and are no series: {way}"
+
+
+def _why_no_dates(dtype):
+    return (
+        f"of type {dtype}; dates and durations are not read as numbers: convert them first, for instance durations by "
+        "dividing by np.timedelta64(1, 's'), or labels by astype(str)"
+    )
+
+
+# -- lists ------------------------------------------------------------------------------------------------------
+
+
+def _read_list(values):
+    """A list as one array, unless its members are arrays or do not stack."""
+    if not values or any(map(is_container, values)):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return values
+    if array.dtype.kind in "US":  # NumPy makes text of numbers and None beside text
+        objects = np.array(values, dtype=object)
+        if (
+            len(
+                {
+                    bytes if issubclass(kind, bytes) else str if issubclass(kind, str) else kind
+                    for kind in _types(objects)
+                }
+            )
+            > 1
+        ):
+            return objects
+    return array
+
+
+# -- columns ----------------------------------------------------------------------------------------------------
+
+
+def _is_column(values):
+    kind = type(values)
+    of_pandas = hasattr(kind, "isna") and hasattr(kind, "dtype")
+    return of_pandas or (hasattr(kind, "is_null") and hasattr(kind, "to_numpy"))
+
+
+def _read_column(column, it):
+    """A column as the array that one of NumPy's types would be, missing numbers NaN; of series as objects or a list."""
+    if hasattr(type(column), "isna"):
+        return _read_pandas(column, it)
+    array = np.asarray(column)
+    if array.dtype == object:
+        if _types(array) == {bool, type(None)}:
+            return array.astype("float64")
+        if _has_members(array):
+            return list(array)
+    return array
+
+
+def _read_pandas(column, it):
+    dtype = column.dtype
+    if dtype.kind in "mM" or dtype.name.startswith("period"):
+        raise UnreadableError(_why_no_dates(dtype))
+    twin = getattr(dtype, "numpy_dtype", None)
+    if twin is not None and dtype.kind in NUMBERS:
+        if not column.isna().any():
+            return column.to_numpy(dtype=twin)
+        return column.to_numpy(dtype=twin if dtype.kind == "f" else np.dtype("float64"), na_value=np.nan)
+    return np.asarray(column)
+
+
+# -- tables -----------------------------------------------------------------------------------------------------
+
+
+def _columns(table):
+    """Pairs of name and column."""
+    if hasattr(type(table), "iloc"):
+        return list(table.items())
+    return [(name, table[name]) for name in names_of(table)]
+
+
+def _read_table(table, it):
+    dtypes = set(table.dtypes) if hasattr(type(table), "iloc") else ()
+    if len(dtypes) == 1 and isinstance(dtype := next(iter(dtypes)), np.dtype) and dtype.kind in NUMBERS:
+        return np.asarray(table)
+    columns = _columns(table)
+    arrays = [_of_table(column, f"{it}[{name!r}]") for name, column in columns]
+    if not arrays:
+        return np.asarray(table)
+    if any(array.ndim > 1 or _has_members(array) for array in arrays):
+        return _read_cells([name for name, _ in columns], arrays, it)
+    if all(array.dtype.kind in NUMBERS for array in arrays):
+        return np.stack(arrays, axis=1, dtype=np.result_type(*arrays))
+    return np.stack([array.astype(object) for array in arrays], axis=1)
+
+
+def _of_table(column, it):
+    try:
+        array = read(column, it)
+    except UnreadableError as error:
+        raise UnreadableError(f"a table whose {it} is {error}") from error
+    return array if isinstance(array, np.ndarray) else _objects(array)
+
+
+def _objects(members):
+    out = np.empty(len(members), object)
+    out[:] = members
+    return out
+
+
+def _read_cells(names, arrays, it):
+    """A table with series in its cells, of which each row is one series, as a list of series (T_i, C)."""
+    members = []
+    for n, cells in enumerate(zip(*arrays, strict=True)):
+        channels = [_read_cell(cell, f"{it}[{name!r}][{n}]") for name, cell in zip(names, cells, strict=True)]
+        for name, channel in zip(names, channels, strict=True):
+            if len(channel) != len(channels[0]):
+                raise ValueError(
+                    f"{it}[{name!r}][{n}] has {len(channel)} steps, {it}[{names[0]!r}][{n}] has {len(channels[0])}: "
+                    "the series in the cells of one row are its channels, and must have the same steps."
+                )
+        members.append(np.column_stack(channels))
+    return members
+
+
+def _read_cell(cell, it):
+    try:
+        cell = numbers(np.asarray(read(cell, it)))
+    except UnreadableError as error:
+        raise TypeError(f"{it} is {error}.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{it} is not an array of numbers: {error}.") from error
+    if cell.ndim not in (1, 2):
+        raise ValueError(f"{it} has shape {cell.shape}; expected a series in every cell, as there is in others.")
+    return cell

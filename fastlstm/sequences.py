@@ -12,10 +12,11 @@ list, tuple or object array of n    one series each, of unequal lengths: ``(T_i,
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import longest_first
 
 
@@ -30,7 +31,7 @@ class Series:
     form: str = "array"  # or "list", "object": what the series came as,
     T: int = 0  # and of an array its number of steps
 
-    @cached_property
+    @lazy
     def equal(self):
         """Whether all are of one length."""
         return bool((self.lengths == self.lengths[0]).all())
@@ -38,12 +39,12 @@ class Series:
     def __len__(self):
         return len(self.at)
 
-    @cached_property
+    @lazy
     def steps(self):
         """Steps of all series together."""
         return int(self.lengths.sum())
 
-    @cached_property
+    @lazy
     def step_at(self):
         """[n]: where each series' steps begin in an array with a row for each step of all."""
         return np.cumsum(self.lengths) - self.lengths

@@ -74,6 +74,8 @@ static void FL(backward_rows)(int64_t first, int64_t last, int64_t F, int64_t K,
 static void FL(gradient_of_rows)(int64_t M, int64_t first, int64_t last, int64_t F, int64_t K, const real *features,
                                  const real *d_scores, real *d_weight, real *d_bias, bool more)
 {
+    if (first >= last) /* the biases are for the member that has the first column */
+        return;
     for (int64_t k = 0; k < K && !more; k++) {
         for (int64_t unit = first; unit < last; unit++)
             d_weight[k * F + unit] = 0;

@@ -168,8 +168,8 @@ struct FL_TABLE {
     void (*backward_rows)(int64_t first, int64_t last, int64_t F, int64_t K, const FL_REAL *weight,
                           const FL_REAL *d_scores, FL_REAL *d_features);
 
-    /* d_weight[K, F] in the columns from `first` to `last`, and d_bias[K], where `first` is 0; where `more`, added to
-       what is there. */
+    /* d_weight[K, F] in the columns from `first` to `last`, and d_bias[K] with the first column; where `more`,
+       added to what is there. */
     void (*gradient_of_rows)(int64_t M, int64_t first, int64_t last, int64_t F, int64_t K, const FL_REAL *features,
                              const FL_REAL *d_scores, FL_REAL *d_weight, FL_REAL *d_bias, bool more);
 

@@ -14,11 +14,12 @@ What other containers hold is one of these once `containers` has read it.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import longest_first
 
 
@@ -34,7 +35,7 @@ class Series:
     T: int = 0  # and of an array its number of steps
     flat: np.ndarray | None = None  # of others [n]: which came as (T_i,)
 
-    @cached_property
+    @lazy
     def equal(self):
         """Whether all are of one length."""
         return bool((self.lengths == self.lengths[0]).all())
@@ -42,12 +43,12 @@ class Series:
     def __len__(self):
         return len(self.at)
 
-    @cached_property
+    @lazy
     def steps(self):
         """Steps of all series together."""
         return int(self.lengths.sum())
 
-    @cached_property
+    @lazy
     def step_at(self):
         """[n]: where each series' steps begin in an array with a row for each step of all."""
         return np.cumsum(self.lengths) - self.lengths

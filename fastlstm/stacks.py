@@ -5,15 +5,16 @@ Every layer has a run for each direction, named as in ``torch.nn.LSTM``: suffix 
 run beside those of the backward run; it is the input of the next layer.
 """
 
+import copy
 import math
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from fastlstm import kernels
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.workspace import Workspace
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every run, in torch's order
@@ -36,7 +37,7 @@ class Stack:
     hidden_sizes: tuple
     bidirectional: bool = False
 
-    @cached_property
+    @lazy
     def layers(self):
         """A tuple for every layer, with a place for every direction."""
         layers, C = [], self.input_size
@@ -46,7 +47,7 @@ class Stack:
             C = len(suffixes) * H
         return tuple(layers)
 
-    @cached_property
+    @lazy
     def places(self):
         """All runs' places: layer after layer, forward before backward."""
         return tuple(place for layer in self.layers for place in layer)
@@ -69,7 +70,7 @@ class Stack:
         """Names of the arrays in a run's state."""
         return kernels.CELLS[self.cell].states
 
-    @cached_property
+    @lazy
     def shapes(self):
         """Names and shapes of all weights, in order."""
         shapes = {}
@@ -83,7 +84,7 @@ class Stack:
         """Numbers in the output of a step of every layer."""
         return tuple(self.directions * H for H in self.hidden_sizes)
 
-    @cached_property
+    @lazy
     def multiplications(self):
         """Multiplications of a forward step of one sequence."""
         return sum(self.gates * H * (C + H) for _, C, H in self.places)
@@ -92,7 +93,7 @@ class Stack:
         """Multiplications and additions of the gates' products in a forward run over so many steps of sequences."""
         return 2 * self.multiplications * steps
 
-    @cached_property
+    @lazy
     def largest(self):
         """Weights that every step of the largest layer reads."""
         return max(self.gates * H * (C + H) for _, C, H in self.places)
@@ -186,7 +187,7 @@ class StackRun:
             for (_, C, H), workspace in zip(stack.places, workspaces, strict=True)
         ]
         self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
-        self.starts, self.recording, self.threads, self._workspaces = starts, recording, threads, workspaces
+        self.starts, self.recording, self.threads, self.workspaces = starts, recording, threads, workspaces
         self.rows, self.bounds, self._width = int(starts[1]), self.runs[0].bounds, stack.width
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
 
@@ -197,8 +198,15 @@ class StackRun:
         """
         return [
             sys.getrefcount(run.h.base) - 2 * workspace.keeps("rows", run.h.base)
-            for run, workspace in zip(self.runs, self._workspaces, strict=True)
+            for run, workspace in zip(self.runs, self.workspaces, strict=True)
         ]
+
+    def twin(self):
+        """A run of the same tape, which goes back through it in memory of its own."""
+        twin, D = copy.copy(self), len(self.layers[0])
+        twin.runs = [copy.copy(run) for run in self.runs]
+        twin.layers = [twin.runs[n : n + D] for n in range(0, len(twin.runs), D)]
+        return twin
 
     def forward(self, part, wait, packed, x, at, states=None):
         """Through all layers; x and at as in a run's `load`."""

@@ -3,7 +3,8 @@
 # Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
 # when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
 # threads may compute at once, none waits for a worker, and all workers together are fewer than the CPUs. Workers start
-# on first use and belong to one process; a forked child starts its own.
+# on first use and belong to one process; a forked child starts its own. Idle workers are taken and given back without a
+# lock: a signal handler or a finalizer may compute at any moment, and would wait for its own thread.
 """
 
 import contextlib
@@ -11,8 +12,10 @@ import ctypes
 import os
 import threading
 import time
+from _queue import SimpleQueue  # what `queue` has until gevent replaces it there, with one that knows no other threads
+from collections import deque
 from functools import cache
-from queue import SimpleQueue
+from itertools import repeat
 
 import numpy as np
 
@@ -78,10 +81,18 @@ class BrokenTeamError(RuntimeError):
 
 
 class _Worker:
+    """A thread that runs what it is handed.
+
+    `is_thread` says whether the system runs it: where gevent or eventlet have replaced Python's threads, it would take
+    turns with its maker in one thread of the system, and ends at once.
+    """
+
     def __init__(self):
         self._inbox, self._handed, self._done = SimpleQueue(), 0, 0  # each number is changed by one thread only
+        self._maker = threading.get_native_id()
         self._thread = threading.Thread(target=self._run, name="fastlstm", daemon=True)
         self._thread.start()
+        self.is_thread = self._thread.native_id != self._maker
 
     @property
     def busy(self):
@@ -96,6 +107,8 @@ class _Worker:
         self._inbox.put(function)
 
     def _run(self):
+        if threading.get_native_id() == self._maker:
+            return
         while True:
             self._inbox.get()()
             self._done += 1
@@ -173,50 +186,69 @@ def _apart(workers):
         return
     here, size = _current_cpu(), len(workers) + 1
     cpus = sorted(allowed, key=lambda cpu: (cpu != here, cpu))  # the caller need not move
+    own = cpus[::size]
     try:
-        _allow(0, cpus[::size])
+        _allow(0, own)
         for n, worker in enumerate(workers, 1):
             worker.stay_on(cpus[n::size])
         yield
     finally:
-        _allow(0, allowed)
+        if os.sched_getaffinity(0) == set(own):  # otherwise somebody else has changed it meanwhile
+            _allow(0, allowed)
 
 
-_idle, _started, _lock = set(), 0, threading.Lock()
+#: Idle workers, and by number all that were started. Whatever is done to one of them is one step of the interpreter,
+#: which nothing interrupts.
+_idle, _started = deque(), {}
 
 
 def _forget_workers():
     """In a forked child: the parent's workers do not run here."""
-    global _idle, _started, _lock
-    _idle, _started, _lock = set(), 0, threading.Lock()
+    global _idle, _started
+    _idle, _started = deque(), {}
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_workers)
 
 
+def _start_workers(wanted):
+    """Start workers until so many are idle, or all are started that the CPUs are enough for."""
+    most = cpu_limit() - 1
+    if len(_started) >= most:
+        return
+    for number in range(most):
+        if len(_idle) >= wanted:
+            return
+        claim = object()
+        if _started.setdefault(number, claim) is not claim:  # somebody else starts, or has started, this one
+            continue
+        try:
+            worker = _started[number] = _Worker()
+        except RuntimeError:  # a system may refuse to, as it does when the interpreter ends: then there are fewer
+            return
+        finally:
+            if _started.get(number) is claim:
+                del _started[number]
+        if worker.is_thread:
+            _idle.append(worker)
+
+
 def _claim(workers, wanted):
     """Add up to `wanted` idle workers to `workers`."""
-    global _started
-    if wanted == 0:
-        return
-    with _lock:
-        # A system may refuse to start a thread, as it does when the interpreter ends: then there are fewer.
-        with contextlib.suppress(RuntimeError):
-            while len(_idle) < wanted and _started < cpu_limit() - 1:
-                _idle.add(_Worker())
-                _started += 1
-        # In this order an interrupt between any two steps loses no worker, and gives none to two teams.
-        workers.extend(list(_idle)[:wanted])
-        _idle.difference_update(workers)
+    if len(_idle) < wanted:
+        _start_workers(wanted)
+    with contextlib.suppress(IndexError):  # no more are idle; those that were are in `workers`
+        workers.extend(map(deque.pop, repeat(_idle, wanted)))
 
 
 @contextlib.contextmanager
 def team(size, by_units, kernels):
     """A team of at most `size` members for kernels of one backend; workers return when the block ends."""
-    idle, workers = _idle, []  # a child forked meanwhile has another set
+    idle, workers = _idle, []  # a child forked meanwhile has others
     try:
-        _claim(workers, size - 1 if kernels.PARALLEL else 0)
+        if size > 1 and kernels.PARALLEL:
+            _claim(workers, size - 1)
         yield Team(workers, by_units, kernels.wait)
     finally:
-        idle.update(workers)
+        idle.extend(reversed(workers))  # in the order in which they were taken from the end: each keeps its CPU

@@ -1,5 +1,7 @@
 """Threads in other processes, however those are started, and under joblib's threads."""
 
+import os
+
 import pytest
 from conftest import run_python
 
@@ -83,3 +85,110 @@ with joblib.parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
     print(*joblib.Parallel()(joblib.delayed(threads.cpu_limit)() for _ in range(2)))
 """
     assert run_python("-c", program) == "1 1"
+
+
+#: What a forked child does while another thread holds something; the child is killed where that takes long.
+FORK = """
+import os, signal, threading
+
+
+def fork_while(other_thread, child):
+    inside, leave = threading.Event(), threading.Event()
+    thread = threading.Thread(target=other_thread, args=(inside, leave))
+    thread.start()
+    inside.wait()
+    threading.Timer(0.5, leave.set).start()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        os._exit(0 if child() else 1)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    thread.join()
+"""
+can_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no such processes")
+
+
+@can_fork
+@pytest.mark.parametrize("use", ["layer(x)", "layer.record(x)", "layer.backward(tape, output)"])
+def test_a_child_uses_a_layer_that_another_thread_used_when_it_was_forked(use):
+    program = f"""
+import numpy as np
+from fastlstm.layers import LSTM
+from fastlstm.stacks import StackRun
+
+layer, x = LSTM(2, 3, random_state=0), np.ones((4, 5, 2), "float32")
+output, _, tape = layer.record(x)
+method = "prepare_backward" if "backward" in "{use}" else "references"
+whole = getattr(StackRun, method)
+
+
+def other_thread(inside, leave):
+    def stay(run, *args, **options):
+        if threading.current_thread() is thread:
+            inside.set()
+            leave.wait()
+        return whole(run, *args, **options)
+
+    thread = threading.current_thread()
+    setattr(StackRun, method, stay)
+    {use}
+
+
+def child():
+    {use}
+    return np.array_equal(layer(x)[0], output)
+
+
+fork_while(other_thread, child)
+"""
+    assert run_python("-c", FORK + program) == "0"
+
+
+@can_fork
+def test_a_child_has_attributes_that_another_thread_computed_when_it_was_forked():
+    program = """
+from fastlstm.kernels.lazy import lazy
+
+
+class Slow:
+    @lazy
+    def attribute(self):
+        if threading.current_thread() is not threading.main_thread():
+            self.inside.set()
+            self.leave.wait()
+        return 7
+
+
+def other_thread(inside, leave):
+    slow = Slow()
+    slow.inside, slow.leave = inside, leave
+    slow.attribute
+
+
+fork_while(other_thread, lambda: Slow().attribute == 7)
+"""
+    assert run_python("-c", FORK + program) == "0"
+
+
+@can_fork
+def test_a_child_compiles_where_another_thread_compiled_when_it_was_forked():
+    pytest.importorskip("numba")
+    program = """
+from numba.core.compiler_lock import global_compiler_lock
+import fastlstm.kernels.numba.jit
+
+
+def other_thread(inside, leave):
+    with global_compiler_lock:
+        inside.set()
+        leave.wait()
+
+
+def child():
+    with global_compiler_lock:
+        return True
+
+
+fork_while(other_thread, child)
+"""
+    assert run_python("-c", FORK + program) == "0"

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import deque
 from contextlib import nullcontext
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
+from fastlstm.stacks import StackRun
 
 # -- errors -------------------------------------------------------------------------------------------------
 
@@ -19,8 +21,8 @@ from fastlstm.layers import LSTM
 @pytest.fixture
 def new_workers(four_cpus, monkeypatch):
     """No worker has started yet."""
-    monkeypatch.setattr(threads, "_idle", set())
-    monkeypatch.setattr(threads, "_started", 0)
+    monkeypatch.setattr(threads, "_idle", deque())
+    monkeypatch.setattr(threads, "_started", {})
 
 
 KERNELS = kernels.load(FASTEST)
@@ -85,6 +87,43 @@ def test_workers_return_after_an_interrupt_before_the_team_is_made(new_workers, 
             pass
     with team_of(4) as team:
         assert team.size == 4
+
+
+def test_a_team_is_made_while_its_own_thread_makes_another(new_workers, monkeypatch):
+    """As a signal handler or a finalizer does that computes something."""
+    inner = []
+
+    def limit():
+        if not inner:
+            inner.append(None)
+            with team_of(3) as team:
+                inner.append(team.size)
+        return 4
+
+    def outer():
+        with team_of(4) as team:
+            return team.size
+
+    monkeypatch.setattr(threads, "cpu_limit", limit)
+    assert within(LIMIT, outer) == 4
+    assert inner == [None, 3]
+
+
+def test_teams_of_many_threads_have_fewer_workers_than_cpus(new_workers):
+    sizes = []
+
+    def make():
+        for _ in range(50):
+            with team_of(4) as team:
+                sizes.append(team.size)
+
+    makers = [threading.Thread(target=make) for _ in range(4)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join(LIMIT)
+    assert len(sizes) == 200
+    assert len(set(threads._idle)) == len(threads._idle) <= 3
 
 
 def test_nobody_is_at_work_any_more_when_an_error_is_raised(four_cpus):
@@ -277,6 +316,27 @@ def test_members_have_cpus_of_their_own_and_the_caller_gets_its_own_back(fails):
     assert not cpus[0] & cpus[1]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or os.cpu_count() < 2, reason="needs two CPUs, on Linux")
+def test_cpus_that_are_changed_during_a_run_stay_so():
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("this process may use one CPU only")
+
+    def change(part):
+        if part.rank == 0:
+            os.sched_setaffinity(0, before - os.sched_getaffinity(0))
+
+    def run():
+        with team_of(2) as team:
+            team.run(lambda part: cpus.append(os.sched_getaffinity(0)) if part.rank == 0 else None)
+            team.run(change)
+        cpus.append(os.sched_getaffinity(0))
+
+    cpus = []
+    within(LIMIT, run)
+    assert cpus[1] == before - cpus[0]
+
+
 def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch, four_cpus):
     def deny(*args):
         raise PermissionError
@@ -285,6 +345,53 @@ def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch,
     x = np.ones((16, 2, 1), "float32")
     one, two = (LSTM(1, 4, n_jobs=n_jobs, random_state=0)(x)[0] for n_jobs in (1, 2))
     assert_array_equal(one, two)
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Has a method of runs call a function first, once: as a signal handler or a finalizer that comes just then."""
+
+    def interrupt(method, function):
+        method_of_runs, left = getattr(StackRun, method), [function]
+
+        def first(run, *args, **options):
+            if left:
+                left.pop()()
+            return method_of_runs(run, *args, **options)
+
+        monkeypatch.setattr(StackRun, method, first)
+
+    return interrupt
+
+
+@pytest.mark.parametrize("method", ["references", "forward"])
+def test_a_layer_may_be_called_while_its_own_thread_is_in_it(method, interrupted, backend):
+    layer, (x, *_) = LSTM(3, 4, dtype="float64", backend=backend, random_state=0), problem(4, 5, 3, 4)
+    expected, results = layer(x)[0].copy(), []
+    interrupted(method, lambda: results.append(layer(x)[0]))
+    results.append(within(LIMIT, layer, x)[0])
+    results.append(layer(x)[0])
+    for output in results:
+        assert_array_equal(output, expected)
+
+
+@pytest.mark.parametrize("outer", [True, False], ids=["keep", "use up"])
+@pytest.mark.parametrize("inner", [True, False], ids=["keeping", "using up"])
+def test_a_tape_may_be_played_while_its_own_thread_plays_it(outer, inner, interrupted, backend):
+    layer, (x, _, d_output, _) = LSTM(3, 4, dtype="float64", backend=backend, random_state=0), problem(4, 5, 3, 4)
+    tape, results = layer.record(x)[2], []
+    expected = layer.backward(tape, d_output)
+
+    def play():
+        with nullcontext() if outer else pytest.raises(ValueError, match="used up"):
+            results.append(layer.backward(tape, d_output, keep_tape=inner))
+
+    interrupted("backward", play)
+    results.append(within(LIMIT, lambda: layer.backward(tape, d_output, keep_tape=outer)))
+    assert len(results) == 1 + outer
+    for grads in results:
+        assert_array_equal(grads.x, expected.x)
+        assert_array_equal(grads.weights["weight_hh_l0"], expected.weights["weight_hh_l0"])
 
 
 def test_one_tape_may_be_played_by_several_threads_at_once():

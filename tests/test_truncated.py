@@ -1,11 +1,15 @@
 """`bptt_steps`: gradients that go back a number of steps, and states that go on."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from conftest import assert_refused, assert_same_fit, class_of
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.sequences import of_members
+from fastlstm.training import batches
 
 LENGTHS = {"equal": [7] * 5, "unequal": [2, 7, 1, 6, 4], "short": [1, 2, 1, 1, 2]}
 of_lengths = pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
@@ -147,3 +151,18 @@ def test_a_bidirectional_network_has_no_pieces(estimator):
     model = estimator(4, bidirectional=True, bptt_steps=3)
     message = "bptt_steps=3 with bidirectional=True.*Leave it at None"
     assert_refused(lambda: model.fit(np.zeros((4, 5)), [0, 1, 0, 1]), ValueError, message, model)
+
+
+@heads
+@pytest.mark.parametrize("shortest", [10, 100_000], ids=["unequal", "equal"])
+def test_a_chunk_costs_by_its_own_steps(per_step, shortest):
+    """However long the series are: an epoch has as many chunks as they have steps."""
+    series = of_members([np.zeros(length) for length in (100_000, shortest)], "float32", "X")
+    tracemalloc.start()
+    try:
+        for number in (0, 500, batches.n_pieces(series, np.arange(2), 10) - 1):
+            batches.piece(series, np.arange(2), number, 10, per_step)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000

@@ -1,6 +1,8 @@
 """What all layers are: a stack's weights, and calls into its runs."""
 
-import threading
+import operator
+import sys
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ from fastlstm.layers.checks import (
     is_count,
     shape_of,
 )
+from fastlstm.layers.memory import RunMemory
 from fastlstm.layers.streams import StreamState
 from fastlstm.packing import Batch
 from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
@@ -39,11 +42,26 @@ class Tape:
     """What a layer's `record` keeps for its `backward`."""
 
     layer: object
-    run: object
+    runs: deque  # the run, until it is used up
     references: list  # to the run's outputs, but for the caller's
     weights: tuple  # flat
     batch: object
-    lock: object = field(default_factory=threading.Lock)  # one backward run at a time: they share the run's memory
+    players: deque = field(default_factory=deque)  # one entry for each `backward` at work
+
+    def take(self, keep):
+        """The run to go back through, and whether that may be done in the tape's own memory: without `keep`, and alone.
+
+        Threads may play one tape at once, and so may a signal handler that interrupts its own thread: none waits for
+        another, each has memory of its own. The caller is one of the `players`, from before until it has finished.
+        """
+        try:
+            run = self.runs[0] if keep else self.runs.pop()
+        except IndexError:
+            raise ValueError(
+                "tape: used up by backward(keep_tape=False); record the run again, or keep the tape."
+            ) from None
+        alone = not keep and len(self.players) == 1
+        return (run if alone else run.twin()), alone
 
 
 class Layer:
@@ -84,7 +102,8 @@ class Layer:
         self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
         rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
-        self._dropout, self._seed, self._records = float(dropout), int(rng.integers(1 << 63)), 0
+        self._dropout, self._seed = float(dropout), int(rng.integers(1 << 63))
+        self._number_records(0)
         self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
 
     def _set_weights(self, weights):
@@ -93,16 +112,20 @@ class Layer:
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
         self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
-        # the last run, and the references to its outputs without its callers', for a next call of the same shape
-        self._spare, self._lock = None, threading.Lock()
+        self._memory = RunMemory(len(self._stack.places))
+
+    def _number_records(self, made):
+        """Go on with the numbers of records after so many: of an iterator, which gives none to two threads."""
+        self._records = iter(range(made + 1, sys.maxsize))
 
     def __getstate__(self):
-        options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, self._records
+        made = sys.maxsize - operator.length_hint(self._records) - 1
+        options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made
         return {"options": options, "weights": self._weights}
 
     def __setstate__(self, state):
-        self._stack, self.dtype, self.backend, self.n_jobs, *dropout = state["options"]
-        self._dropout, self._seed, self._records = dropout
+        self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made = state["options"]
+        self._number_records(made)
         self._set_weights({name: value.copy() for name, value in state["weights"].items()})
 
     @property
@@ -226,7 +249,7 @@ class Layer:
         batch = self._batch(x, state, lengths)
         run, references, output, _ = self._run(batch, recording=False)
         states = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        self._leave_run(run, references)
+        self._memory.leave(run, references)
         return output, states
 
     def record(self, x, state=None, lengths=None):
@@ -258,14 +281,11 @@ class Layer:
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
         batch = self._batch(x, state, lengths)
-        with self._lock:
-            self._records += 1
-            number = self._records
-        run, references, output, weights = self._run(batch, recording=True, number=number)
+        run, references, output, weights = self._run(batch, recording=True, number=next(self._records))
         output = output.view()  # what is under it, others write to once nobody holds it
         output.flags.writeable = False
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        return output, state, Tape(self, run, references, weights, batch)
+        return output, state, Tape(self, deque([run]), references, weights, batch)
 
     def backward(self, tape, d_output=None, d_state=None, input_gradient=True, keep_tape=True):
         """Backpropagation through time.
@@ -309,15 +329,16 @@ class Layer:
         """
         if not isinstance(tape, Tape) or tape.layer is not self:
             raise ValueError("tape: expected what `record` of this layer returned; record the run again and pass it.")
-        with tape.lock:
+        tape.players.append(self)
+        try:
             return self._backward(tape, d_output, d_state, input_gradient, keep_tape)
+        finally:
+            tape.players.pop()
 
     def _backward(self, tape, d_output, d_state, input_gradient, keep_tape):
-        if tape.run is None:
-            raise ValueError("tape: used up by backward(keep_tape=False); record the run again, or keep the tape.")
+        batch = tape.batch
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
-        run, batch = tape.run, tape.batch
         N, T, _ = batch.shape
         if d_output is not None:
             d_output = check_array("d_output", d_output, (N, T, self._stack.width), self.dtype)
@@ -326,8 +347,8 @@ class Layer:
         if d_states is not None:
             d_states = [tuple(part[batch.places] for part in of_run) for of_run in d_states]
 
-        tape.run = run if keep_tape else None
-        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=keep_tape)
+        run, in_place = tape.take(keep_tape)
+        run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=not in_place)
         run.set_d_states(slice(None), d_states)
         packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, False, True, input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
@@ -344,8 +365,8 @@ class Layer:
             team.run(compute)
         d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
         grads = Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
-        if not keep_tape:
-            self._leave_run(run, tape.references)
+        if in_place:
+            self._memory.leave(run, tape.references)
         return grads
 
     def initial_state(self, n=1, state=None):
@@ -470,31 +491,18 @@ class Layer:
                 run.outputs(part, room)
 
         with threads.team(*self._threads(batch, 1), self._kernels) as team:
-            run, references = self._take_run(batch.starts, recording, team.size)
+            shape = batch.starts, recording, team.size
+            run, references = self._memory.take(lambda workspaces: self._make_run(workspaces, *shape), *shape)
             room = batch.room(self._stack, self.dtype)
             team.run(compute)
         self._packed = weights, packed  # only now that it is complete
         return run, references, batch.outputs(run.layers[-1], room), weights
 
-    def _take_run(self, starts, recording, size):
-        """A run, and the references to its outputs: the last one, where that fits and nobody looks at its outputs."""
-        with self._lock:  # while references are counted, no other thread's run handles the same memory
-            run, references = self._spare or (None, None)
-            self._spare = None
-            if run is not None:
-                same = (run.recording, run.threads) == (recording, size) and np.array_equal(run.starts, starts)
-                if same and run.references() == references:
-                    return run, references
-                run = None  # its buffers are free
-            masks = None
-            if recording and self._dropout:
-                masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
-            run = StackRun(self._stack, self._kernels, starts, self.dtype, self._workspaces, recording, size, masks)
-            return run, run.references()
-
-    def _leave_run(self, run, references):
-        with self._lock:
-            self._spare = run, references
+    def _make_run(self, workspaces, starts, recording, size):
+        masks = None
+        if recording and self._dropout:
+            masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
+        return StackRun(self._stack, self._kernels, starts, self.dtype, workspaces, recording, size, masks)
 
     def _batch(self, x, state, lengths):
         shape = shape_of("x", x)

@@ -52,20 +52,16 @@ def piece(series, rows, number, steps, per_step):
     With targets of whole series, the last piece is the last steps of each; the pieces before it, for states alone, are
     chunks of what comes before these.
     """
-    rows, starts = series.pack(rows)
-    at = series.at[rows]
     if steps is None:
-        return Piece(rows, starts, at, series.step_rows(rows, starts) if per_step else rows)
-    first, C = number * steps, series.channels
-    if per_step:
-        places = series.step_rows(rows, starts)
-        starts = starts[first : first + steps + 1]
-        going_on = int(starts[1] - starts[0])
-        places = places[starts[0] : starts[-1]]
-        return Piece(rows[:going_on], starts - starts[0], at[:going_on] + first * C, places)
-    lengths = series.lengths[rows]
-    before = np.maximum(lengths - steps, 0)
-    if number + 1 == n_pieces(series, rows, steps):
-        return Piece(rows, starts_of(lengths - before), at + before * C, rows)
+        rows, starts = series.pack(rows)
+        return Piece(rows, starts, series.at[rows], series.step_rows(rows, starts) if per_step else rows)
+    # Nothing here is as long as the series: there are as many pieces as these have steps.
+    rows = rows[np.argsort(-series.lengths[rows], kind="stable")]
+    lengths, first, C = series.lengths[rows], number * steps, series.channels
+    before = lengths if per_step else np.maximum(lengths - steps, 0)  # steps of the pieces that are chunks
+    if not per_step and number + 1 == n_pieces(series, rows, steps):
+        return Piece(rows, starts_of(lengths - before), series.at[rows] + before * C, rows)
     here = before > first
-    return Piece(rows[here], starts_of(np.minimum(before[here] - first, steps)), at[here] + first * C, rows[:0])
+    rows, starts = rows[here], starts_of(np.minimum(before[here] - first, steps))
+    places = series.step_rows(rows, starts) + first if per_step else rows[:0]
+    return Piece(rows, starts, series.at[rows] + first * C, places)

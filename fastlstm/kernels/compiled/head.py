@@ -53,8 +53,7 @@ class FewOutputs:
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
         first, last = part.share(self._F, WIDEST)
-        if first < last:  # the first columns' part has the bias, too; others may have none at all
-            self.entries.gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more)
+        self.entries.gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more)
 
 
 class ManyOutputs:

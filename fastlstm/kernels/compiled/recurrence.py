@@ -3,9 +3,8 @@
 A cell derives its `Packed` and `Run` from these, and adds its steps forward and back.
 """
 
-from functools import cached_property
-
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, flat, padded, row_layout, zeros
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import lengths_of, row_bounds
 
 
@@ -97,7 +96,7 @@ class Run:
         self._sums = self._empty("sums", (threads * self._sums_size,), dtype)
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
 
-    @cached_property
+    @lazy
     def _lengths(self):
         return lengths_of(self.starts)
 

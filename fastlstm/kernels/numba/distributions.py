@@ -87,5 +87,6 @@ ENTRIES = {
 }
 
 
-def losses_of_distributions(number, *arguments):
-    ENTRIES[number](*arguments)
+def losses_of_distributions(number, first, last, S, levels, targets, shares, values, d_scores, slopes):
+    """The losses of this number; see `_of_rows`."""
+    ENTRIES[number](first, last, S, levels, targets, shares, values, d_scores, slopes)

@@ -139,7 +139,9 @@ def backward_rows(first, last, weight, d_scores, d_features):
 
 @entry
 def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more):
-    """In the columns from `first` to `last` of the weights; the biases, where `first` is 0."""
+    """In the columns from `first` to `last` of the weights; the biases with the first column."""
+    if first >= last:
+        return
     if not more:
         d_weight[:, first:last] = 0
         if first == 0:

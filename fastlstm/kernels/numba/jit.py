@@ -24,6 +24,7 @@ from numba import njit
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
 # Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
@@ -31,6 +32,15 @@ from numba.core.serialize import dumps
 # linker takes the first for both: wrong results, or a crash. No two random numbers are alike. (This
 # holds for all functions of the process; the numbers mean nothing else.)
 FunctionIdentity._unique_ids = iter(lambda: int.from_bytes(os.urandom(8)), None)
+
+# A child that is forked while another thread compiles would find Numba's lock held and its compiler half-way through:
+# so a fork waits for the end of that compilation.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 

@@ -30,7 +30,7 @@ def _products(vecs):
         N, K, start, start_at, start_stride, a, a_at, a_stride, w, w_at, out, out_at, out_stride, soon, soon_at,
         soon_row, soon_k,
     ):  # fmt: skip
-        """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0.
+        """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, start_stride may be 0, N >= 1.
 
         Meanwhile asks for soon[n * soon_row + k * soon_k], from soon_at on, which the caller will need next; not for
         the last rows, beyond which memory may be another thread's, who would lose it from its cache.
@@ -91,7 +91,7 @@ products4, products3, products2, products1 = (_products(vecs) for vecs in (4, 3,
 def multiply(
     N, K, first, last, start, start_at, start_stride, a, a_at, a_stride, w, out, out_at, out_stride, soon, soon_at
 ):
-    """out[N, M] = start[N, M] + a[N, K] @ w[K, M] in the columns from `first` to `last`.
+    """out[N, M] = start[N, M] + a[N, K] @ w[K, M] in the columns from `first` to `last`; N >= 1.
 
     w as `buffers.pack_panels` packs it. Meanwhile asks for soon[N, K] from soon_at on, each panel of columns for its
     share. M is a multiple of L; `first` and, unless it is M, `last` are multiples of 4L.
@@ -123,6 +123,8 @@ def multiply(
 @entry
 def multiply_rows(first, last, K, a_stride, M, start, a, w, out):
     """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`."""
+    if first >= last:  # the products compute one row at least
+        return
     begin, start, a, w, out = int64(0), pointer(start), pointer(a), pointer(w), pointer(out)
     multiply(
         last - first, K, begin, M, start, begin, begin, a, first * a_stride, a_stride, w, out, first * M, M,

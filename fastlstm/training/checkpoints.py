@@ -12,6 +12,7 @@ import math
 import os
 import platform
 import secrets
+import stat
 import struct
 import zipfile
 from glob import escape as glob_escape
@@ -29,7 +30,7 @@ DTYPES = {np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)}
 def write(path, record, arrays):
     """Write what JSON can hold and named arrays; the old file stays until the new one is whole on disk.
 
-    Raises OSError if that cannot be.
+    The new file is as open to others as the old one was, and from its first byte on. Raises OSError if that cannot be.
     """
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(record).encode(), np.uint8)
@@ -41,7 +42,7 @@ def write(path, record, arrays):
     path = Path(path).resolve()  # a link stays one, here and in `check_writable`
     temporary = _temporary(path)
     try:
-        with open(temporary, "xb") as file:
+        with open(_created(temporary, path), "wb") as file:
             for part in (MAGIC, fields, checksum.digest(), payload):
                 file.write(part)
             file.flush()
@@ -137,6 +138,23 @@ def check_writable(path):
         if process.isdecimal() and not _is_alive(int(process)):
             with contextlib.suppress(OSError):
                 leftover.unlink()
+
+
+def _created(temporary, path):
+    """A descriptor of the new file `temporary`, with owner, group and mode of the file at `path` if there is one."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, mode if os.name == "posix" else 0o666)
+    if old is not None and os.name == "posix":
+        with contextlib.suppress(OSError):  # only an administrator may give a file away
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)  # the process's mask has taken its part
+    return descriptor
 
 
 def _temporary(path):

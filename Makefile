@@ -33,7 +33,7 @@ test-oldest: $(OLDEST)/test
 
 # the property tests, on many more examples
 fuzz: $(VENV)/test
-	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py -k any_batch
+	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py tests/test_forged_checkpoints.py -k "any_batch or any_forgery or any_bytes"
 
 # the sdist and this platform's wheel, in dist/, and the kernel tests against it
 wheel: $(VENV)/python

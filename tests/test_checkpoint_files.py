@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import platform
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,33 @@ def test_a_link_stays_a_link(path):
     assert link.is_symlink()
     assert Path(path).exists()
     assert checkpoints.read(path)[0] == {"epoch": 5}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
+def test_a_replaced_checkpoint_keeps_its_mode(path, mode):
+    path.chmod(mode)
+    checkpoints.write(path, {"epoch": 6}, {})
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+def test_a_closed_checkpoint_is_open_to_nobody_while_it_is_replaced(path, monkeypatch):
+    path.chmod(0o600)
+    modes, create = [], os.open
+
+    def noted(*args):
+        descriptor = create(*args)
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", noted)
+    checkpoints.write(path, {"epoch": 6}, {})
+    assert modes[0] == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only an administrator gives files away")
+def test_a_checkpoint_that_an_administrator_replaces_stays_its_owners(path):
+    os.chown(path, 65534, 65534)
+    checkpoints.write(path, {"epoch": 6}, {})
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)

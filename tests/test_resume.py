@@ -1,6 +1,7 @@
 """Trainings that end early and go on from their checkpoints, with the same bits as if they had not."""
 
 import errno
+import itertools
 import os
 import pickle
 import random
@@ -11,7 +12,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import QUICK, assert_refused, assert_same_fit, fitted, series
+from conftest import QUICK, assert_refused, assert_same_fit, fitted, run_python, series
 from numpy.testing import assert_array_equal
 
 import fastlstm
@@ -394,16 +395,58 @@ def test_a_checkpoint_of_other_data(written, data):
     assert_resume_refused(written, model_of(written), "with other data: pass the same", **data)
 
 
-@pytest.mark.parametrize("place", ["no/such/folder/a", "file/a", ".", "link", "circle", "a\0b", "file"])
-def test_where_no_checkpoint_can_be_written(tmp_path, place, monkeypatch):
+UNWRITABLE = ["no/such/folder/a", "file/a", ".", "link", "circle", "a\0b", "a" * 300]
+
+
+@pytest.mark.parametrize(
+    ("place", "resume"),
+    [*itertools.product(UNWRITABLE, [False, True]), ("file", False)],
+    ids=lambda value: str(value)[:20],
+)
+def test_where_no_checkpoint_can_be_written(tmp_path, place, resume, monkeypatch):
     (tmp_path / "file").write_text("my thesis")
     (tmp_path / "link").symlink_to("no/such/folder/a")
     (tmp_path / "circle").symlink_to("circle")
     monkeypatch.setattr("fastlstm.training.loop.Training.epoch", lambda self: pytest.fail("training has begun"))
-    model = model_of(tmp_path / place, resume=False)
+    model = model_of(tmp_path / place, resume=resume)
     assert_refused(lambda: model.fit(X, Y), ValueError, "checkpoint_path=.* cannot be written: .*Pass the name", model)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["circle", "file", "link"]
     assert (tmp_path / "file").read_text() == "my thesis"
+
+
+IN_A_CLOSED_FOLDER = """
+import os, sys
+from fastlstm import LSTMRegressor
+
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+for resume in (False, True):
+    try:
+        LSTMRegressor(4, backend="numpy", checkpoint_path=sys.argv[1], resume=resume).fit([[0, 1], [1, 0]], [1, 0])
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+def test_a_checkpoint_in_a_closed_folder_is_refused_in_the_same_words(tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    without, resumed = run_python("-c", IN_A_CLOSED_FOLDER, closed / "a").splitlines()
+    assert without == resumed
+    assert "cannot be written: Permission denied. Pass the name of a file" in resumed
+
+
+def test_a_checkpoint_that_cannot_be_read_is_refused_in_words(written, monkeypatch):
+    def refuse(*args):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(checkpoints, "open", refuse, raising=False)
+    message = (
+        r"resume=True cannot go on from the checkpoint: .* cannot be read: Permission denied\. It was left as it is"
+    )
+    assert_resume_refused(written, model_of(written), message)
 
 
 def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):

@@ -12,9 +12,11 @@ from fastlstm import kernels
 from fastlstm._version import __version__
 from fastlstm.layers.checks import check_sizes
 from fastlstm.training import checkpoints
+from fastlstm.training.restoring import ForgedError, require, short
 
 #: Parameters that may be others when a fit goes on: what it comes to does not depend on them, or the file has it.
 FREE = {"checkpoint_every", "checkpoint_path", "max_iter", "n_jobs", "random_state", "resume", "verbose", "warm_start"}
+SEEDS = np.iinfo(np.int32).max  # that a fit may draw
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -62,26 +64,39 @@ class Checkpoints:
         self._epochs, self._seconds = period(every)
         with _in_words(path):
             self._path = Path(path).resolve()
-        self.earlier = self._read() if resume and self._path.is_file() else None
+            is_there = resume and self._path.is_file()
+        self.earlier = self._read() if is_there else None
         with _in_words(path):
             checkpoints.check_writable(self._path)
         self._last_epoch, self._last_time, self._file = None, time.monotonic(), self._file_now()
 
     def _read(self):
-        try:
+        with self._in_words_of_resume():
             record, arrays = checkpoints.read(self._path)
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"resume=True cannot go on from the checkpoint: {error} It was left as it is: put a good copy in its "
-                "place, or move it away to start anew."
-            ) from error
-        made_by = record["description"].get("fastlstm")
+            made_by = _version_of(record)
         if made_by != __version__:
             raise ValueError(
                 f"{self._path} was made by fastlstm {made_by}; this is {__version__}, which may not go on with the "
                 "same bits. Use that version, or start anew with resume=False, which replaces the file."
             )
+        with self._in_words_of_resume():
+            _check_record(record)
         return record, arrays
+
+    @contextlib.contextmanager
+    def _in_words_of_resume(self):
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            what = error
+            if isinstance(error, OSError):
+                what = f"{self._path} cannot be read: {error.strerror or error}."
+            elif isinstance(error, ForgedError):
+                what = f"{self._path} holds what this training cannot have written: {error}."
+            raise ValueError(
+                f"resume=True cannot go on from the checkpoint: {what} It was left as it is: put a good copy in its "
+                "place, or move it away to start anew."
+            ) from error
 
     def describe(self, model, seed, **more):
         """Note what the training is of; raise ValueError unless that of the file to go on from is the same."""
@@ -95,13 +110,15 @@ class Checkpoints:
         self._record = {"description": given, "seed": seed}
         if self.earlier and self.earlier[0]["seed"] != seed:
             self._refuse("another random_state: set it back")
-        for name, value in given.items() if self.earlier else ():
-            theirs = self.earlier[0]["description"].get(name)
-            if theirs != value:
-                what = f"{name}={theirs!r}; this one has {name}={value!r}: set it back"
+        theirs = self.earlier[0]["description"] if self.earlier else given
+        for name, value in given.items():
+            if theirs.get(name) != value:
+                what = f"{name}={short(theirs.get(name))}; this one has {name}={value!r}: set it back"
                 if name in more:
                     what = f"other {name}: pass the same"
                 self._refuse(what)
+        with self._in_words_of_resume():
+            require(theirs.keys() == given.keys(), "the list of parameters", sorted(theirs), "those of the estimator")
 
     def _refuse(self, what):
         raise ValueError(
@@ -113,7 +130,8 @@ class Checkpoints:
         """Let the training go on from the file, if there is one to go on from."""
         if self.earlier:
             record, arrays = self.earlier
-            training.restore(record["progress"], arrays)
+            with self._in_words_of_resume():
+                training.restore(record["progress"], arrays)
             self._last_epoch, self.earlier = training.progress.epochs, None
 
     def keep(self, training, over):
@@ -148,6 +166,25 @@ class Checkpoints:
         except OSError:
             return None
         return status.st_ino, status.st_mtime_ns
+
+
+def _version_of(record):
+    """The version of fastlstm that wrote a record."""
+    require(isinstance(record, dict), "the record", record, "names and values")
+    description = record.get("description")
+    require(isinstance(description, dict), "description", description, "names and values")
+    version = description.get("fastlstm")
+    known = isinstance(version, str) and version.isprintable() and len(version) < 100
+    require(known, "the version of fastlstm", version, "numbers such as '1.0'")
+    return version
+
+
+def _check_record(record):
+    expected = {"description", "progress", "seed"}
+    require(record.keys() == expected, "the list of names", sorted(record), sorted(expected))
+    seed, progress = record["seed"], record["progress"]
+    require(type(seed) is int and 0 <= seed < SEEDS, "seed", seed, f"an integer from 0 to {SEEDS - 1}")
+    require(isinstance(progress, dict), "progress", progress, "names and values")
 
 
 def _plain(value):

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.callbacks import FitTask
-from fastlstm.estimators.checkpoints import Checkpoints, fingerprint
+from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
 from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.inputs import check_step_weights, check_targets, check_weights
 from fastlstm.estimators.view import watched
@@ -110,7 +110,7 @@ class Fitting:
 
     def _seed(self, data, held_out):
         """The seed of all that is random, and the checkpoints; a training that goes on from one has its seed."""
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = int(check_random_state(self.random_state).randint(SEEDS))
         if self.checkpoint_path is None:
             return seed, None
         checkpoints = Checkpoints(self.checkpoint_path, self.checkpoint_every, self.resume)

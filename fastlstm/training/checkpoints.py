@@ -8,10 +8,13 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import secrets
+import stat
 import struct
+import zipfile
 from glob import escape as glob_escape
 from pathlib import Path
 
@@ -20,12 +23,14 @@ import numpy as np
 MAGIC, FORMAT = b"fastlstm checkpoint\n", 1
 FIELDS = struct.Struct("<IQ")  # format, bytes
 RECORD = "record"
+START = len(MAGIC) + FIELDS.size + hashlib.sha256().digest_size  # where the bytes begin that the checksum is of
+DTYPES = {np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)}
 
 
 def write(path, record, arrays):
     """Write what JSON can hold and named arrays; the old file stays until the new one is whole on disk.
 
-    Raises OSError if that cannot be.
+    The new file is as open to others as the old one was, and from its first byte on. Raises OSError if that cannot be.
     """
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(record).encode(), np.uint8)
@@ -37,7 +42,7 @@ def write(path, record, arrays):
     path = Path(path).resolve()  # a link stays one, here and in `check_writable`
     temporary = _temporary(path)
     try:
-        with open(temporary, "xb") as file:
+        with open(_created(temporary, path), "wb") as file:
             for part in (MAGIC, fields, checksum.digest(), payload):
                 file.write(part)
             file.flush()
@@ -51,32 +56,64 @@ def write(path, record, arrays):
 
 
 def read(path):
-    """The record and the arrays that `write` wrote to the file; ValueError if they are no longer what was written."""
-    data = Path(path).read_bytes()
-    start = len(MAGIC) + FIELDS.size + hashlib.sha256().digest_size
-    if not data:
-        raise ValueError(f"{path} is empty, not a checkpoint.")
-    if data[: len(MAGIC)] != MAGIC[: len(data)]:
-        raise ValueError(f"{path} is not a checkpoint of fastlstm.")
-    if len(data) < start:
-        raise ValueError(f"{path} is cut short: it has {len(data)} bytes, not even the {start} of a checkpoint's head.")
-    fields = data[len(MAGIC) : len(MAGIC) + FIELDS.size]
-    number, size = FIELDS.unpack(fields)
-    payload = memoryview(data)[start:]
-    if len(payload) < size:  # or the number itself is wrong: the file is refused either way
-        raise ValueError(f"{path} is cut short: it has {len(data)} of {start + size} bytes.")
-    checksum = hashlib.sha256(fields)
-    checksum.update(payload)
-    if checksum.digest() != data[start - checksum.digest_size : start]:
+    """The record and the arrays that `write` wrote to the file; ValueError if they are no longer what was written.
+
+    No more memory is taken than a few times the size of the file, whatever the file says of itself.
+    """
+    with open(path, "rb") as file:
+        there, head = os.fstat(file.fileno()).st_size, file.read(START)
+        fields, checksum = _divide_head(path, head, there)
+        number, size = FIELDS.unpack(fields)
+        if there < START + size:  # or the number itself is wrong: the file is refused either way
+            raise ValueError(f"{path} is cut short: it has {there} of {START + size} bytes.")
+        payload = file.read(size) if there == START + size else b""
+    digest = hashlib.sha256(fields)
+    digest.update(payload)
+    if digest.digest() != checksum:
         raise ValueError(f"{path} is damaged: its checksum is not that of what it holds.")
     if number != FORMAT:
         raise ValueError(f"{path} is a checkpoint of format {number}; this version of fastlstm reads format {FORMAT}.")
     try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
-            arrays = dict(archive)
-        return json.loads(arrays.pop(RECORD).tobytes()), arrays
-    except (KeyError, OSError, ValueError):  # NumPy's words would advise to load pickles
+        return _parse(payload)
+    except Exception:  # what zipfile, NumPy and json raise for forged bytes is documented nowhere
         raise ValueError(f"{path} holds something else than a checkpoint.") from None
+
+
+def _divide_head(path, head, there):
+    """The fields and the checksum of a file of that many bytes which begins with `head`."""
+    if not head:
+        raise ValueError(f"{path} is empty, not a checkpoint.")
+    if head[: len(MAGIC)] != MAGIC[: len(head)]:
+        raise ValueError(f"{path} is not a checkpoint of fastlstm.")
+    if len(head) < START:
+        raise ValueError(f"{path} is cut short: it has {there} bytes, not even the {START} of a checkpoint's head.")
+    return head[len(MAGIC) : len(MAGIC) + FIELDS.size], head[len(MAGIC) + FIELDS.size :]
+
+
+def _parse(payload):
+    """The record and the arrays in an archive as `write` makes it; some exception if it is another."""
+    with zipfile.ZipFile(io.BytesIO(payload)) as archive:
+        members = archive.infolist()
+        stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
+        if not stored or sum(member.file_size for member in members) > len(payload):
+            raise ValueError("the archive would unpack to more than it is")
+        arrays = {member.filename.removesuffix(".npy"): _parse_array(archive.read(member)) for member in members}
+    record = arrays.pop(RECORD)
+    if len(arrays) + 1 != len(members) or record.dtype != np.uint8:
+        raise ValueError("two arrays of one name, or a record that is no text")
+    return json.loads(record.tobytes()), arrays
+
+
+def _parse_array(data):
+    """The array in the bytes of a NumPy file, checked before memory is taken for it."""
+    file = io.BytesIO(data)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("not a file as NumPy writes it for short headers")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    size = math.prod(shape) * dtype.itemsize
+    if is_fortran or dtype not in DTYPES or min(shape, default=0) < 0 or size != len(data) - file.tell():
+        raise ValueError("the header does not describe the bytes behind it")
+    return np.ndarray(shape, dtype, data, file.tell()).copy()
 
 
 def check_writable(path):
@@ -101,6 +138,23 @@ def check_writable(path):
         if process.isdecimal() and not _is_alive(int(process)):
             with contextlib.suppress(OSError):
                 leftover.unlink()
+
+
+def _created(temporary, path):
+    """A descriptor of the new file `temporary`, with owner, group and mode of the file at `path` if there is one."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        old = None
+    mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, mode if os.name == "posix" else 0o666)
+    if old is not None and os.name == "posix":
+        with contextlib.suppress(OSError):  # only an administrator may give a file away
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, mode)  # the process's mask has taken its part
+    return descriptor
 
 
 def _temporary(path):

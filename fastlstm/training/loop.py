@@ -7,6 +7,7 @@ import numpy as np
 
 from fastlstm.training import batches
 from fastlstm.training.progress import Progress
+from fastlstm.training.restoring import restored
 from fastlstm.training.solvers import SOLVERS, Options
 
 SMALLEST_RATE = 1e-6  # "adaptive" stops below it
@@ -174,16 +175,20 @@ class Training:
         progress = self.progress
         return progress.stopped is not None or progress.epochs - progress.first_epoch >= self.settings.max_iter
 
+    @property
+    def updates_per_epoch(self):
+        """The largest number of updates in an epoch."""
+        steps = self.settings.bptt_steps
+        return self._batches * (1 if steps is None else math.ceil(int(self.series.lengths.max()) / steps))
+
     def state(self):
         """All that training goes on from, as a record of what JSON can hold, and arrays."""
         record, arrays = self.progress.divided()
         return record, {**arrays, "parameters": self.network.parameters}
 
     def restore(self, record, arrays):
-        """Go on from what `state` gave."""
-        arrays = dict(arrays)
-        self.network.parameters[:] = arrays.pop("parameters")
-        self.progress = Progress(**record, **arrays)
+        """Go on from what `state` gave; ForgedError, and nothing changed, unless this training could have given it."""
+        self.network.parameters[:], self.progress = restored(self, record, arrays)
         if self.progress.stopped == "callback":  # which need not be there any more
             self.progress.stopped = None
 

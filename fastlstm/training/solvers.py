@@ -46,3 +46,5 @@ def rmsprop(kernels, first, last, p, g, moments, rate, scale, t, options):
 
 #: Solvers and the number of moments they keep.
 SOLVERS = {"adam": (adam, 2), "adamw": (adamw, 2), "sgd": (sgd, 1), "rmsprop": (rmsprop, 1)}
+#: Which of a solver's moments is an average of squares.
+SQUARES = {"adam": 1, "adamw": 1, "rmsprop": 0}

@@ -3,9 +3,12 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -82,11 +85,104 @@ def test_it_works_in_pipelines_and_searches_on_unequal_lengths():
 
 
 def test_names_of_features_and_frames_of_them():
-    pytest.importorskip("pandas")
     X, y = data()
     encoder = SequenceEncoder(LSTMClassifier(**QUICK)).set_output(transform="pandas").fit(X, y)
     frame = encoder.transform(X)
     assert list(frame.columns) == list(encoder.get_feature_names_out()) == [f"sequenceencoder{k}" for k in range(6)]
+
+
+def table():
+    """A column of series of 2 channels beside plain columns, and labels."""
+    X, y = data(20)
+    columns = {"age": np.arange(20.0), "lag_2": np.arange(20.0) ** 2, "lag_1": np.arange(20.0) ** 0.5}
+    return pd.DataFrame({"series": X, **columns}, index=range(100, 120)), y
+
+
+NAMES = ["e__sequenceencoder0", "e__sequenceencoder1", "w__lag_2", "w__lag_1", "p__age"]
+
+
+@pytest.mark.parametrize("container", ["default", "pandas", "polars"])
+@pytest.mark.parametrize("scaled", [False, True], ids=["encoder", "scaler and encoder"])
+@pytest.mark.parametrize("everywhere", [False, True], ids=["set_output", "config"])
+def test_a_column_of_series_in_a_column_transformer(container, scaled, everywhere):
+    if container != "default":
+        pytest.importorskip(container)
+    frame, y = table()
+    encoder = SequenceEncoder(LSTMClassifier(**{**QUICK, "hidden_size": 2}))
+    encoder = make_pipeline(SequenceScaler(), encoder) if scaled else encoder
+    parts = [("e", encoder, "series"), ("w", SequenceScaler(), ["lag_2", "lag_1"]), ("p", "passthrough", ["age"])]
+    model = ColumnTransformer(parts)
+    expected = np.column_stack(
+        [
+            clone(encoder).fit_transform(list(frame["series"]), y),
+            SequenceScaler().fit_transform(frame[["lag_2", "lag_1"]]),
+            frame["age"],
+        ]
+    )
+    with config_context(transform_output=container if everywhere else "default"):
+        model = model if everywhere else model.set_output(transform=container)
+        for out in (model.fit_transform(frame, y), model.transform(frame)):
+            assert_array_equal(np.asarray(out), expected)
+            assert model.get_feature_names_out().tolist() == NAMES
+            if container != "default":
+                assert list(out.columns) == NAMES
+            if container == "pandas":
+                assert out.index.equals(frame.index)
+
+
+def test_names_of_other_columns_than_were_fitted_are_refused():
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK)).fit(np.eye(6), [0, 1] * 3)
+    with pytest.raises(ValueError, match="input_features should have length equal"):
+        encoder.get_feature_names_out(["a", "b"])
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+def weighted(n):
+    """What a classifier and the encoder it is in need with weights, as fitted without routing."""
+    X, y = data(n)
+    weights = np.arange(1.0, n + 1)
+    return X, y, weights, LSTMClassifier(**QUICK).fit(X, y, weights)
+
+
+def test_metadata_that_the_estimator_requests_reaches_it(routing):
+    X, y, weights, expected = weighted(20)
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK).set_fit_request(sample_weight=True))
+    for out in (
+        encoder.fit(X, y, sample_weight=weights).transform(X),
+        encoder.fit_transform(X, y, sample_weight=weights),
+    ):
+        assert_array_equal(out, SequenceEncoder(expected).fit(X).transform(X))
+
+
+def test_metadata_is_routed_through_pipelines_and_searches(routing):
+    X, y, weights, expected = weighted(20)
+    lstm = LSTMClassifier(**QUICK).set_fit_request(sample_weight="w")
+    tail = RidgeClassifier().set_fit_request(sample_weight=False)
+    model = make_pipeline(SequenceEncoder(lstm), tail).fit(X, y, w=weights)
+    assert_array_equal(model[:-1].transform(X), SequenceEncoder(expected).fit(X).transform(X))
+    search = GridSearchCV(
+        model, {"sequenceencoder__estimator__cell": ["lstm"]}, scoring="accuracy", cv=2, error_score="raise"
+    )
+    assert_array_equal(search.fit(X, y, w=weights).best_estimator_[:-1].transform(X), model[:-1].transform(X))
+
+
+def test_validation_data_can_be_routed(routing):
+    X, y = data()
+    lstm = LSTMClassifier(**QUICK).set_fit_request(X_val=True, y_val=True)
+    encoder = SequenceEncoder(lstm).fit(X, y, X_val=X[:9], y_val=y[:9])
+    assert len(encoder.estimator_.validation_scores_) == 3
+
+
+@pytest.mark.parametrize("estimator", [None, LSTMClassifier(**QUICK)], ids=["None", "LSTMClassifier"])
+def test_metadata_that_is_not_requested_is_refused(routing, estimator):
+    X, y = data()
+    with pytest.raises(ValueError, match=r"\[sample_weight\] are passed but are not explicitly set as requested"):
+        SequenceEncoder(estimator).fit(X, y, sample_weight=np.ones(len(y)))
 
 
 def test_it_can_be_pickled():

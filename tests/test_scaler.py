@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
@@ -300,6 +301,36 @@ def test_what_is_no_table_is_no_data_frame_either(X, steps):
     for out in (scaler.fit_transform(X), scaler.transform(X)):
         assert isinstance(out, pd.DataFrame) == (steps is of_2d)
         assert form(out) == form(X)
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+@in_any_form
+def test_a_global_container_changes_no_number(X, steps, container):
+    pytest.importorskip(container)
+    expected = SequenceScaler().fit(X).transform(X)
+    with config_context(transform_output=container):
+        fitted_before = SequenceScaler().fit(X)
+        for out in (fitted_before.transform(X), SequenceScaler().fit_transform(X)):
+            assert hasattr(out, "columns") == (steps is of_2d)
+            assert form(out) == form(X)
+            assert_array_equal(steps(out), steps(expected))
+        assert_array_equal(
+            steps(fitted_before.inverse_transform(expected)), steps(SequenceScaler().fit(X).inverse_transform(expected))
+        )
+
+
+def test_a_pandas_series_of_series_keeps_its_index_where_pandas_containers_are_asked_for():
+    X = pd.Series(objects(MEMBERS), index=[7, 8, 9], name="series")
+    out = SequenceScaler().set_output(transform="pandas").fit_transform(X)
+    assert (list(out.index), out.name) == ([7, 8, 9], "series")
+    assert_array_equal(of_members(out), of_members(SequenceScaler().fit_transform(X)))
+
+
+def test_a_column_of_series_keeps_its_name():
+    scaler = SequenceScaler().fit(MEMBERS)
+    assert scaler.get_feature_names_out(["series"]).tolist() == ["series"]
+    with pytest.raises(ValueError, match="input_features should have length equal"):
+        scaler.get_feature_names_out(["a", "b"])
 
 
 def test_what_is_no_table_is_no_data_frame_where_one_was_fitted():

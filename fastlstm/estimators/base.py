@@ -118,10 +118,6 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """Weights of the rows, with what else the estimator weighs rows by multiplied in."""
         return weights
 
-    def _strata(self, targets):
-        """What a part held out must have its share of, or None."""
-        return None
-
     def _note_loss(self):
         """Note as `_loss` by which `Loss` to train, where a parameter says so; raise unless it can be."""
 

@@ -1,5 +1,7 @@
 """LSTMClassifier."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, _fit_context
@@ -75,7 +77,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     validation_fraction : float, default=0.1
         Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
     validation_split : {"random", "tail"}, default="random"
-        Which part: drawn at random (of labels, each its share), or the last series as they stand in X.
+        Which part: drawn at random, or the last series as they stand in X. At random, each label has its share; where
+        more than two labels are too rare for that, one series of each is kept for training instead.
     momentum : float, default=0.9
         Momentum of solver "sgd".
     nesterovs_momentum : bool, default=True
@@ -111,7 +114,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         always where there are two directions.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in training, multiplied with `sample_weight`; "balanced" makes them inverse to their
-        frequency.
+        frequency. Labels that a dict does not name have weight 1; it may name labels that y lacks, as a part of the
+        data may, if it names every label in y.
 
     Attributes
     ----------
@@ -391,8 +395,38 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             given, first = (containers.few(np.asarray(some).tolist()) for some in (classes, self.classes_))
             raise ValueError(f"classes={given} is not the same as in the first call: {first}.")
 
-    def _strata(self, targets):
-        return None if self._multilabel else targets[:, 0]
+    def _drawn(self, n, held, targets, seed):
+        if self._per_step or self._multilabel:
+            return super()._drawn(n, held, targets, seed)
+        from sklearn.model_selection import train_test_split  # late: it imports half of scikit-learn
+
+        rows, labels = np.arange(n), targets[:, 0]
+        counts = np.bincount(labels, minlength=len(self.classes_))
+        number = np.count_nonzero(counts)
+        if number == 1 or (min(counts[counts > 0]) > 1 and number <= min(held, n - held)):
+            return train_test_split(rows, test_size=held, stratify=labels, random_state=seed)
+        # Shares are not possible. As MLPClassifier does with more than two labels, any series may be held out, but
+        # here one series of each label is not: what is predicted is what was trained.
+        if number == 2 or held < 2 or held > n - number:
+            raise ValueError(self._why_none_is_held_out(n, held, counts))
+        order = np.random.default_rng(seed).permutation(n)
+        kept = np.unique(labels[order], return_index=True)[1]
+        others = np.delete(order, kept)
+        return np.concatenate([order[kept], others[held:]]), others[:held]
+
+    def _why_none_is_held_out(self, n, held, counts):
+        once = self.classes_[counts == 1].tolist()
+        if once:
+            what = f"Label {once[0]!r} has" if len(once) == 1 else f"Labels {once} have"
+            why = f"{what} only 1 series{' each' * (len(once) > 1)}"
+        else:
+            labels = self.classes_[counts > 0].tolist()
+            why = f"There are {len(labels)} labels: {labels}"
+        return (
+            f"early_stopping=True cannot hold out a share of every label: validation_fraction="
+            f"{self.validation_fraction:g} holds out {held} of {n} series. {why}. Pass X_val and y_val, change "
+            "validation_fraction, hold out the last series by validation_split='tail', or set early_stopping=False."
+        )
 
     def _split(self, data, rng):
         parts = super()._split(data, rng)
@@ -421,13 +455,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             seen = mass > 0
             of_class[seen] = mass.sum() / (seen.sum() * mass[seen])
         else:
-            given = np.array(list(self.class_weight.values()), dtype=float)
-            if not np.isfinite(given).all() or (given < 0).any():
-                raise ValueError(f"class_weight={self.class_weight}: expected finite weights of at least 0.")
-            unknown = [label for label in self.class_weight if label not in self.classes_]
-            if unknown:
-                raise ValueError(f"class_weight has weights of {unknown}, which are not in classes {self.classes_}.")
-            of_class[np.searchsorted(self.classes_, list(self.class_weight))] = given
+            given = self.class_weight
+            if not all(isinstance(weight, Real) and 0 <= weight < np.inf for weight in given.values()):
+                raise ValueError(f"class_weight={given}: expected finite weights of at least 0.")
+            # scikit-learn's rule: a part of the data may lack labels, but not while other labels have no weight
+            labels = self.classes_.tolist()
+            unknown = [label for label in given if label not in labels]
+            unweighted = [label for label in labels if label not in given]
+            if unknown and unweighted:
+                raise ValueError(
+                    f"class_weight has weights of {unknown}, which are not in classes {labels}, and none of "
+                    f"{unweighted}: name every label in classes as y does."
+                )
+            of_class = np.array([given.get(label, 1.0) for label in labels])
         weights = weights * of_class[targets][:, None]
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")

@@ -3,7 +3,9 @@
 import copy
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
@@ -79,7 +81,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X, y
             Series and targets as the estimator's `fit` takes them; not looked at where it came fitted.
         **fit_params
-            Passed to the estimator's `fit`.
+            Passed to the estimator's `fit`. With ``enable_metadata_routing=True``, what the estimator requests by
+            its `set_fit_request`.
 
         Returns
         -------
@@ -88,8 +91,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Raises
         ------
         ValueError
-            If `estimator` is none of ours, X or y is not as described, or y is None where there is something to fit.
-            The encoder stays as it was.
+            If `estimator` is none of ours, X or y is not as described, y is None where there is something to fit, or
+            metadata is passed that the estimator does not request. The encoder stays as it was.
 
         Examples
         --------
@@ -115,6 +118,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     "LSTM, or make the encoder with a fitted estimator."
                 )
             estimator = _of_targets(y) if estimator is None else clone(estimator)
+            if get_config()["enable_metadata_routing"]:
+                fit_params = process_routing(self, "fit", **fit_params).estimator.fit
             estimator.fit(X, y, **fit_params)
         self.estimator_, self.n_features_in_ = estimator, estimator.n_features_in_
         if hasattr(estimator, "feature_names_in_"):
@@ -153,6 +158,57 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         return self.estimator_._last_states(X)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the features, ``sequenceencoder0`` and so on.
+
+        Parameters
+        ----------
+        input_features : array of str or None, default=None
+            Checked against the columns where X was 2-D, and ignored otherwise.
+
+        Returns
+        -------
+        ndarray of str
+
+        Raises
+        ------
+        ValueError
+            If a 2-D X was fitted whose columns are others.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor, SequenceEncoder
+        >>> lstm = LSTMRegressor(2, max_iter=2, learning_rate="cosine")
+        >>> SequenceEncoder(lstm).fit([[0, 1], [1, 0]], [2, 1]).get_feature_names_out()
+        array(['sequenceencoder0', 'sequenceencoder1'], dtype=object)
+        """
+        check_is_fitted(self)
+        of_table = self.estimator_._columns is not None
+        return super().get_feature_names_out(input_features if of_table else None)
+
+    def get_metadata_routing(self):
+        """Where metadata goes: what is passed to `fit` and `fit_transform`, to the `fit` of the estimator.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+
+        Examples
+        --------
+        >>> import sklearn
+        >>> from fastlstm import LSTMClassifier, SequenceEncoder
+        >>> with sklearn.config_context(enable_metadata_routing=True):
+        ...     lstm = LSTMClassifier(8).set_fit_request(sample_weight=True)
+        ...     SequenceEncoder(lstm).get_metadata_routing().consumes("fit", ["sample_weight"])
+        {'sample_weight'}
+        """
+        # which of the two stands in for None, y decides: neither requests anything by itself
+        estimator = LSTMClassifier() if self.estimator is None else self.estimator
+        mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
+        return MetadataRouter(owner=self).add(estimator=estimator, method_mapping=mapping)
 
 
 def _is_fitted(estimator):

@@ -216,7 +216,16 @@ class Fitting:
     def _split(self, data, rng):
         """Training and validation parts of the data."""
         x, targets, weights = data
-        rows = self._tail(len(x)) if self.validation_split == "tail" else self._drawn(len(x), targets, rng)
+        n, held = len(x), math.ceil(self.validation_fraction * len(x))  # as train_test_split counts
+        if held >= n:
+            raise ValueError(
+                f"validation_split={self.validation_split!r} with validation_fraction={self.validation_fraction:g} "
+                f"holds out all of the {n} series: pass more, a smaller fraction, or X_val and y_val."
+            )
+        if self.validation_split == "tail":
+            rows = np.split(np.arange(n), [n - held])
+        else:
+            rows = self._drawn(n, held, targets, int(rng.integers(np.iinfo(np.int32).max)))
         parts = [x.steps_of(part) for part in rows] if self._per_step else rows
         parts = [(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
         if not parts[0][2].any():
@@ -226,24 +235,11 @@ class Fitting:
             )
         return parts
 
-    def _drawn(self, n, targets, rng):
+    def _drawn(self, n, held, targets, seed):
+        """Of n series with these targets, at random, those to train on and the `held` ones to validate on."""
         from sklearn.model_selection import train_test_split  # late: it imports half of scikit-learn
 
-        return train_test_split(
-            np.arange(n),
-            test_size=self.validation_fraction,
-            stratify=None if self._per_step else self._strata(targets),
-            random_state=int(rng.integers(np.iinfo(np.int32).max)),
-        )
-
-    def _tail(self, n):
-        held = math.ceil(self.validation_fraction * n)  # as train_test_split counts
-        if held >= n:
-            raise ValueError(
-                f"validation_split='tail' with validation_fraction={self.validation_fraction:g} holds out all of the "
-                f"{n} series: pass more, a smaller fraction, or X_val and y_val."
-            )
-        return np.split(np.arange(n), [n - held])
+        return train_test_split(np.arange(n), test_size=held, random_state=seed)
 
     def _check_same_model(self):
         """Raise unless the parameters are those that the fitted weights were made for."""

@@ -10,7 +10,7 @@ from functools import update_wrapper
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
@@ -31,7 +31,8 @@ NOTHING_SEEN = {"mean_": 0.0, "var_": 0.0, "data_min_": np.inf, "data_max_": -np
 def _scaler(method):
     from sklearn import preprocessing  # late: a model alone does without it
 
-    return getattr(preprocessing, SCALERS[method])(copy=False)
+    scaler = getattr(preprocessing, SCALERS[method])(copy=False)
+    return scaler.set_output(transform="default")  # whatever container the user's configuration asks for
 
 
 class NoUpdateError(ValueError, AttributeError):
@@ -73,7 +74,8 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         -------
         like X
             Scaled series in the form of X: an array for an array, a list, tuple or object array of arrays for such.
-            float32 where all of X is, else float64. For 2-D X the container that ``set_output`` asks for.
+            float32 where all of X is, else float64. For 2-D X the container that ``set_output`` asks for; where that is
+            pandas', a Series for a Series of arrays.
 
         Raises
         ------
@@ -92,7 +94,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         fitted = as_it_is(self)
         out = fitted._scaled(X, fitted, "transform")
         if fitted._columns is None or getattr(out, "ndim", 0) != 2:
-            return out
+            return fitted._with_index(out, X)
         return _wrap_data_with_container("transform", out, X, fitted)
 
     def fit_transform(self, X, y=None):
@@ -293,6 +295,37 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             of_any_columns.__dict__.pop("feature_names_in_", None)  # of steps, not of channels
         return fitted._scaled(X, of_any_columns, "inverse_transform", "float64")
 
+    def get_feature_names_out(self, input_features=None):
+        """Names of what `transform` returns: those of what it is given.
+
+        Parameters
+        ----------
+        input_features : array of str or None, default=None
+            Names of the channels, or of the columns of a 2-D X. For series that are the cells of one column, also the
+            name of that column. None is `feature_names_in_` or, without it, ``x0``, ``x1`` and so on.
+
+        Returns
+        -------
+        ndarray of str
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer names, or others than were seen in `fit`.
+        sklearn.exceptions.NotFittedError
+            If `fit` was not called.
+
+        Examples
+        --------
+        >>> from fastlstm import SequenceScaler
+        >>> SequenceScaler().fit([[1.0, 2.0], [3.0, 4.0]]).get_feature_names_out()
+        array(['x0', 'x1'], dtype=object)
+        """
+        check_is_fitted(self)
+        if self._columns is None and np.shape(input_features) == (1,):
+            return np.asarray(input_features, dtype=object)  # a column of series stays one
+        return super().get_feature_names_out(input_features)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -319,6 +352,12 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             if name in before
         }
         self._keep(self._scaler(start).partial_fit(table), absent, before)
+
+    def _with_index(self, out, X):
+        """A pandas Series for one, where pandas' containers are asked for: a frame made of it later needs its index."""
+        if _get_output_config("transform", self)["dense"] == "pandas" and hasattr(X, "iloc"):
+            return type(X)(out, index=X.index, name=X.name)
+        return out
 
     def _table(self, X, reset):
         return check_series(self, X, _dtype(X), reset, missing="keep").table()

@@ -24,7 +24,7 @@ def plain(values, name):
     values = unpack(values, name)
     if isinstance(values, (list, tuple)) or _has_members(values):
         values = [
-            member if _is_numeric(member) else plain(member, f"{name}[{n}]") if holds_steps(member) else member
+            member if is_numeric(member) else plain(member, f"{name}[{n}]") if holds_steps(member) else member
             for n, member in enumerate(values)
         ]
     return values
@@ -32,7 +32,7 @@ def plain(values, name):
 
 def unpack(values, name):
     """`values` as a NumPy array, or a list, tuple or object array with a member for each series."""
-    if _is_numeric(values):
+    if is_numeric(values):
         return values
     try:
         return read(values, name)
@@ -42,6 +42,22 @@ def unpack(values, name):
 
 def read(values, it):
     """The same of what is called `it`, but the error is an `UnreadableError`."""
+    if type(values) is not list:  # the usual container at little cost
+        values = _unwrap(values, it)
+    if isinstance(values, (list, tuple)):
+        values = _read_list(values)
+    dtype = getattr(values, "dtype", None)
+    if getattr(dtype, "kind", None) in ("m", "M"):
+        raise UnreadableError(_why_no_dates(dtype))
+    if isinstance(values, np.ndarray) and dtype.kind == "O":
+        dates = [kind for kind in _types(values) if issubclass(kind, DATES)]
+        if dates:
+            raise UnreadableError(_why_no_dates(dates[0].__name__))
+    return values
+
+
+def _unwrap(values, it):
+    """What a container other than a list holds, as an array, a list or a tuple."""
     if np.ma.isMaskedArray(values):
         raise UnreadableError(f"a masked array, whose mask would be lost: pass {it}.filled(np.nan)")
     if isinstance(values, tuple) and hasattr(values, "_fields"):
@@ -52,18 +68,9 @@ def read(values, it):
     if is_table(values):
         return _read_table(values, it)
     if _is_column(values):
-        values = _read_column(values, it)
-    elif isinstance(values, Sequence) and not isinstance(values, (list, tuple, str, bytes, bytearray)):
-        values = list(values)
-    if isinstance(values, (list, tuple)):
-        values = _read_list(values)
-    dtype = getattr(values, "dtype", None)
-    if getattr(dtype, "kind", None) in ("m", "M"):
-        raise UnreadableError(_why_no_dates(dtype))
-    if isinstance(values, np.ndarray) and dtype.kind == "O":
-        dates = [kind for kind in _types(values) if issubclass(kind, DATES)]
-        if dates:
-            raise UnreadableError(_why_no_dates(dates[0].__name__))
+        return _read_column(values, it)
+    if isinstance(values, Sequence) and not isinstance(values, (tuple, str, bytes, bytearray)):
+        return list(values)
     return values
 
 
@@ -127,7 +134,8 @@ def few(values, limit=5):
     return f"[{', '.join(map(repr, values[:limit]))}, ... ({len(values)} in all)]"
 
 
-def _is_numeric(values):
+def is_numeric(values):
+    """Whether values are an array of numbers already."""
     return type(values) is np.ndarray and values.dtype.kind in NUMBERS
 
 

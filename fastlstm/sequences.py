@@ -170,7 +170,7 @@ def of_members(X, dtype, name):
     if not len(X):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
     for n, member in enumerate(X):
-        if type(member) is not np.ndarray or member.dtype.kind not in containers.NUMBERS:
+        if not containers.is_numeric(member):
             member = _member(member, f"{name}[{n}]")
         if member.ndim not in (1, 2):
             raise ValueError(

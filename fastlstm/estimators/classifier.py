@@ -124,7 +124,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     n_features_in_ : int
         Channels of a 3-D X, or columns of a 2-D X, seen in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, where X was a DataFrame with string names.
+        Names of columns, where X was a DataFrame, or a list of them, with string names.
     n_outputs_ : int
         Width of the head: number of classes.
     weights_ : dict of str to ndarray

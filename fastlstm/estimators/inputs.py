@@ -64,6 +64,8 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
 
 def read_series(X, name):
     """X, in whatever container, as an array-like, or a list, tuple or object array of series."""
+    if containers.is_numeric(X):
+        return X
     levels = _row_levels(X)
     X = containers.unpack(X, name)
     if levels and not sequences.is_list(X):
@@ -97,7 +99,8 @@ def _channel_names(X, name):
         return _get_feature_names(X)
     first = columns = None
     for n, member in enumerate(X):
-        of_member = containers.names_of(member) if containers.is_table(member) else None
+        table = type(member) is not np.ndarray and containers.is_table(member)
+        of_member = containers.names_of(member) if table else None
         if n == 0 or of_member != columns:
             columns = of_member
             names = None if columns is None else _get_feature_names(member)

@@ -159,7 +159,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
     n_features_in_ : int
         Channels of X seen in fit; of a 2-D X, its columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names, where X was a DataFrame with string names.
+        Names of columns, where X was a DataFrame, or a list of them, with string names.
 
     Notes
     -----

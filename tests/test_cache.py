@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import warnings
@@ -12,6 +13,7 @@ from conftest import run_python
 
 jit = pytest.importorskip("fastlstm.kernels.numba.jit")
 import fastlstm  # noqa: E402
+from fastlstm.kernels.numba import ownership  # noqa: E402
 
 
 def twice(number):
@@ -136,6 +138,160 @@ def test_without_a_place_there_is_one_warning_and_no_cache(places):
         assert calls(twice, 1.5) == calls(twice, 1.5) == (3.0, False)
     assert [warning.category for warning in caught] == [RuntimeWarning]
     assert "NUMBA_CACHE_DIR" in str(caught[0].message)
+
+
+# -- owners -------------------------------------------------------------------------------------------------
+
+modes = pytest.mark.skipif(os.name != "posix", reason="there are no modes")
+administrator = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="others' files cannot be made"
+)
+NOBODY = 65534
+
+
+def folder_in(place):
+    """The folder in a place, made as others would who know its name."""
+    folder = place / f"fastlstm-{jit.SOURCE_KEY}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def open_to_all(place):
+    place.mkdir()
+    place.chmod(0o777)
+
+
+def with_a_folder_open_to_all(place):
+    folder_in(place).chmod(0o777)
+
+
+def with_a_folder_open_to_a_group(place):
+    folder = folder_in(place)
+    os.chown(folder, -1, NOBODY)
+    folder.chmod(0o770)
+
+
+def with_a_link(place):
+    place.mkdir()
+    (place.parent / "elsewhere").mkdir()
+    (place / f"fastlstm-{jit.SOURCE_KEY}").symlink_to(place.parent / "elsewhere")
+
+
+def with_a_link_to_nothing(place):
+    place.mkdir()
+    (place / f"fastlstm-{jit.SOURCE_KEY}").symlink_to(place / "nothing")
+
+
+def with_a_folder_of_another_user(place):
+    place.mkdir()
+    place.chmod(0o1777)
+    os.chown(folder_in(place), NOBODY, NOBODY)
+
+
+def of_another_user(place):
+    place.mkdir()
+    os.chown(place, NOBODY, NOBODY)
+
+
+EXPOSED = [open_to_all, with_a_folder_open_to_all, with_a_link, with_a_link_to_nothing]
+BY_OTHERS = [with_a_folder_of_another_user, of_another_user, with_a_folder_open_to_a_group]
+
+
+@modes
+@pytest.mark.parametrize("expose", [*EXPOSED, *(pytest.param(make, marks=administrator) for make in BY_OTHERS)])
+def test_a_chosen_place_that_others_may_change_is_passed_over_with_a_warning(places, expose):
+    expose(places[0])
+    with pytest.warns(RuntimeWarning, match=r"does not keep .* in NUMBA_CACHE_DIR=.* as .* It uses .* instead"):
+        folder = jit.cache_folder()
+    assert folder.parent == places[1]
+    assert not list(places[0].rglob("*.nbc"))
+
+
+@modes
+def test_a_place_below_a_folder_that_others_may_change_is_passed_over(places, tmp_path, monkeypatch):
+    open_to_all(tmp_path / "open")
+    (tmp_path / "open" / "ours").mkdir(mode=0o700)
+    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(tmp_path / "open" / "ours"))
+    with pytest.warns(RuntimeWarning, match="other users can write to"):
+        assert jit.cache_folder().parent == places[1]
+
+
+@modes
+def test_a_place_where_nobody_can_move_what_is_anothers_is_used(places):
+    places[0].mkdir()
+    places[0].chmod(0o1777)
+    folder = jit.cache_folder()
+    assert folder.parent == places[0]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@modes
+def test_folders_are_made_for_this_user_alone(places, tmp_path, monkeypatch):
+    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(tmp_path / "new" / "newer"))
+    before = os.umask(0)
+    try:
+        folder = jit.cache_folder()
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, *list(folder.parents)[:2])] == [0o700] * 3
+
+
+@modes
+def test_a_place_behind_a_link_of_ours_is_used(places, tmp_path):
+    (tmp_path / "real").mkdir()
+    places[0].symlink_to(tmp_path / "real")
+    assert jit.cache_folder().parent == tmp_path / "real"
+
+
+@modes
+def test_a_folder_beside_the_sources_that_others_may_change_is_passed_over_in_silence(places, monkeypatch):
+    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", "")
+    with_a_folder_open_to_all(places[1])
+    assert jit.cache_folder().parent == places[2]
+
+
+@modes
+def test_without_a_place_of_our_own_the_warning_says_why(places):
+    for place in places:
+        with_a_folder_open_to_all(place)
+    with pytest.warns(RuntimeWarning, match=r"cannot keep its compiled kernels: .* other users can write to .*home"):
+        assert jit.cache_folder() is None
+
+
+def give_away(file):
+    os.chown(file, NOBODY, NOBODY)
+
+
+@modes
+@pytest.mark.parametrize(
+    "expose", [lambda file: file.chmod(0o666), pytest.param(give_away, marks=administrator)], ids=["mode", "owner"]
+)
+def test_a_file_that_others_may_have_written_is_not_used_and_is_replaced(folder, expose):
+    calls(twice, 1.5)
+    (file,) = folder.glob("*.nbc")
+    expose(file)
+    assert calls(twice, 2.5) == (5.0, False)
+    assert calls(twice, 2.5) == (5.0, True)
+
+
+@modes
+def test_a_group_of_the_owner_alone_may_write(tmp_path, monkeypatch):
+    pwd, grp = pytest.importorskip("pwd"), pytest.importorskip("grp")
+    tmp_path.chmod(0o770)
+    user = type("User", (), {"pw_gid": tmp_path.stat().st_gid, "pw_name": "ada"})
+    group = type("Group", (), {"gr_name": "ada", "gr_mem": []})
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: user)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: group)
+    assert ownership.exposure(tmp_path, parents=False) is None
+    group.gr_mem = ["eve"]
+    assert ownership.exposure(tmp_path, parents=False) == f"other users can write to {tmp_path}"
+
+
+def test_where_there_are_no_owners_nothing_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(ownership, "HAS_OWNERS", False)
+    tmp_path.chmod(0o777)
+    assert ownership.exposure(tmp_path) is None
+    assert ownership.is_ours(tmp_path.stat())
 
 
 # -- processes ----------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
+from fastlstm.kernels.numba.ownership import exposure, is_ours, make_private
+
 # Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
 # in the symbols of their machine code, too. Files from two processes may then hold two functions under one symbol; the
 # linker takes the first for both: wrong results, or a crash. No two random numbers are alike. (This
@@ -85,29 +87,65 @@ def _source_key():
 SOURCE_KEY = _source_key()  # of what is imported now, whatever is edited before it is compiled
 
 
+def _folder_in(place, of_sources):
+    """The folder for machine code in a place, and why it is not to be used: what others may do there, or None.
+
+    Whoever may change what is around the sources may change these, too: there, only the folder itself is looked at.
+    Raises OSError, RuntimeError or ValueError if there can be no folder.
+    """
+    place = place.resolve()
+    if of_sources:
+        place.mkdir(exist_ok=True)
+    else:
+        make_private(place)
+    folder = place / f"fastlstm-{SOURCE_KEY}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    reason = exposure(folder, parents=not of_sources)
+    if reason is None:
+        tempfile.TemporaryFile(dir=folder).close()
+    return folder, reason
+
+
 @cache
 def cache_folder():
-    """Where machine code is kept: NUMBA_CACHE_DIR, beside the sources, or the user's cache; None if all refuse."""
-    places = [Path(__file__).parent / "__pycache__"]
-    if numba.config.CACHE_DIR:
-        places.insert(0, Path(numba.config.CACHE_DIR))
+    """Where machine code is kept: NUMBA_CACHE_DIR, beside the sources, or the user's cache; None if all refuse.
+
+    Only folders are taken in which nobody else can write: what is read from there is run.
+    """
+    chosen = numba.config.CACHE_DIR
+    beside = Path(__file__).parent / "__pycache__"
+    places = [Path(chosen), beside] if chosen else [beside]
     with contextlib.suppress(RuntimeError):  # no home
         places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
+    refused = {}
     for place in places:
-        folder = place / f"fastlstm-{SOURCE_KEY}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError:
+            folder, reason = _folder_in(place, of_sources=place == beside)
+        except (OSError, RuntimeError, ValueError):  # links in a circle, names that cannot be
             continue
-        return folder
-    warnings.warn(
-        "fastlstm cannot keep its compiled kernels: no folder to write in. Every process will compile them anew, "
-        "which takes seconds. Set NUMBA_CACHE_DIR to a writable folder.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return None
+        if reason is None:
+            break
+        refused[place] = reason
+    else:
+        folder = None
+    if folder is None:
+        why = "".join(f" Not used: {place}, as {reason}." for place, reason in refused.items())
+        warnings.warn(
+            f"fastlstm cannot keep its compiled kernels: no folder to write in.{why} Every process will compile them "
+            "anew, which takes seconds. Set NUMBA_CACHE_DIR to a writable folder, in which nobody else can write.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    elif chosen and Path(chosen) in refused:
+        warnings.warn(
+            f"fastlstm does not keep its compiled kernels in NUMBA_CACHE_DIR={chosen}, as {refused[Path(chosen)]}: "
+            f"what is read from there is run as code. It uses {folder} instead. Set NUMBA_CACHE_DIR to a folder in "
+            "which nobody else can write.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return folder
 
 
 class MachineCodeCache(_Cache):
@@ -140,10 +178,14 @@ class MachineCodeCache(_Cache):
     def load_overload(self, sig, target_context):
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
-        try:
-            checksum, payload = (data := path.read_bytes())[:32], data[32:]
-        except (AttributeError, OSError):
+        if path is None:
             return None
+        try:
+            with open(path, "rb") as file:
+                data = file.read() if is_ours(os.fstat(file.fileno())) else b""
+        except OSError:
+            return None
+        checksum, payload = data[:32], data[32:]
         if hashlib.sha256(payload).digest() != checksum:
             return None
         return CompileResult._rebuild(target_context, *pickle.loads(payload))

@@ -23,7 +23,7 @@ from conftest import LIMIT, within
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, layers
 
-CALLS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 6  # of each method
+CALLS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 3  # of each method
 N, T, C = 6, 4, 2
 SMALL = {"hidden_size": 2, "max_iter": 1, "learning_rate_init": 0.01, "random_state": 0}
 

@@ -31,9 +31,10 @@ results: $(VENV)/test $(VENV)/aeon
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest
 
-# the property tests, on many more examples
+# the property tests on many more examples, and a thousand random bad calls of each method
 fuzz: $(VENV)/test
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py tests/test_forged_checkpoints.py -k "any_batch or any_forgery or any_bytes"
+	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_random_calls.py
 
 # the sdist and this platform's wheel, in dist/, and the kernel tests against it
 wheel: $(VENV)/python

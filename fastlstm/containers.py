@@ -65,6 +65,8 @@ def _unwrap(values, it):
     if isinstance(values, (Mapping, Set, MappingView, Iterator)) and not hasattr(type(values), "shape"):
         members = f"{it}.values()" if isinstance(values, Mapping) else it
         raise UnreadableError(f"a {type(values).__name__}; expected an array or a sequence: pass list({members})")
+    if isinstance(values, memoryview):
+        return np.asarray(values)
     if is_table(values):
         return _read_table(values, it)
     if _is_column(values):

@@ -168,7 +168,17 @@ BAD_WEIGHTS = {
     "short": (ONES[1:], ValueError, r"sample_weight.*\(11,\).*expected \(12,\)"),
     "2-D": (np.ones((N, 2)), ValueError, "Sample weights must be 1D array"),
     "complex": (ONES + 0j, ValueError, "Complex data not supported"),
-    "string": (["abc"] * N, ValueError, "'abc'"),
+    "string": (["abc"] * N, ValueError, "sample_weight.*'abc'"),
+    "a number that is NaN": (np.nan, ValueError, "sample_weight contains NaN"),
+    "a number that is infinite": (np.inf, ValueError, "sample_weight contains infinity"),
+    "zero for all": (0, ValueError, "sample_weight is zero for every sample"),
+    "too large for float64": (10**400, ValueError, "sample_weight: int too large"),
+    "of too large a sum": (
+        1e308 * ONES,
+        ValueError,
+        "sample_weight adds up to more than float64 holds.*1e.308.*ratios",
+    ),
+    "a type": (int, TypeError, "sample_weight: float.*not 'type'"),
 }
 
 
@@ -556,3 +566,73 @@ def test_weights_to_load(layer, spoil, message):
     with pytest.raises((ValueError, TypeError), match=message):
         layer.load_state_dict(weights)
     assert joblib.hash(layer.state_dict()) == before
+
+
+# -- arguments are named ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [0, np.int8(3), iter(Y), np.array(5.0)], ids=["int", "scalar", "iterator", "0-D"])
+def test_targets_that_are_no_array(model, bad):
+    assert_refused(lambda: model.fit(X, bad), TypeError, "^y: ", model)
+
+
+@pytest.mark.parametrize("bad", [10**30, True, ..., [[0, 1], [2]]], ids=str)
+def test_classes_that_are_no_array(bad):
+    model = LSTMClassifier(**GOING_ON)
+    assert_refused(lambda: model.partial_fit(X, Y, classes=bad), ValueError, "^classes: ", model)
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "message"),
+    [
+        (memoryview(b"abc"), None, "^y: "),
+        (Y, ["a"] * N, "^y or sample_weight: "),
+        (Y, np.ones((N, 2)), "^sample_weight: "),
+    ],
+    ids=["y", "words", "2-D weights"],
+)
+def test_what_cannot_be_scored(fitted, y, weights, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fitted.score(X, y, weights)
+
+
+def test_infinite_targets_of_several_outputs_are_named_in_score():
+    Y2 = np.column_stack([Y, Y])
+    model = LSTMRegressor(**QUICK).fit(X, Y2)
+    with pytest.raises(ValueError, match=r"^y: Input contains infinity"):
+        model.score(X, but(Y2 * 1.0, np.inf), np.ones((N, 2)))
+
+
+@pytest.mark.parametrize(
+    "method", [np.zeros(0), pd.Series([1.0]), pd.NA, len], ids=["array", "Series", "NA", "function"]
+)
+def test_methods_of_a_stream_that_are_no_names(fitted, method):
+    with pytest.raises(ValueError, match=r"method=(.|\n)*expected one of"):
+        fitted.stream(method=method)
+
+
+@pytest.mark.parametrize("which", [[1, [2]], "a"], ids=str)
+def test_streams_that_there_are_not(fitted, which):
+    with pytest.raises(ValueError, match=r"^which"):
+        fitted.stream(3).reset(which)
+
+
+@pytest.mark.parametrize(
+    ("argument", "bad"),
+    [
+        ("dtype", pd.Series(["float32"])),
+        ("backend", pd.NA),
+        ("backend", np.array(["numpy", "numba"])),
+        ("random_state", ...),
+    ],
+    ids=["Series", "NA", "array", "random_state"],
+)
+def test_options_of_a_layer_that_are_no_options(argument, bad):
+    with pytest.raises((TypeError, ValueError), match=f"^{argument}[:=]"):
+        LSTM(2, 3, **{argument: bad})
+
+
+@pytest.mark.parametrize("bad", [None, 3, [("weight_ih_l0", 1)], {1: 2, "a": 3}], ids=str)
+def test_mappings_of_weights_that_are_none(bad):
+    with pytest.raises((TypeError, ValueError), match="mapping"):
+        LSTM(2, 3).load_state_dict(bad)

@@ -114,3 +114,10 @@ def test_a_pickled_state_goes_on_where_it_was(layer):
         h_t = layer.step(x[:, t], state)
     assert_array_equal(h_t, layer(x)[0][:, 3])
     assert_array_equal(state.h[0], h_t)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_state_may_start_from_arrays_of_any_order(order):
+    layer, h = LSTM(2, 3, dtype="float64", random_state=0), np.arange(12.0).reshape(1, 4, 3)
+    state = layer.initial_state(4, (np.asarray(h, order=order), np.array(h, order=order)))
+    assert_array_equal(state.h, h)

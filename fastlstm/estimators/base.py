@@ -16,7 +16,7 @@ from fastlstm.estimators.drafts import as_it_is
 from fastlstm.estimators.fitting import Fitting
 from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
 from fastlstm.estimators.stream import Stream
-from fastlstm.layers.checks import MOST_LAYERS
+from fastlstm.layers.checks import MOST_LAYERS, named
 from fastlstm.training import network as networks
 from fastlstm.training.solvers import SOLVERS
 
@@ -183,28 +183,33 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """The score; `of_series` is scikit-learn's, for one target and weight for each series."""
         fitted = self._fitted()
         y, sample_weight = containers.plain(y, "y"), containers.plain(sample_weight, "sample_weight")
-        if not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2):
-            return of_series(X, y, sample_weight)
+        with named("sample_weight"):
+            simple = sample_weight is None or len(sequences.shape_of(sample_weight)) < 2
+        if simple and not fitted._per_step:
+            with named("y" if sample_weight is None else "y or sample_weight", "y", "X", "sample_weight"):
+                return of_series(X, y, sample_weight)
         return fitted._score_by_weights(X, y, sample_weight)
 
     def _score_by_weights(self, X, y, sample_weight):
         """The score where each step, or each output, has a weight of its own."""
         x, scores = self._run_over(X)
-        check_targets(X, y, "y")
-        if self._per_step:
-            y = sequences.rows_of_steps(y, x, "y")
-            weights = check_step_weights(sample_weight, x, X, self._n_targets(), "sample_weight", "X")
-        else:
-            y = y.toarray() if issparse(y) else np.asarray(y)
-            weights = check_weights(sample_weight, X, self._n_targets(), "sample_weight")
-        y = y.reshape(len(y), -1)
+        with named("y"):
+            check_targets(X, y, "y")
+            y = sequences.rows_of_steps(y, x, "y") if self._per_step else y.toarray() if issparse(y) else np.asarray(y)
+            y = y.reshape(len(y), -1)
+        with named("sample_weight"):
+            if self._per_step:
+                weights = check_step_weights(sample_weight, x, X, self._n_targets(), "sample_weight", "X")
+            else:
+                weights = check_weights(sample_weight, X, self._n_targets(), "sample_weight")
         if y.shape[1] != self._n_targets():
             of_what = "step" if self._per_step else "series"
             raise ValueError(
                 f"y has {y.shape[1]} targets for each {of_what}; this model was fitted with {self._n_targets()}."
             )
         seen = weights.any(axis=1)
-        return self._score_rows(y[seen], scores[seen], weights[seen])
+        with named("y"):
+            return self._score_rows(y[seen], scores[seen], weights[seen])
 
     def _last_states(self, X):
         """The last layer's last states [n, D H], of the backward direction those at the first step."""

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.layers.checks import named
 from fastlstm.training.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
 
 
@@ -315,6 +316,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is not None:
+            with named("classes"):
+                classes = column_or_1d(classes)
         return self._fit(X, y, sample_weight, partial=True, classes=classes)
 
     def __sklearn_tags__(self):
@@ -356,7 +360,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             classes = column_or_1d(containers.plain(classes, "classes"), input_name="classes")
             _check_labels(classes, "classes")
         try:
-            check_classification_targets(seen)
+            with named(name):
+                check_classification_targets(seen)
             labels = np.unique(seen if classes is None else classes)
         except TypeError as error:
             raise TypeError(f"The labels in {name} cannot be sorted: {error}. Use labels of one type.") from error

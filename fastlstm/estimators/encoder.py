@@ -13,6 +13,7 @@ from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.layers.checks import named
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -187,7 +188,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         of_table = self.estimator_._columns is not None
-        return super().get_feature_names_out(input_features if of_table else None)
+        with named("input_features"):
+            return super().get_feature_names_out(input_features if of_table else None)
 
     def get_metadata_routing(self):
         """Where metadata goes: what is passed to `fit` and `fit_transform`, to the `fit` of the estimator.

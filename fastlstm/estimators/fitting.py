@@ -15,7 +15,7 @@ from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
 from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.inputs import check_step_weights, check_targets, check_weights
 from fastlstm.estimators.view import watched
-from fastlstm.layers.checks import check_sizes
+from fastlstm.layers.checks import check_sizes, named
 from fastlstm.stacks import Stack
 from fastlstm.training import forecasts
 from fastlstm.training import network as networks
@@ -189,19 +189,23 @@ class Fitting:
             self._masked, self._per_step = self.missing == "mask", bool(self.return_sequences)
         x = self._check_series(X, reset, "X" + suffix)
         names = "y" + suffix, "sample_weight" + suffix
-        check_targets(X, y, names[0])
-        y = containers.plain(y, names[0])
-        if self._per_step:
-            y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
-            n_outputs = y.shape[1] if y.ndim > 1 else 1
-            weights = check_step_weights(sample_weight, x, X, n_outputs, names[1], "X" + suffix)
-            if reset:
-                self._output_axis = y.ndim > 1
-        else:
-            weights = check_weights(sample_weight, X, _n_outputs(y, names[0]), names[1])
+        with named(names[0]):
+            check_targets(X, y, names[0])
+            y = containers.plain(y, names[0])
+            if self._per_step:
+                y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
+            n_outputs = (y.shape[1] if y.ndim > 1 else 1) if self._per_step else _n_outputs(y, names[0])
+        with named(names[1]):
+            if self._per_step:
+                weights = check_step_weights(sample_weight, x, X, n_outputs, names[1], "X" + suffix)
+            else:
+                weights = check_weights(sample_weight, X, n_outputs, names[1])
+        if reset and self._per_step:
+            self._output_axis = y.ndim > 1
         by_parts = self._per_step or weights.shape[1] > 1  # then weight 0 says that there is no target
         counts = weights > 0 if by_parts else np.ones_like(weights, bool)
-        return x, self._encode(y, counts, reset, classes, names[0]), weights
+        with named(names[0], "classes"):
+            return x, self._encode(y, counts, reset, classes, names[0]), weights
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
         if (X_val is None) != (y_val is None):

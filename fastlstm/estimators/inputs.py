@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from fastlstm import containers, sequences
+from fastlstm.layers.checks import named
 
 FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) or (T_i,)"
 
@@ -25,6 +26,11 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
     With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
     ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
     """
+    with named(name):
+        return _check_series(estimator, X, dtype, reset, name, missing, warn_of_names)
+
+
+def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
     given, X = X, read_series(X, name)
     if sequences.is_list(X):
         series = sequences.of_members(X, dtype, name)
@@ -193,7 +199,9 @@ def check_weights(weights, X, n_outputs, name):
         given = repr(weights) if len(weights) <= 5 else f"a {type(weights).__name__}"
         raise ValueError(f"{name} is {given}; expected None, or one weight for each series.")
     weights = containers.numbers_of(containers.plain(weights, name), name)
-    if weights is not None and not isinstance(weights, Real) and sequences.is_list(weights):
+    if isinstance(weights, Real):  # weighs all alike
+        weights = np.full(_num_samples(X), float(weights))
+    if weights is not None and sequences.is_list(weights):
         try:
             weights = containers.numbers(np.asarray(list(weights)))
         except ValueError as error:
@@ -209,7 +217,7 @@ def check_weights(weights, X, n_outputs, name):
                 "a weight for each series, or for each of its outputs."
             )
         return _check_values(weights, name)
-    if weights is not None and not isinstance(weights, Real):  # a number weighs all alike
+    if weights is not None:
         weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
     if np.ndim(weights) == 1 and len(weights) != _num_samples(X):
         raise ValueError(f"{name}.shape == {np.shape(weights)}, expected {(_num_samples(X),)}!")
@@ -244,6 +252,13 @@ def _check_values(weights, name):
         )
     if not weights.any():
         raise ValueError(f"{name} is zero for every sample: at least one weight must be positive.")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"{name} adds up to more than float64 holds; its largest value is {weights.max():g}. Scale it down: only "
+            "the ratios of weights count."
+        )
     return weights
 
 

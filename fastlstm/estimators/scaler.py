@@ -17,6 +17,7 @@ from fastlstm import containers, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.inputs import check_series, read_series
+from fastlstm.layers.checks import named
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
 LEARNED = {
@@ -322,9 +323,10 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         array(['x0', 'x1'], dtype=object)
         """
         check_is_fitted(self)
-        if self._columns is None and np.shape(input_features) == (1,):
-            return np.asarray(input_features, dtype=object)  # a column of series stays one
-        return super().get_feature_names_out(input_features)
+        with named("input_features"):
+            if self._columns is None and np.shape(input_features) == (1,):
+                return np.asarray(input_features, dtype=object)  # a column of series stays one
+            return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -9,7 +9,7 @@ from fastlstm import containers, kernels
 from fastlstm.estimators.inputs import channel_names_of_step, check_channel_names
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.layers.checks import check_state, is_count, shape_of
+from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import PackedStack, StackRun, join_states
 
 FEW = 32  # numbers that Python adds up faster than np.isfinite looks at them, which takes as long as a small step
@@ -53,7 +53,7 @@ class Stream:
             )
         if not is_count(n_streams):
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
-        if method not in list(model._of_scores):  # it may be anything
+        if not isinstance(method, str) or method not in model._of_scores:
             raise ValueError(f"method={method!r}: expected one of {list(model._of_scores)}.")
         self._model = model
         for name in [name for name in vars(model) if name == "_progress" or "callback" in name]:
@@ -220,7 +220,8 @@ class Stream:
             array[rows] = 0
 
     def _rows(self, which):
-        rows = np.asarray(which).reshape(-1)
+        with named("which"):
+            rows = np.asarray(which).reshape(-1)
         if rows.size == 0:
             return []
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.n_streams:
@@ -247,7 +248,8 @@ class Stream:
         values = check_state("state", tuple(state[: len(stack.states)]), stack, self.n_streams, self._dtype)
         values = [part for of_run in values for part in of_run]
         if masked:
-            seen = np.asarray(state[-1])
+            with named("state"):
+                seen = np.asarray(state[-1])
             if seen.shape != self._shape or seen.dtype != self._dtype:
                 raise ValueError(
                     f"state[{kinds - 1}] is of shape {seen.shape} and type {seen.dtype}; expected {self._shape} and "

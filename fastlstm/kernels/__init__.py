@@ -178,6 +178,8 @@ def _preferred():
 def resolve(name="auto"):
     """The backend that `name` stands for: an explicit name, else FASTLSTM_BACKEND, else the preferred one."""
     asked = f"backend={name!r}"
+    if not isinstance(name, str):
+        raise ValueError(f"{asked} is no name; expected 'auto' or one of {list(available())}.")
     if name == "auto":
         name = os.environ.get(VARIABLE, "auto")
         asked = f"{VARIABLE}={name}"

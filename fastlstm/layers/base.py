@@ -21,6 +21,7 @@ from fastlstm.layers.checks import (
     check_state,
     check_weights,
     is_count,
+    named,
     shape_of,
 )
 from fastlstm.layers.memory import RunMemory
@@ -94,13 +95,14 @@ class Layer:
         if not isinstance(bidirectional, (bool, np.bool_)):
             raise ValueError(f"bidirectional={bidirectional!r}: expected True or False.")
         check_dropout(dropout, len(sizes))
-        if dtype not in DTYPES:
+        if not isinstance(dtype, (str, np.dtype)) or dtype not in DTYPES:
             raise ValueError(f"dtype={dtype!r}: expected one of {list(DTYPES)}.")
         threads.check_n_jobs(n_jobs)
         self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
         self.dtype = np.dtype(dtype)
         self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
-        rng = np.random.default_rng(random_state)
+        with named("random_state"):
+            rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
         self._dropout, self._seed = float(dropout), int(rng.integers(1 << 63))
         self._number_records(0)

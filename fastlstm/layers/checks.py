@@ -1,5 +1,7 @@
 """What layers are given, as arrays that kernels take, or an error that says why not."""
 
+import contextlib
+import re
 import sys
 from numbers import Real
 
@@ -7,6 +9,22 @@ import numpy as np
 
 DTYPES = ("float32", "float64")
 MOST_LAYERS = 10_000  # more take no training, and a number like 10**9 would fill the memory with their descriptions
+
+
+@contextlib.contextmanager
+def named(name, *others):
+    """Put `name` before what an error in the body says, unless it names that argument or one of the others itself.
+
+    Libraries say what is wrong with a value, not which it is. What is neither of type nor value becomes a ValueError:
+    an integer too large for C, or a masked number.
+    """
+    try:
+        yield
+    except (OverflowError, TypeError, ValueError, np.ma.MaskError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        if isinstance(error, kind) and re.search(rf"\b({'|'.join([name, *others])})\b", str(error)):
+            raise
+        raise kind(f"{name}: {error}") from error
 
 
 def is_count(value):
@@ -118,13 +136,20 @@ def check_lengths(lengths, N, T):
 
 def check_weights(mapping, current, dtype):
     """A mapping of weights as arrays of `dtype`, with the names and shapes of `current`."""
+    if not (hasattr(mapping, "keys") and hasattr(mapping, "__getitem__")):
+        raise TypeError(
+            f"mapping is of type {type(mapping).__name__}; expected a mapping of {list(current)} to arrays."
+        )
     if set(mapping) != set(current):
-        missing, unknown = sorted(set(current) - set(mapping)), sorted(set(mapping) - set(current))
+        missing, unknown = (
+            sorted(a - b, key=str) for a, b in [(set(current), set(mapping)), (set(mapping), set(current))]
+        )
         raise ValueError(f"The mapping lacks {missing} and has unknown {unknown}; expected {list(current)}.")
     loaded = {}
     for name, shape in current.items():
         value = mapping[name]
-        value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+        with named(name):
+            value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
         if value.shape != shape:

@@ -34,7 +34,7 @@ class StreamState:
         workspaces = [Workspace() for _ in layer._stack.places]
         self.runs = StackRun(layer._stack, layer._kernels, np.array([0, n]), layer.dtype, workspaces).runs
         for k, run in enumerate(self.runs):
-            state = states and tuple(np.array(part) for part in states[k])
+            state = states and tuple(np.array(part, order="C") for part in states[k])
             run.load(Part(), np.zeros(n * run.C, layer.dtype), np.arange(n) * run.C, state)
 
     def _copied(self):

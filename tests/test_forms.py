@@ -167,6 +167,7 @@ def test_a_padded_array_whose_longest_series_is_shorter_than_the_array_is_a_list
     assert_same_fit(LSTMRegressor(**QUICK).fit(padded(parts), TARGETS), LSTMRegressor(**QUICK).fit(parts, TARGETS))
 
 
+@pytest.mark.filterwarnings("ignore:X(_val)? has feature names, but")  # the series to train on have none
 @forms
 def test_validation_data_may_have_any_form(form):
     X_val, y_val = MEMBERS[:9], TARGETS[:9]

@@ -260,6 +260,43 @@ def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bi
     assert "are there, but cannot be imported" in failure(FORCED, **pure)
 
 
+def forced(backend):
+    return f"from fastlstm.layers import LSTM; print(LSTM(1, 1, backend={backend!r}).backend)"
+
+
+@with_numba
+def test_numba_without_its_compiler_is_an_error_that_names_the_variable():
+    message = failure(forced("numba"), NUMBA_DISABLE_JIT=1)
+    assert "backend='numba' is not a backend available here (NUMBA_DISABLE_JIT=1 turns off Numba's compiler" in message
+    assert "unset NUMBA_DISABLE_JIT, or take another backend); expected 'auto' or one of [" in message
+
+
+@pytest.mark.parametrize("name", [name for name in kernels.available() if name != "numba"])
+def test_other_backends_need_no_compiler(name):
+    assert run_python("-P", "-W", "error", "-c", forced(name), NUMBA_DISABLE_JIT=1) == name
+
+
+@with_numba
+def test_auto_without_a_compiler_says_why_it_is_slow(pure):
+    message = failure(f"import warnings; warnings.simplefilter('error')\n{AUTO}", **pure, NUMBA_DISABLE_JIT=1)
+    assert "backend='auto' is 'numpy', which is slow" in message
+    assert "NUMBA_DISABLE_JIT=1 turns off Numba's compiler" in message
+
+
+@with_numba
+@pytest.mark.parametrize("value", ["0", "no"])
+def test_values_of_the_variable_that_leave_the_compiler_on(value):
+    code = "from fastlstm import kernels; print('numba' in kernels.available())"
+    assert run_python("-c", code, NUMBA_DISABLE_JIT=value) == "True"
+
+
+@with_numba
+def test_numba_whose_compiler_is_turned_off_in_the_program_is_an_error():
+    code = "import numba; from fastlstm import kernels; numba.config.DISABLE_JIT = True; kernels.load('numba')"
+    message = failure(code, NUMBA_DISABLE_JIT=0)
+    assert "Numba's compiler is turned off (numba.config.DISABLE_JIT)" in message
+
+
 def test_versions_of_what_is_not_installed():
     code = """
 import importlib.metadata

@@ -119,6 +119,7 @@ CELLS = {"lstm": Cell("ifgo", ("h", "c")), "gru": Cell("rzn", ("h",)), "rnn": Ce
 BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"
+NO_COMPILER = "NUMBA_DISABLE_JIT"
 
 
 EXTENSIONS = ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64")
@@ -128,11 +129,24 @@ NOT_BUILT = (
 )
 
 
+def _compiler_is_off():
+    """Whether Numba is told to compile nothing: as it reads the variable, but without importing it, which is slow."""
+    try:
+        return int(os.environ.get(NO_COMPILER, 0)) != 0
+    except ValueError:  # Numba warns, and compiles
+        return False
+
+
 @functools.cache
 def _why_not(name):
     """Why the backend `name` cannot be loaded here; None if it can."""
     if name == "numba" and importlib.util.find_spec("numba") is None:
         return "Numba is not installed; install it with: pip install numba"
+    if name == "numba" and _compiler_is_off():
+        return (
+            f"{NO_COMPILER}={os.environ.get(NO_COMPILER, '')} turns off Numba's compiler, without which this backend "
+            f"cannot run; unset {NO_COMPILER}, or take another backend"
+        )
     if name == "cython":
         try:
             _package(name)

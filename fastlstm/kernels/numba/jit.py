@@ -29,6 +29,12 @@ from numba.core.serialize import dumps
 
 from fastlstm.kernels.numba.ownership import exposure, is_ours, make_private
 
+if numba.config.DISABLE_JIT:  # by other means than the variable, which `kernels.resolve` has looked at
+    raise ImportError(
+        "Numba's compiler is turned off (numba.config.DISABLE_JIT), without which backend='numba' cannot run: turn it "
+        "on before fastlstm takes this backend, or take another."
+    )
+
 # Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
 # in the symbols of their machine code, too. Files from two processes may then hold two functions under one symbol; the
 # linker takes the first for both: wrong results, or a crash. No two random numbers are alike. (This

@@ -394,7 +394,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if reset:
             self.classes_, self.n_outputs_ = labels, len(labels)
         if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(f"classes={list(classes)} is not the same as in the first call: {self.classes_.tolist()}.")
+            raise ValueError(f"classes={np.asarray(classes).tolist()} is not the same as in the first call: {self.classes_.tolist()}.")
 
     def _drawn(self, n, held, targets, seed):
         if self._per_step or self._multilabel:

@@ -184,8 +184,8 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         fitted = self._fitted()
         y, sample_weight = containers.plain(y, "y"), containers.plain(sample_weight, "sample_weight")
         with named("sample_weight"):
-            simple = sample_weight is None or len(sequences.shape_of(sample_weight)) < 2
-        if simple and not fitted._per_step:
+            simple = not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2)
+        if simple:
             with named("y" if sample_weight is None else "y or sample_weight", "y", "X", "sample_weight"):
                 return of_series(X, y, sample_weight)
         return fitted._score_by_weights(X, y, sample_weight)

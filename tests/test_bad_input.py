@@ -586,7 +586,7 @@ def test_classes_that_are_no_array(bad):
     ("y", "weights", "message"),
     [
         (memoryview(b"abc"), None, "^y: "),
-        (Y, ["a"] * N, "^y or sample_weight: "),
+        (Y, ["a"] * N, "^sample_weight: "),
         (Y, np.ones((N, 2)), "^sample_weight: "),
     ],
     ids=["y", "words", "2-D weights"],

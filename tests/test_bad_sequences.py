@@ -446,3 +446,31 @@ def test_weights_of_validation_are_named(model):
 def test_a_hidden_size_that_is_an_array_of_no_dimension(model):
     model = type(model)(**{**QUICK, "hidden_size": np.array(4)})
     assert_refused(lambda: model.fit(MEMBERS, Y), ValueError, r"hidden_size=array\(4\): expected an integer", model)
+
+
+BAD_WEIGHTS_OF_A_SCORE = {
+    "negative": (np.arange(N) - 4.0, ValueError, "Negative values in sample_weight"),
+    "too large together": (np.full(N, 1e308), ValueError, "sample_weight adds up to more than float64 holds"),
+    "too large": ([10**400] * N, ValueError, "sample_weight is not an array of numbers: int too large"),
+    "complex": (np.array([1j] * N, object), ValueError, "sample_weight is not an array of numbers: Complex"),
+    "NA": ([pd.NA, 1] * 3, ValueError, "Input sample_weight contains NaN"),
+    "None": ([None, 1] * 3, ValueError, "Input sample_weight contains NaN"),
+    "bytes": ([b"a", b"b"] * 3, ValueError, "sample_weight"),
+    "zeros": (np.zeros(N), ValueError, "sample_weight is zero for every sample"),
+}
+
+
+@pytest.mark.parametrize(("weights", "error", "message"), BAD_WEIGHTS_OF_A_SCORE.values(), ids=BAD_WEIGHTS_OF_A_SCORE)
+def test_weights_of_a_score_are_checked_as_those_of_a_fit(estimator, weights, error, message):
+    model = estimator(**QUICK).fit(MEMBERS, Y)
+    assert_refused(lambda: model.score(MEMBERS, Y, weights), error, message, model)
+    with pytest.raises(error) as of_fit:
+        estimator(**QUICK).fit(MEMBERS, Y, weights)
+    with pytest.raises(error) as of_score:
+        model.score(MEMBERS, Y, weights)
+    assert str(of_score.value) == str(of_fit.value)
+
+
+def test_a_score_takes_one_weight_for_all_series_as_a_fit_does(estimator):
+    model = estimator(**QUICK).fit(MEMBERS, Y)
+    assert model.score(MEMBERS, Y, 3) == model.score(MEMBERS, Y, np.full(N, 3.0))

@@ -179,15 +179,18 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         rows = function(scores)
         return x.restore(rows) if self._per_step else rows
 
-    def _score(self, X, y, sample_weight, of_series):
-        """The score; `of_series` is scikit-learn's, for one target and weight for each series."""
+    def _score(self, X, y, sample_weight, metric):
+        """The score; `metric` of y, predictions and weights is scikit-learn's, for one target and weight a series."""
         fitted = self._fitted()
         y, sample_weight = containers.plain(y, "y"), containers.plain(sample_weight, "sample_weight")
         with named("sample_weight"):
             simple = not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2)
         if simple:
-            with named("y" if sample_weight is None else "y or sample_weight", "y", "X", "sample_weight"):
-                return of_series(X, y, sample_weight)
+            predicted = fitted.predict(X)
+            with named("sample_weight"):
+                weights = None if sample_weight is None else check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
+            with named("y"):
+                return metric(y, predicted, weights)
         return fitted._score_by_weights(X, y, sample_weight)
 
     def _score_by_weights(self, X, y, sample_weight):

@@ -534,8 +534,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> 0 <= model.score([[0, 1], [0, 2]], ["rise", "fall"]) <= 1
         True
         """
-        accuracy = super().score
-        return self._score(X, y, sample_weight, lambda X, y, w: accuracy(X, self._labels_to_score(y), w))
+        from sklearn.metrics import accuracy_score  # late: a prediction does without it
+
+        def metric(y, predicted, weights):
+            return accuracy_score(self._labels_to_score(y), predicted, sample_weight=weights)
+
+        return self._score(X, y, sample_weight, metric)
 
     def predict(self, X):
         """The most probable label of each series, or with `return_sequences` of each step.

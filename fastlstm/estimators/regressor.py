@@ -432,8 +432,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.score([[0, 1], [1, 0]], [2, 1]) <= 1
         True
         """
-        r2_score = super().score
-        return self._score(X, y, sample_weight, lambda X, y, w: r2_score(X, containers.numbers_of(y, "y"), w))
+        from sklearn.metrics import r2_score  # late: a prediction does without it
+
+        def metric(y, predicted, weights):
+            return r2_score(containers.numbers_of(y, "y"), predicted, sample_weight=weights)
+
+        return self._score(X, y, sample_weight, metric)
 
     def predict(self, X):
         """The expected target of each series, or with `return_sequences` of each step.

@@ -152,13 +152,13 @@ def _types(array):
 
 def _why_no_namedtuple(values, it):
     kind = type(values).__name__
-    way = f"pass {it} as a list of arrays, one for each series"
+    way = f"pass the member that is meant, or list({it}) if all of them are"
     if {"data", "batch_sizes"} <= set(values._fields):  # torch's PackedSequence
         way = (
             f"pass the list that torch.nn.utils.rnn.unpack_sequence({it}) returns, or what pad_packed_sequence({it}, "
             "batch_first=True, padding_value=math.nan) returns first"
         )
-    return f"a {kind}, a tuple whose members {few(values._fields)} have meanings of their own and are no series: {way}"
+    return f"a {kind}, a tuple whose members {few(values._fields)} have meanings of their own: {way}"
 
 
 def _why_no_dates(dtype):

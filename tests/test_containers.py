@@ -2,6 +2,7 @@
 
 import sys
 from collections import deque, namedtuple
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -139,6 +140,18 @@ def test_a_frame_whose_rows_are_steps_is_refused_with_the_way_to_pass_it():
     message = r"row MultiIndex \['id', 'time'\].*\[rows.to_numpy\(\) for _, rows in X.groupby\(level=0, sort=False\)\]"
     for y in (Y, np.ones(len(panel))):
         assert_refused(lambda y=y: model.fit(panel, y), ValueError, message, model)
+
+
+def test_numbers_in_a_namedtuple_are_refused_with_the_way_to_pass_them():
+    Quarters = namedtuple("Quarters", ["q1", "q2", "q3", "q4"])
+    model, numbers = regressor(), Quarters(1.0, 2.0, 3.0, 4.0)
+    reason = r"is a Quarters, a tuple whose members .* pass the member that is meant, or list\(%s\) if all of them are"
+    assert_refused(lambda: model.fit(MEMBERS, numbers), TypeError, "^y " + reason % "y", model)
+    message = "^sample_weight " + reason % "sample_weight"
+    assert_refused(lambda: model.fit(MEMBERS, Y, numbers), TypeError, message, model)
+    stream = model.fit(MEMBERS, Y).stream()
+    with pytest.raises(TypeError, match="^x_t " + reason % "x_t"):
+        stream.step(numbers)
 
 
 # -- dates and masks --------------------------------------------------------------------------------------------
@@ -318,11 +331,16 @@ def test_a_step_of_a_stream_may_be_of_nullable_columns():
 # -- labels -----------------------------------------------------------------------------------------------------
 
 BAD_LABELS = {
-    "bytes": (np.array([b"run", b"walk"] * 2), ValueError, r"y holds bytes.*pass y.astype\(str\)"),
+    "bytes": (np.array([b"run", b"walk"] * 2), ValueError, r"y holds bytes.*\[label.decode\(\) for label in y\]"),
     "objects of bytes": (np.array([b"a", b"b"] * 2, object), ValueError, r"y holds bytes.*\[label.decode\(\) for"),
-    "NA": (pd.Series(["run", None] * 2, dtype="string"), ValueError, r"no label for 2 samples.* sample 1 \(<NA>\)"),
-    "None": (["run", "walk", None, "run"], ValueError, r"no label for 1 samples.* sample 2 \(None\)"),
-    "NaN": (["run", "walk", "run", np.nan], ValueError, r"no label for 1 samples.* sample 3 \(nan\)"),
+    "NA": (
+        pd.Series(["run", None] * 2, dtype="string"),
+        ValueError,
+        r"y has 2 missing labels, the first at index 1 \(<NA>\)",
+    ),
+    "None": (["run", "walk", None, "run"], ValueError, r"y has 1 missing label, at index 2 \(None\)"),
+    "NaN": (["run", "walk", "run", np.nan], ValueError, r"y has 1 missing label, at index 3 \(nan\)"),
+    "decimal NaN": ([Decimal("nan"), Decimal("snan")] * 2, ValueError, r"y has 4 missing labels, the first at index 0"),
     "NA among numbers": (pd.Series([0, 1, None, 1], dtype="Int64"), ValueError, "Input y contains NaN"),
     "mixed": (["run", 1, "walk", 1], TypeError, "labels in y are of several types, int, str. Use labels of one type"),
 }
@@ -339,6 +357,23 @@ def test_labels_that_are_no_text_and_no_numbers_to_fit(bad, error, message):
 def test_labels_that_are_no_text_and_no_numbers_to_score(bad, error, message):
     model = LSTMClassifier(**QUICK).fit(MEMBERS, ["run", "walk"] * 2)
     assert_refused(lambda: model.score(MEMBERS, bad), error, message, model)
+
+
+BAD_CLASSES = {
+    "masked": (np.ma.masked_equal([0, 1, 2], 2), TypeError, "classes is a masked array"),
+    "namedtuple": (Pair(0, 1), TypeError, r"classes is a Pair, .*list\(classes\)"),
+    "set": ({0, 1}, TypeError, r"classes is a set; .*pass list\(classes\)"),
+    "text and numbers": (["0", 1], TypeError, "labels in classes are of several types, int, str"),
+    "text and bytes": (["a", b"b"], ValueError, r"classes holds bytes.*\[label.decode\(\) for label in classes\]"),
+    "missing": (["a", None], ValueError, r"classes has 1 missing label, at index 1 \(None\)"),
+    "2-D": ([[0, 1], [2, 3]], ValueError, "classes"),
+}
+
+
+@pytest.mark.parametrize(("classes", "error", "message"), BAD_CLASSES.values(), ids=BAD_CLASSES)
+def test_classes_are_checked_as_labels_are(classes, error, message):
+    model = LSTMClassifier(3)
+    assert_refused(lambda: model.partial_fit(MEMBERS, [0, 1, 0, 1], classes=classes), error, message, model)
 
 
 def test_labels_of_steps_of_several_types():

@@ -1,5 +1,6 @@
 """LSTMClassifier."""
 
+from decimal import Decimal
 from numbers import Real
 
 import numpy as np
@@ -317,8 +318,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is not None:
-            with named("classes"):
-                classes = column_or_1d(classes)
+            classes = _check_classes(classes)
         return self._fit(X, y, sample_weight, partial=True, classes=classes)
 
     def __sklearn_tags__(self):
@@ -356,9 +356,6 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y, counts = column_or_1d(y, warn=True), counts.any(axis=1)
         seen = y[counts]
         _check_labels(seen, name, np.flatnonzero(counts))
-        if classes is not None:
-            classes = column_or_1d(containers.plain(classes, "classes"), input_name="classes")
-            _check_labels(classes, "classes")
         try:
             with named(name):
                 check_classification_targets(seen)
@@ -634,21 +631,31 @@ def _accuracy(right, weights):
     return float(np.average((right | (weights == 0)).all(axis=1), weights=weights.mean(axis=1)))
 
 
+def _check_classes(classes):
+    """The labels that `partial_fit` is told, as an array."""
+    classes = containers.plain(classes, "classes")
+    with named("classes"):
+        classes = column_or_1d(classes, input_name="classes")
+    _check_labels(classes, "classes")
+    return classes
+
+
 def _check_labels(labels, name, rows=None):
     """Raise unless labels can be told apart and sorted; `rows`: where in y they stand, if not all do."""
     if labels.dtype.kind == "f":
         assert_all_finite(labels, input_name=name)
     kinds = set(map(type, labels.ravel().tolist())) if labels.dtype.kind in "OS" else set()
     if any(issubclass(kind, bytes) for kind in kinds):
-        decoded = f"{name}.astype(str)" if labels.dtype.kind == "S" else f"[label.decode() for label in {name}]"
-        raise ValueError(f"{name} holds bytes; expected labels that are text or integers: pass {decoded}.")
+        raise ValueError(
+            f"{name} holds bytes; expected labels that are text or integers: pass [label.decode() for label in {name}]."
+        )
     missing = np.array([_is_missing(label) for label in labels.flat]) if kinds else np.array(False)
     if missing.any():
-        row = int(np.argmax(missing))
+        first, number = int(np.argmax(missing)), int(missing.sum())
+        which = "1 missing label," if number == 1 else f"{number} missing labels, the first"
         raise ValueError(
-            f"{name} has no label for {missing.sum()} samples, the first of which is sample "
-            f"{row if rows is None else rows[row]} ({labels.flat[row]!r}): leave these out, or give them a label of "
-            "their own."
+            f"{name} has {which} at index {first if rows is None else rows[first]} ({labels.flat[first]!r}): leave out "
+            "what has no label, or give it a label of its own."
         )
     text = {kind for kind in kinds if issubclass(kind, str)}
     if text and kinds - text:
@@ -659,6 +666,6 @@ def _check_labels(labels, name, rows=None):
 
 
 def _is_missing(label):
-    return (
-        label is None or type(label).__name__ in ("NAType", "NaTType") or (isinstance(label, float) and label != label)
-    )
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return label.is_nan() if isinstance(label, Decimal) else isinstance(label, float) and label != label

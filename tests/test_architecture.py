@@ -15,6 +15,7 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 #: What of ours the files of a path may import.
 ALLOWED = {
     "kernels/": ("fastlstm.kernels",),
+    "callers.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels",),
@@ -31,6 +32,7 @@ ALLOWED = {
     ),
     "training/": (
         "fastlstm.training",
+        "fastlstm.callers",
         "fastlstm.dropout",
         "fastlstm.threads",
         "fastlstm.stacks",
@@ -41,6 +43,7 @@ ALLOWED = {
         "fastlstm.estimators",
         "fastlstm.training",
         "fastlstm.layers",
+        "fastlstm.callers",
         "fastlstm.stacks",
         "fastlstm.sequences",
         "fastlstm.containers",

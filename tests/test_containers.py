@@ -52,6 +52,7 @@ USES = {
     "encoder": lambda X: SequenceEncoder(regressor()).fit(FRAMES, Y).transform(X),
     "stream": lambda X: regressor().fit(FRAMES, Y).stream().step(X[0].iloc[[0]]),
     "stream of a row": lambda X: regressor().fit(FRAMES, Y).stream().step(X[0].iloc[0]),
+    "stream of rows": lambda X: regressor().fit(FRAMES, Y).stream(2).step([X[0].iloc[0], X[1].iloc[0]]),
 }
 
 
@@ -73,6 +74,45 @@ def test_members_whose_columns_differ_are_refused():
     assert_refused(lambda: model.fit([*FRAMES[:2], *SWAPPED[2:]], Y), ValueError, message, model)
     message = r"X\[2\] has no column names, but X\[0\] has columns"
     assert_refused(lambda: model.fit([*FRAMES[:2], *MEMBERS[2:]], Y), ValueError, message, model)
+
+
+def test_members_whose_columns_differ_are_refused_where_names_are_integers_too():
+    model, frames = regressor(), [pd.DataFrame(member) for member in MEMBERS]
+    message = r"X\[3\] has columns \[1, 0\], but X\[0\] has columns \[0, 1\]"
+    assert_refused(lambda: model.fit([*frames[:3], frames[3][[1, 0]]], Y), ValueError, message, model)
+    model.fit([*frames[:2], *MEMBERS[2:]], Y)  # the columns of an array have the same numbers
+
+
+def test_rows_of_streams_whose_labels_differ_are_refused(of_frames):
+    message = r"x_t\[1\] has columns \['load', 'temp'\], but x_t\[0\] has columns \['temp', 'load'\]"
+    with pytest.raises(ValueError, match=message):
+        of_frames.stream(2).step([FRAMES[0].iloc[0], SWAPPED[1].iloc[0]])
+
+
+def test_labels_of_rows_are_compared_with_the_columns_of_a_frame():
+    frame = pd.DataFrame(WIDE, columns=list("abcde"))
+    model = regressor().fit(frame, Y)
+    assert_array_equal(model.predict([row for _, row in frame.iterrows()]), model.predict(frame))
+    assert model.predict([pd.Series(row) for row in WIDE]).shape == (4,)
+    with pytest.raises(ValueError, match=r"Feature names must be in the same order.*\['b', 'a', 'c', 'd', 'e'\]"):
+        model.predict([row for _, row in frame[list("bacde")].iterrows()])
+
+
+@pytest.mark.parametrize("step", [pd.Series([1.0, 2.0], ["a", "a"]), pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])])
+def test_a_step_whose_names_repeat_is_refused_by_name(of_frames, step):
+    with pytest.raises(ValueError, match=r"x_t.*(?s:.*)'a'"):
+        of_frames.stream().step(step)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda model: model.predict(MEMBERS), lambda model: SequenceEncoder(model).fit(None).transform(MEMBERS)],
+    ids=["predict", "through an encoder"],
+)
+def test_a_warning_of_names_points_to_the_line_that_called(of_frames, call):
+    with pytest.warns(UserWarning, match="valid feature names") as caught:
+        call(of_frames)
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("X", [MEMBERS, np.ones((2, 3, 2))], ids=["list", "array"])
@@ -103,6 +143,38 @@ def test_names_in_a_list_of_polars_frames():
     assert_array_equal(model.predict(frames), regressor().fit(MEMBERS, Y).predict(MEMBERS))
     with pytest.raises(ValueError, match="same order as they were in fit"):
         model.predict([frame[["load", "temp"]] for frame in frames])
+
+
+# -- names of targets -------------------------------------------------------------------------------------------
+
+OF_STEPS = [pd.DataFrame(np.cumsum(member, axis=0), columns=["up", "down"]) for member in MEMBERS]
+OF_STEPS_SWAPPED = [frame[["down", "up"]] for frame in OF_STEPS]
+
+
+def test_targets_of_steps_whose_columns_differ_are_refused():
+    model = regressor(return_sequences=True)
+    message = r"y\[1\] has columns \['down', 'up'\], but y\[0\] has columns \['up', 'down'\]"
+    assert_refused(lambda: model.fit(MEMBERS, [OF_STEPS[0], *OF_STEPS_SWAPPED[1:]]), ValueError, message, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("y_val", lambda model: model.fit(MEMBERS, OF_STEPS, X_val=MEMBERS, y_val=OF_STEPS_SWAPPED)),
+        ("y", lambda model: model.fit(MEMBERS, OF_STEPS).score(MEMBERS, OF_STEPS_SWAPPED)),
+        ("y", lambda model: model.set_params(warm_start=True).fit(MEMBERS, OF_STEPS).fit(MEMBERS, OF_STEPS_SWAPPED)),
+    ],
+    ids=["y_val", "score", "warm start"],
+)
+def test_targets_of_steps_in_other_columns_than_fitted_are_refused(name, call):
+    message = rf"{name} has columns \['down', 'up'\], but .* was fitted with targets in columns \['up', 'down'\]"
+    with pytest.raises(ValueError, match=message):
+        call(regressor(return_sequences=True))
+
+
+def test_targets_of_steps_without_names_go_with_those_that_have_some():
+    model = regressor(return_sequences=True).fit(MEMBERS, OF_STEPS, X_val=MEMBERS, y_val=MEMBERS)
+    assert model.score(MEMBERS, [frame.to_numpy() for frame in OF_STEPS]) == model.score(MEMBERS, OF_STEPS)
 
 
 # -- what is no container of series -----------------------------------------------------------------------------

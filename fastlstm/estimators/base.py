@@ -14,7 +14,13 @@ from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.drafts import as_it_is
 from fastlstm.estimators.fitting import Fitting
-from fastlstm.estimators.inputs import check_series, check_step_weights, check_targets, check_weights
+from fastlstm.estimators.inputs import (
+    check_series,
+    check_step_weights,
+    check_target_names,
+    check_targets,
+    check_weights,
+)
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import MOST_LAYERS, named
 from fastlstm.training import network as networks
@@ -182,7 +188,10 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
     def _score(self, X, y, sample_weight, metric):
         """The score; `metric` of y, predictions and weights is scikit-learn's, for one target and weight a series."""
         fitted = self._fitted()
-        y, sample_weight = containers.plain(y, "y"), containers.plain(sample_weight, "sample_weight")
+        given, y = y, containers.plain(y, "y")
+        sample_weight = containers.plain(sample_weight, "sample_weight")
+        if fitted._per_step:
+            check_target_names(fitted, given, y, "y")
         with named("sample_weight"):
             simple = not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2)
         if simple:

@@ -1,7 +1,6 @@
 """What classifier and regressor share in `fit` and `partial_fit`: from X and y to a trained network."""
 
 import math
-import warnings
 from dataclasses import fields
 from numbers import Integral
 
@@ -10,10 +9,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastlstm import containers, kernels, sequences
+from fastlstm.callers import warn
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
 from fastlstm.estimators.drafts import Draft
-from fastlstm.estimators.inputs import check_step_weights, check_targets, check_weights
+from fastlstm.estimators.inputs import check_step_weights, check_target_names, check_targets, check_weights
 from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes, named
 from fastlstm.stacks import Stack
@@ -101,11 +101,10 @@ class Fitting:
         for _ in epochs:
             pass
         if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
-            warnings.warn(
+            warn(
                 f"Training was still improving after max_iter={self.max_iter} epochs: raise max_iter, or stop on "
                 "purpose with early_stopping=True or learning_rate='cosine'.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     def _seed(self, data, held_out):
@@ -191,8 +190,9 @@ class Fitting:
         names = "y" + suffix, "sample_weight" + suffix
         with named(names[0]):
             check_targets(X, y, names[0])
-            y = containers.plain(y, names[0])
+            given, y = y, containers.plain(y, names[0])
             if self._per_step:
+                check_target_names(self, given, y, names[0], reset)
                 y = sequences.rows_of_steps(y, x, names[0], "X" + suffix)
             n_outputs = (y.shape[1] if y.ndim > 1 else 1) if self._per_step else _n_outputs(y, names[0])
         with named(names[1]):

@@ -1,6 +1,5 @@
 """Checks of X, y and weights: what an estimator was given becomes plain arrays, or an error that says why not."""
 
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from fastlstm import containers, sequences
+from fastlstm.callers import warn
 from fastlstm.layers.checks import named
 
 FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) or (T_i,)"
@@ -49,7 +49,12 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
             )
         series = sequences.of_padded(X, name)
     sequences.check_finite(series, name, missing)
-    names = None if series.form == "array" else _channel_names(given, name)
+    names = None
+    if series.form != "array":
+        if not reset and estimator._columns is not None:
+            _check_row_names(estimator, given, name)
+        else:
+            names = _channel_names(given, name)
     if not reset:
         check_channel_names(estimator, names, name, warn_of_names)
     else:
@@ -101,63 +106,118 @@ def _check_numbers(X, name):
 
 def _channel_names(X, name):
     """Names of the channels of a list of tables, or of a table with series in its cells; None if they have none."""
-    if containers.is_table(X):
-        return _get_feature_names(X)
-    first = columns = None
-    for n, member in enumerate(X):
-        table = type(member) is not np.ndarray and containers.is_table(member)
-        of_member = containers.names_of(member) if table else None
-        if n == 0 or of_member != columns:
-            columns = of_member
-            names = None if columns is None else _get_feature_names(member)
-            if n == 0:
-                first = names
-            elif _as_list(names) != _as_list(first):
-                given, others = (
-                    "no column names" if one is None else f"columns {containers.few(one)}" for one in (names, first)
-                )
-                raise ValueError(
-                    f"{name}[{n}] has {given}, but {name}[0] has {others}: all series must have the same columns, in "
-                    "the same order."
-                )
-    return first
+    return _get_feature_names(X) if containers.is_table(X) else _names_of_members(X, name)
 
 
-def _as_list(names):
-    return None if names is None else list(names)
+def _names_of_members(members, name):
+    """Names of the columns of the tables in a list; None if they have none. Raise if they differ."""
+    first = without = None
+    for n, member in enumerate(members):
+        if type(member) is np.ndarray or not containers.is_table(member):
+            without = n if without is None else without
+            continue
+        columns = containers.names_of(member)
+        if first is None:
+            first, columns_of_first, names = n, columns, _get_feature_names(member)
+        elif columns != columns_of_first:
+            raise ValueError(
+                _why_no_names_of_all(name, n, f"columns {containers.few(columns)}", first, columns_of_first)
+            )
+    if first is None:
+        return None
+    if names is not None and without is not None:
+        raise ValueError(_why_no_names_of_all(name, without, "no column names", first, names))
+    return names
+
+
+def _names_of_rows(rows, name):
+    """Labels of the rows of a table in a list, where they are text; None if they have none. Raise if they differ."""
+    first = None
+    for n, row in enumerate(rows):
+        if type(row) is np.ndarray or not hasattr(type(row), "iloc") or row.ndim != 1:
+            continue
+        labels = list(row.index)
+        if first is None:
+            first, labels_of_first, names = n, labels, _names_of_row(row)
+        elif labels != labels_of_first and not (names is None and _names_of_row(row) is None):
+            raise ValueError(_why_no_names_of_all(name, n, f"columns {containers.few(labels)}", first, labels_of_first))
+    return None if first is None else names
+
+
+def _names_of_row(row):
+    return _get_feature_names(row.to_frame().T)
+
+
+def _why_no_names_of_all(name, n, has, first, columns_of_first):
+    return (
+        f"{name}[{n}] has {has}, but {name}[{first}] has columns {containers.few(columns_of_first)}: all series must "
+        "have the same columns, in the same order."
+    )
 
 
 def channel_names_of_step(x_t, shape):
-    """Names of the channels of one step [streams, C]: a table's columns, or of one stream a row's labels, or None."""
-    if containers.is_table(x_t):
-        return _get_feature_names(x_t)
-    if shape[0] == 1 and hasattr(type(x_t), "iloc") and x_t.shape == shape[1:]:
-        return _get_feature_names(x_t.to_frame().T)
-    return None
+    """Names of the channels of one step [streams, C]: columns of a table, labels of a row or of several; or None."""
+    with named("x_t"):
+        if containers.is_table(x_t):
+            return _get_feature_names(x_t)
+        if shape[0] == 1 and hasattr(type(x_t), "iloc") and x_t.shape == shape[1:]:
+            return _names_of_row(x_t)
+        return _names_of_rows(x_t, "x_t") if isinstance(x_t, (list, tuple)) else None
 
 
-def check_channel_names(estimator, names, name, warn=True):
-    """Raise unless channels have the names that were fitted; with `warn`, warn where only one of both has any."""
+def check_channel_names(estimator, names, name, warn_of_names=True):
+    """Raise unless channels have the names that were fitted; else warn where only one of both has any."""
     if estimator._columns is not None:
         return  # what was fitted then are names of steps
     fitted = getattr(estimator, "feature_names_in_", None)
-    if names is None or fitted is None:
-        if warn and names is not fitted:
-            model = type(estimator).__name__
-            warnings.warn(
-                f"{name} does not have valid feature names, but {model} was fitted with feature names"
-                if names is None
-                else f"{name} has feature names, but {model} was fitted without feature names",
-                stacklevel=2,
-            )
-        return
+    if names is not None and fitted is not None:
+        _check_same_names(estimator, names, fitted, f"the channels of {name}")
+    elif warn_of_names and names is not fitted:
+        model = type(estimator).__name__
+        warn(
+            f"{name} does not have valid feature names, but {model} was fitted with feature names"
+            if names is None
+            else f"{name} has feature names, but {model} was fitted without feature names",
+            UserWarning,
+        )
+
+
+def _check_row_names(estimator, X, name):
+    """Raise unless series in a list that are rows of a table have the names of the columns that were fitted."""
+    fitted = getattr(estimator, "feature_names_in_", None)
+    names = None if fitted is None or containers.is_table(X) else _names_of_rows(X, name)
+    if names is not None:
+        _check_same_names(estimator, names, fitted, f"the columns of {name}")
+
+
+def _check_same_names(estimator, names, fitted, what):
     if list(names) == list(fitted):
         return
-    what = "be in the same order as they were in fit" if set(names) == set(fitted) else "match those passed during fit"
+    how = "be in the same order as they were in fit" if set(names) == set(fitted) else "match those passed during fit"
     raise ValueError(
-        f"Feature names must {what}: the channels of {name} are {containers.few(names)}, but "
+        f"Feature names must {how}: {what} are {containers.few(names)}, but "
         f"{type(estimator).__name__} was fitted with {containers.few(fitted)}."
     )
+
+
+def check_target_names(estimator, given, y, name, reset=False):
+    """Raise unless the columns of targets of steps agree, with each other and with those fitted; `reset` notes them.
+
+    given, y: as passed, and as `containers.plain` reads it.
+    """
+    names = None
+    if sequences.is_list(y):
+        with named(name):
+            names = _names_of_members(given, name)
+    if reset:
+        estimator._target_names = names
+        return
+    fitted = getattr(estimator, "_target_names", None)
+    if names is not None and fitted is not None and list(names) != list(fitted):
+        raise ValueError(
+            f"{name} has columns {containers.few(names)}, but {type(estimator).__name__} was fitted with targets in "
+            f"columns {containers.few(fitted)}: pass the same columns, in the same order."
+        )
 
 
 def _shape(X, name):

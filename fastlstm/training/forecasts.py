@@ -4,12 +4,12 @@ Scores are [N, K S]: for each of K targets S side by side, as ``kernels.numpy.lo
 """
 
 import math
-import warnings
 from statistics import NormalDist
 
 import numpy as np
 from scipy import stats
 
+from fastlstm.callers import warn
 from fastlstm.kernels.numpy import losses
 
 NORMAL = NormalDist()
@@ -90,10 +90,9 @@ def _limited(values, dtype):
     """`values` as `dtype`; beyond its range the largest number that there is, and a warning."""
     largest = float(np.finfo(dtype).max)
     if (np.abs(values) > largest).any():
-        warnings.warn(
+        warn(
             f"Predictions are beyond the largest number of {np.dtype(dtype)}, {largest:.1e}, which stands for them: "
             "has the training diverged?",
             RuntimeWarning,
-            stacklevel=2,
         )
     return np.clip(values, -largest, largest).astype(dtype)

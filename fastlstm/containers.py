@@ -100,7 +100,12 @@ def numbers_of(values, name):
         return numbers(values)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name} is not an array of numbers: {error}.") from error
+        raise kind(f"{name} is not an array of numbers: {reason(error)}.") from error
+
+
+def reason(error):
+    """What an error says, as a part of another's sentence."""
+    return str(error).rstrip(".")
 
 
 def is_table(values):
@@ -288,7 +293,7 @@ def _read_cell(cell, it):
     except UnreadableError as error:
         raise TypeError(f"{it} is {error}.") from error
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{it} is not an array of numbers: {error}.") from error
+        raise ValueError(f"{it} is not an array of numbers: {reason(error)}.") from error
     if cell.ndim not in (1, 2):
         raise ValueError(f"{it} has shape {cell.shape}; expected a series in every cell, as there is in others.")
     return cell

@@ -199,13 +199,14 @@ def of_members(X, dtype, name):
 
 def _member(member, name):
     """A member in any container as an array of numbers."""
+    member = containers.unpack(member, name)
     try:
-        member = containers.numbers(np.asarray(containers.read(member, "member")))
+        member = containers.numbers(np.asarray(member))
         if member.dtype.kind == "c":
             raise ValueError("Complex data not supported")
         return member if member.dtype.kind in containers.NUMBERS else member.astype("float64")
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not an array of numbers: {error}.") from error
+        raise ValueError(f"{name} is not an array of numbers: {containers.reason(error)}.") from error
 
 
 def check_finite(series, name, missing):

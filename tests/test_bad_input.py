@@ -46,8 +46,8 @@ def fitted(estimator):
 # -- X --------------------------------------------------------------------------------------------------------
 
 BAD_SERIES = {
-    "1-D": (FLAT[:, 0], ValueError, "got 1D array instead(.|\n)*Reshape your data"),
-    "1-D list": (FLAT[:, 0].tolist(), ValueError, "got 1D array instead(.|\n)*Reshape your data"),
+    "1-D": (FLAT[:, 0], ValueError, r"got 1D array instead(.|\n)*Reshape your data: pass np.reshape\(X, \(1, -1\)\)"),
+    "1-D list": (FLAT[:, 0].tolist(), ValueError, r"got 1D array instead(.|\n)*pass np.reshape\(X, \(1, -1\)\)"),
     "4-D": (X[..., None], ValueError, r"\(n, T, C\)"),
     "NaN": (but(X, np.nan), ValueError, "Input X contains NaN"),
     "NaN 2-D": (but(FLAT, np.nan), ValueError, "Input X contains NaN"),

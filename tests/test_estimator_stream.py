@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -326,7 +327,16 @@ def assert_stays(stream, call, error, message):
         (np.zeros((2, 3), complex), TypeError, "x_t is of type complex128; expected real numbers"),
         ([["a"] * 3] * 2, TypeError, "x_t is of type <U1; expected real numbers"),
         (np.array([["a"] * 3] * 2, object), TypeError, "x_t is of type object; expected real numbers"),
-        (np.ma.masked_array(np.zeros((2, 3)), True), TypeError, "x_t is a masked array"),
+        (np.ma.masked_array(np.zeros((2, 3)), True), TypeError, r"x_t is a masked array, .*pass x_t.filled\(np.nan\)"),
+        pytest.param(
+            [[10**400, 1, 2]] * 2,
+            TypeError,
+            r"x_t is of type object; .*: int too large to convert to float\.$",
+            id="int too large",
+        ),
+        (np.full((2, 3), 1j, object), TypeError, r"x_t is of type object; .*: Complex data not supported\.$"),
+        (np.zeros((2, 3), "datetime64[s]"), TypeError, "x_t is of type datetime64.*convert them first"),
+        (np.zeros((2, 3), "timedelta64[s]"), TypeError, "x_t is of type timedelta64.*convert them first"),
     ],
     ids=str,
 )
@@ -409,6 +419,17 @@ def test_a_bidirectional_model_has_no_streams():
 def test_the_number_of_streams_is_a_positive_integer(n_streams):
     with pytest.raises(ValueError, match=r"n_streams=.*: expected a number of streams, 1 or more"):
         fit().stream(n_streams)
+
+
+@pytest.mark.parametrize("n_streams", [10**15, sys.maxsize])
+def test_more_streams_than_memory_holds_are_refused_by_name(n_streams):
+    with pytest.raises(ValueError, match=rf"n_streams={n_streams}: their states .* do not fit into memory"):
+        fit().stream(n_streams)
+
+
+@pytest.mark.parametrize("which", [np.ma.masked_equal([0, 1], 1), {0, 1}, {0: 1}], ids=["masked", "set", "dict"])
+def test_streams_to_reset_are_read_as_other_arguments_are(stream, which):
+    assert_stays(stream, lambda: stream.reset(which), TypeError, "which is a .*: pass ")
 
 
 @pytest.mark.parametrize(

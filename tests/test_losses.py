@@ -741,6 +741,15 @@ def test_a_level_to_predict(level):
     assert_refused(lambda: model.predict_quantiles(X, level), ValueError, f"levels is .*{INSIDE}", model)
 
 
+def test_levels_are_read_as_other_arguments_are(model):
+    masked = np.ma.masked_equal([0.1, 0.5], 0.5)
+    with pytest.raises(TypeError, match="quantile is a masked array"):
+        model.set_params(quantile=masked).fit(X, COUNTS[:, 0])
+    model = LSTMRegressor(**QUICK, loss="poisson").fit(X, COUNTS)
+    assert_refused(lambda: model.predict_quantiles(X, masked), TypeError, "levels is a masked array", model)
+    assert_refused(lambda: model.predict_quantiles(X, {0.1, 0.5}), TypeError, r"levels is a set; .*list\(", model)
+
+
 @pytest.mark.parametrize(
     ("fitted", "asked", "message"),
     [

@@ -234,8 +234,9 @@ def _check_2d(estimator, given, X, dtype, reset, name, missing):
     shape = sequences.shape_of(X)
     if len(shape) == 1:
         raise ValueError(
-            f"Expected 2D array, got 1D array instead: {name} has shape {shape}; expected {FORMS}. Reshape your data "
-            f"by {name}.reshape(1, -1) if it is one series, or by {name}.reshape(-1, 1) if it is series of one step."
+            f"Expected 2D array, got 1D array instead: {name} has shape {shape}; expected {FORMS}. Reshape your data: "
+            f"pass np.reshape({name}, (1, -1)) if it is one series, np.reshape({name}, (-1, 1)) if it is series of one "
+            "step."
         )
     if not reset and estimator._columns is None:
         if estimator._channels != 1:
@@ -324,6 +325,7 @@ def _check_values(weights, name):
 
 def check_levels(levels, name):
     """Levels of quantiles as a list of floats, of one number or several."""
+    levels = containers.unpack(levels, name)
     try:
         array = np.asarray(levels)
     except ValueError:  # members of unequal lengths

@@ -61,7 +61,10 @@ class Stream:
         self.n_streams, self.method = int(n_streams), method
         self._model.weights_ = {name: np.array(value) for name, value in model.weights_.items()}
         self._predict = getattr(self._model, model._of_scores[method])
-        self._make_room()
+        try:
+            self._make_room()
+        except (MemoryError, ValueError) as error:  # the latter where a size is larger than an index may be
+            raise ValueError(f"n_streams={n_streams}: their states and inputs do not fit into memory.") from error
 
     def _make_room(self):
         """Weights as the kernels read them, and all that a step writes to."""
@@ -140,10 +143,9 @@ class Stream:
 
     def _check(self, x_t):
         """x_t in any other form."""
-        if x_t is None or np.ma.isMaskedArray(x_t):
-            kind = "None" if x_t is None else "a masked array, whose mask would be lost: pass x_t.filled(np.nan)"
-            raise TypeError(f"x_t is {kind}; expected an array of shape {self._shape}.")
-        if type(x_t) is not np.ndarray:
+        if x_t is None:
+            raise TypeError(f"x_t is None; expected an array of shape {self._shape}.")
+        if not containers.is_numeric(x_t):
             names = channel_names_of_step(x_t, self._shape)
             if names is not None:
                 check_channel_names(self._model, names, "x_t")
@@ -159,12 +161,13 @@ class Stream:
                     f"(n_streams={n}), a number for each of the channels that the model was fitted with ({C})."
                 )
         if x_t.dtype.kind not in "fiub":
+            expected = f"x_t is of type {x_t.dtype}; expected real numbers"
             try:
-                if x_t.dtype.kind != "O":
-                    raise TypeError
                 x_t = containers.numbers(x_t)
             except (TypeError, ValueError) as error:
-                raise TypeError(f"x_t is of type {x_t.dtype}; expected real numbers.") from error
+                raise TypeError(f"{expected}: {containers.reason(error)}.") from error
+            if x_t.dtype.kind not in "fiub":
+                raise TypeError(f"{expected}.")
         with np.errstate(over="ignore"):  # reported as infinite
             return x_t.astype(self._dtype).reshape(self._shape)
 
@@ -221,7 +224,7 @@ class Stream:
 
     def _rows(self, which):
         with named("which"):
-            rows = np.asarray(which).reshape(-1)
+            rows = np.asarray(containers.unpack(which, "which")).reshape(-1)
         if rows.size == 0:
             return []
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.n_streams:

@@ -1,5 +1,7 @@
 """Labels that few series have, or that a part of the data lacks: early stopping and class weights."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from conftest import assert_refused
@@ -108,11 +110,27 @@ def test_folds_that_lack_a_label_are_scored():
 
 def test_class_weights_of_unknown_labels_beside_labels_without_weight():
     model = LSTMClassifier(**QUICK, class_weight={"0": 1, 1: 10})
-    message = r"class_weight has weights of \['0'\], which are not in classes \[0, 1\], and none of \[0\]"
+    message = (
+        r"class_weight names \['0'\], which y does not have, and no weight of \[0\]: name labels as y does, \[0, 1\]"
+    )
     assert_refused(lambda: model.fit(series(4), [0, 1, 0, 1]), ValueError, message, model)
 
 
-@pytest.mark.parametrize("weight", ["heavy", None, [1], 1j], ids=str)
+def test_class_weights_that_add_up_to_more_than_a_float_holds():
+    message = "sample_weight, multiplied by class_weight, adds up to more than float64 holds"
+    for weights in ({0: 1e308, 1: 1e308}, {0: 1e200, 1: 1}):
+        model = LSTMClassifier(**QUICK, class_weight=weights)
+        fit = lambda model=model: model.fit(series(4), [0, 1, 0, 1], [1e200, 1, 1, 1])  # noqa: E731
+        assert_refused(fit, ValueError, message, model)
+
+
+def test_class_weights_may_be_fractions():
+    X, y = series(4), [0, 1, 0, 1]
+    model = LSTMClassifier(**QUICK, class_weight={0: Fraction(1, 2), 1: 2}).fit(X, y)
+    assert model.loss_curve_ == LSTMClassifier(**QUICK, class_weight={0: 0.5, 1: 2}).fit(X, y).loss_curve_
+
+
+@pytest.mark.parametrize("weight", ["heavy", None, [1], 1j, pytest.param(10**400, id="too large")], ids=str)
 def test_class_weights_that_are_no_numbers(weight):
     model = LSTMClassifier(**QUICK, class_weight={0: weight, 1: 10})
     message = "class_weight=.*: expected finite weights of at least 0"

@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -113,6 +114,15 @@ def test_weights_that_do_not_fit_are_refused_before_a_kernel_sees_them(name, val
             use(X)
 
 
+def test_series_of_other_channels_than_the_network_reads_are_refused(fast):
+    model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y).set_params(learning_rate="constant")
+    model._channels = 7
+    wide = np.ones((12, 6, 7))
+    for use in (model.predict, model.hidden_states, lambda X: model.partial_fit(X, Y)):
+        with pytest.raises(ValueError, match=r"The series have 7 channels, but the network reads 3"):
+            use(wide)
+
+
 def test_missing_weights_are_refused(fast):
     model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y)
     del model.weights_["head.weight"]
@@ -134,6 +144,12 @@ def test_missing_weights_are_refused(fast):
         ("bptt_steps", 0),
         ("n_jobs", 0),
         ("shuffle", None),
+        ("learning_rate_init", Fraction(1, 3)),
+        ("alpha", Fraction(1, 3)),
+        ("clip_norm", Fraction(1, 3)),
+        ("dropout", Fraction(1, 3)),
+        ("momentum", Fraction(1, 3)),
+        ("validation_fraction", Fraction(1, 3)),
     ],
 )
 def test_partial_fit_checks_the_parameters_of_a_fitted_model(name, value):

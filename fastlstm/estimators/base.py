@@ -38,13 +38,14 @@ class Integers(Interval):
 
 
 class Numbers(Interval):
-    """Real numbers, of which whole ones are not too large for a C double."""
+    """Floats and whole numbers that are not too large for a C double."""
 
     def __init__(self, left, right, closed):
         super().__init__(Real, left, right, closed=closed)
 
     def is_satisfied_by(self, val):
-        return super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
+        of_numpy = isinstance(val, (float, np.floating, Integral))  # which has no isnan for fractions
+        return of_numpy and super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
 
 
 class Jobs(Integers):
@@ -68,8 +69,8 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         "num_layers": [Integers(1, MOST_LAYERS)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Numbers(0, 1, "left")],
+        "recurrent_dropout": [Numbers(0, 1, "left")],
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
         "init": [StrOptions({"standard", "chrono"})],
@@ -86,9 +87,9 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         "tol": [Numbers(0, None, "left")],
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation_fraction": [Numbers(0, 1, "neither")],
         "validation_split": [StrOptions({"random", "tail"})],
-        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "momentum": [Numbers(0, 1, "both")],
         "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],

@@ -1,5 +1,6 @@
 """LSTMClassifier."""
 
+import sys
 from decimal import Decimal
 from numbers import Real
 
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.inputs import check_total
 from fastlstm.layers.checks import named
 from fastlstm.training.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
 
@@ -458,7 +460,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             of_class[seen] = mass.sum() / (seen.sum() * mass[seen])
         else:
             given = self.class_weight
-            if not all(isinstance(weight, Real) and 0 <= weight < np.inf for weight in given.values()):
+            if not all(isinstance(weight, Real) and 0 <= weight <= sys.float_info.max for weight in given.values()):
                 raise ValueError(f"class_weight={given}: expected finite weights of at least 0.")
             # scikit-learn's rule: a part of the data may lack labels, but not while other labels have no weight
             labels = self.classes_.tolist()
@@ -466,11 +468,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             unweighted = [label for label in labels if label not in given]
             if unknown and unweighted:
                 raise ValueError(
-                    f"class_weight has weights of {unknown}, which are not in classes {labels}, and none of "
-                    f"{unweighted}: name every label in classes as y does."
+                    f"class_weight names {containers.few(unknown)}, which y does not have, and no weight of "
+                    f"{containers.few(unweighted)}: name labels as y does, {containers.few(labels)}."
                 )
-            of_class = np.array([given.get(label, 1.0) for label in labels])
-        weights = weights * of_class[targets][:, None]
+            of_class = np.array([float(given.get(label, 1)) for label in labels])
+        with np.errstate(over="ignore"):
+            weights = check_total(weights * of_class[targets][:, None], "sample_weight, multiplied by class_weight,")
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")
         return weights

@@ -313,6 +313,11 @@ def _check_values(weights, name):
         )
     if not weights.any():
         raise ValueError(f"{name} is zero for every sample: at least one weight must be positive.")
+    return check_total(weights, name)
+
+
+def check_total(weights, name):
+    """Raise unless the sum of weights, which training divides by, is finite."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):

@@ -64,7 +64,7 @@ class Stream:
         try:
             self._make_room()
         except (MemoryError, ValueError) as error:  # the latter where a size is larger than an index may be
-            raise ValueError(f"n_streams={n_streams}: their states and inputs do not fit into memory.") from error
+            raise MemoryError(f"n_streams={n_streams} do not fit into memory: {error}") from error
 
     def _make_room(self):
         """Weights as the kernels read them, and all that a step writes to."""

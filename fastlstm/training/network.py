@@ -40,6 +40,15 @@ def check_weights(stack, weights, n_outputs):
             )
 
 
+def check_channels(stack, series):
+    """Raise ValueError unless series have as many channels as the network reads: kernels do not look at that."""
+    if series.channels != stack.input_size:
+        raise ValueError(
+            f"The series have {series.channels} channels, but the network reads {stack.input_size}: the estimator was "
+            "changed since it was fitted. Fit it anew."
+        )
+
+
 def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
     """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
     size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.largest * dtype.itemsize)
@@ -51,6 +60,7 @@ def run_over(stack, series, weights, backend, n_jobs=None, per_step=False, with_
 
     One row for each series, in order: of its last states; or `per_step`, a row for each of its steps.
     """
+    check_channels(stack, series)
     package, workspaces, workspace = kernels.load(backend), [Workspace() for _ in stack.places], Workspace()
     dtype, order = weights["head.weight"].dtype, np.argsort(-series.lengths, kind="stable")
     recurrent = [weights[name] for name in stack.shapes]

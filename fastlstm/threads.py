@@ -102,6 +102,10 @@ class _Worker:
         """Run on these CPUs only."""
         _allow(self._thread.native_id, cpus)
 
+    def stays_on(self, cpus):
+        """Whether it does, as far as the system says."""
+        return _is_allowed(self._thread.native_id, cpus)
+
     def hand(self, function):
         self._handed += 1
         self._inbox.put(function)
@@ -173,6 +177,14 @@ def _allow(thread, cpus):
         os.sched_setaffinity(thread, cpus)
 
 
+def _is_allowed(thread, cpus):
+    """Whether a thread may run on these CPUs and no others; also where the system does not say."""
+    try:
+        return os.sched_getaffinity(thread) == set(cpus)
+    except OSError:
+        return True
+
+
 @contextlib.contextmanager
 def _apart(workers):
     """While this lasts, the caller and the workers each have CPUs of their own.
@@ -186,14 +198,19 @@ def _apart(workers):
         return
     here, size = _current_cpu(), len(workers) + 1
     cpus = sorted(allowed, key=lambda cpu: (cpu != here, cpu))  # the caller need not move
-    own = cpus[::size]
+    own, of_workers = cpus[::size], [cpus[n::size] for n in range(1, size)]
+    moved = False
     try:
         _allow(0, own)
-        for n, worker in enumerate(workers, 1):
-            worker.stay_on(cpus[n::size])
+        for worker, of_worker in zip(workers, of_workers, strict=True):
+            worker.stay_on(of_worker)
+        moved = _is_allowed(0, own) and all(map(_Worker.stays_on, workers, of_workers))
         yield
     finally:
-        if os.sched_getaffinity(0) == set(own):  # otherwise somebody else has changed it meanwhile
+        # Unless somebody else has changed it meanwhile: to our own part too, which shows in the workers if all threads
+        # were changed, as `taskset -a` does.
+        ours = _is_allowed(0, own)
+        if ours and (not moved or all(map(_Worker.stays_on, workers, of_workers))):
             _allow(0, allowed)
 
 

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections import deque
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
@@ -335,6 +335,35 @@ def test_cpus_that_are_changed_during_a_run_stay_so():
     cpus = []
     within(LIMIT, run)
     assert cpus[1] == before - cpus[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or os.cpu_count() < 2, reason="needs two CPUs, on Linux")
+def test_all_threads_set_to_the_cpus_of_the_caller_during_a_run_stay_there():
+    before = os.sched_getaffinity(0)
+    if len(before) < 2:
+        pytest.skip("this process may use one CPU only")
+
+    def change_all(allowed):  # what `taskset -a` does
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(thread), allowed)
+
+    def change(part):
+        if part.rank == 0:
+            cpus.append(os.sched_getaffinity(0))
+            change_all(cpus[0])
+
+    def run():
+        with team_of(2) as team:
+            team.run(change)
+        cpus.append(os.sched_getaffinity(0))
+
+    cpus = []
+    try:
+        within(LIMIT, run)
+    finally:
+        change_all(before)
+    assert cpus[1] == cpus[0]
 
 
 def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch, four_cpus):

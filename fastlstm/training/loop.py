@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastlstm.training import batches
+from fastlstm.training.network import check_channels
 from fastlstm.training.progress import Progress
 from fastlstm.training.restoring import restored
 from fastlstm.training.solvers import SOLVERS, Options
@@ -49,6 +50,7 @@ class Training:
         keep: Callable | None = None,
         n_jobs=None,
     ):
+        check_channels(network.stack, series)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
         of_rows = weights.any(axis=1)

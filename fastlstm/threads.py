@@ -102,6 +102,10 @@ class _Worker:
         """Run on these CPUs only."""
         _allow(self._thread.native_id, cpus)
 
+    def stays_on(self, cpus):
+        """Whether it may run on these CPUs only."""
+        return _allowed(self._thread.native_id) == set(cpus)
+
     def hand(self, function):
         self._handed += 1
         self._inbox.put(function)
@@ -173,6 +177,14 @@ def _allow(thread, cpus):
         os.sched_setaffinity(thread, cpus)
 
 
+def _allowed(thread):
+    """The CPUs that a thread may run on; none if it has ended."""
+    try:
+        return os.sched_getaffinity(thread)
+    except OSError:
+        return set()
+
+
 @contextlib.contextmanager
 def _apart(workers):
     """While this lasts, the caller and the workers each have CPUs of their own.
@@ -193,7 +205,9 @@ def _apart(workers):
             worker.stay_on(cpus[n::size])
         yield
     finally:
-        if os.sched_getaffinity(0) == set(own):  # otherwise somebody else has changed it meanwhile
+        # Somebody else may have changed them meanwhile: the caller's or, perhaps to the very CPUs that the caller had
+        # here, those of all threads.
+        if _allowed(0) == set(own) and not any(worker.stays_on(own) for worker in workers):
             _allow(0, allowed)
 
 

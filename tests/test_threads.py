@@ -337,6 +337,31 @@ def test_cpus_that_are_changed_during_a_run_stay_so():
     assert cpus[1] == before - cpus[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or os.cpu_count() < 2, reason="needs two CPUs, on Linux")
+def test_cpus_that_all_threads_are_given_during_a_run_stay_so_even_if_they_are_those_of_the_caller():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("this process may use one CPU only")
+    pinned = []
+
+    def pin_all(part):
+        if part.rank == 0:
+            pinned.append(os.sched_getaffinity(0))
+            for thread in os.listdir("/proc/self/task"):
+                os.sched_setaffinity(int(thread), pinned[0])
+
+    def run():
+        everything = {int(thread): os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")}
+        try:
+            with team_of(2) as team:
+                team.run(pin_all)
+            return os.sched_getaffinity(0)
+        finally:
+            for thread, cpus in everything.items():
+                os.sched_setaffinity(thread, cpus)
+
+    assert within(LIMIT, run) == pinned[0]
+
+
 def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch, four_cpus):
     def deny(*args):
         raise PermissionError

@@ -75,6 +75,8 @@ class Training:
         drawn = batches.draw(
             self.series, settings.batch_size, self.seed if settings.shuffle else None, self.progress.epochs
         )
+        if settings.bptt_steps is not None:
+            drawn = [batches.longest_first(self.series, rows) for rows in drawn]
         drawn = [(number, rows) for number, rows in enumerate(drawn) if self._counts[rows].any()]
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)

@@ -179,19 +179,16 @@ def _read_list(values):
         array = np.asarray(values)
     except ValueError:
         return values
-    if array.dtype.kind in "US":  # NumPy makes text of numbers and None beside text
-        objects = np.array(values, dtype=object)
-        if (
-            len(
-                {
-                    bytes if issubclass(kind, bytes) else str if issubclass(kind, str) else kind
-                    for kind in _types(objects)
-                }
-            )
-            > 1
-        ):
-            return objects
-    return array
+    if array.dtype.kind not in "US":
+        return array
+    # NumPy makes text of numbers and None beside text
+    kinds = set(map(type, values)) if array.ndim == 1 else _types(np.array(values, dtype=object))
+    return array if _alike(kinds) else np.array(values, dtype=object)
+
+
+def _alike(kinds):
+    """Whether values of these types are all text, or all bytes."""
+    return any(all(issubclass(kind, text) for kind in kinds) for text in (str, bytes))
 
 
 # -- columns ----------------------------------------------------------------------------------------------------

@@ -164,14 +164,20 @@ def of_padded(X, name):
     return replace(series, lengths=lengths)
 
 
+def read_members(X, name):
+    """A list or object array of series in any containers as one of arrays of numbers."""
+    members = [
+        member if containers.is_numeric(member) else _member(member, f"{name}[{n}]") for n, member in enumerate(X)
+    ]
+    return members if isinstance(X, (list, tuple)) else _objects(members)
+
+
 def of_members(X, dtype, name):
-    """A list or object array of series as `Series`."""
+    """A list or object array of series, as `read_members` gives it, as `Series`."""
     members, flat, channels = [], [], None
     if not len(X):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
     for n, member in enumerate(X):
-        if not containers.is_numeric(member):
-            member = _member(member, f"{name}[{n}]")
         if member.ndim not in (1, 2):
             raise ValueError(
                 f"{name}[{n}] has shape {member.shape}; expected a series of shape (T, C), or (T,) for one channel."

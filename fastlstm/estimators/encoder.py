@@ -83,8 +83,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X, y
             Series and targets as the estimator's `fit` takes them; not looked at where it came fitted.
         **fit_params
-            Passed to the estimator's `fit`; where it came fitted, not looked at beyond their names. With ``enable_metadata_routing=True``, what the estimator requests by
-            its `set_fit_request`.
+            Passed to the estimator's `fit`; where it came fitted, not looked at beyond their names. With
+            ``enable_metadata_routing=True``, what the estimator requests by its `set_fit_request`.
 
         Returns
         -------

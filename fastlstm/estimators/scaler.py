@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, sequences
+from fastlstm import sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.drafts import Draft, as_it_is
-from fastlstm.estimators.inputs import check_series, read_series
+from fastlstm.estimators.inputs import check_series
 from fastlstm.layers.checks import named
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
@@ -362,7 +362,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         return out
 
     def _table(self, X, reset):
-        return check_series(self, X, _dtype(X), reset, missing="keep").table()
+        return check_series(self, X, None, reset, missing="keep").table()
 
     def _learned(self):
         return {name: getattr(self, name) for name in LEARNED[self._method]}
@@ -384,7 +384,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
     def _scaled(self, X, checked_for, what, dtype=None):
         """X in its own form, `what` done to its steps; of its own dtype unless another is given."""
         warn = what == "transform"  # predictions, which come back without names, are scaled back, too
-        series = check_series(checked_for, X, dtype or _dtype(X), reset=False, missing="keep", warn_of_names=warn)
+        series = check_series(checked_for, X, dtype, reset=False, missing="keep", warn_of_names=warn)
         rows = getattr(self._scaler(self._learned()), what)(series.table())
         out = series.restore(rows)
         if series.form == "array":
@@ -392,15 +392,6 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         for n in np.flatnonzero(series.flat):  # without the axis that (T_i,) was given
             out[n] = out[n].reshape(-1)
         return tuple(out) if isinstance(X, tuple) else out
-
-
-def _dtype(X):
-    """float32 where all that X holds is, else float64."""
-    X = read_series(X, "X")
-    for member in X if sequences.is_list(X) else [X]:
-        if getattr(containers.unpack(member, "X"), "dtype", None) != np.float32:
-            return "float64"
-    return "float32"
 
 
 def _without_numbers(table):

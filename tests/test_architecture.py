@@ -23,6 +23,7 @@ ALLOWED = {
     "stacks.py": ("fastlstm.kernels",),
     "layers/": (
         "fastlstm.layers",
+        "fastlstm.containers",
         "fastlstm.dropout",
         "fastlstm.kernels",
         "fastlstm.packing",

@@ -280,8 +280,9 @@ def check_levels(levels, name):
     except ValueError:  # members of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or not ((array > 0) & (array < 1)).all():
-        given = containers.few(levels) if containers.holds_steps(levels) else repr(levels)
-        raise ValueError(f"{name} is {given}; expected a number, or a sequence of numbers, inside (0, 1).")
+        raise ValueError(
+            f"{name} is {containers.brief(levels)}; expected a number, or a sequence of numbers, inside (0, 1)."
+        )
     return array.astype(float).reshape(-1).tolist()
 
 

@@ -6,6 +6,7 @@ pandas object has its labels as attributes, too.
 """
 
 import datetime
+import reprlib
 import sys
 from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
 
@@ -50,9 +51,12 @@ def read(values, it):
     if getattr(dtype, "kind", None) in ("m", "M"):
         raise UnreadableError(_why_no_dates(dtype))
     if isinstance(values, np.ndarray) and dtype.kind == "O":
-        dates = [kind for kind in _types(values) if issubclass(kind, DATES)]
+        kinds = _types(values)
+        dates = [kind for kind in kinds if issubclass(kind, DATES)]
         if dates:
             raise UnreadableError(_why_no_dates(dates[0].__name__))
+        if values.ndim == 2 and any(hasattr(kind, "__len__") for kind in kinds) and any(map(holds_steps, values.flat)):
+            return _read_cells([f"{it}[:, {k}]" for k in range(values.shape[1])], list(values.T))
     return values
 
 
@@ -69,7 +73,7 @@ def _unwrap(values, it):
         return np.asarray(values)
     if is_table(values):
         return _read_table(values, it)
-    if _is_column(values):
+    if is_column(values):
         return _read_column(values, it)
     if isinstance(values, Sequence) and not isinstance(values, (tuple, str, bytes, bytearray)):
         return list(values)
@@ -77,8 +81,11 @@ def _unwrap(values, it):
 
 
 def numbers(array):
-    """An object array of numbers as float64, where None and NA are NaN; any other array as it is."""
-    if getattr(array, "dtype", None) != np.dtype(object):
+    """An object array of numbers as float64, where None and NA are NaN; any other array of real values as it is."""
+    dtype = getattr(array, "dtype", None)
+    if getattr(dtype, "kind", None) == "c":
+        raise ValueError(f"Complex data not supported, and it is of type {dtype}; expected real numbers")
+    if dtype != np.dtype(object):
         return array
     if _has_members(array):
         return numbers(np.array([np.asarray(row) for row in array]))
@@ -118,6 +125,13 @@ def names_of(table):
     return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
 
 
+def is_column(values):
+    """Whether values are a Series or an array of one of these libraries."""
+    kind = type(values)
+    of_pandas = hasattr(kind, "isna") and hasattr(kind, "dtype")
+    return of_pandas or (hasattr(kind, "is_null") and hasattr(kind, "to_numpy"))
+
+
 def is_container(values):
     """Whether values are an array, a table, a column or a named tuple, rather than plain sequences or a number."""
     kind = type(values)
@@ -139,6 +153,28 @@ def few(values, limit=5):
     if len(values) <= limit:
         return f"{values}"
     return f"[{', '.join(map(repr, values[:limit]))}, ... ({len(values)} in all)]"
+
+
+class _Brief(reprlib.Repr):
+    """repr, of whose containers a few members are left, and of long numbers and texts the ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 5
+        self.maxlevel, self.maxlong, self.maxstring, self.maxother = 2, 40, 80, 80
+
+    def repr_int(self, number, level):
+        try:
+            return super().repr_int(number, level)
+        except ValueError:  # of more digits than Python prints
+            return f"an integer of {number.bit_length()} bits"
+
+
+def brief(value):
+    """A value for an error: as it prints if that is short, else the beginning, and of a container how many it holds."""
+    text = " ".join(_Brief().repr(value).split())  # an array prints in lines
+    long = isinstance(value, (Mapping, Sequence, Set)) and not isinstance(value, (str, bytes)) and len(value) > 5
+    return f"{text} ({len(value)} in all)" if long else text
 
 
 def is_numeric(values):
@@ -184,28 +220,19 @@ def _read_list(values):
         array = np.asarray(values)
     except ValueError:
         return values
-    if array.dtype.kind in "US":  # NumPy makes text of numbers and None beside text
-        objects = np.array(values, dtype=object)
-        if (
-            len(
-                {
-                    bytes if issubclass(kind, bytes) else str if issubclass(kind, str) else kind
-                    for kind in _types(objects)
-                }
-            )
-            > 1
-        ):
-            return objects
-    return array
+    if array.dtype.kind not in "US":
+        return array
+    # NumPy makes text of numbers and None beside text
+    kinds = set(map(type, values)) if array.ndim == 1 else _types(np.array(values, dtype=object))
+    return array if _alike(kinds) else np.array(values, dtype=object)
+
+
+def _alike(kinds):
+    """Whether values of these types are all text, or all bytes."""
+    return any(all(issubclass(kind, text) for kind in kinds) for text in (str, bytes))
 
 
 # -- columns ----------------------------------------------------------------------------------------------------
-
-
-def _is_column(values):
-    kind = type(values)
-    of_pandas = hasattr(kind, "isna") and hasattr(kind, "dtype")
-    return of_pandas or (hasattr(kind, "is_null") and hasattr(kind, "to_numpy"))
 
 
 def _read_column(column, it):
@@ -252,7 +279,7 @@ def _read_table(table, it):
     if not arrays:
         return np.asarray(table)
     if any(array.ndim > 1 or _has_members(array) for array in arrays):
-        return _read_cells([name for name, _ in columns], arrays, it)
+        return _read_cells([f"{it}[{name!r}]" for name, _ in columns], arrays)
     if all(array.dtype.kind in NUMBERS for array in arrays):
         return np.stack(arrays, axis=1, dtype=np.result_type(*arrays))
     return np.stack([array.astype(object) for array in arrays], axis=1)
@@ -272,19 +299,34 @@ def _objects(members):
     return out
 
 
-def _read_cells(names, arrays, it):
-    """A table with series in its cells, of which each row is one series, as a list of series (T_i, C)."""
-    members = []
+class Cells(list):
+    """The series (T_i, C) in the rows of a table, each of the channels in a row's cells.
+
+    Attributes
+    ----------
+    widths : ndarray of shape (n, columns)
+        Channels of each cell, 0 of a cell (T_i,).
+    """
+
+    def __init__(self, members, widths):
+        super().__init__(members)
+        self.widths = widths
+
+
+def _read_cells(names, arrays):
+    """A table with series in its cells, of which each row is one series, as `Cells`."""
+    members, widths = [], []
     for n, cells in enumerate(zip(*arrays, strict=True)):
-        channels = [_read_cell(cell, f"{it}[{name!r}][{n}]") for name, cell in zip(names, cells, strict=True)]
+        channels = [_read_cell(cell, f"{name}[{n}]") for name, cell in zip(names, cells, strict=True)]
         for name, channel in zip(names, channels, strict=True):
             if len(channel) != len(channels[0]):
                 raise ValueError(
-                    f"{it}[{name!r}][{n}] has {len(channel)} steps, {it}[{names[0]!r}][{n}] has {len(channels[0])}: "
-                    "the series in the cells of one row are its channels, and must have the same steps."
+                    f"{name}[{n}] has {len(channel)} steps, {names[0]}[{n}] has {len(channels[0])}: the series in the "
+                    "cells of one row are its channels, and must have the same steps."
                 )
         members.append(np.column_stack(channels))
-    return members
+        widths.append([0 if channel.ndim == 1 else channel.shape[1] for channel in channels])
+    return Cells(members, np.array(widths))
 
 
 def _read_cell(cell, it):

@@ -34,6 +34,7 @@ class Series:
     form: str = "array"  # or "list", "object": what the series came as,
     T: int = 0  # and of an array its number of steps
     flat: np.ndarray | None = None  # of others [n]: which came as (T_i,)
+    widths: np.ndarray | None = None  # of the rows of a table [n, columns]: channels of each cell, 0 of (T_i,)
 
     @lazy
     def equal(self):
@@ -80,8 +81,8 @@ class Series:
 
     def take(self, rows):
         """The series `rows`, in that order; nothing is copied."""
-        flat = None if self.flat is None else self.flat[rows]
-        return replace(self, at=self.at[rows], lengths=self.lengths[rows], flat=flat)
+        flat, widths = (None if of_rows is None else of_rows[rows] for of_rows in (self.flat, self.widths))
+        return replace(self, at=self.at[rows], lengths=self.lengths[rows], flat=flat, widths=widths)
 
     def pack(self, rows):
         """`rows` with the longest series first, and where each step's rows start in a packed batch of them."""
@@ -98,6 +99,15 @@ class Series:
     def members(self, rows):
         """`rows`, one for every step of all, as a list of one array for each series."""
         return np.split(rows, self.step_at[1:])
+
+    def cells(self, rows):
+        """`rows`, one for every step of all, as cells of the table that the series came in: objects [n, columns]."""
+        out = np.empty(self.widths.shape, object)
+        for n, (member, widths) in enumerate(zip(self.members(rows), self.widths, strict=True)):
+            ends = np.cumsum(np.maximum(widths, 1))
+            for k, (end, width) in enumerate(zip(ends, widths, strict=True)):
+                out[n, k] = member[:, end - width : end] if width else member[:, end - 1]
+        return out
 
     def restore(self, rows):
         """`rows`, one for every step of all, in the form that the series came in.
@@ -164,14 +174,22 @@ def of_padded(X, name):
     return replace(series, lengths=lengths)
 
 
+def read_members(X, name):
+    """A list or object array of series in any containers as one of arrays of numbers."""
+    if isinstance(X, containers.Cells):
+        return X
+    members = [
+        member if containers.is_numeric(member) else _member(member, f"{name}[{n}]") for n, member in enumerate(X)
+    ]
+    return members if isinstance(X, (list, tuple)) else _objects(members)
+
+
 def of_members(X, dtype, name):
-    """A list or object array of series as `Series`."""
+    """A list or object array of series, as `read_members` gives it, as `Series`."""
     members, flat, channels = [], [], None
     if not len(X):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
     for n, member in enumerate(X):
-        if not containers.is_numeric(member):
-            member = _member(member, f"{name}[{n}]")
         if member.ndim not in (1, 2):
             raise ValueError(
                 f"{name}[{n}] has shape {member.shape}; expected a series of shape (T, C), or (T,) for one channel."
@@ -194,7 +212,7 @@ def of_members(X, dtype, name):
         values = np.concatenate([member.astype(dtype, copy=False).reshape(-1) for member in members])
     form = "list" if isinstance(X, (list, tuple)) else "object"
     at = (np.cumsum(lengths) - lengths) * channels
-    return Series(values, at, lengths, channels, form, flat=np.array(flat))
+    return Series(values, at, lengths, channels, form, flat=np.array(flat), widths=getattr(X, "widths", None))
 
 
 def _member(member, name):

@@ -24,6 +24,7 @@ ALLOWED = {
     "stacks.py": ("fastlstm.kernels",),
     "layers/": (
         "fastlstm.layers",
+        "fastlstm.containers",
         "fastlstm.dropout",
         "fastlstm.kernels",
         "fastlstm.packing",

@@ -10,7 +10,7 @@ import pytest
 from conftest import assert_refused
 from numpy.testing import assert_array_equal
 
-from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, containers
 from fastlstm.layers import LSTM
 
 QUICK = {"hidden_size": 3, "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
@@ -313,7 +313,14 @@ def test_a_container_of_series_is_the_list_of_them(container):
     assert_array_equal(model.predict(X), expected)
     scaled = SequenceScaler().fit_transform(X)
     for one, other in zip(scaled, SequenceScaler().fit_transform(LISTS), strict=True):
-        assert_array_equal(one.reshape(-1), other)
+        assert_array_equal(np.concatenate(one) if one.dtype == object else one.reshape(-1), other)  # cells of a row
+
+
+def test_a_scaler_reads_every_frame_of_a_list_once(monkeypatch):
+    seen, read_table = [], containers._read_table
+    monkeypatch.setattr(containers, "_read_table", lambda table, it: seen.append(table) or read_table(table, it))
+    SequenceScaler().fit(FRAMES)
+    assert list(map(id, seen)) == list(map(id, FRAMES))
 
 
 def test_a_frame_with_series_in_its_cells_has_its_columns_as_channels(of_frames):

@@ -64,6 +64,32 @@ def test_a_fitted_estimator_is_used_as_it_is_and_survives_cloning():
     assert_array_equal(encoder.transform(X), SequenceEncoder(lstm).fit(X).transform(X))
 
 
+def test_a_refit_of_the_estimator_does_not_change_a_fitted_encoder():
+    X, y = data()
+    lstm = LSTMClassifier(**QUICK).fit(X, y)
+    encoder = SequenceEncoder(lstm).fit(X)
+    before = encoder.transform(X)
+    lstm.set_params(hidden_size=9).fit(X, y)
+    assert_array_equal(encoder.transform(X), before)
+    assert len(encoder.get_feature_names_out()) == 6
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_arguments_that_the_fit_of_the_estimator_does_not_take_are_refused(fitted):
+    X, y = data()
+    lstm = LSTMClassifier(**QUICK)
+    encoder = SequenceEncoder(lstm.fit(X, y) if fitted else lstm)
+    with pytest.raises(TypeError, match=r"LSTMClassifier\.fit, which got an unexpected keyword argument 'bogus'"):
+        encoder.fit(X, y, bogus=1)
+    assert not hasattr(encoder, "estimator_")
+
+
+def test_weights_may_be_passed_where_the_estimator_came_fitted():
+    X, y = data()
+    encoder = SequenceEncoder(LSTMClassifier(**QUICK).fit(X, y))
+    assert encoder.fit(X, y, sample_weight=np.ones(len(y))).transform(X).shape == (30, 6)
+
+
 @pytest.mark.parametrize(
     ("of_y", "estimator"),
     [(str, LSTMClassifier), (int, LSTMClassifier), (float, LSTMRegressor)],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -319,11 +320,75 @@ def test_a_global_container_changes_no_number(X, steps, container):
         )
 
 
-def test_a_pandas_series_of_series_keeps_its_index_where_pandas_containers_are_asked_for():
+def test_a_pandas_series_of_series_is_a_frame_of_one_column_where_pandas_containers_are_asked_for():
     X = pd.Series(objects(MEMBERS), index=[7, 8, 9], name="series")
     out = SequenceScaler().set_output(transform="pandas").fit_transform(X)
-    assert (list(out.index), out.name) == ([7, 8, 9], "series")
-    assert_array_equal(of_members(out), of_members(SequenceScaler().fit_transform(X)))
+    assert (list(out.index), list(out.columns)) == ([7, 8, 9], ["series"])
+    assert_array_equal(of_members(out["series"]), of_members(SequenceScaler().fit_transform(X)))
+
+
+# tables with series in their cells: of a channel each, of several channels, of both
+NESTED = {
+    "one column": pd.DataFrame({"a": objects(MEMBERS)}, index=[7, 8, 9]),
+    "columns of one channel": pd.DataFrame({name: [m[:, k] for m in MEMBERS] for k, name in enumerate("abc")}),
+    "columns of Series": pd.DataFrame({name: [pd.Series(m[:, k]) for m in MEMBERS] for k, name in enumerate("abc")}),
+    "columns of 2 and 1 channels": pd.DataFrame({"a": [m[:, :2] for m in MEMBERS], "b": [m[:, 2] for m in MEMBERS]}),
+}
+nested_tables = pytest.mark.parametrize("X", NESTED.values(), ids=NESTED)
+containers_asked_for = pytest.mark.parametrize("container", ["default", "pandas", "polars"])
+
+
+def assert_cells(out, X):
+    """That a table has the scaled series of X, whose members are `MEMBERS`, in its cells."""
+    assert np.shape(out) == X.shape
+    for n, (cells, expected) in enumerate(zip(np.asarray(out), SequenceScaler().fit_transform(MEMBERS), strict=True)):
+        cells = [np.array(np.asarray(cell).tolist()) for cell in cells]
+        assert [cell.shape for cell in cells] == [np.shape(cell) for cell in X.iloc[n]]
+        assert_allclose(np.column_stack(cells), expected, rtol=1e-12)
+
+
+@nested_tables
+@containers_asked_for
+def test_a_table_with_series_in_its_cells_becomes_one(X, container):
+    if container != "default":
+        pytest.importorskip(container)
+    scaler = SequenceScaler().set_output(transform=container)
+    for out in (scaler.fit_transform(X), scaler.transform(X)):
+        assert_cells(out, X)
+        if container != "default":
+            assert list(out.columns) == list(X.columns)
+        if container == "pandas":
+            assert out.index.equals(X.index)
+
+
+@nested_tables
+@containers_asked_for
+def test_a_column_transformer_holds_scaled_series_that_models_read(X, container):
+    if container != "default":
+        pytest.importorskip(container)
+    scale = ColumnTransformer([("s", SequenceScaler(), list(X.columns))], verbose_feature_names_out=False)
+    scale.set_output(transform=container)
+    assert_cells(scale.fit_transform(X), X)
+    model = make_pipeline(scale, LSTMRegressor(4, max_iter=2, learning_rate="cosine", missing="mask", random_state=0))
+    expected = clone(model[-1]).fit(SequenceScaler().fit_transform(MEMBERS), [1.0, 2.0, 3.0])
+    assert_allclose(
+        model.fit(X, [1.0, 2.0, 3.0]).predict(X), expected.predict(SequenceScaler().fit_transform(MEMBERS)), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("container", ["pandas", "polars"])
+def test_a_column_transformer_holds_a_scaled_column_that_is_selected_by_its_name(container):
+    pytest.importorskip(container)
+    X = NESTED["one column"]
+    assert_cells(ColumnTransformer([("s", SequenceScaler(), "a")]).set_output(transform=container).fit_transform(X), X)
+
+
+def test_cells_are_scaled_back():
+    X = NESTED["columns of 2 and 1 channels"]
+    scaler = SequenceScaler().fit(X)
+    back = scaler.inverse_transform(scaler.transform(X))
+    for member, cells in zip(MEMBERS, back, strict=True):
+        assert_allclose(np.column_stack(list(cells)), member, rtol=1e-12)
 
 
 def test_a_column_of_series_keeps_its_name():

@@ -166,3 +166,16 @@ def test_a_chunk_costs_by_its_own_steps(per_step, shortest):
     finally:
         tracemalloc.stop()
     assert peak < 20_000
+
+
+@heads
+def test_a_batch_is_sorted_once_however_many_chunks_it_has(monkeypatch, per_step):
+    sorts, argsort = [], np.argsort
+    monkeypatch.setattr(np, "argsort", lambda *args, **options: sorts.append(1) or argsort(*args, **options))
+
+    def count(steps):
+        sorts.clear()
+        model(per_step, bptt_steps=steps, max_iter=1).fit(*data(LENGTHS["unequal"], per_step))
+        return len(sorts)
+
+    assert count(1) == count(6)

@@ -114,13 +114,29 @@ def test_weights_that_do_not_fit_are_refused_before_a_kernel_sees_them(name, val
             use(X)
 
 
-def test_series_of_other_channels_than_the_network_reads_are_refused(fast):
+@pytest.mark.parametrize("name", ["head.weight", "weight_hh_l0"])
+def test_weights_that_are_not_in_c_order_are_refused_before_a_kernel_sees_them(name, fast):
+    model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y)
+    model.weights_[name] = model.weights_[name][:, ::-1]
+    with pytest.raises(ValueError, match=rf"weights_\['{name}'\] has strides .*pass np.ascontiguousarray"):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("name", ["head.weight", "head.bias", "bias_hh_l0"])
+def test_the_one_array_of_another_type_is_the_one_refused(name):
+    model = LSTMRegressor(4, **QUICK).fit(X, Y)
+    model.weights_[name] = model.weights_[name].astype("float64")
+    with pytest.raises(ValueError, match=rf"weights_\['{name}'\] is of shape .* and type float64"):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("channels", [1, 7])
+def test_series_of_other_channels_than_the_weights_are_refused_before_a_kernel_sees_them(channels, fast):
     model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y).set_params(learning_rate="constant")
-    model._channels = 7
-    wide = np.ones((12, 6, 7))
+    model._channels, other = channels, np.zeros((12, 5, channels))
     for use in (model.predict, model.hidden_states, lambda X: model.partial_fit(X, Y)):
-        with pytest.raises(ValueError, match=r"The series have 7 channels, but the network reads 3"):
-            use(wide)
+        with pytest.raises(ValueError, match=f"series of {channels} channels, but the weights are for 3"):
+            use(other)
 
 
 def test_missing_weights_are_refused(fast):

@@ -342,6 +342,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
         y = y.toarray() if issparse(y) else y
+        if getattr(getattr(y, "dtype", None), "kind", None) == "c":
+            raise ValueError(
+                f"Complex data not supported: {name} is of type {y.dtype}; expected labels that are text or integers."
+            )
         shape = sequences.shape_of(y)
         multilabel = len(shape) == 2 and shape[1] > 1
         if reset:
@@ -421,11 +425,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _why_none_is_held_out(self, n, held, counts):
         once = self.classes_[counts == 1].tolist()
         if once:
-            what = f"Label {once[0]!r} has" if len(once) == 1 else f"Labels {once} have"
+            what = f"Label {once[0]!r} has" if len(once) == 1 else f"Labels {containers.few(once)} have"
             why = f"{what} only 1 series{' each' * (len(once) > 1)}"
         else:
             labels = self.classes_[counts > 0].tolist()
-            why = f"There are {len(labels)} labels: {labels}"
+            why = f"There are {len(labels)} labels: {containers.few(labels)}"
         return (
             f"early_stopping=True cannot hold out a share of every label: validation_fraction="
             f"{self.validation_fraction:g} holds out {held} of {n} series. {why}. Pass X_val and y_val, change "
@@ -450,8 +454,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             return weights
         if self._multilabel:
             raise ValueError(
-                f"class_weight={self.class_weight!r} is for one label: with indicators, pass sample_weight of "
-                "the shape of y."
+                f"class_weight={containers.brief(self.class_weight)} is for one label: with indicators, pass "
+                "sample_weight of the shape of y."
             )
         of_class, targets = np.ones(len(self.classes_)), targets[:, 0]
         if self.class_weight == "balanced":
@@ -461,7 +465,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         else:
             given = self.class_weight
             if not all(isinstance(weight, Real) and 0 <= weight <= sys.float_info.max for weight in given.values()):
-                raise ValueError(f"class_weight={given}: expected finite weights of at least 0.")
+                raise ValueError(f"class_weight={containers.brief(given)}: expected finite weights of at least 0.")
             # scikit-learn's rule: a part of the data may lack labels, but not while other labels have no weight
             labels = self.classes_.tolist()
             unknown = [label for label in given if label not in labels]
@@ -475,7 +479,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         with np.errstate(over="ignore"):
             weights = check_total(weights * of_class[targets][:, None], "sample_weight, multiplied by class_weight,")
         if not weights.any():
-            raise ValueError(f"class_weight={self.class_weight} leaves every sample with weight 0.")
+            raise ValueError(f"class_weight={containers.brief(self.class_weight)} leaves every sample with weight 0.")
         return weights
 
     def _predicted(self, scores):

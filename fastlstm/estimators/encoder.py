@@ -1,6 +1,7 @@
 """SequenceEncoder."""
 
 import copy
+import inspect
 
 import numpy as np
 from sklearn import get_config
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import containers, sequences
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.drafts import Draft
+from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.layers.checks import named
 
@@ -30,7 +31,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Attributes
     ----------
     estimator_ : LSTMClassifier or LSTMRegressor
-        The fitted one.
+        The fitted one. Where `estimator` came fitted, a copy, which stays as it is when that is fitted again.
     n_features_in_ : int
         As of `estimator_`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -82,8 +83,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         X, y
             Series and targets as the estimator's `fit` takes them; not looked at where it came fitted.
         **fit_params
-            Passed to the estimator's `fit`. With ``enable_metadata_routing=True``, what the estimator requests by
-            its `set_fit_request`.
+            Passed to the estimator's `fit`; where it came fitted, not looked at beyond their names. With
+            ``enable_metadata_routing=True``, what the estimator requests by its `set_fit_request`.
 
         Returns
         -------
@@ -94,6 +95,8 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ValueError
             If `estimator` is none of ours, X or y is not as described, y is None where there is something to fit, or
             metadata is passed that the estimator does not request. The encoder stays as it was.
+        TypeError
+            If the estimator's `fit` does not take one of `fit_params`; likewise.
 
         Examples
         --------
@@ -110,17 +113,21 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def _fit(self, X, y, fit_params):
         estimator = self.estimator
-        if estimator is not None and _is_fitted(estimator):
+        fitted = estimator is not None and _is_fitted(estimator)
+        if fitted:
+            estimator = as_it_is(estimator)  # which others may fit again
             estimator._check_same_model()
-        if estimator is None or not _is_fitted(estimator):
-            if y is None:
-                raise ValueError(
-                    "This SequenceEncoder requires y to be passed, but the target y is None: pass it to train the "
-                    "LSTM, or make the encoder with a fitted estimator."
-                )
+        elif y is None:
+            raise ValueError(
+                "This SequenceEncoder requires y to be passed, but the target y is None: pass it to train the "
+                "LSTM, or make the encoder with a fitted estimator."
+            )
+        else:
             estimator = _of_targets(y) if estimator is None else clone(estimator)
-            if get_config()["enable_metadata_routing"]:
-                fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
+        _check_fit_params(estimator, fit_params)
+        if not fitted:
             estimator.fit(X, y, **fit_params)
         self.estimator_, self.n_features_in_ = estimator, estimator.n_features_in_
         if hasattr(estimator, "feature_names_in_"):
@@ -215,6 +222,15 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
 def _is_fitted(estimator):
     return hasattr(estimator, "weights_")
+
+
+def _check_fit_params(estimator, fit_params):
+    """Raise unless the estimator's `fit` takes these, whether it is called or not."""
+    try:
+        inspect.signature(estimator.fit).bind(X=None, y=None, **fit_params)
+    except TypeError as error:
+        kind = type(estimator).__name__
+        raise TypeError(f"SequenceEncoder.fit passes what else it is given to {kind}.fit, which {error}.") from error
 
 
 def _of_targets(y):

@@ -122,7 +122,6 @@ class Fitting:
         if not going_on:
             sizes = check_sizes(self.hidden_size, self.num_layers)
             self._stack = Stack(self.cell, data[0].channels, sizes, bool(self.bidirectional))
-        networks.check_channels(self._stack, data[0])
         weights = self.weights_ if going_on else self._initial_weights(data, rng)
         return Network(
             self._stack,

@@ -23,6 +23,8 @@ FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) o
 def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_names=True):
     """X in any form as a `Series` of `dtype`; `missing`: whether NaN in it is an "error", or stays ("keep").
 
+    With `dtype` None it is float32 where all that X holds is, else float64.
+
     With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
     ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
     """
@@ -32,7 +34,11 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
 
 def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
     given, X = X, read_series(X, name)
-    if sequences.is_list(X):
+    several = sequences.is_list(X)
+    if several:
+        X = sequences.read_members(X, name)
+    dtype = dtype or _float_dtype(X if several else [X])
+    if several:
         series = sequences.of_members(X, dtype, name)
     else:
         shape = _shape(X, name)
@@ -87,6 +93,11 @@ def read_series(X, name):
             f"If a row is a whole series, pass {name}.reset_index(drop=True)."
         )
     return X
+
+
+def _float_dtype(X):
+    """float32 where all members of X are, else float64."""
+    return "float32" if all(getattr(member, "dtype", None) == np.float32 for member in X) else "float64"
 
 
 def _row_levels(X):
@@ -336,8 +347,9 @@ def check_levels(levels, name):
     except ValueError:  # members of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or not ((array > 0) & (array < 1)).all():
-        given = containers.few(levels) if containers.holds_steps(levels) else repr(levels)
-        raise ValueError(f"{name} is {given}; expected a number, or a sequence of numbers, inside (0, 1).")
+        raise ValueError(
+            f"{name} is {containers.brief(levels)}; expected a number, or a sequence of numbers, inside (0, 1)."
+        )
     return array.astype(float).reshape(-1).tolist()
 
 

@@ -339,11 +339,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if self.loss != "quantile":
             if levels != [0.5]:
                 raise ValueError(
-                    f"quantile={self.quantile!r} with loss={self.loss!r}: it is for loss='quantile'. Leave it at 0.5."
+                    f"quantile={containers.brief(self.quantile)} with loss={self.loss!r}: it is for loss='quantile'. "
+                    "Leave it at 0.5."
                 )
             return Loss(self.loss)
         if any(above <= below for below, above in pairwise(levels)):
-            raise ValueError(f"quantile={self.quantile!r}: expected levels in rising order, each only once.")
+            raise ValueError(
+                f"quantile={containers.brief(self.quantile)}: expected levels in rising order, each only once."
+            )
         return Loss("quantile", tuple(levels))
 
     def _of_loss(self):
@@ -529,8 +532,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if fitted and not (fitted[0] <= min(levels) and max(levels) <= fitted[-1]):
             fitted_with = f"{fitted[0]:g} alone" if len(fitted) == 1 else f"levels from {fitted[0]:g} to {fitted[-1]:g}"
             raise ValueError(
-                f"levels is {given!r}, but this model was fitted with {fitted_with}: ask for what lies there, or fit "
-                "with these levels in quantile."
+                f"levels is {containers.brief(given)}, but this model was fitted with {fitted_with}: ask for what lies "
+                "there, or fit with these levels in quantile."
             )
         return levels
 

@@ -10,13 +10,13 @@ from functools import update_wrapper
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
+from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.drafts import Draft, as_it_is
-from fastlstm.estimators.inputs import check_series, read_series
+from fastlstm.estimators.inputs import check_series
 from fastlstm.layers.checks import named
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
@@ -75,8 +75,9 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         -------
         like X
             Scaled series in the form of X: an array for an array, a list, tuple or object array of arrays for such.
-            float32 where all of X is, else float64. For 2-D X the container that ``set_output`` asks for; where that is
-            pandas', a Series for a Series of arrays.
+            For a table with series in its cells, as ColumnTransformer makes it of ``["column"]`` or several columns, an
+            object array (n, columns) of series. float32 where all of X is, else float64. For such a table, a Series of
+            series and 2-D X, the container that ``set_output`` asks for.
 
         Raises
         ------
@@ -94,9 +95,15 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         check_is_fitted(self)
         fitted = as_it_is(self)
         out = fitted._scaled(X, fitted, "transform")
-        if fitted._columns is None or getattr(out, "ndim", 0) != 2:
-            return fitted._with_index(out, X)
-        return _wrap_data_with_container("transform", out, X, fitted)
+        adapter = _get_container_adapter("transform", fitted)
+        if adapter is None:
+            return out
+        if containers.is_column(X):
+            out = _one_column(out)
+        if not (getattr(out, "ndim", 0) == 2 and (out.dtype == object or fitted._columns is not None)):
+            return out
+        cells = out.tolist() if adapter.container_lib == "polars" and out.dtype == object else out
+        return adapter.create_container(cells, X, columns=fitted._names_of(X, out.shape[1]))
 
     def fit_transform(self, X, y=None):
         """Learn from X, and scale it.
@@ -165,6 +172,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
     Notes
     -----
     A channel in which there is no number at all becomes NaN.
+
+    ColumnTransformer takes tables only, so select a column of series by a list, ``["column"]``: selected by its name
+    alone it is a Series, which stays one-dimensional unless ``set_output`` asks for pandas' or Polars' containers.
 
     Examples
     --------
@@ -324,8 +334,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         """
         check_is_fitted(self)
         with named("input_features"):
-            if self._columns is None and np.shape(input_features) == (1,):
-                return np.asarray(input_features, dtype=object)  # a column of series stays one
+            seen = getattr(self, "feature_names_in_", ())
+            if self._columns is None and (np.shape(input_features) == (1,) or np.array_equal(input_features, seen)):
+                return np.asarray(input_features, dtype=object)  # columns of series stay such, whatever their channels
             return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
@@ -355,14 +366,16 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         }
         self._keep(self._scaler(start).partial_fit(table), absent, before)
 
-    def _with_index(self, out, X):
-        """A pandas Series for one, where pandas' containers are asked for: a frame made of it later needs its index."""
-        if _get_output_config("transform", self)["dense"] == "pandas" and hasattr(X, "iloc"):
-            return type(X)(out, index=X.index, name=X.name)
-        return out
+    def _names_of(self, X, number):
+        """Names for the `number` columns of what `transform` makes of X."""
+        name = getattr(X, "name", None) if containers.is_column(X) else None
+        if name not in (None, ""):
+            return np.array([name], object)
+        names = self.get_feature_names_out()
+        return names if len(names) == number else np.array([f"x{k}" for k in range(number)], object)
 
     def _table(self, X, reset):
-        return check_series(self, X, _dtype(X), reset, missing="keep").table()
+        return check_series(self, X, None, reset, missing="keep").table()
 
     def _learned(self):
         return {name: getattr(self, name) for name in LEARNED[self._method]}
@@ -384,8 +397,10 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
     def _scaled(self, X, checked_for, what, dtype=None):
         """X in its own form, `what` done to its steps; of its own dtype unless another is given."""
         warn = what == "transform"  # predictions, which come back without names, are scaled back, too
-        series = check_series(checked_for, X, dtype or _dtype(X), reset=False, missing="keep", warn_of_names=warn)
+        series = check_series(checked_for, X, dtype, reset=False, missing="keep", warn_of_names=warn)
         rows = getattr(self._scaler(self._learned()), what)(series.table())
+        if series.widths is not None:
+            return series.cells(rows)
         out = series.restore(rows)
         if series.form == "array":
             return out.reshape(sequences.shape_of(X))
@@ -394,13 +409,11 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         return tuple(out) if isinstance(X, tuple) else out
 
 
-def _dtype(X):
-    """float32 where all that X holds is, else float64."""
-    X = read_series(X, "X")
-    for member in X if sequences.is_list(X) else [X]:
-        if getattr(containers.unpack(member, "X"), "dtype", None) != np.float32:
-            return "float64"
-    return "float32"
+def _one_column(members):
+    """Series as the cells of a table of one column: objects [n, 1]."""
+    out = np.empty((len(members), 1), object)
+    out[:, 0] = members
+    return out
 
 
 def _without_numbers(table):

@@ -228,7 +228,9 @@ class Stream:
         if rows.size == 0:
             return []
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.n_streams:
-            raise ValueError(f"which={which!r}: expected None, or numbers of streams from 0 to {self.n_streams - 1}.")
+            raise ValueError(
+                f"which={containers.brief(which)}: expected None, or numbers of streams from 0 to {self.n_streams - 1}."
+            )
         return rows
 
     def _arrays(self):

@@ -7,6 +7,8 @@ from numbers import Real
 
 import numpy as np
 
+from fastlstm.containers import brief
+
 DTYPES = ("float32", "float64")
 MOST_LAYERS = 10_000  # more take no training, and a number like 10**9 would fill the memory with their descriptions
 
@@ -35,16 +37,16 @@ def is_count(value):
 def check_sizes(hidden_size, num_layers):
     """One size for every layer, as a tuple."""
     if not is_count(num_layers) or num_layers > MOST_LAYERS:
-        raise ValueError(f"num_layers={num_layers!r}: expected an integer from 1 to {MOST_LAYERS}.")
+        raise ValueError(f"num_layers={brief(num_layers)}: expected an integer from 1 to {MOST_LAYERS}.")
     several = isinstance(hidden_size, (tuple, list)) or (isinstance(hidden_size, np.ndarray) and hidden_size.ndim)
     sizes = hidden_size if several else [hidden_size] * num_layers
     if len(sizes) == 0 or not all(is_count(size) for size in sizes):
         raise ValueError(
-            f"hidden_size={hidden_size!r}: expected an integer of at least 1, or one such integer for every layer."
+            f"hidden_size={brief(hidden_size)}: expected an integer of at least 1, or one such integer for every layer."
         )
     if len(sizes) != num_layers:
         raise ValueError(
-            f"hidden_size={hidden_size!r} has sizes of {len(sizes)} layers, but num_layers={num_layers}: pass "
+            f"hidden_size={brief(hidden_size)} has sizes of {len(sizes)} layers, but num_layers={num_layers}: pass "
             f"num_layers={len(sizes)}, or one size for all layers."
         )
     return tuple(int(size) for size in sizes)

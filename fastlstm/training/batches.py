@@ -46,17 +46,21 @@ def n_pieces(series, rows, steps):
     return 1 if steps is None else -(-int(series.lengths[rows].max()) // steps)
 
 
+def longest_first(series, rows):
+    """`rows` with the longest series first."""
+    return rows[np.argsort(-series.lengths[rows], kind="stable")]
+
+
 def piece(series, rows, number, steps, per_step):
     """One of a batch's pieces: with targets `per_step` the number-th chunk of steps.
 
     With targets of whole series, the last piece is the last steps of each; the pieces before it, for states alone, are
-    chunks of what comes before these.
+    chunks of what comes before these. Where `steps` is given, `rows` are in the order of `longest_first`.
     """
     if steps is None:
         rows, starts = series.pack(rows)
         return Piece(rows, starts, series.at[rows], series.step_rows(rows, starts) if per_step else rows)
     # Nothing here is as long as the series: there are as many pieces as these have steps.
-    rows = rows[np.argsort(-series.lengths[rows], kind="stable")]
     lengths, first, C = series.lengths[rows], number * steps, series.channels
     before = lengths if per_step else np.maximum(lengths - steps, 0)  # steps of the pieces that are chunks
     if not per_step and number + 1 == n_pieces(series, rows, steps):

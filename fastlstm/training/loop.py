@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastlstm.training import batches
+from fastlstm.training.network import check_channels
 from fastlstm.training.progress import Progress
 from fastlstm.training.restoring import restored
 from fastlstm.training.solvers import SOLVERS, Options
@@ -49,6 +50,7 @@ class Training:
         keep: Callable | None = None,
         n_jobs=None,
     ):
+        check_channels(network.stack, series)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
         of_rows = weights.any(axis=1)
@@ -73,6 +75,8 @@ class Training:
         drawn = batches.draw(
             self.series, settings.batch_size, self.seed if settings.shuffle else None, self.progress.epochs
         )
+        if settings.bptt_steps is not None:
+            drawn = [batches.longest_first(self.series, rows) for rows in drawn]
         drawn = [(number, rows) for number, rows in enumerate(drawn) if self._counts[rows].any()]
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)

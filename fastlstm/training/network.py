@@ -1,6 +1,7 @@
 """The network of an estimator: a stack of recurrent layers and a linear head, on the last states or on every step."""
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -24,28 +25,34 @@ def initialise(stack, n_outputs, random_state, longest_lag=None):
 
 
 def check_weights(stack, weights, n_outputs):
-    """Raise ValueError unless kernels can take the weights of a network: they do not look at shapes themselves."""
-    dtype = getattr(weights.get("head.weight"), "dtype", None)
+    """Raise ValueError unless kernels can take the weights of a network: they do not look at them themselves."""
     expected = {**stack.shapes, "head.weight": (n_outputs, stack.width), "head.bias": (n_outputs,)}
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
+    dtypes = Counter(value.dtype for value in weights.values() if isinstance(value, np.ndarray))
+    dtype = max(DTYPES, key=dtypes.__getitem__)  # one array of another type than the rest is the wrong one
     for name, shape in expected.items():
         value = weights[name]
-        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype or dtype not in DTYPES:
+        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
             given = type(value).__name__
             if isinstance(value, np.ndarray):
                 given = f"of shape {value.shape} and type {value.dtype}"
             raise ValueError(
                 f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64."
             )
+        if not (value.flags.c_contiguous and value.flags.aligned):
+            raise ValueError(
+                f"weights_[{name!r}] has strides {value.strides}; expected an array of shape {shape} in C order: pass "
+                "np.ascontiguousarray of it."
+            )
 
 
 def check_channels(stack, series):
-    """Raise ValueError unless series have as many channels as the network reads: kernels do not look at that."""
+    """Raise ValueError unless series have the channels that kernels read of them: they would read others' values."""
     if series.channels != stack.input_size:
         raise ValueError(
-            f"The series have {series.channels} channels, but the network reads {stack.input_size}: the estimator was "
-            "changed since it was fitted. Fit it anew."
+            f"X has series of {series.channels} channels, but the weights are for {stack.input_size}: an attribute of "
+            "the fitted estimator was changed. Fit it anew."
         )
 
 

@@ -36,7 +36,7 @@ class Task:
     split: Callable  # of a seed: X, y to train on, X, y to test on
     estimator: type
     tuned: dict  # parameters
-    default: dict  # epochs and size; all else at its default
+    default: dict  # what the task itself needs; all else at its default
     measure: str
     score: Callable  # of model, X, y
     goal: tuple  # sign and number, for the mean of all seeds
@@ -173,8 +173,9 @@ def of_memoryless(model, X, y):
 
 # -- tasks ----------------------------------------------------------------------------------------------
 
-# n_iter_no_change: a rate that falls over max_iter epochs must not be stopped on its way because the loss stands still
-FALLING = {"learning_rate": "cosine", "learning_rate_init": 0.01, "n_iter_no_change": 1000}
+# Data are scaled where that matters; dropout was chosen by cross-validation, too.
+FALLING = {"learning_rate": "cosine", "learning_rate_init": 0.01, "standardize": False, "init": "standard"}
+FALLING |= {"dropout": 0.0}
 LONG = {**FALLING, "init": "chrono"}
 ADDING = {"hidden_size": 32, "batch_size": 64, "max_iter": 10, **LONG}
 
@@ -185,7 +186,7 @@ TASKS = [
         estimator=LSTMClassifier,
         tuned={"hidden_size": 100, "bidirectional": True, "batch_size": 32, "max_iter": 80, **LONG}
         | {"solver": "adamw", "alpha": 0.3, "dropout": 0.5, "recurrent_dropout": 0.5},
-        default={"hidden_size": 100, "max_iter": 200},
+        default={},
         measure="accuracy",
         score=accuracy,
         goal=(">=", 0.975),
@@ -197,7 +198,7 @@ TASKS = [
         split=aeon_set("BasicMotions"),
         estimator=LSTMClassifier,
         tuned={"hidden_size": 32, "num_layers": 2, "bidirectional": True, "batch_size": 8, "max_iter": 60, **LONG},
-        default={"hidden_size": 100, "num_layers": 3, "max_iter": 500},
+        default={},
         measure="accuracy",
         score=accuracy,
         goal=(">=", 0.97),
@@ -208,7 +209,7 @@ TASKS = [
         split=drawn(adding, 6400, 200),
         estimator=LSTMRegressor,
         tuned=ADDING,
-        default={"hidden_size": 32, "max_iter": 100},
+        default={},
         measure="MSE",
         score=squared_error,
         goal=("<", 0.01),
@@ -219,7 +220,7 @@ TASKS = [
         split=drawn(adding, 6400, 400),
         estimator=LSTMRegressor,
         tuned=ADDING,
-        default={"hidden_size": 32, "max_iter": 100},
+        default={},
         measure="MSE",
         score=squared_error,
         goal=("<", 0.01),
@@ -230,7 +231,7 @@ TASKS = [
         split=drawn(temporal_order, 6400),
         estimator=LSTMClassifier,
         tuned={"hidden_size": 32, "batch_size": 64, "max_iter": 5, **LONG},
-        default={"hidden_size": 32, "max_iter": 100},
+        default={},
         measure="accuracy",
         score=accuracy,
         goal=(">=", 0.999),
@@ -243,7 +244,7 @@ TASKS = [
         # Nearly all targets are blanks: they weigh little in training, but like all others in the measure.
         tuned={"return_sequences": True, "hidden_size": 128, "batch_size": 32, "max_iter": 15, **LONG}
         | {"learning_rate_init": 0.02, "longest_lag": 800, "class_weight": {8: 0.02}},
-        default={"return_sequences": True, "hidden_size": 128, "max_iter": 10},
+        default={"return_sequences": True},
         measure="cross-entropy / memoryless",
         score=of_memoryless,
         goal=("<", 0.1),
@@ -255,7 +256,7 @@ TASKS = [
         estimator=LSTMClassifier,
         tuned={"hidden_size": 64, "bidirectional": True, "batch_size": 32, "max_iter": 10, **FALLING}
         | {"solver": "adamw", "alpha": 0.3},
-        default={"hidden_size": 64, "max_iter": 50},
+        default={},
         measure="accuracy",
         score=accuracy,
         goal=(">=", 0.95),
@@ -266,7 +267,7 @@ TASKS = [
         split=drawn(adding, 6400, 200),
         estimator=LSTMRegressor,
         tuned={"cell": "rnn", "hidden_size": 32, "batch_size": 64, "max_iter": 10, **FALLING},
-        default={"cell": "rnn", "hidden_size": 32, "max_iter": 100},
+        default={"cell": "rnn"},
         measure="MSE",
         score=squared_error,
         goal=(">", 0.15),  # a vanilla RNN does not learn it

@@ -244,7 +244,7 @@ def torch_training_seconds(model, X, y, threads, budget):
     head = torch.nn.Linear(model.hidden_size * (1 + model.bidirectional), model.n_outputs_)
     parameters = [*layers.parameters(), *head.parameters()]
     solver = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[model.solver]
-    optimiser = solver(parameters, model.learning_rate_init, weight_decay=model.alpha)
+    optimiser = solver(parameters, model.settings_["learning_rate_init"], weight_decay=model.alpha)
 
     def scores(rows):
         batch = X[rows]
@@ -265,10 +265,10 @@ def torch_training_seconds(model, X, y, threads, budget):
         optimiser.step()
         loss.item()
 
-    train(torch.arange(model.batch_size))  # sets torch up
-    total, done, start = model.n_iter_ * -(-len(X) // model.batch_size), 0, time.perf_counter()
+    train(torch.arange(model.settings_["batch_size"]))  # sets torch up
+    total, done, start = model.n_iter_ * -(-len(X) // model.settings_["batch_size"]), 0, time.perf_counter()
     while done < total:
-        for rows in torch.randperm(len(X)).split(model.batch_size):
+        for rows in torch.randperm(len(X)).split(model.settings_["batch_size"]):
             train(rows)
             done += 1
             if time.perf_counter() - start > budget:

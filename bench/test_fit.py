@@ -18,7 +18,8 @@ def data(batches, N, T, C):
 
 
 def our_epoch(threads, X, y, H, batch_size, **options):
-    model = LSTMRegressor(H, batch_size=batch_size, random_state=0, n_jobs=threads, **options)
+    same_work = {"standardize": False, "dropout": 0.0, **options}  # as the peers'
+    model = LSTMRegressor(H, batch_size=batch_size, random_state=0, n_jobs=threads, **same_work)
 
     def epoch():
         model.partial_fit(X, y)
@@ -49,7 +50,7 @@ def test_epoch_with_dropout(side_by_side, shape, threads):
 
 
 def our_classifier_epoch(threads, X, y, H, batch_size):
-    model = LSTMClassifier(H, batch_size=batch_size, random_state=0, n_jobs=threads)
+    model = LSTMClassifier(H, batch_size=batch_size, standardize=False, dropout=0.0, random_state=0, n_jobs=threads)
 
     def epoch():
         model.partial_fit(X, y, classes=range(9))
@@ -94,7 +95,8 @@ def test_part_of_fit_beyond_its_kernels(side_by_side, monkeypatch, threads):
     N, T, C, H = 32, 24, 1, 32
     epochs, batches, spent = 20, 20, [0.0]
     X, y = data(batches, N, T, C)
-    model = LSTMRegressor(H, batch_size=N, max_iter=epochs, learning_rate="cosine", random_state=0, n_jobs=threads)
+    options = {"max_iter": epochs, "learning_rate": "cosine", "standardize": False, "dropout": 0.0}
+    model = LSTMRegressor(H, batch_size=N, **options, random_state=0, n_jobs=threads)
 
     def fit():
         model.fit(X, y)

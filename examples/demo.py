@@ -21,7 +21,7 @@ OUT = Path(__file__).parent.parent / "demo"
 
 def draw_loss_curves(digits, sunspots):
     figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    labels = "cross-entropy (nats)", "half the mean square (scaled)"
+    labels = "cross-entropy (nats)", "half the mean square (standardised)"
     for axes, task, title, label in zip(panels, (digits, sunspots), ("handwriting", "sunspots"), labels, strict=True):
         curve = task["model"].loss_curve_
         axes.plot(range(1, len(curve) + 1), curve)

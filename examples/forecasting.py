@@ -13,17 +13,9 @@ from statsmodels.datasets import sunspots
 
 from fastlstm import LSTMRegressor
 
-# Window and settings come from cross-validation within the training years: train on all years before a block of 30,
-# test on that block, for the last five blocks.
+# The window comes from cross-validation within the training years: train on all years before a block of 30, test on
+# that block, for the last five blocks. The LSTM has its defaults.
 WINDOW = 9  # years
-SETTINGS = {
-    "hidden_size": 16,
-    "batch_size": 32,
-    "learning_rate": "cosine",
-    "learning_rate_init": 0.005,
-    "max_iter": 100,
-    "n_iter_no_change": 100,  # that is, never stop early: the cosine needs its last epochs
-}
 CYCLE = 11  # years from one maximum of the Sun's activity to the next, about
 
 
@@ -46,7 +38,7 @@ def run(seed=0):
     first_test = split - WINDOW
     X_train, y_train, X_test = X[:first_test], y[:first_test], X[first_test:]
 
-    lstm = LSTMRegressor(**SETTINGS, random_state=seed)
+    lstm = LSTMRegressor(random_state=seed)
     seconds, forecasts = {}, {}
     for name, model in {"LSTM": lstm, "linear autoregression": LinearRegression()}.items():
         start = time.perf_counter()

@@ -19,13 +19,13 @@ def training_seconds(model, X, y):
     head = torch.nn.Linear(model.hidden_size, model.n_outputs_)
     parameters = [*lstm.parameters(), *head.parameters()]
     optimiser = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[model.solver](
-        parameters, model.learning_rate_init
+        parameters, model.settings_["learning_rate_init"]
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, model.n_iter_)
 
     start = time.perf_counter()
     for _ in range(model.n_iter_):
-        for rows in torch.randperm(len(X)).split(model.batch_size):
+        for rows in torch.randperm(len(X)).split(model.settings_["batch_size"]):
             optimiser.zero_grad()
             loss(head(lstm(X[rows])[0][:, -1]), y[rows]).backward()
             torch.nn.utils.clip_grad_norm_(parameters, model.clip_norm)

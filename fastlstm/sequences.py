@@ -65,11 +65,12 @@ class Series:
         n = np.arange(starts[-1]) - starts[t]
         return self.step_at[rows[n]] + t
 
-    def table(self):
-        """All steps of all series, one after the other: [steps, C]; copied."""
+    def table(self, copy=True):
+        """All steps of all series, one after the other: [steps, C]; without `copy`, it may be their own memory."""
         C = self.channels
         if self.values.size == self.steps * C and np.array_equal(self.at, self.step_at * C):
-            return self.values.reshape(-1, C).copy()
+            rows = self.values.reshape(-1, C)
+            return rows.copy() if copy else rows
         return self.values[
             np.repeat(self.at, self.lengths)[:, None] + _within(self.lengths)[:, None] * C + np.arange(C)
         ]

@@ -35,6 +35,16 @@ OTHER_LEVELS = [level for level in LEVELS if level != COMPILED.f32.level()]
 OF_KERNELS = (Path(__file__).parent / "kernels.txt").read_text().split()
 
 
+#: Parameters that leave numbers as they are and train as scikit-learn's MLP does, for tests that compute by hand.
+PLAIN = {"standardize": False, "dropout": 0.0, "init": "standard", "batch_size": 200, "max_iter": 200}
+PLAIN |= {"learning_rate": "constant", "learning_rate_init": 1e-3}
+
+
+def bare(estimator, *sizes, **parameters):
+    """The estimator with `PLAIN`, and what else is passed."""
+    return estimator(*sizes, **{**PLAIN, **parameters})
+
+
 @contextmanager
 def on_level(level):
     """Meanwhile the cython backend computes as on such a CPU; what was packed before is not for it."""

@@ -141,6 +141,9 @@ def test_words_for_a_regressor():
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_targets_too_large_for_the_type():
     model = LSTMRegressor(**QUICK)
+    message = "y contains values too large to be standardised"
+    assert_refused(lambda: model.fit(X, but(Y, 1e300)), ValueError, message, model)
+    model.set_params(standardize=False)
     assert_refused(lambda: model.fit(X, but(Y, 1e300)), ValueError, r"y contains .* too large for .*float32", model)
 
 
@@ -241,6 +244,7 @@ BAD_PARAMETERS = {
     "recurrent_dropout": [-0.1, 1, 1.5, np.nan, "half", None],
     "return_sequences": ["yes", None],
     "missing": ["drop", np.nan, None],
+    "standardize": ["yes", None],
     "init": ["glorot", None],
     "longest_lag": [0, 2.5, True, "auto"],
     "solver": ["lbfgs", None],

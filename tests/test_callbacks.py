@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from conftest import run_python
+from conftest import bare, run_python
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -18,6 +18,7 @@ from fastlstm.training.network import Network
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks before 1.9")
 QUICK = {"hidden_size": 4, "max_iter": 3, "learning_rate": "cosine", "random_state": 0}
+pytestmark = pytest.mark.filterwarnings("ignore:Training was still improving")
 
 
 def data(estimator=LSTMRegressor):
@@ -112,7 +113,7 @@ def private(model):
 
 def test_a_fit_is_a_task_and_each_epoch_a_part_of_it(estimator):
     recorder = Recorder()
-    model = estimator(**QUICK).set_callbacks(recorder).fit(*data(estimator))
+    model = bare(estimator, **QUICK).set_callbacks(recorder).fit(*data(estimator))
     epochs = [("begin", "epoch"), ("end", "epoch")] * 3
     assert recorder.names() == [("setup", "fit"), ("begin", "fit"), *epochs, ("end", "fit"), ("teardown", "fit")]
     contexts = [context for name, context, _ in recorder.calls if name == "end"]
@@ -124,7 +125,7 @@ def test_a_fit_is_a_task_and_each_epoch_a_part_of_it(estimator):
 
 def test_callbacks_change_nothing(estimator):
     X, y = data(estimator)
-    model, plain = (estimator(**QUICK) for _ in range(2))
+    model, plain = (bare(estimator, **QUICK) for _ in range(2))
     model.set_callbacks(Recorder()).fit(X, y)
     plain.fit(X, y)
     assert model.loss_curve_ == plain.loss_curve_
@@ -136,7 +137,7 @@ def test_tasks_come_with_the_data(estimator):
     (X, y), weights = data(estimator), np.arange(24.0)
     for sample_weight, metadata in [(None, None), (weights, {"sample_weight": weights})]:
         recorder = Recorder()
-        estimator(**QUICK).set_callbacks(recorder).fit(X, y, sample_weight)
+        bare(estimator, **QUICK).set_callbacks(recorder).fit(X, y, sample_weight)
         for given in recorder.given("begin") + recorder.given("end"):
             assert given[0] is X
             assert given[1] is y
@@ -148,13 +149,11 @@ def test_an_epoch_comes_with_the_model_so_far(estimator, early_stopping):
     X, y = data(estimator)
     options = {**QUICK, "learning_rate": "constant", "early_stopping": early_stopping}
     recorder = Recorder()
-    with pytest.warns(match="Training was still improving"):
-        model = estimator(**options).set_callbacks(recorder).fit(X, y, X_val=X, y_val=y)
+    model = bare(estimator, **options).set_callbacks(recorder).fit(X, y, X_val=X, y_val=y)
     *epochs, (*_, last) = recorder.given("end")
     names = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
     for n, (*_, so_far) in enumerate(epochs, 1):
-        with pytest.warns(match="Training was still improving"):
-            expected = estimator(**{**options, "max_iter": n, "early_stopping": False}).fit(X, y, X_val=X, y_val=y)
+        expected = bare(estimator, **{**options, "max_iter": n, "early_stopping": False}).fit(X, y, X_val=X, y_val=y)
         assert so_far is not model
         assert names <= vars(so_far).keys()
         assert so_far.n_iter_ == n
@@ -171,8 +170,7 @@ def test_an_epoch_comes_with_the_model_so_far(estimator, early_stopping):
 def test_a_model_so_far_can_be_trained_on_by_itself():
     X, y = data()
     recorder, options = Recorder(), {**QUICK, "learning_rate": "constant", "max_iter": 4}
-    with pytest.warns(match="Training was still improving"):
-        model = LSTMRegressor(**options).set_callbacks(recorder).fit(X, y)
+    model = bare(LSTMRegressor, **options).set_callbacks(recorder).fit(X, y)
     so_far = recorder.given("end")[1][3]
     so_far.partial_fit(X, y).partial_fit(X, y)
     assert so_far.loss_curve_ == model.loss_curve_
@@ -185,7 +183,7 @@ def test_callbacks_that_do_not_ask_for_a_model_cost_none(monkeypatch):
     monkeypatch.setattr(
         LSTMRegressor, "_fitted_attributes", lambda *args, **kwargs: made.append(args) or fitted(*args, **kwargs)
     )
-    LSTMRegressor(**QUICK).set_callbacks(Quiet()).fit(*data())
+    bare(LSTMRegressor, **QUICK).set_callbacks(Quiet()).fit(*data())
     assert len(made) == 1  # at the end of the fit
 
 
@@ -196,12 +194,11 @@ def test_a_callback_can_end_training(estimator, capsys):
     X, y = data(estimator)
     options = {**QUICK, "max_iter": 50, "learning_rate": "constant"}
     recorder = Recorder()
-    model = estimator(**options, verbose=1).set_callbacks(Stop(2), recorder).fit(X, y)  # without a warning
+    model = bare(estimator, **options, verbose=1).set_callbacks(Stop(2), recorder).fit(X, y)  # without a warning
     assert model.n_iter_ == len(model.loss_curve_) == 2
     assert recorder.names()[-2:] == [("end", "fit"), ("teardown", "fit")]
     assert capsys.readouterr().out.splitlines()[-1] == "stopped: a callback asked for it"
-    with pytest.warns(match="Training was still improving"):
-        expected = estimator(**{**options, "max_iter": 2}).fit(X, y)
+    expected = bare(estimator, **{**options, "max_iter": 2}).fit(X, y)
     assert_array_equal(model.predict(X), expected.predict(X))
 
 
@@ -209,7 +206,7 @@ def test_a_training_that_a_callback_ends_has_the_best_weights():
     X, y = data()
     options = {**QUICK, "max_iter": 8, "learning_rate": "constant", "learning_rate_init": 0.1, "early_stopping": True}
     recorder = Recorder()
-    model = LSTMRegressor(**options).set_callbacks(Stop(5), recorder).fit(X, y, X_val=X, y_val=-y)
+    model = bare(LSTMRegressor, **options).set_callbacks(Stop(5), recorder).fit(X, y, X_val=X, y_val=-y)
     best = int(np.argmax(model.validation_scores_))
     assert best < 4 == model.n_iter_ - 1  # what is learned is wrong there
     assert_array_equal(model.predict(X), recorder.given("end")[best][3].predict(X))
@@ -239,7 +236,7 @@ def diverging(X, y):
 @pytest.mark.parametrize("before", [False, True], ids=["fresh", "fitted"])
 def test_callbacks_are_torn_down_when_fit_fails(before, spoil):
     X, y = data()
-    recorder, model = Recorder(), LSTMRegressor(**QUICK)
+    recorder, model = Recorder(), bare(LSTMRegressor, **QUICK)
     model = model.fit(X, y) if before else model
     model.set_callbacks(recorder)
     state = vars(model).copy()
@@ -259,7 +256,7 @@ def test_a_callback_that_fails_leaves_nothing_behind(at, task):
     if task == "epoch" and at in ("setup", "teardown"):
         return  # there are none
     failing, recorder = Raise(at, task), Recorder()
-    model = LSTMRegressor(**QUICK).set_callbacks(recorder, failing)
+    model = bare(LSTMRegressor, **QUICK).set_callbacks(recorder, failing)
     with pytest.raises(ZeroDivisionError, match=at):
         model.fit(X, y)
     assert failing.ended == 1
@@ -270,7 +267,7 @@ def test_a_callback_that_fails_leaves_nothing_behind(at, task):
 
 def test_an_interrupt_in_a_callback_keeps_the_epochs_so_far():
     X, y = data()
-    model = LSTMRegressor(**QUICK).set_callbacks(Raise("end", "epoch", KeyboardInterrupt))
+    model = bare(LSTMRegressor, **QUICK).set_callbacks(Raise("end", "epoch", KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert model.n_iter_ == 1
@@ -279,7 +276,7 @@ def test_an_interrupt_in_a_callback_keeps_the_epochs_so_far():
 
 def test_an_interrupted_fit_tears_down(monkeypatch):
     recorder = Recorder()
-    model = LSTMRegressor(**QUICK).set_callbacks(recorder)
+    model = bare(LSTMRegressor, **QUICK).set_callbacks(recorder)
 
     def interrupt(*args):
         raise KeyboardInterrupt
@@ -296,7 +293,7 @@ def test_an_interrupted_fit_tears_down(monkeypatch):
 
 def test_fitted_estimators_with_callbacks_copy_clone_and_pickle(estimator):
     X, y = data(estimator)
-    model = estimator(**QUICK).set_callbacks(Quiet()).fit(X, y)
+    model = bare(estimator, **QUICK).set_callbacks(Quiet()).fit(X, y)
     for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert_array_equal(copied.predict(X), model.predict(X))
     assert not hasattr(clone(model), "weights_")
@@ -306,7 +303,7 @@ def test_fitted_estimators_with_callbacks_copy_clone_and_pickle(estimator):
 def test_a_stream_of_a_model_so_far_does_without_its_callbacks():
     X, y = data()
     recorder = Recorder()
-    LSTMRegressor(**QUICK).set_callbacks(recorder).fit(X, y)
+    bare(LSTMRegressor, **QUICK).set_callbacks(recorder).fit(X, y)
     so_far = recorder.given("end")[0][3]
     stream = pickle.loads(pickle.dumps(so_far.stream(24)))
     for t in range(5):
@@ -321,7 +318,7 @@ def scoring(estimator):
 def test_a_scoring_monitor_logs_the_score_of_every_epoch(estimator):
     X, y = data(estimator)
     monitor = callback.ScoringMonitor(scoring=scoring(estimator))
-    model = estimator(**QUICK).set_callbacks(monitor).fit(X, y, X_val=X, y_val=y)
+    model = bare(estimator, **QUICK).set_callbacks(monitor).fit(X, y, X_val=X, y_val=y)
     *epochs, fit = sorted(monitor.get_logs().data, key=lambda row: -len(row["task_id_path"]))
     assert [row[scoring(estimator)] for row in epochs] == pytest.approx(model.validation_scores_)
     assert fit[scoring(estimator)] == pytest.approx(model.score(X, y))
@@ -330,7 +327,7 @@ def test_a_scoring_monitor_logs_the_score_of_every_epoch(estimator):
 def test_a_scoring_monitor_weighs_the_series():
     X, y = data()
     weights, monitor = np.arange(24.0), callback.ScoringMonitor(scoring="r2")
-    model = LSTMRegressor(**QUICK).set_callbacks(monitor).fit(X, y, weights)
+    model = bare(LSTMRegressor, **QUICK).set_callbacks(monitor).fit(X, y, weights)
     fit = min(monitor.get_logs().data, key=lambda row: len(row["task_id_path"]))
     assert fit["r2"] == pytest.approx(model.score(X, y, weights))
 
@@ -338,7 +335,7 @@ def test_a_scoring_monitor_weighs_the_series():
 def test_a_scoring_monitor_works_in_a_pipeline(estimator):
     X, y = data(estimator)
     monitor = callback.ScoringMonitor(scoring=scoring(estimator))
-    lstm = estimator(**QUICK).set_callbacks(monitor)
+    lstm = bare(estimator, **QUICK).set_callbacks(monitor)
     model = make_pipeline(SequenceScaler(), lstm).fit(X, y)
     assert len(monitor.get_logs().data) == 4
     assert private(lstm) == {"_skl_callbacks"}
@@ -349,7 +346,7 @@ def test_a_scoring_monitor_works_in_a_pipeline(estimator):
 def test_a_scoring_monitor_works_in_a_search(estimator, n_jobs):
     X, y = data(estimator)
     monitor = callback.ScoringMonitor(scoring=scoring(estimator))
-    lstm = estimator(**QUICK).set_callbacks(monitor)
+    lstm = bare(estimator, **QUICK).set_callbacks(monitor)
     search = GridSearchCV(lstm, {"hidden_size": [2, 3]}, cv=2, n_jobs=n_jobs).fit(X, y)
     rows = [row for log in monitor.get_logs(select="all") for row in log.data if row["task_name"] == "epoch"]
     assert len(rows) == (4 + 1) * 3  # the fits of the search, and the last
@@ -370,13 +367,13 @@ def printed(model, X, y):
 
 
 def test_a_progress_bar_shows_a_fit(progress_bar, estimator):
-    shown = printed(estimator(**QUICK).set_callbacks(progress_bar()), *data(estimator))
+    shown = printed(bare(estimator, **QUICK).set_callbacks(progress_bar()), *data(estimator))
     assert f"{estimator.__name__} - fit" in shown
     assert "100%" in shown
 
 
 def test_a_progress_bar_shows_a_pipeline(progress_bar, estimator):
-    model = make_pipeline(SequenceScaler(), estimator(**QUICK)).set_callbacks(progress_bar())
+    model = make_pipeline(SequenceScaler(), bare(estimator, **QUICK)).set_callbacks(progress_bar())
     shown = printed(model, *data(estimator))
     assert "SequenceScaler - fit" in shown
     assert f"{estimator.__name__} - fit" in shown
@@ -385,7 +382,7 @@ def test_a_progress_bar_shows_a_pipeline(progress_bar, estimator):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_progress_bar_shows_a_search(progress_bar, estimator, n_jobs):
-    search = GridSearchCV(estimator(**QUICK), {"hidden_size": [2, 3]}, cv=2, n_jobs=n_jobs)
+    search = GridSearchCV(bare(estimator, **QUICK), {"hidden_size": [2, 3]}, cv=2, n_jobs=n_jobs)
     shown = printed(search.set_callbacks(progress_bar(max_propagation_depth=None)), *data(estimator))
     assert f"{estimator.__name__} - fit" in shown
     assert "GridSearchCV - fit" in shown
@@ -394,7 +391,7 @@ def test_a_progress_bar_shows_a_search(progress_bar, estimator, n_jobs):
 
 def test_a_progress_bar_ends_when_fit_fails(progress_bar):
     X, y = data()
-    model = LSTMRegressor(**QUICK).set_callbacks(progress_bar())
+    model = bare(LSTMRegressor, **QUICK).set_callbacks(progress_bar())
     for _ in range(2):
         with pytest.raises(FloatingPointError):
             printed(model, X, 1e30 * y)

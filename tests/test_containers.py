@@ -461,6 +461,7 @@ def test_labels_of_steps_of_several_types():
     assert_refused(lambda: model.fit(np.ones((2, 2, 1)), [["a", "b"], [0, 1]]), TypeError, message, model)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # nothing can be learned
 def test_an_error_names_a_few_of_many_labels():
     model = LSTMClassifier(**QUICK).fit(np.ones((900, 2)), np.arange(900) % 300)
     with pytest.raises(ValueError, match=r"\.\.\. \(300 in all\)") as caught:

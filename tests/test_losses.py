@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from conftest import FASTEST, assert_refused, assert_same_fit, run_python
+from conftest import FASTEST, assert_refused, assert_same_fit, bare, run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
@@ -291,7 +291,7 @@ def numeric_gradient(model, *data, step=1e-5):
 def test_an_update_follows_the_gradient_of_the_whole_network(backend, loss, form):
     shape, data = form
     still = {**STILL, "hidden_size": 2, "solver": "sgd", "momentum": 0.0, "clip_norm": None, "batch_size": N}
-    model = LSTMRegressor(**{**still, **shape, **options(loss)}, backend=backend, shuffle=False).fit(*data)
+    model = bare(LSTMRegressor, **{**still, **shape, **options(loss)}, backend=backend, shuffle=False).fit(*data)
     before = {name: value.copy() for name, value in model.weights_.items()}
     numeric = numeric_gradient(model, *data)
     model.set_params(warm_start=True, learning_rate_init=1.0).fit(*data)
@@ -303,7 +303,7 @@ def test_an_update_follows_the_gradient_of_the_whole_network(backend, loss, form
 @pytest.mark.parametrize("weights", [None, np.arange(N) % 4, WEIGHTS], ids=["none", "series", "targets"])
 @pytest.mark.parametrize("batch_size", [7, "auto"])
 def test_the_loss_is_the_weighted_mean_over_targets(backend, loss, weights, batch_size):
-    model = LSTMRegressor(**{**STILL, "batch_size": batch_size}, **options(loss), backend=backend)
+    model = bare(LSTMRegressor, **{**STILL, "batch_size": batch_size}, **options(loss), backend=backend)
     model.fit(X, COUNTS, weights, X_val=X, y_val=COUNTS, sample_weight_val=weights)
     values = 3 * loss(head_scores(model), COUNTS)[0]
     w = np.ones((N, 3)) if weights is None else weights if weights.ndim == 2 else np.tile(weights[:, None], 3)
@@ -318,16 +318,16 @@ def test_the_target_of_an_output_of_weight_zero_may_be_any(backend, loss):
     anything = np.resize([np.nan, -5.0, np.inf], STEP_WEIGHTS[1].shape)
     others = [np.where(w > 0, y, np.resize(anything, y.shape)) for w, y in zip(STEP_WEIGHTS, STEP_COUNTS, strict=True)]
     assert not all(np.array_equal(y, other) for y, other in zip(STEP_COUNTS, others, strict=True))
-    one, another = (LSTMRegressor(**asked, return_sequences=True) for _ in range(2))
+    one, another = (bare(LSTMRegressor, **asked, return_sequences=True) for _ in range(2))
     assert_same_fit(one.fit(RAGGED, STEP_COUNTS, STEP_WEIGHTS), another.fit(RAGGED, others, STEP_WEIGHTS))
     changed = np.where(WEIGHTS > 0, COUNTS, np.nan)
-    one, another = (LSTMRegressor(**asked).fit(X, y, WEIGHTS) for y in (COUNTS, changed))
+    one, another = (bare(LSTMRegressor, **asked).fit(X, y, WEIGHTS) for y in (COUNTS, changed))
     assert_same_fit(one, another)
 
 
 @of_losses
 def test_weights_count_only_relative_to_each_other(loss):
-    one, other = (LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS, f * WEIGHTS) for f in (1, 2.0**-20))
+    one, other = (bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS, f * WEIGHTS) for f in (1, 2.0**-20))
     for name, value in one.weights_.items():
         assert_array_equal(other.weights_[name], value, err_msg=name)
 
@@ -335,8 +335,8 @@ def test_weights_count_only_relative_to_each_other(loss):
 @of_losses
 def test_a_target_without_weight_is_not_learned(loss):
     weights = np.tile([1.0, 0.0, 1.0], (N, 1))
-    model = LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS, weights)
-    start = LSTMRegressor(**{**QUICK, "learning_rate_init": 1e-300}, **options(loss)).fit(X, COUNTS, weights)
+    model = bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS, weights)
+    start = bare(LSTMRegressor, **{**QUICK, "learning_rate_init": 1e-300}, **options(loss)).fit(X, COUNTS, weights)
     ours, theirs = (m.weights_["head.weight"].reshape(3, loss.width, -1) for m in (model, start))
     assert_array_equal(ours[1], theirs[1])
     assert (ours[[0, 2]] != theirs[[0, 2]]).all()
@@ -347,7 +347,7 @@ def test_a_target_without_weight_is_not_learned(loss):
 def test_fits_and_quantiles_have_the_same_bits_for_any_n_jobs(four_cpus, by_units, loss, form):
     shape, data = form
     asked = {**QUICK, **shape, **options(loss), "hidden_size": 37, "backend": FASTEST}
-    alone, *together = (LSTMRegressor(**asked, n_jobs=n).fit(*data) for n in (1, 2, 4))
+    alone, *together = (bare(LSTMRegressor, **asked, n_jobs=n).fit(*data) for n in (1, 2, 4))
     for model in together:
         assert_same_fit(model, alone)
         for ours, theirs in zip(model.predict_quantiles(data[0]), alone.predict_quantiles(data[0]), strict=True):
@@ -356,7 +356,7 @@ def test_fits_and_quantiles_have_the_same_bits_for_any_n_jobs(four_cpus, by_unit
 
 @of_losses
 def test_training_starts_from_what_is_to_be_expected(loss):
-    model = LSTMRegressor(**STILL, **options(loss)).fit(X, COUNTS, WEIGHTS)
+    model = bare(LSTMRegressor, **STILL, **options(loss)).fit(X, COUNTS, WEIGHTS)
     scores = np.tile(model.weights_["head.bias"], (1, 1))
     if loss.name == "poisson":
         means = [np.average(COUNTS[:, k], weights=WEIGHTS[:, k]) for k in range(3)]
@@ -370,9 +370,9 @@ def test_training_starts_from_what_is_to_be_expected(loss):
 def test_levels_next_to_each_other_and_counts_of_zero_can_be_trained_from():
     levels = [0.02, np.nextafter(0.02, 1), 0.6]  # of a normal distribution, the same to the bit
     assert NormalDist().inv_cdf(levels[0]) == NormalDist().inv_cdf(levels[1])
-    model = LSTMRegressor(**QUICK, loss="quantile", quantile=levels).fit(X, COUNTS[:, 0])
+    model = bare(LSTMRegressor, **QUICK, loss="quantile", quantile=levels).fit(X, COUNTS[:, 0])
     assert np.isfinite(model.predict_quantiles(X)).all()
-    none = LSTMRegressor(**QUICK, loss="poisson").fit(X, np.zeros(N))
+    none = bare(LSTMRegressor, **QUICK, loss="poisson").fit(X, np.zeros(N))
     assert (none.predict(X) < 0.01).all()
 
 
@@ -381,7 +381,7 @@ def test_levels_next_to_each_other_and_counts_of_zero_can_be_trained_from():
 
 @of_losses
 def test_quantiles_have_the_form_of_predictions_and_an_axis_of_levels(backend, loss):
-    model = LSTMRegressor(**QUICK, **options(loss), backend=backend)
+    model = bare(LSTMRegressor, **QUICK, **options(loss), backend=backend)
     L = len(loss.levels) or 3
     assert model.fit(X, COUNTS[:, 0]).predict(X).shape == (N,)
     assert model.predict_quantiles(X).shape == (N, L)
@@ -412,7 +412,7 @@ def test_quantiles_have_the_form_of_predictions_and_an_axis_of_levels(backend, l
 
 @of_losses
 def test_a_series_has_the_same_quantiles_alone_and_among_others(backend, dtype, loss):
-    model = LSTMRegressor(**QUICK, **options(loss), backend=backend, dtype=dtype).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, **options(loss), backend=backend, dtype=dtype).fit(X, COUNTS)
     levels = [0.3, 0.8, 0.42] if len(loss.levels) == 4 else None
     together, points = model.predict_quantiles(X, levels), model.predict(X)
     for n in range(N):
@@ -421,7 +421,7 @@ def test_a_series_has_the_same_quantiles_alone_and_among_others(backend, dtype, 
 
 
 def test_quantiles_of_a_normal_distribution_are_those_of_scipy():
-    model = LSTMRegressor(**{**QUICK, "dtype": "float64"}, loss="gaussian_nll").fit(X, COUNTS)
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": "float64"}, loss="gaussian_nll").fit(X, COUNTS)
     scores = head_scores(model)
     means, deviations = scores[:, 0::2], np.sqrt(np.exp(2 * scores[:, 1::2]) + VARIANCE_FLOOR)
     levels = [0.9, 0.01, 0.5]
@@ -432,7 +432,7 @@ def test_quantiles_of_a_normal_distribution_are_those_of_scipy():
 
 
 def test_quantiles_of_counts_are_those_of_scipy():
-    model = LSTMRegressor(**{**QUICK, "dtype": "float64"}, loss="poisson").fit(X, COUNTS)
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": "float64"}, loss="poisson").fit(X, COUNTS)
     levels = [0.9, 0.01, 0.5]
     assert_allclose(model.predict(X), np.exp(head_scores(model)), rtol=1e-10)
     assert_array_equal(model.predict_quantiles(X, levels), stats.poisson.ppf(levels, model.predict(X)[..., None]))
@@ -482,14 +482,14 @@ def test_quantiles_of_distributions_never_cross(loss):
 
 
 def test_levels_come_in_the_order_that_was_asked_for():
-    model = LSTMRegressor(**QUICK, loss="quantile", quantile=LEVELS).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, loss="quantile", quantile=LEVELS).fit(X, COUNTS)
     known, back = model.predict_quantiles(X), model.predict_quantiles(X, LEVELS[::-1])
     assert_array_equal(back, known[..., ::-1])
     assert_array_equal(model.predict_quantiles(X, 0.3), known[..., [1]])
 
 
 def test_levels_between_those_fitted_are_linear_in_the_level():
-    model = LSTMRegressor(**{**QUICK, "dtype": "float64"}, loss="quantile", quantile=LEVELS).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": "float64"}, loss="quantile", quantile=LEVELS).fit(X, COUNTS)
     known = model.predict_quantiles(X)
     assert_allclose(model.predict_quantiles(X, [0.15])[..., 0], 0.75 * known[..., 0] + 0.25 * known[..., 1])
     assert_allclose(model.predict_quantiles(X, [0.77])[..., 0], 0.4 * known[..., 2] + 0.6 * known[..., 3])
@@ -508,7 +508,7 @@ def test_levels_between_those_fitted_are_linear_in_the_level():
     ids=str,
 )
 def test_a_model_of_quantiles_predicts_what_is_closest_to_the_median(backend, levels, shares):
-    model = LSTMRegressor(**{**QUICK, "dtype": "float64"}, loss="quantile", quantile=levels, backend=backend)
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": "float64"}, loss="quantile", quantile=levels, backend=backend)
     predicted = model.fit(X, COUNTS).predict(X)
     assert_allclose(predicted, model.predict_quantiles(X) @ np.array(shares, float), rtol=1e-12)
     assert model.score(X, COUNTS) == pytest.approx(r2_score(COUNTS, predicted), rel=1e-12)
@@ -517,19 +517,21 @@ def test_a_model_of_quantiles_predicts_what_is_closest_to_the_median(backend, le
 
 
 def test_a_single_level_is_that_of_a_sequence_of_one():
-    models = [LSTMRegressor(**QUICK, loss="quantile", quantile=q).fit(X, COUNTS) for q in (0.9, [0.9], np.array(0.9))]
+    models = [
+        bare(LSTMRegressor, **QUICK, loss="quantile", quantile=q).fit(X, COUNTS) for q in (0.9, [0.9], np.array(0.9))
+    ]
     for other in models[1:]:
         assert_same_fit(other, models[0])
 
 
 def test_half_the_absolute_error_is_the_default_quantile():
-    half = LSTMRegressor(**STILL, loss="quantile").fit(X, COUNTS)
-    whole = LSTMRegressor(**STILL, loss="absolute_error").fit(X, COUNTS)
+    half = bare(LSTMRegressor, **STILL, loss="quantile").fit(X, COUNTS)
+    whole = bare(LSTMRegressor, **STILL, loss="absolute_error").fit(X, COUNTS)
     assert_allclose(2 * half.loss_, whole.loss_, rtol=1e-12)
 
 
 def test_scores_of_counts_beyond_every_number_are_the_largest_and_a_warning(dtype):
-    model = LSTMRegressor(**{**QUICK, "dtype": dtype}, loss="poisson").fit(X, COUNTS[:, 0])
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": dtype}, loss="poisson").fit(X, COUNTS[:, 0])
     model.weights_["head.bias"][:] = 1e4
     largest = np.finfo(dtype).max
     with pytest.warns(RuntimeWarning, match=f"beyond the largest number of {dtype}.*diverged"):
@@ -547,7 +549,7 @@ def test_scores_of_counts_beyond_every_number_are_the_largest_and_a_warning(dtyp
 
 
 def test_a_normal_distribution_beyond_every_number_is_the_largest_and_a_warning(dtype):
-    model = LSTMRegressor(**{**QUICK, "dtype": dtype}, loss="gaussian_nll").fit(X, COUNTS[:, 0])
+    model = bare(LSTMRegressor, **{**QUICK, "dtype": dtype}, loss="gaussian_nll").fit(X, COUNTS[:, 0])
     model.weights_["head.bias"][1] = 1e4
     with pytest.warns(RuntimeWarning, match="beyond the largest number"):
         found = model.predict_quantiles(X, [0.2, 0.5, 0.9])
@@ -575,7 +577,7 @@ def noisy(seed, n=2000):
 def test_quantiles_are_learned():
     x, y, *_ = noisy(0)
     x_new, y_new, _, deviations = noisy(1)
-    model = LSTMRegressor(**LEARNING, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(x, y)
+    model = bare(LSTMRegressor, **LEARNING, loss="quantile", quantile=[0.1, 0.5, 0.9]).fit(x, y)
     found, wide = model.predict_quantiles(x_new), deviations > 1
     for rows in (wide, ~wide):  # one width for all would cover too few here, too many there
         covered = (y_new[rows, None] <= found[rows]).mean(axis=0)
@@ -585,7 +587,7 @@ def test_quantiles_are_learned():
 def test_the_noise_of_a_normal_distribution_is_learned():
     x, y, *_ = noisy(0)
     x_new, _, means, deviations = noisy(1)
-    model = LSTMRegressor(**LEARNING, loss="gaussian_nll").fit(x, y)
+    model = bare(LSTMRegressor, **LEARNING, loss="gaussian_nll").fit(x, y)
     found = (model.predict_quantiles(x_new, 0.9)[:, 0] - model.predict(x_new)) / NormalDist().inv_cdf(0.9)
     assert np.mean(np.abs(found / deviations - 1)) < 0.15
     assert np.sqrt(np.mean((model.predict(x_new) - means) ** 2)) < 0.25
@@ -596,7 +598,7 @@ def test_rates_of_counts_are_learned_whatever_their_size(scale):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 5, 1))
     rates = scale * np.exp(1 + 0.5 * x[:, 0, 0])
-    model = LSTMRegressor(**LEARNING, loss="poisson").fit(x[:1500], rng.poisson(rates[:1500]))
+    model = bare(LSTMRegressor, **LEARNING, loss="poisson").fit(x[:1500], rng.poisson(rates[:1500]))
     assert np.mean(np.abs(model.predict(x[1500:]) / rates[1500:] - 1)) < 0.1
 
 
@@ -606,7 +608,7 @@ def test_rates_of_counts_are_learned_whatever_their_size(scale):
 @of_losses
 def test_epochs_are_judged_by_minus_the_validation_loss(loss):
     asked = {**QUICK, "learning_rate_init": 0.3, "max_iter": 12, "dtype": "float64"}
-    model = LSTMRegressor(**asked, **options(loss), early_stopping=True)
+    model = bare(LSTMRegressor, **asked, **options(loss), early_stopping=True)
     model.fit(X, COUNTS, X_val=X[:9], y_val=COUNTS[9:18])  # others' counts: what is learned soon fits them less
     assert model.validation_scores_ == [-value for value in model.validation_loss_curve_]
     best = 3 * loss(head_scores(model, X[:9]), COUNTS[9:18])[0].mean()
@@ -616,13 +618,13 @@ def test_epochs_are_judged_by_minus_the_validation_loss(loss):
 
 @of_losses
 def test_one_series_is_enough_to_validate_on(loss):
-    model = LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS, X_val=X[:1], y_val=COUNTS[:1])
+    model = bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS, X_val=X[:1], y_val=COUNTS[:1])
     assert np.isfinite(model.validation_scores_).all()
 
 
 @of_losses
 def test_a_warm_start_and_partial_fit_go_on(loss):
-    model = LSTMRegressor(**QUICK, **options(loss), warm_start=True).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, **options(loss), warm_start=True).fit(X, COUNTS)
     first = model.loss_curve_[-1]
     assert model.fit(X, COUNTS).loss_curve_[-1] < first
     assert model.set_params(learning_rate="constant").partial_fit(RAGGED, COUNTS).n_iter_ == 7
@@ -646,21 +648,21 @@ def named(loss, levels=()):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_going_on_with_a_loss_of_another_meaning_is_refused(method, fitted, other, message):
     asked = {**QUICK, "learning_rate": "constant", "max_iter": 1, "n_iter_no_change": 1, "warm_start": True}
-    model = LSTMRegressor(**asked, **fitted).partial_fit(X, COUNTS).set_params(**other)
+    model = bare(LSTMRegressor, **asked, **fitted).partial_fit(X, COUNTS).set_params(**other)
     assert_refused(lambda: getattr(model, method)(X, COUNTS), ValueError, message + ".*warm_start=False", model)
 
 
 def test_going_on_with_a_loss_of_the_same_meaning_is_allowed():
-    model = LSTMRegressor(**QUICK, warm_start=True).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, warm_start=True).fit(X, COUNTS)
     model.set_params(loss="huber").fit(X, COUNTS)
     assert model.n_iter_ == 6
-    levels = LSTMRegressor(**QUICK, loss="quantile", quantile=[0.1, 0.9], warm_start=True).fit(X, COUNTS)
+    levels = bare(LSTMRegressor, **QUICK, loss="quantile", quantile=[0.1, 0.9], warm_start=True).fit(X, COUNTS)
     assert levels.set_params(quantile=np.array([0.1, 0.9])).fit(X, COUNTS).n_iter_ == 6
 
 
 @of_losses
 def test_a_fitted_model_predicts_by_the_loss_it_was_fitted_with(loss):
-    model = LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS)
     points, found, score = model.predict(X), model.predict_quantiles(X), model.score(X, COUNTS, WEIGHTS)
     model.set_params(loss="squared_error", quantile=0.5)
     assert_array_equal(model.predict(X), points)
@@ -670,7 +672,7 @@ def test_a_fitted_model_predicts_by_the_loss_it_was_fitted_with(loss):
 
 @of_losses
 def test_copies_predict_the_same(loss):
-    model = LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS)
     found = model.predict_quantiles(X)
     assert_array_equal(pickle.loads(pickle.dumps(model)).predict_quantiles(X), found)
     assert_array_equal(clone(model).fit(X, COUNTS).predict_quantiles(X), found)
@@ -679,7 +681,7 @@ def test_copies_predict_the_same(loss):
 
 
 def test_a_search_may_choose_levels():
-    search = GridSearchCV(LSTMRegressor(**QUICK, loss="quantile"), {"quantile": [0.5, [0.1, 0.9]]}, cv=2)
+    search = GridSearchCV(bare(LSTMRegressor, **QUICK, loss="quantile"), {"quantile": [0.5, [0.1, 0.9]]}, cv=2)
     assert search.fit(X, COUNTS).best_estimator_.predict_quantiles(X).ndim == 3
 
 
@@ -704,7 +706,7 @@ bad_levels = pytest.mark.parametrize("levels", BAD_LEVELS.values(), ids=BAD_LEVE
 
 @pytest.fixture(params=["fresh", "fitted"])
 def model(request):
-    model = LSTMRegressor(**QUICK, loss="quantile")
+    model = bare(LSTMRegressor, **QUICK, loss="quantile")
     return model if request.param == "fresh" else model.fit(X, COUNTS[:, 0])
 
 
@@ -731,13 +733,13 @@ def test_levels_for_a_loss_that_takes_none(model, loss, levels):
 @bad_levels
 @of_losses
 def test_levels_to_predict(loss, levels):
-    model = LSTMRegressor(**QUICK, **options(loss)).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, **options(loss)).fit(X, COUNTS)
     assert_refused(lambda: model.predict_quantiles(X, levels), ValueError, f"levels is .*{INSIDE}", model)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, np.nan, np.inf, "half", True])
 def test_a_level_to_predict(level):
-    model = LSTMRegressor(**QUICK, loss="poisson").fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, loss="poisson").fit(X, COUNTS)
     assert_refused(lambda: model.predict_quantiles(X, level), ValueError, f"levels is .*{INSIDE}", model)
 
 
@@ -759,13 +761,13 @@ def test_levels_are_read_as_other_arguments_are(model):
     ],
 )
 def test_levels_outside_of_those_fitted(fitted, asked, message):
-    model = LSTMRegressor(**QUICK, loss="quantile", quantile=fitted).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, loss="quantile", quantile=fitted).fit(X, COUNTS)
     assert_refused(lambda: model.predict_quantiles(X, asked), ValueError, message, model)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
 def test_quantiles_of_a_loss_that_has_none(loss):
-    model = LSTMRegressor(**QUICK, loss=loss).fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, loss=loss).fit(X, COUNTS)
     message = f"loss='quantile', 'poisson' or 'gaussian_nll', .*fitted with loss='{loss}'"
     assert_refused(lambda: model.predict_quantiles(X), ValueError, message, model)
     with pytest.raises(ValueError, match=message):  # the loss that was fitted is what counts
@@ -774,17 +776,17 @@ def test_quantiles_of_a_loss_that_has_none(loss):
 
 def test_quantiles_before_fitting():
     with pytest.raises(NotFittedError, match="LSTMRegressor instance is not fitted yet"):
-        LSTMRegressor(loss="poisson").predict_quantiles(X)
+        bare(LSTMRegressor, loss="poisson").predict_quantiles(X)
     assert not hasattr(LSTMClassifier(), "predict_quantiles")
 
 
 def test_series_to_predict_quantiles_of():
-    model = LSTMRegressor(**QUICK, loss="poisson").fit(X, COUNTS)
+    model = bare(LSTMRegressor, **QUICK, loss="poisson").fit(X, COUNTS)
     assert_refused(lambda: model.predict_quantiles(X[:, :, :1]), ValueError, "1 channels.*fitted with 3", model)
 
 
 def test_counts_below_zero():
-    model = LSTMRegressor(**QUICK, loss="poisson")
+    model = bare(LSTMRegressor, **QUICK, loss="poisson")
     y = COUNTS.copy()
     y[[4, 7], 1] = -1.5, -2
     message = r"Negative values in y: loss='poisson' expects counts.*at least 0, got -1.5 for sample 4"
@@ -799,5 +801,5 @@ def test_counts_below_zero():
 
 
 def test_a_loss_that_diverges_is_reported():
-    model = LSTMRegressor(**{**QUICK, "clip_norm": None, "solver": "sgd"}, loss="poisson", learning_rate_init=1e4)
+    model = bare(LSTMRegressor, **{**QUICK, "clip_norm": None, "solver": "sgd"}, loss="poisson", learning_rate_init=1e4)
     assert_refused(lambda: model.fit(X, 100 * COUNTS), FloatingPointError, "Training diverged", model)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import bare
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -80,11 +81,11 @@ def assert_same_fit(one, other):
 @pytest.mark.parametrize("form", [f for name, f in FORMS.items() if name != "padded"])
 def test_nan_in_a_series_is_an_error_that_says_where(estimator, form):
     X = [np.ones((3, 2)), np.ones((4, 2)), np.ones((2, 2))]
-    model = estimator(**QUICK).fit(form(X), [0, 1, 0])
+    model = bare(estimator, **QUICK).fit(form(X), [0, 1, 0])
     X[1][2, 1] = NAN
     message = "contains NaN in series 1, step 2, channel 1.*missing='mask'"
     with pytest.raises(ValueError, match="Input X " + message):
-        estimator(**QUICK).fit(form(X), [0, 1, 0])
+        bare(estimator, **QUICK).fit(form(X), [0, 1, 0])
     with pytest.raises(ValueError, match="Input X " + message):
         model.predict(form(X))
     with pytest.raises(ValueError, match="Input X_val " + message):
@@ -97,7 +98,7 @@ def test_nan_in_an_array_is_an_error_unless_only_nan_follows(step, channel):
     X[2, 3:] = NAN  # shorter, which is no error
     X[1, step, channel] = NAN
     with pytest.raises(ValueError, match=f"Input X contains NaN in series 1, step {step}, channel {channel}"):
-        LSTMRegressor(**QUICK).fit(X, [0, 1, 0])
+        bare(LSTMRegressor, **QUICK).fit(X, [0, 1, 0])
 
 
 def test_nan_in_columns_is_an_error_also_at_the_end():
@@ -105,7 +106,7 @@ def test_nan_in_columns_is_an_error_also_at_the_end():
     X = np.ones((3, 5))
     X[1, 4] = NAN
     with pytest.raises(ValueError, match="Input X contains NaN"):
-        LSTMRegressor(**QUICK).fit(X, [0, 1, 0])
+        bare(LSTMRegressor, **QUICK).fit(X, [0, 1, 0])
 
 
 # -- masked -----------------------------------------------------------------------------------------------------
@@ -115,8 +116,8 @@ def test_nan_in_columns_is_an_error_also_at_the_end():
 @forms
 def test_masked_series_are_filled_and_marked_as_by_hand(backend, dtype, estimator, form):
     options = {**QUICK, "backend": backend, "dtype": dtype}
-    by_hand = estimator(**options).fit(FILLED, target_of(estimator))
-    model = estimator(**options, missing="mask").fit(form(MEMBERS), target_of(estimator))
+    by_hand = bare(estimator, **options).fit(FILLED, target_of(estimator))
+    model = bare(estimator, **options, missing="mask").fit(form(MEMBERS), target_of(estimator))
     assert_same_fit(model, by_hand)
     assert_array_equal(predicted(model, form(MEMBERS)), predicted(by_hand, FILLED), strict=True)
     assert model.score(form(MEMBERS), target_of(estimator)) == by_hand.score(FILLED, target_of(estimator))
@@ -128,8 +129,8 @@ def test_masked_series_are_filled_and_marked_as_by_hand(backend, dtype, estimato
 @pytest.mark.parametrize("shape", [{"num_layers": 2}, {"bidirectional": True}, {"cell": "gru"}], ids=str)
 def test_masked_series_are_so_in_every_network(estimator, shape):
     options = {**QUICK, **shape}
-    by_hand = estimator(**options).fit(FILLED, target_of(estimator))
-    model = estimator(**options, missing="mask").fit(MEMBERS, target_of(estimator))
+    by_hand = bare(estimator, **options).fit(FILLED, target_of(estimator))
+    model = bare(estimator, **options, missing="mask").fit(MEMBERS, target_of(estimator))
     assert_same_fit(model, by_hand)
     for one, other in zip(model.hidden_states(MEMBERS), by_hand.hidden_states(FILLED), strict=True):
         assert_array_equal(one, other)
@@ -140,8 +141,8 @@ def test_masked_columns_are_filled_and_marked_as_by_hand(estimator):
     X = np.array([[NAN, 1, NAN, 2], [3, NAN, NAN, NAN], [NAN, NAN, NAN, NAN], [1, 2, 3, 4]])
     filled = np.array([[0.0, 1, 1, 2], [3, 3, 3, 3], [0, 0, 0, 0], [1, 2, 3, 4]])
     y = [0, 1, 0, 1]
-    by_hand = estimator(**QUICK).fit(np.stack([filled, np.isnan(X)], axis=2), y)
-    model = estimator(**QUICK, missing="mask").fit(X, y)
+    by_hand = bare(estimator, **QUICK).fit(np.stack([filled, np.isnan(X)], axis=2), y)
+    model = bare(estimator, **QUICK, missing="mask").fit(X, y)
     assert_same_fit(model, by_hand)
     assert model.n_features_in_ == 4
     assert np.isfinite(predicted(model, X)).all()
@@ -152,8 +153,8 @@ def test_masked_columns_are_filled_and_marked_as_by_hand(estimator):
 @forms
 def test_masked_series_may_have_a_target_for_each_step(form):
     y = [part[:, 0] for part in FILLED]
-    by_hand = LSTMRegressor(**QUICK, return_sequences=True).fit(FILLED, y)
-    model = LSTMRegressor(**QUICK, return_sequences=True, missing="mask").fit(form(MEMBERS), y)
+    by_hand = bare(LSTMRegressor, **QUICK, return_sequences=True).fit(FILLED, y)
+    model = bare(LSTMRegressor, **QUICK, return_sequences=True, missing="mask").fit(form(MEMBERS), y)
     assert_same_fit(model, by_hand)
     together = model.predict(form(MEMBERS))
     for n, (one, member) in enumerate(zip(by_hand.predict(FILLED), MEMBERS, strict=True)):
@@ -162,8 +163,8 @@ def test_masked_series_may_have_a_target_for_each_step(form):
 
 def test_series_without_gaps_have_the_mask_channels_too():
     X = np.random.default_rng(0).normal(size=(6, 4, 2))
-    model = LSTMRegressor(**QUICK, missing="mask").fit(X, TARGETS)
-    by_hand = LSTMRegressor(**QUICK).fit(np.concatenate([X, 0 * X], axis=2), TARGETS)
+    model = bare(LSTMRegressor, **QUICK, missing="mask").fit(X, TARGETS)
+    by_hand = bare(LSTMRegressor, **QUICK).fit(np.concatenate([X, 0 * X], axis=2), TARGETS)
     assert_same_fit(model, by_hand)
     X[0, 0, 0] = NAN
     assert np.isfinite(model.predict(X)).all()
@@ -175,9 +176,9 @@ def test_series_without_gaps_have_the_mask_channels_too():
 @estimators
 def test_no_prediction_is_nan(backend, estimator, where):
     X = np.random.default_rng(0).normal(size=(6, 5, 2))
-    whole = estimator(**QUICK, backend=backend, missing="mask").fit(X, target_of(estimator))
+    whole = bare(estimator, **QUICK, backend=backend, missing="mask").fit(X, target_of(estimator))
     X[where] = NAN
-    model = estimator(**QUICK, backend=backend, missing="mask").fit(X, target_of(estimator))
+    model = bare(estimator, **QUICK, backend=backend, missing="mask").fit(X, target_of(estimator))
     for one in (whole, model):
         assert np.isfinite(predicted(one, X)).all()
         assert np.isfinite(np.concatenate([s.ravel() for s in one.hidden_states(X)])).all()
@@ -187,13 +188,13 @@ def test_no_prediction_is_nan(backend, estimator, where):
 def test_a_list_member_of_nothing_but_nan_is_a_series_of_which_nothing_is_known():
     X = [np.full((3, 2), NAN), *MEMBERS[1:]]
     by_hand = [np.repeat([[0.0, 0, 1, 1]], 3, axis=0), *FILLED[1:]]
-    model = LSTMRegressor(**QUICK, missing="mask").fit(X, TARGETS)
-    assert_same_fit(model, LSTMRegressor(**QUICK).fit(by_hand, TARGETS))
+    model = bare(LSTMRegressor, **QUICK, missing="mask").fit(X, TARGETS)
+    assert_same_fit(model, bare(LSTMRegressor, **QUICK).fit(by_hand, TARGETS))
     assert np.isfinite(model.predict(X)).all()
 
 
 def test_a_gap_that_the_series_before_ends_with_is_not_filled_from_it():
-    model = LSTMRegressor(**QUICK, missing="mask").fit(MEMBERS, TARGETS)
+    model = bare(LSTMRegressor, **QUICK, missing="mask").fit(MEMBERS, TARGETS)
     together = model.predict([np.full((2, 2), 100.0), MEMBERS[1]])
     assert together[1] == model.predict([MEMBERS[1]])[0]
 
@@ -201,7 +202,7 @@ def test_a_gap_that_the_series_before_ends_with_is_not_filled_from_it():
 @estimators
 def test_a_masked_prediction_depends_on_no_padding_and_on_no_other_series(backend, dtype, estimator):
     options = {**QUICK, "backend": backend, "dtype": dtype, "bidirectional": True}
-    model = estimator(**options, missing="mask").fit(MEMBERS, target_of(estimator))
+    model = bare(estimator, **options, missing="mask").fit(MEMBERS, target_of(estimator))
     together = predicted(model, MEMBERS)
     assert_array_equal(predicted(model, padded(MEMBERS, T + 3)), together)
     for n, member in enumerate(MEMBERS):
@@ -209,12 +210,12 @@ def test_a_masked_prediction_depends_on_no_padding_and_on_no_other_series(backen
 
 
 def test_validation_data_are_masked_as_well():
-    model = LSTMRegressor(**QUICK, missing="mask", early_stopping=True)
-    by_hand = LSTMRegressor(**QUICK, early_stopping=True)
+    model = bare(LSTMRegressor, **QUICK, missing="mask", early_stopping=True)
+    by_hand = bare(LSTMRegressor, **QUICK, early_stopping=True)
     model.fit(MEMBERS, TARGETS, X_val=MEMBERS[:3], y_val=TARGETS[:3])
     by_hand.fit(FILLED, TARGETS, X_val=FILLED[:3], y_val=TARGETS[:3])
     assert model.validation_scores_ == by_hand.validation_scores_
-    held_out = LSTMRegressor(**QUICK, missing="mask", early_stopping=True, validation_fraction=0.4)
+    held_out = bare(LSTMRegressor, **QUICK, missing="mask", early_stopping=True, validation_fraction=0.4)
     assert np.isfinite(held_out.fit(MEMBERS, TARGETS).validation_scores_).all()
 
 
@@ -222,17 +223,17 @@ def test_validation_data_are_masked_as_well():
 
 
 def test_the_mode_that_was_fitted_counts_in_predict():
-    masked = LSTMRegressor(**QUICK, missing="mask").fit(MEMBERS, TARGETS)
+    masked = bare(LSTMRegressor, **QUICK, missing="mask").fit(MEMBERS, TARGETS)
     expected = masked.predict(MEMBERS)
     assert_array_equal(masked.set_params(missing="error").predict(MEMBERS), expected)
-    strict = LSTMRegressor(**QUICK).fit(np.ones((3, 2, 2)), [0, 1, 2]).set_params(missing="mask")
+    strict = bare(LSTMRegressor, **QUICK).fit(np.ones((3, 2, 2)), [0, 1, 2]).set_params(missing="mask")
     with pytest.raises(ValueError, match="NaN in series 0, step 0, channel 0"):
         strict.predict(MEMBERS)
 
 
 def test_a_pickle_keeps_the_mode_and_partial_fit_goes_on_in_it():
-    model = LSTMRegressor(**{**QUICK, "learning_rate": "constant"}, missing="mask").partial_fit(MEMBERS, TARGETS)
-    by_hand = LSTMRegressor(**{**QUICK, "learning_rate": "constant"}).partial_fit(FILLED, TARGETS)
+    model = bare(LSTMRegressor, **{**QUICK, "learning_rate": "constant"}, missing="mask").partial_fit(MEMBERS, TARGETS)
+    by_hand = bare(LSTMRegressor, **{**QUICK, "learning_rate": "constant"}).partial_fit(FILLED, TARGETS)
     copy = pickle.loads(pickle.dumps(model))
     assert_same_fit(copy.partial_fit(padded(MEMBERS), TARGETS), by_hand.partial_fit(FILLED, TARGETS))
 
@@ -247,8 +248,8 @@ def test_infinity_is_refused_in_either_mode(estimator, form, value):
     for missing in ("error", "mask"):
         clean = [np.nan_to_num(member, posinf=value, neginf=value) for member in X] if missing == "error" else X
         with pytest.raises(ValueError, match=message):
-            estimator(**QUICK, missing=missing).fit(form(clean), target_of(estimator))
-    model = estimator(**QUICK, missing="mask").fit(MEMBERS, target_of(estimator))
+            bare(estimator, **QUICK, missing=missing).fit(form(clean), target_of(estimator))
+    model = bare(estimator, **QUICK, missing="mask").fit(MEMBERS, target_of(estimator))
     with pytest.raises(ValueError, match="Input X contains infinity"):
         model.predict(form(X))
 
@@ -258,12 +259,12 @@ def test_infinity_in_columns_is_refused_in_either_mode():
     X[1, 4] = np.inf
     for missing in ("error", "mask"):
         with pytest.raises(ValueError, match="Input X contains infinity"):
-            LSTMRegressor(**QUICK, missing=missing).fit(X, [0, 1, 0])
+            bare(LSTMRegressor, **QUICK, missing=missing).fit(X, [0, 1, 0])
 
 
 @estimators
 def test_the_tags_say_whether_nan_may_be(estimator):
-    assert get_tags(estimator(missing="mask")).input_tags.allow_nan
+    assert get_tags(bare(estimator, missing="mask")).input_tags.allow_nan
     assert not get_tags(estimator()).input_tags.allow_nan
 
 
@@ -271,5 +272,5 @@ def test_the_tags_say_whether_nan_may_be(estimator):
 def test_masking_leaves_inputs_as_they_were(form):
     X = form([member.copy() for member in MEMBERS])
     before = pickle.dumps(X)
-    LSTMRegressor(**QUICK, missing="mask").fit(X, TARGETS).predict(X)
+    bare(LSTMRegressor, **QUICK, missing="mask").fit(X, TARGETS).predict(X)
     assert pickle.dumps(X) == before

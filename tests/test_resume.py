@@ -180,6 +180,7 @@ def interrupted_from_the_keyboard(monkeypatch, epochs, **options):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_an_interrupt_from_the_keyboard_leaves_a_checkpoint_and_a_model(path, monkeypatch, early_stopping):
     options = {"max_iter": 9, "early_stopping": early_stopping, "validation_fraction": 0.3, "learning_rate_init": 0.1}
+    options |= {"standardize": False, "dropout": 0.0, "init": "standard"}
     stored = {**options, "checkpoint_path": path, "checkpoint_every": "1h"}
     first = interrupted_from_the_keyboard(monkeypatch, 4, **stored)
     assert first.n_iter_ == 4

@@ -19,14 +19,11 @@ def expected_failed_checks(estimator):
 
 CHECKS = parametrize_with_checks(
     [
-        estimator(hidden_size=16, learning_rate_init=0.01, max_iter=60, dtype=dtype)  # small, so that checks are quick
+        estimator(hidden_size=16, max_iter=60, dtype=dtype)  # small, so that checks are quick
         for estimator in (LSTMClassifier, LSTMRegressor)
         for dtype in ("float64", "float32")
     ]
-    + [
-        LSTMRegressor(hidden_size=16, learning_rate_init=0.03, max_iter=60, dtype="float64", loss=loss)
-        for loss in ("quantile", "poisson", "gaussian_nll")
-    ],
+    + [LSTMRegressor(max_iter=60, dtype="float64", loss=loss) for loss in ("quantile", "poisson", "gaussian_nll")],
     expected_failed_checks=expected_failed_checks,
 )
 

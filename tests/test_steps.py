@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAST, FASTEST, needs_torch
+from conftest import FAST, FASTEST, bare, needs_torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -87,8 +87,8 @@ forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_every_form_of_y_gives_the_same_fit_and_score(backend, form, targets):
     estimator = LSTMRegressor if targets[0].dtype.kind == "f" else LSTMClassifier
     of_X, of_y = form
-    expected = estimator(**STEPS, backend=backend).fit(MEMBERS, targets)
-    model = estimator(**STEPS, backend=backend).fit(of_X(MEMBERS), of_y(targets))
+    expected = bare(estimator, **STEPS, backend=backend).fit(MEMBERS, targets)
+    model = bare(estimator, **STEPS, backend=backend).fit(of_X(MEMBERS), of_y(targets))
     assert_same_fit(model, expected)
     assert model.score(of_X(MEMBERS), of_y(targets)) == expected.score(MEMBERS, targets)
     assert model.t_ == 3 * len(MEMBERS)
@@ -104,7 +104,7 @@ FITS = {
 
 @pytest.mark.parametrize(("estimator", "targets", "methods"), FITS.values(), ids=FITS)
 def test_predictions_of_steps_come_in_the_form_of_x(backend, estimator, targets, methods):
-    model = estimator(**STEPS, backend=backend).fit(MEMBERS, targets)
+    model = bare(estimator, **STEPS, backend=backend).fit(MEMBERS, targets)
     for method in methods:
         predict = getattr(model, method)
         alone = [predict(member[None])[0] for member in MEMBERS]
@@ -126,7 +126,7 @@ def test_predictions_of_steps_come_in_the_form_of_x(backend, estimator, targets,
 
 @pytest.mark.parametrize(("estimator", "targets", "methods"), FITS.values(), ids=FITS)
 def test_predictions_of_an_array_without_ends_are_an_array_of_their_own_type(estimator, targets, methods):
-    model = estimator(**STEPS).fit(MEMBERS, targets)
+    model = bare(estimator, **STEPS).fit(MEMBERS, targets)
     whole = np.stack([member for member in MEMBERS if len(member) == T])
     for method in methods:
         predicted = getattr(model, method)(whole)
@@ -137,21 +137,21 @@ def test_predictions_of_an_array_without_ends_are_an_array_of_their_own_type(est
 
 def test_2d_series_have_a_target_for_each_column():
     X = np.random.default_rng(0).normal(size=(12, T))
-    model = LSTMRegressor(**STEPS).fit(X, X.cumsum(axis=1))
-    assert_same_fit(model, LSTMRegressor(**STEPS).fit(X[:, :, None], X.cumsum(axis=1)))
+    model = bare(LSTMRegressor, **STEPS).fit(X, X.cumsum(axis=1))
+    assert_same_fit(model, bare(LSTMRegressor, **STEPS).fit(X[:, :, None], X.cumsum(axis=1)))
     assert model.predict(X).shape == X.shape
 
 
 def test_one_output_in_an_axis_of_its_own_is_predicted_in_such_an_axis():
-    flat = LSTMRegressor(**STEPS).fit(MEMBERS, NUMBERS)
-    deep = LSTMRegressor(**STEPS).fit(MEMBERS, [numbers[:, None] for numbers in NUMBERS])
+    flat = bare(LSTMRegressor, **STEPS).fit(MEMBERS, NUMBERS)
+    deep = bare(LSTMRegressor, **STEPS).fit(MEMBERS, [numbers[:, None] for numbers in NUMBERS])
     assert_same_fit(deep, flat)
     for one, other in zip(deep.predict(MEMBERS), flat.predict(MEMBERS), strict=True):
         assert_array_equal(one, other[:, None], strict=True)
 
 
 def test_probabilities_of_steps_sum_to_one_and_their_logarithms_agree():
-    model = LSTMClassifier(**STEPS, dtype="float64").fit(MEMBERS, CLASSES_5)
+    model = bare(LSTMClassifier, **STEPS, dtype="float64").fit(MEMBERS, CLASSES_5)
     probabilities, logarithms = (np.concatenate(p(MEMBERS)) for p in (model.predict_proba, model.predict_log_proba))
     assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
     assert_allclose(np.exp(logarithms), probabilities, rtol=1e-12)
@@ -163,7 +163,7 @@ def test_probabilities_of_steps_sum_to_one_and_their_logarithms_agree():
 @pytest.mark.parametrize("targets", [NUMBERS, CLASSES_5], ids=["numbers", "5 labels"])
 def test_a_prediction_of_a_step_depends_on_no_padding_and_on_no_other_series(backend, cell, dtype, targets, shape):
     estimator = LSTMRegressor if targets is NUMBERS else LSTMClassifier
-    model = estimator(**{**STEPS, "max_iter": 1}, cell=cell, dtype=dtype, backend=backend, **shape)
+    model = bare(estimator, **{**STEPS, "max_iter": 1}, cell=cell, dtype=dtype, backend=backend, **shape)
     predict = model.fit(MEMBERS, targets).predict if targets is NUMBERS else model.fit(MEMBERS, targets).predict_proba
     together, in_array = predict(MEMBERS), predict(padded(MEMBERS))
     assert_array_equal(in_array[THERE], np.concatenate(together))
@@ -182,9 +182,9 @@ STEP_WEIGHTS = [np.random.default_rng(n).random(len(mask)) * mask for n, mask in
 @estimators
 def test_weights_of_steps_may_have_any_form(estimator, of_weights):
     y = target_of(estimator)
-    expected = estimator(**STEPS).fit(MEMBERS, y, STEP_WEIGHTS)
-    assert_same_fit(estimator(**STEPS).fit(padded(MEMBERS), y, of_weights(STEP_WEIGHTS)), expected)
-    assert expected.loss_curve_ != estimator(**STEPS).fit(MEMBERS, y).loss_curve_
+    expected = bare(estimator, **STEPS).fit(MEMBERS, y, STEP_WEIGHTS)
+    assert_same_fit(bare(estimator, **STEPS).fit(padded(MEMBERS), y, of_weights(STEP_WEIGHTS)), expected)
+    assert expected.loss_curve_ != bare(estimator, **STEPS).fit(MEMBERS, y).loss_curve_
 
 
 @estimators
@@ -192,7 +192,7 @@ def test_a_weight_of_a_series_weighs_its_steps_alike(estimator):
     of_series = np.arange(len(MEMBERS)) % 3
     of_steps = [np.full(length, weight) for length, weight in zip(LENGTHS, of_series, strict=True)]
     y = target_of(estimator)
-    one, other = (estimator(**STEPS).fit(MEMBERS, y, weights) for weights in (of_series, of_steps))
+    one, other = (bare(estimator, **STEPS).fit(MEMBERS, y, weights) for weights in (of_series, of_steps))
     assert_same_fit(one, other)
     assert one.score(MEMBERS, y, of_series) == one.score(MEMBERS, y, of_steps)
 
@@ -203,7 +203,7 @@ def test_a_weight_of_a_series_weighs_its_steps_alike(estimator):
 )
 def test_no_weights_are_ones(estimator, weights):
     y = target_of(estimator)
-    assert_same_fit(estimator(**STEPS).fit(MEMBERS, y, weights), estimator(**STEPS).fit(MEMBERS, y))
+    assert_same_fit(bare(estimator, **STEPS).fit(MEMBERS, y, weights), bare(estimator, **STEPS).fit(MEMBERS, y))
 
 
 def masked_with(targets, value):
@@ -231,9 +231,11 @@ masked = pytest.mark.parametrize(("estimator", "targets", "value"), MASKED.value
 @masked
 def test_the_target_of_a_step_of_weight_zero_may_be_any(backend, estimator, targets, value):
     options = {**STEPS, "backend": backend, "n_jobs": 1}
-    expected = estimator(**options).fit(MEMBERS, targets, STEP_WEIGHTS)
+    expected = bare(estimator, **options).fit(MEMBERS, targets, STEP_WEIGHTS)
     other = masked_with(targets, value)
-    model = estimator(**options).fit(MEMBERS, other, STEP_WEIGHTS, X_val=MEMBERS, y_val=other, sample_weight_val=MASK)
+    model = bare(estimator, **options).fit(
+        MEMBERS, other, STEP_WEIGHTS, X_val=MEMBERS, y_val=other, sample_weight_val=MASK
+    )
     assert_same_fit(model, expected)
     assert model.score(MEMBERS, other, MASK) == expected.score(MEMBERS, targets, MASK)
     assert model.score(MEMBERS, other, MASK) == pytest.approx(model.validation_scores_[-1], rel=1e-5)
@@ -244,7 +246,9 @@ def test_the_target_of_a_step_of_weight_zero_may_be_any(backend, estimator, targ
 @masked
 def test_early_stopping_holds_out_weights_of_steps_with_their_targets(estimator, targets, value):
     options = {**STEPS, "early_stopping": True, "validation_fraction": 0.3}
-    one, other = (estimator(**options).fit(MEMBERS, y, STEP_WEIGHTS) for y in (targets, masked_with(targets, value)))
+    one, other = (
+        bare(estimator, **options).fit(MEMBERS, y, STEP_WEIGHTS) for y in (targets, masked_with(targets, value))
+    )
     assert one.validation_scores_ == other.validation_scores_
     assert_same_fit(one, other)
 
@@ -254,21 +258,21 @@ def test_a_step_of_weight_zero_still_leads_to_the_next():
     changed = [member.copy() for member in MEMBERS]
     for member, mask in zip(changed, MASK, strict=True):
         member[~mask] += 1
-    one, other = (LSTMRegressor(**STEPS).fit(X, NUMBERS, STEP_WEIGHTS) for X in (MEMBERS, changed))
+    one, other = (bare(LSTMRegressor, **STEPS).fit(X, NUMBERS, STEP_WEIGHTS) for X in (MEMBERS, changed))
     assert one.loss_curve_ != other.loss_curve_
 
 
 def test_class_weights_weigh_steps():
-    by_class = LSTMClassifier(**STEPS, class_weight={"up": 3, "down": 0.5}).fit(MEMBERS, LABELS)
+    by_class = bare(LSTMClassifier, **STEPS, class_weight={"up": 3, "down": 0.5}).fit(MEMBERS, LABELS)
     by_step = [np.where(labels == "up", 3, 0.5) for labels in LABELS]
-    assert_same_fit(by_class, LSTMClassifier(**STEPS).fit(MEMBERS, LABELS, by_step))
+    assert_same_fit(by_class, bare(LSTMClassifier, **STEPS).fit(MEMBERS, LABELS, by_step))
 
 
 def test_balanced_class_weights_count_steps():
-    balanced = LSTMClassifier(**STEPS, class_weight="balanced", dtype="float64").fit(MEMBERS, LABELS)
+    balanced = bare(LSTMClassifier, **STEPS, class_weight="balanced", dtype="float64").fit(MEMBERS, LABELS)
     flat = np.concatenate(LABELS)
     of_class = {label: len(flat) / (2 * np.sum(flat == label)) for label in ("up", "down")}
-    given_ = LSTMClassifier(**STEPS, class_weight=of_class, dtype="float64").fit(MEMBERS, LABELS)
+    given_ = bare(LSTMClassifier, **STEPS, class_weight=of_class, dtype="float64").fit(MEMBERS, LABELS)
     assert_allclose(balanced.loss_curve_, given_.loss_curve_, rtol=1e-12)
 
 
@@ -284,7 +288,7 @@ BY_HAND = {
 @pytest.mark.parametrize("loss", BY_HAND)
 @pytest.mark.parametrize("batch_size", [4, "auto"])
 def test_the_loss_of_an_epoch_is_the_weighted_mean_over_steps(backend, loss, batch_size):
-    model = LSTMRegressor(**{**STILL, "batch_size": batch_size}, loss=loss, backend=backend)
+    model = bare(LSTMRegressor, **{**STILL, "batch_size": batch_size}, loss=loss, backend=backend)
     model.fit(MEMBERS, PAIRS, STEP_WEIGHTS, X_val=MEMBERS, y_val=PAIRS, sample_weight_val=STEP_WEIGHTS)
     residuals = np.concatenate(model.predict(MEMBERS)) - np.concatenate(PAIRS)
     expected = np.average(BY_HAND[loss](residuals).mean(axis=1), weights=np.concatenate(STEP_WEIGHTS))
@@ -294,7 +298,7 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_over_steps(backend, loss, bat
 
 @pytest.mark.parametrize("targets", [LABELS, CLASSES_5], ids=["2 labels", "5 labels"])
 def test_the_loss_of_a_classifier_is_the_weighted_mean_of_the_steps_log_losses(backend, targets):
-    model = LSTMClassifier(**STILL, backend=backend).fit(MEMBERS, targets, STEP_WEIGHTS)
+    model = bare(LSTMClassifier, **STILL, backend=backend).fit(MEMBERS, targets, STEP_WEIGHTS)
     flat = np.concatenate(targets)
     of_steps = np.concatenate(model.predict_log_proba(MEMBERS))[
         np.arange(len(flat)), np.searchsorted(model.classes_, flat)
@@ -477,7 +481,9 @@ def test_computing_steps_a_second_time_gives_the_same_losses(backend, cell, leng
 def test_fits_that_compute_steps_a_second_time_agree(backend, targets, checkpoint):
     estimator = LSTMRegressor if targets is PAIRS else LSTMClassifier
     whole, divided = (
-        estimator(**STEPS, dtype="float64", backend=backend, bptt_checkpoint=steps).fit(MEMBERS, targets, STEP_WEIGHTS)
+        bare(estimator, **STEPS, dtype="float64", backend=backend, bptt_checkpoint=steps).fit(
+            MEMBERS, targets, STEP_WEIGHTS
+        )
         for steps in (None, checkpoint)
     )
     assert_allclose(divided.loss_curve_, whole.loss_curve_, **CLOSE)
@@ -505,7 +511,7 @@ def test_a_gradient_has_the_same_bits_for_any_number_of_threads(teams, by_units,
 def test_a_fit_of_steps_has_the_same_bits_for_any_n_jobs(four_cpus, by_units, estimator):
     y = target_of(estimator)
     options = {**STEPS, "hidden_size": 21, "backend": FASTEST}
-    alone, *together = (estimator(**options, n_jobs=n).fit(MEMBERS, y, STEP_WEIGHTS) for n in (1, 2, 4))
+    alone, *together = (bare(estimator, **options, n_jobs=n).fit(MEMBERS, y, STEP_WEIGHTS) for n in (1, 2, 4))
     expected = np.concatenate(alone.predict(MEMBERS))
     for model in together:
         assert_same_fit(model, alone)
@@ -516,7 +522,7 @@ def test_a_fit_of_steps_has_the_same_bits_for_any_n_jobs(four_cpus, by_units, es
 
 
 def test_the_score_of_a_classifier_is_the_weighted_part_of_right_steps():
-    model = LSTMClassifier(**STEPS).fit(MEMBERS, LABELS)
+    model = bare(LSTMClassifier, **STEPS).fit(MEMBERS, LABELS)
     right = np.concatenate(model.predict(MEMBERS)) == np.concatenate(LABELS)
     assert 0 < right.mean() < 1
     assert model.score(MEMBERS, LABELS) == pytest.approx(right.mean(), rel=1e-12)
@@ -526,7 +532,7 @@ def test_the_score_of_a_classifier_is_the_weighted_part_of_right_steps():
 
 def test_the_score_of_a_regressor_is_r_squared_over_all_steps():
     pairs = [pair.astype("float64") for pair in PAIRS]
-    model = LSTMRegressor(**STEPS, dtype="float64").fit(MEMBERS, pairs)
+    model = bare(LSTMRegressor, **STEPS, dtype="float64").fit(MEMBERS, pairs)
     y, predicted = np.concatenate(pairs), np.concatenate(model.predict(MEMBERS))
     assert model.score(MEMBERS, pairs) == pytest.approx(r2_score(y, predicted), rel=1e-12)
     expected = r2_score(y, predicted, sample_weight=np.concatenate(STEP_WEIGHTS))
@@ -537,7 +543,7 @@ def test_the_score_of_a_regressor_is_r_squared_over_all_steps():
 def test_early_stopping_ends_with_the_steps_best_score(estimator):
     y = target_of(estimator)
     options = {**STEPS, "early_stopping": True, "learning_rate_init": 0.05, "max_iter": 15}
-    model = estimator(**options).fit(MEMBERS[6:], y[6:], X_val=MEMBERS[:6], y_val=y[:6])
+    model = bare(estimator, **options).fit(MEMBERS[6:], y[6:], X_val=MEMBERS[:6], y_val=y[:6])
     assert len(set(model.validation_scores_)) > 1
     best = max(model.validation_scores_)
     assert model.best_validation_score_ == best
@@ -547,7 +553,7 @@ def test_early_stopping_ends_with_the_steps_best_score(estimator):
 def test_a_part_held_out_keeps_targets_and_weights_with_their_steps(monkeypatch):
     parts, split = [], LSTMRegressor._split
     monkeypatch.setattr(LSTMRegressor, "_split", lambda *args: parts.extend(split(*args)) or parts)
-    model = LSTMRegressor(**STEPS, early_stopping=True, validation_fraction=0.3, dtype="float64")
+    model = bare(LSTMRegressor, **STEPS, early_stopping=True, validation_fraction=0.3, dtype="float64")
     model.fit(MEMBERS, [member[:, 0] for member in MEMBERS], [np.abs(member[:, 1]) for member in MEMBERS])
     assert [len(x) for x, _, _ in parts] == [14, 7]
     for x, targets, weights in parts:
@@ -561,8 +567,8 @@ def test_partial_fit_is_one_epoch_of_a_fit(estimator):
     y = target_of(estimator)
     options = {**STEPS, "learning_rate": "constant"}
     first = {} if estimator is LSTMRegressor else {"classes": ["down", "up"]}
-    whole = estimator(**{**options, "max_iter": 1}).fit(padded(MEMBERS), y, STEP_WEIGHTS)
-    part = estimator(**options).partial_fit(MEMBERS, y, sample_weight=STEP_WEIGHTS, **first)
+    whole = bare(estimator, **{**options, "max_iter": 1}).fit(padded(MEMBERS), y, STEP_WEIGHTS)
+    part = bare(estimator, **options).partial_fit(MEMBERS, y, sample_weight=STEP_WEIGHTS, **first)
     assert_same_fit(part, whole)
     part.partial_fit(MEMBERS[:5], y[:5])
     assert part.n_iter_ == 2
@@ -573,7 +579,7 @@ def test_partial_fit_is_one_epoch_of_a_fit(estimator):
 @estimators
 def test_a_warm_start_goes_on_from_the_last_weights(estimator):
     y = target_of(estimator)
-    model = estimator(**{**STILL, "max_iter": 2, "learning_rate_init": 1e-3}, warm_start=True).fit(MEMBERS, y)
+    model = bare(estimator, **{**STILL, "max_iter": 2, "learning_rate_init": 1e-3}, warm_start=True).fit(MEMBERS, y)
     before = {name: value.copy() for name, value in model.weights_.items()}
     model.set_params(learning_rate_init=1e-300, max_iter=1).fit(padded(MEMBERS), y)
     for name, value in before.items():
@@ -583,7 +589,7 @@ def test_a_warm_start_goes_on_from_the_last_weights(estimator):
 
 @estimators
 def test_copies_and_pickles_predict_steps_as_the_original(estimator):
-    model = estimator(**STEPS).fit(MEMBERS, target_of(estimator))
+    model = bare(estimator, **STEPS).fit(MEMBERS, target_of(estimator))
     expected = np.concatenate(model.predict(MEMBERS))
     for other in (pickle.loads(pickle.dumps(model)), clone(model).fit(MEMBERS, target_of(estimator))):
         assert_array_equal(np.concatenate(other.predict(MEMBERS)), expected)
@@ -593,7 +599,7 @@ def test_copies_and_pickles_predict_steps_as_the_original(estimator):
 @pytest.mark.parametrize("of", [list, objects], ids=["list", "object"])
 @pytest.mark.parametrize("cv", [3, KFold(3)], ids=["3", "KFold"])
 def test_cross_validation_splits_series_with_their_steps(estimator, of, cv):
-    X, y, model = of(MEMBERS), of(target_of(estimator)), estimator(**STEPS)
+    X, y, model = of(MEMBERS), of(target_of(estimator)), bare(estimator, **STEPS)
     scores = cross_val_score(model, X, y, cv=cv, error_score="raise")
     for score, (train, test) in zip(scores, KFold(3).split(MEMBERS), strict=True):
         model.fit([MEMBERS[n] for n in train], [y[n] for n in train])
@@ -609,7 +615,7 @@ def test_inputs_are_left_as_they_were_and_may_be_read_only(estimator):
             for array in [*part, part]:
                 if isinstance(array, np.ndarray):
                     array.flags.writeable = False
-        model = estimator(**STEPS).fit(*data, X_val=data[0], y_val=data[1], sample_weight_val=data[2])
+        model = bare(estimator, **STEPS).fit(*data, X_val=data[0], y_val=data[1], sample_weight_val=data[2])
         model.score(*data)
         assert pickle.dumps(data) == pickle.dumps(given_)
 
@@ -621,7 +627,7 @@ LEARN = {"hidden_size": 16, "learning_rate": "cosine", "learning_rate_init": 0.0
 
 def test_the_parity_of_the_last_two_symbols_is_learned(cell):
     X, y = parity()
-    model = LSTMClassifier(**LEARN, return_sequences=True, cell=cell, random_state=0).fit(X[:200], y[:200])
+    model = bare(LSTMClassifier, **LEARN, return_sequences=True, cell=cell, random_state=0).fit(X[:200], y[:200])
     assert model.score(X[200:], y[200:]) > 0.95
 
 
@@ -630,7 +636,7 @@ def test_a_delayed_copy_of_one_of_five_symbols_is_learned_from_series_of_unequal
     symbols = [rng.integers(5, size=length) for length in rng.integers(4, 15, 250)]
     X, y = [np.eye(5)[s] for s in symbols], [np.append([0, 0], s)[: len(s)] for s in symbols]
     weights = [np.arange(len(s)) >= 2 for s in symbols]  # before that there is nothing to copy
-    model = LSTMClassifier(**{**LEARN, "max_iter": 40}, return_sequences=True, random_state=0)
+    model = bare(LSTMClassifier, **{**LEARN, "max_iter": 40}, return_sequences=True, random_state=0)
     model.fit(X[:200], y[:200], weights[:200])
     assert model.score(X[200:], y[200:], weights[200:]) > 0.95
 
@@ -641,7 +647,7 @@ def test_what_comes_later_is_learned_only_with_a_backward_direction():
     weights = np.broadcast_to(np.arange(12) < 11, y.shape)
     scores = []
     for bidirectional in (False, True):
-        model = LSTMClassifier(**LEARN, return_sequences=True, bidirectional=bidirectional, random_state=0)
+        model = bare(LSTMClassifier, **LEARN, return_sequences=True, bidirectional=bidirectional, random_state=0)
         scores.append(model.fit(X[:200], ahead[:200], weights[:200]).score(X[200:], ahead[200:], weights[200:]))
     assert scores[0] < 0.65
     assert scores[1] > 0.95
@@ -651,7 +657,9 @@ def test_a_running_sum_is_learned():
     rng = np.random.default_rng(0)
     X = [0.5 * rng.normal(size=length) for length in rng.integers(3, 12, 300)]
     y = [np.cumsum(x) for x in X]
-    model = LSTMRegressor(**{**LEARN, "max_iter": 25}, return_sequences=True, random_state=0).fit(X[:200], y[:200])
+    model = bare(LSTMRegressor, **{**LEARN, "max_iter": 25}, return_sequences=True, random_state=0).fit(
+        X[:200], y[:200]
+    )
     assert model.score(X[200:], y[200:]) > 0.95
 
 

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import assert_refused
+from conftest import assert_refused, bare
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
@@ -126,15 +126,15 @@ def test_rmsprop_divides_the_gradient_by_its_root_mean_square(backend):
 @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"nesterovs_momentum": False}], ids=str)
 def test_the_estimators_momentum_reaches_sgd(options):
     X, y = series()
-    plain = LSTMRegressor(**SMALL, solver="sgd", max_iter=3).fit(X, y)
-    other = LSTMRegressor(**SMALL, solver="sgd", max_iter=3, **options).fit(X, y)
+    plain = bare(LSTMRegressor, **SMALL, solver="sgd", max_iter=3).fit(X, y)
+    other = bare(LSTMRegressor, **SMALL, solver="sgd", max_iter=3, **options).fit(X, y)
     assert (flat(plain.weights_) != flat(other.weights_)).any()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solver_learns(solver):
     X, y = series(n=60)
-    model = LSTMRegressor(**SMALL, solver=solver, learning_rate_init=0.02, batch_size=10, max_iter=60).fit(X, y)
+    model = bare(LSTMRegressor, **SMALL, solver=solver, learning_rate_init=0.02, batch_size=10, max_iter=60).fit(X, y)
     assert model.score(X, y) > 0.9
 
 
@@ -183,7 +183,7 @@ RESIDUAL_LOSSES = {
 def test_the_loss_of_an_epoch_is_the_weighted_mean_over_series_and_outputs(loss, batch_size):
     X, y = series()
     Y, weights = np.column_stack([y, 2 * y]), np.arange(1.0, 25.0)
-    model = LSTMRegressor(**SMALL, loss=loss, batch_size=batch_size, learning_rate_init=STILL, max_iter=1)
+    model = bare(LSTMRegressor, **SMALL, loss=loss, batch_size=batch_size, learning_rate_init=STILL, max_iter=1)
     model.fit(X, Y, weights)
     losses = RESIDUAL_LOSSES[loss](model.predict(X) - Y).mean(axis=1)
     assert_allclose(model.loss_, np.average(losses, weights=weights), rtol=1e-12)
@@ -193,7 +193,7 @@ def test_the_loss_of_an_epoch_is_the_weighted_mean_over_series_and_outputs(loss,
 def test_the_loss_of_a_classifier_is_the_log_loss(n_classes):
     X, _ = series()
     y = np.arange(24) % n_classes
-    model = LSTMClassifier(**SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
+    model = bare(LSTMClassifier, **SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
     assert_allclose(model.loss_, log_loss(y, model.predict_proba(X)), rtol=1e-12)
 
 
@@ -203,7 +203,7 @@ def test_the_loss_of_a_classifier_is_the_log_loss(n_classes):
 def test_the_gradient_is_that_of_the_penalised_loss(updates, monkeypatch, loss, alpha, solver):
     monkeypatch.setitem(SOLVERS, solver, SOLVERS["sgd"])
     X, y = series(n=6, T=3, C=1)
-    model = LSTMRegressor(2, loss=loss, solver=solver, alpha=alpha, clip_norm=None, max_iter=1, shuffle=False)
+    model = bare(LSTMRegressor, 2, loss=loss, solver=solver, alpha=alpha, clip_norm=None, max_iter=1, shuffle=False)
     model.set_params(dtype="float64", random_state=0, warm_start=True).fit(X, y)
     gradient, numeric = updates[0][0], []
     for name in list(model.weights_):
@@ -220,7 +220,8 @@ def test_the_gradient_is_that_of_the_penalised_loss(updates, monkeypatch, loss, 
 def test_alpha_penalises_half_the_square_of_matrices_but_no_bias():
     X, y = series()
     plain, penalised = (
-        LSTMRegressor(**SMALL, alpha=alpha, learning_rate_init=STILL, max_iter=1).fit(X, y) for alpha in (0.0, 3.0)
+        bare(LSTMRegressor, **SMALL, alpha=alpha, learning_rate_init=STILL, max_iter=1).fit(X, y)
+        for alpha in (0.0, 3.0)
     )
     squares = sum(np.sum(value**2) for value in plain.weights_.values() if value.ndim == 2)
     assert_allclose(penalised.loss_ - plain.loss_, 0.5 * 3.0 * squares / len(X), rtol=1e-12)
@@ -228,8 +229,8 @@ def test_alpha_penalises_half_the_square_of_matrices_but_no_bias():
 
 def test_adamw_decays_matrices_apart_from_the_loss():
     X, y = series()
-    first = LSTMRegressor(**SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
-    plain, decayed = (LSTMRegressor(**SMALL, solver="adamw", alpha=a, max_iter=1).fit(X, y) for a in (0.0, 3.0))
+    first = bare(LSTMRegressor, **SMALL, learning_rate_init=STILL, max_iter=1).fit(X, y)
+    plain, decayed = (bare(LSTMRegressor, **SMALL, solver="adamw", alpha=a, max_iter=1).fit(X, y) for a in (0.0, 3.0))
     assert decayed.loss_ == plain.loss_
     for name, value in first.weights_.items():
         pull = 1e-3 * 3.0 * value * (value.ndim == 2)
@@ -243,8 +244,8 @@ def test_adamw_decays_matrices_apart_from_the_loss():
 def test_weight_k_is_k_copies_and_weight_zero_is_absence(alpha):
     X, y = series()
     weights = np.arange(24) % 4
-    weighted = LSTMRegressor(**SMALL, alpha=alpha, max_iter=20).fit(X, y, weights)
-    repeated = LSTMRegressor(**SMALL, alpha=alpha, max_iter=20).fit(X.repeat(weights, axis=0), y.repeat(weights))
+    weighted = bare(LSTMRegressor, **SMALL, alpha=alpha, max_iter=20).fit(X, y, weights)
+    repeated = bare(LSTMRegressor, **SMALL, alpha=alpha, max_iter=20).fit(X.repeat(weights, axis=0), y.repeat(weights))
     assert_close_weights(weighted, repeated)
     assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
 
@@ -252,80 +253,82 @@ def test_weight_k_is_k_copies_and_weight_zero_is_absence(alpha):
 def test_weights_count_only_relative_to_each_other():
     X, y = series()
     weights = np.arange(24.0)
-    one, other = (LSTMRegressor(**SMALL, max_iter=20).fit(X, y, factor * weights) for factor in (1, 2.0**-20))
+    one, other = (bare(LSTMRegressor, **SMALL, max_iter=20).fit(X, y, factor * weights) for factor in (1, 2.0**-20))
     assert_same_weights(one, other)
 
 
 def test_a_batch_without_weight_changes_nothing():
     X, y = series()
     options = {**SMALL, "batch_size": 12, "shuffle": False, "max_iter": 3}
-    half = LSTMRegressor(**options).fit(X[:12], y[:12])
-    assert_same_weights(LSTMRegressor(**options).fit(X, y, np.arange(24) < 12), half)
+    half = bare(LSTMRegressor, **options).fit(X[:12], y[:12])
+    assert_same_weights(bare(LSTMRegressor, **options).fit(X, y, np.arange(24) < 12), half)
 
 
 def test_class_weights_are_sample_weights():
     X, y = series()
     y = np.where(y > 0.5, "high", "low")
-    by_class = LSTMClassifier(**SMALL, class_weight={"high": 3, "low": 0.5}, max_iter=5).fit(X, y)
-    assert_same_weights(by_class, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, np.where(y == "high", 3, 0.5)))
+    by_class = bare(LSTMClassifier, **SMALL, class_weight={"high": 3, "low": 0.5}, max_iter=5).fit(X, y)
+    assert_same_weights(by_class, bare(LSTMClassifier, **SMALL, max_iter=5).fit(X, y, np.where(y == "high", 3, 0.5)))
 
 
 def test_balanced_class_weights_are_sample_weights():
     X, y = series()
     y = y > 1
-    balanced = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=5).fit(X, y)
-    assert_same_weights(balanced, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, compute_sample_weight("balanced", y)))
+    balanced = bare(LSTMClassifier, **SMALL, class_weight="balanced", max_iter=5).fit(X, y)
+    assert_same_weights(
+        balanced, bare(LSTMClassifier, **SMALL, max_iter=5).fit(X, y, compute_sample_weight("balanced", y))
+    )
 
 
 def test_class_weights_and_sample_weights_multiply():
     X, y = series()
     y, weights = (y > 1).astype(int), np.arange(1.0, 25.0)
-    both = LSTMClassifier(**SMALL, class_weight={0: 1, 1: 3}, max_iter=5).fit(X, y, weights)
-    assert_same_weights(both, LSTMClassifier(**SMALL, max_iter=5).fit(X, y, weights * np.where(y, 3, 1)))
+    both = bare(LSTMClassifier, **SMALL, class_weight={0: 1, 1: 3}, max_iter=5).fit(X, y, weights)
+    assert_same_weights(both, bare(LSTMClassifier, **SMALL, max_iter=5).fit(X, y, weights * np.where(y, 3, 1)))
 
 
 def test_balance_counts_copies():
     X, y = series()
     y = y > 1
     weights = np.where(y, 1, 3)
-    weighted = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20).fit(X, y, weights)
-    repeated = LSTMClassifier(**SMALL, class_weight="balanced", max_iter=20)
+    weighted = bare(LSTMClassifier, **SMALL, class_weight="balanced", max_iter=20).fit(X, y, weights)
+    repeated = bare(LSTMClassifier, **SMALL, class_weight="balanced", max_iter=20)
     assert_close_weights(weighted, repeated.fit(X.repeat(weights, axis=0), y.repeat(weights)))
 
 
 # -- batches, clipping, rates -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "batch_size", "expected"), [(450, "auto", 3), (20, "auto", 1), (20, 7, 3), (20, 99, 1)])
+@pytest.mark.parametrize(("n", "batch_size", "expected"), [(450, "auto", 57), (20, "auto", 1), (20, 7, 3), (20, 99, 1)])
 def test_an_epoch_has_an_update_for_every_batch(updates, n, batch_size, expected):
-    LSTMRegressor(**SMALL, solver="sgd", batch_size=batch_size, max_iter=1).fit(*series(n))
+    bare(LSTMRegressor, **SMALL, solver="sgd", batch_size=batch_size, max_iter=1).fit(*series(n))
     assert len(updates) == expected
 
 
 def test_updates_are_counted_from_one_and_on_in_partial_fit(updates):
-    model = LSTMRegressor(**SMALL, solver="sgd", batch_size=12, max_iter=2).fit(*series())
+    model = bare(LSTMRegressor, **SMALL, solver="sgd", batch_size=12, max_iter=2).fit(*series())
     model.partial_fit(*series())
     assert [number for _, _, number in updates] == [1, 2, 3, 4, 5, 6]
 
 
 def test_without_shuffling_batches_are_taken_in_order():
     X, y = series()
-    together = LSTMRegressor(**SMALL, batch_size=10, shuffle=False, max_iter=1).fit(X, y)
-    apart = LSTMRegressor(**SMALL, batch_size=10, shuffle=False)
+    together = bare(LSTMRegressor, **SMALL, batch_size=10, shuffle=False, max_iter=1).fit(X, y)
+    apart = bare(LSTMRegressor, **SMALL, batch_size=10, shuffle=False)
     for rows in (slice(0, 10), slice(10, 20), slice(20, 24)):
         apart.partial_fit(X[rows], y[rows])
     assert_same_weights(together, apart)
 
 
 def test_with_shuffling_batches_change_from_epoch_to_epoch(updates):
-    LSTMRegressor(**SMALL, solver="sgd", batch_size=10, max_iter=2).fit(*series())
+    bare(LSTMRegressor, **SMALL, solver="sgd", batch_size=10, max_iter=2).fit(*series())
     assert not np.array_equal(updates[0][0], updates[3][0])
 
 
 def test_a_long_gradient_is_scaled_down_to_clip_norm(updates):
     X, y = series()
     for clip_norm in (None, 0.01):
-        LSTMRegressor(**SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
+        bare(LSTMRegressor, **SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
     whole, clipped = (gradient for gradient, _, _ in updates)
     assert np.linalg.norm(whole) > 0.01
     assert_allclose(clipped, 0.01 * whole / np.linalg.norm(whole), rtol=1e-12)
@@ -334,7 +337,7 @@ def test_a_long_gradient_is_scaled_down_to_clip_norm(updates):
 def test_a_short_gradient_is_not_scaled(updates):
     X, y = series()
     for clip_norm in (None, 1e6):
-        LSTMRegressor(**SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
+        bare(LSTMRegressor, **SMALL, solver="sgd", clip_norm=clip_norm, max_iter=1).fit(X, y)
     assert_array_equal(updates[0][0], updates[1][0])
 
 
@@ -343,24 +346,24 @@ def rates(updates):
 
 
 def test_a_constant_rate_stays(updates):
-    LSTMRegressor(**SMALL, solver="sgd", learning_rate_init=0.25, max_iter=5).fit(*series())
+    bare(LSTMRegressor, **SMALL, solver="sgd", learning_rate_init=0.25, max_iter=5).fit(*series())
     assert rates(updates) == [0.25] * 5
 
 
 def test_a_cosine_rate_falls_to_zero_over_max_iter_batch_by_batch(updates):
-    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", learning_rate_init=0.2, max_iter=4)
+    model = bare(LSTMRegressor, **SMALL, solver="sgd", learning_rate="cosine", learning_rate_init=0.2, max_iter=4)
     model.set_params(batch_size=12).fit(*series())
     assert_allclose(rates(updates), 0.1 * (1 + np.cos(np.pi * np.arange(8) / 8)), rtol=1e-12)
 
 
 def test_a_cosine_rate_starts_again_in_a_warm_start(updates):
-    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="cosine", max_iter=3, warm_start=True)
+    model = bare(LSTMRegressor, **SMALL, solver="sgd", learning_rate="cosine", max_iter=3, warm_start=True)
     model.fit(*series()).fit(*series())
     assert rates(updates)[:3] == rates(updates)[3:]
 
 
 def test_an_adaptive_rate_is_divided_by_five_until_it_is_below_1e_6(updates):
-    model = LSTMRegressor(**SMALL, solver="sgd", learning_rate="adaptive", learning_rate_init=1e-5, max_iter=50)
+    model = bare(LSTMRegressor, **SMALL, solver="sgd", learning_rate="adaptive", learning_rate_init=1e-5, max_iter=50)
     model.set_params(tol=1e3, n_iter_no_change=1).fit(*series())  # no epoch but the first improves by 1000
     assert_allclose(rates(updates), [1e-5] * 3 + [2e-6] * 2 + [4e-7] * 2, rtol=1e-12)
 
@@ -374,19 +377,19 @@ def test_training_stops_when_mlp_does(early_stopping, n_iter_no_change):
     X, y = series()
     options = {"tol": 1e3, "n_iter_no_change": n_iter_no_change, "early_stopping": early_stopping, "max_iter": 50}
     peer = MLPRegressor(**options, random_state=0).fit(X[:, :, 0], y)
-    assert LSTMRegressor(**SMALL, **options).fit(X, y).n_iter_ == peer.n_iter_ < 50
+    assert bare(LSTMRegressor, **SMALL, **options).fit(X, y).n_iter_ == peer.n_iter_ < 50
 
 
 def test_epochs_that_improve_by_less_than_tol_do_not_count():
     X, y = series()
-    model = LSTMRegressor(**SMALL, max_iter=50, n_iter_no_change=3)
+    model = bare(LSTMRegressor, **SMALL, max_iter=50, n_iter_no_change=3)
     steps = -np.diff(model.fit(X, y).loss_curve_)
     assert model.n_iter_ == 50  # every epoch improves by more than the default tol
     assert model.set_params(tol=2 * steps.max()).fit(X, y).n_iter_ < 50
 
 
 def test_training_that_could_go_on_warns():
-    model = LSTMRegressor(**SMALL, max_iter=3)
+    model = bare(LSTMRegressor, **SMALL, max_iter=3, learning_rate_init=0.05)
     with pytest.warns(ConvergenceWarning, match="max_iter=3") as caught:
         model.fit(*series())
     assert caught[0].filename == __file__
@@ -397,7 +400,7 @@ def test_training_that_could_go_on_warns():
     "options", [{"learning_rate": "cosine", "max_iter": 3}, {"tol": 1e3, "n_iter_no_change": 1}], ids=["plan", "tol"]
 )
 def test_training_that_ends_on_purpose_does_not_warn(options):
-    LSTMRegressor(**SMALL, **options).fit(*series())
+    bare(LSTMRegressor, **SMALL, **options).fit(*series())
 
 
 @pytest.fixture
@@ -405,7 +408,7 @@ def overfitted():
     """A regressor stopped early by a few noisy rows, and those rows: its best epoch is not its last."""
     X_val, y_val = series(8, seed=1)
     y_val = y_val + np.random.default_rng(0).normal(size=8)
-    model = LSTMRegressor(**SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=60)
+    model = bare(LSTMRegressor, **SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=60)
     return model.fit(*series(), X_val=X_val, y_val=y_val), X_val, y_val
 
 
@@ -418,7 +421,7 @@ def test_early_stopping_ends_with_the_best_score(overfitted):
 def test_early_stopping_ends_with_the_weights_of_the_best_epoch(overfitted):
     model = overfitted[0]
     best = 1 + int(np.argmax(model.validation_scores_))
-    shorter = LSTMRegressor(**SMALL, learning_rate_init=0.05, max_iter=best).fit(*series())
+    shorter = bare(LSTMRegressor, **SMALL, learning_rate_init=0.05, max_iter=best).fit(*series())
     assert_same_weights(model, shorter)
 
 
@@ -430,7 +433,7 @@ def test_early_stopping_stops_when_the_score_stays(overfitted):
 
 def test_early_stopping_keeps_the_best_epoch_where_it_is_better_by_less_than_tol():
     X_val, y_val = series(8, seed=1)
-    model = LSTMRegressor(**SMALL, early_stopping=True, tol=1e3, n_iter_no_change=3)
+    model = bare(LSTMRegressor, **SMALL, early_stopping=True, tol=1e3, n_iter_no_change=3)
     model.fit(*series(), X_val=X_val, y_val=y_val)
     assert model.score(X_val, y_val) == max(model.validation_scores_) > model.validation_scores_[0]
 
@@ -438,13 +441,13 @@ def test_early_stopping_keeps_the_best_epoch_where_it_is_better_by_less_than_tol
 def test_early_stopping_restores_a_classifiers_best_epoch():
     X, y = series()
     X_val, y_val = series(40, seed=1)
-    model = LSTMClassifier(**SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=40)
+    model = bare(LSTMClassifier, **SMALL, early_stopping=True, learning_rate_init=0.05, max_iter=40)
     model.fit(X, y > 0, X_val=X_val, y_val=y_val > 0)
     assert model.score(X_val, y_val > 0) == model.best_validation_score_ == max(model.validation_scores_)
 
 
 def test_early_stopping_holds_out_a_part_of_the_data():
-    model = LSTMRegressor(**SMALL, early_stopping=True, validation_fraction=0.25, max_iter=3).fit(*series(40))
+    model = bare(LSTMRegressor, **SMALL, early_stopping=True, validation_fraction=0.25, max_iter=3).fit(*series(40))
     assert model.t_ == 3 * 30
     assert len(model.validation_scores_) == 3
 
@@ -453,19 +456,19 @@ def test_the_part_held_out_has_every_class():
     X, _ = series(40)
     y = np.arange(40) % 10 == 0
     for seed in range(10):  # only the rare class has weight: where none of it was held out there is no score
-        model = LSTMClassifier(4, early_stopping=True, validation_fraction=0.25, random_state=seed, max_iter=1)
+        model = bare(LSTMClassifier, 4, early_stopping=True, validation_fraction=0.25, random_state=seed, max_iter=1)
         assert np.isfinite(model.fit(X, y, sample_weight=y.astype(float)).best_validation_score_)
 
 
 def test_early_stopping_needs_a_score():
     # R squared of one series is not defined
     with pytest.raises(ValueError, match="validation"):
-        LSTMRegressor(**SMALL, early_stopping=True, max_iter=3).fit(*series(9))
+        bare(LSTMRegressor, **SMALL, early_stopping=True, max_iter=3).fit(*series(9))
 
 
 def test_early_stopping_needs_a_score_that_is_finite():
     X, y = series()
-    model = LSTMRegressor(**SMALL, early_stopping=True, max_iter=3)
+    model = bare(LSTMRegressor, **SMALL, early_stopping=True, max_iter=3)
     with pytest.raises(FloatingPointError, match="validation"):
         model.fit(X, y, X_val=X, y_val=1e200 * y)  # its squares overflow
 
@@ -474,7 +477,7 @@ def test_early_stopping_needs_a_score_that_is_finite():
 def test_early_stopping_needs_weight_in_the_validation_data(estimator):
     X, y = series()
     with pytest.raises(ValueError, match="validation"):
-        estimator(**SMALL, early_stopping=True, max_iter=3).fit(X, y > 0, np.arange(24) < 3)
+        bare(estimator, **SMALL, early_stopping=True, max_iter=3).fit(X, y > 0, np.arange(24) < 3)
 
 
 # -- the last series held out -------------------------------------------------------------------------------
@@ -489,10 +492,10 @@ def test_the_tail_is_the_last_series_as_they_stand(fraction, held, return_sequen
     y = X[:, :, 0].cumsum(axis=1) if return_sequences else y
     weights = np.arange(1.0, 25.0)
     options = {"max_iter": 3, "return_sequences": return_sequences}
-    model = LSTMRegressor(**TAIL, **options, validation_fraction=fraction).fit(X, y, weights)
+    model = bare(LSTMRegressor, **TAIL, **options, validation_fraction=fraction).fit(X, y, weights)
     parts = X[:-held], y[:-held], weights[:-held]
     last = {"X_val": X[-held:], "y_val": y[-held:], "sample_weight_val": weights[-held:]}
-    expected = LSTMRegressor(**SMALL, **options, early_stopping=True).fit(*parts, **last)
+    expected = bare(LSTMRegressor, **SMALL, **options, early_stopping=True).fit(*parts, **last)
     assert_same_weights(model, expected)
     assert model.validation_loss_curve_ == expected.validation_loss_curve_
 
@@ -500,14 +503,16 @@ def test_the_tail_is_the_last_series_as_they_stand(fraction, held, return_sequen
 def test_the_tail_of_a_list_of_unequal_series():
     X, y = series()
     X = [one[: 2 + n % 3] for n, one in enumerate(X)]
-    model = LSTMClassifier(**TAIL, max_iter=3, validation_fraction=0.25).fit(X, y > 0)
+    model = bare(LSTMClassifier, **TAIL, max_iter=3, validation_fraction=0.25).fit(X, y > 0)
     last = {"X_val": X[-6:], "y_val": y[-6:] > 0}
-    assert_same_weights(model, LSTMClassifier(**SMALL, max_iter=3, early_stopping=True).fit(X[:-6], y[:-6] > 0, **last))
+    assert_same_weights(
+        model, bare(LSTMClassifier, **SMALL, max_iter=3, early_stopping=True).fit(X[:-6], y[:-6] > 0, **last)
+    )
 
 
 def test_the_tail_is_not_drawn():
     X, y = series()
-    one, other = (LSTMRegressor(**{**TAIL, "random_state": seed}, max_iter=1, tol=0).fit(X, y) for seed in (0, 1))
+    one, other = (bare(LSTMRegressor, **{**TAIL, "random_state": seed}, max_iter=1, tol=0).fit(X, y) for seed in (0, 1))
     for model in (one, other):
         assert model.validation_scores_ == [model.score(X[-3:], y[-3:])]
 
@@ -515,7 +520,7 @@ def test_the_tail_is_not_drawn():
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
 def test_something_must_stay_before_the_tail(estimator):
     X, y = series(4)
-    model = estimator(**TAIL, validation_fraction=0.8)
+    model = bare(estimator, **TAIL, validation_fraction=0.8)
     message = "validation_split='tail' with validation_fraction=0.8 holds out all of the 4 series"
     assert_refused(lambda: model.fit(X, y > 0), ValueError, message, model)
 
@@ -525,7 +530,7 @@ def test_a_label_must_not_occur_in_the_tail_alone(return_sequences):
     X, _ = series(20)
     labels = np.array(["a", "b"] * 9 + ["a", "c"])
     labels = np.repeat(labels[:, None], X.shape[1], axis=1) if return_sequences else labels
-    model = LSTMClassifier(**TAIL, return_sequences=return_sequences, max_iter=1)
+    model = bare(LSTMClassifier, **TAIL, return_sequences=return_sequences, max_iter=1)
     message = r"Labels \['c'\] occur only in the last 2 series, which validation_split='tail' holds out"
     assert_refused(lambda: model.fit(X, labels), ValueError, message, model)
     weights = np.arange(20) != 19  # what does not count need not be known
@@ -535,8 +540,8 @@ def test_a_label_must_not_occur_in_the_tail_alone(return_sequences):
 def test_validation_data_alone_only_watch():
     X, y = series()
     X_val, y_val = series(8, seed=1)
-    watched = LSTMRegressor(**SMALL, max_iter=5).fit(X, y, X_val=X_val, y_val=y_val)
-    assert_same_weights(watched, LSTMRegressor(**SMALL, max_iter=5).fit(X, y))
+    watched = bare(LSTMRegressor, **SMALL, max_iter=5).fit(X, y, X_val=X_val, y_val=y_val)
+    assert_same_weights(watched, bare(LSTMRegressor, **SMALL, max_iter=5).fit(X, y))
     assert len(watched.validation_scores_) == len(watched.validation_loss_curve_) == 5
     assert watched.validation_scores_[-1] == watched.score(X_val, y_val)
 
@@ -545,14 +550,16 @@ def test_validation_weights_weigh_score_and_loss():
     X, y = series()
     X_val, y_val = series(8, seed=1)
     weights = np.arange(1.0, 9.0)
-    model = LSTMRegressor(**SMALL, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
+    model = bare(LSTMRegressor, **SMALL, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weights)
     assert model.validation_scores_[-1] == model.score(X_val, y_val, weights)
     loss = np.average(0.5 * (model.predict(X_val) - y_val) ** 2, weights=weights)
     assert_allclose(model.validation_loss_curve_[-1], loss, rtol=1e-12)
 
 
 def test_fitted_attributes_tell_the_history():
-    model = LSTMRegressor(**SMALL, learning_rate_init=3.0, max_iter=4).fit(*series())  # so high that the loss rises
+    model = bare(LSTMRegressor, **SMALL, learning_rate_init=3.0, max_iter=4).fit(
+        *series()
+    )  # so high that the loss rises
     assert model.n_iter_ == len(model.loss_curve_) == 4
     assert model.t_ == 4 * 24
     assert model.loss_ == model.loss_curve_[-1]
@@ -563,28 +570,28 @@ def test_fitted_attributes_tell_the_history():
 def test_gradient_norms_tell_how_steep_it_was(backend):
     X, y = series()
     options = {**SMALL, "backend": backend, "solver": "sgd", "momentum": 0.0, "learning_rate_init": 0.1}
-    model = LSTMRegressor(**options, max_iter=1, clip_norm=None, alpha=0.1, warm_start=True)
-    start = LSTMRegressor(**{**options, "learning_rate_init": STILL}, max_iter=1).fit(X, y).weights_
+    model = bare(LSTMRegressor, **options, max_iter=1, clip_norm=None, alpha=0.1, warm_start=True)
+    start = bare(LSTMRegressor, **{**options, "learning_rate_init": STILL}, max_iter=1).fit(X, y).weights_
     model.fit(X, y)
     step = np.concatenate([(model.weights_[name] - start[name]).ravel() for name in start])
     assert_allclose(model.grad_norm_curve_, [np.linalg.norm(step) / 0.1], rtol=1e-9)
-    clipped = LSTMRegressor(**options, max_iter=1, clip_norm=1e-3, alpha=0.1).fit(X, y)
+    clipped = bare(LSTMRegressor, **options, max_iter=1, clip_norm=1e-3, alpha=0.1).fit(X, y)
     assert clipped.grad_norm_curve_ == model.grad_norm_curve_  # before clipping
 
 
 def test_gradient_norms_are_the_means_of_the_batches():
     X, y = series()
     options = {**SMALL, "max_iter": 1, "learning_rate_init": STILL, "shuffle": False}
-    whole = LSTMRegressor(**options, batch_size=8).fit(X, y)
-    parts = [LSTMRegressor(**options).fit(X[n : n + 8], y[n : n + 8]).grad_norm_curve_[0] for n in (0, 8, 16)]
+    whole = bare(LSTMRegressor, **options, batch_size=8).fit(X, y)
+    parts = [bare(LSTMRegressor, **options).fit(X[n : n + 8], y[n : n + 8]).grad_norm_curve_[0] for n in (0, 8, 16)]
     assert_allclose(whole.grad_norm_curve_, [np.mean(parts)], rtol=1e-9)
-    weighted = LSTMRegressor(**options, batch_size=8).fit(X, y, np.arange(24) < 16)  # the last batch is left out
+    weighted = bare(LSTMRegressor, **options, batch_size=8).fit(X, y, np.arange(24) < 16)  # the last batch is left out
     assert_allclose(weighted.grad_norm_curve_, [np.mean(parts[:2])], rtol=1e-9)
 
 
 def test_gradient_norms_grow_as_other_curves_do():
     X, y = series()
-    model = LSTMRegressor(**SMALL, max_iter=3, warm_start=True).fit(X, y)
+    model = bare(LSTMRegressor, **SMALL, max_iter=3, warm_start=True).fit(X, y)
     first = model.grad_norm_curve_
     assert len(first) == 3
     model.partial_fit(X, y)
@@ -600,7 +607,7 @@ def test_gradient_norms_grow_as_other_curves_do():
 
 def test_a_warm_start_goes_on_from_the_last_weights():
     X, y = series()
-    model = LSTMRegressor(**SMALL, max_iter=10, warm_start=True).fit(X, y)
+    model = bare(LSTMRegressor, **SMALL, max_iter=10, warm_start=True).fit(X, y)
     first, loss = model.loss_curve_, 0.5 * np.mean((model.predict(X) - y) ** 2)
     model.fit(X, y)
     assert model.loss_curve_[:10] == first
@@ -611,7 +618,7 @@ def test_a_warm_start_goes_on_from_the_last_weights():
 def test_a_warm_start_with_early_stopping_reports_the_score_of_its_weights():
     X, y = series()
     X_val, y_val = series(8, seed=1)
-    model = LSTMRegressor(**SMALL, early_stopping=True, warm_start=True, learning_rate_init=0.03, max_iter=30)
+    model = bare(LSTMRegressor, **SMALL, early_stopping=True, warm_start=True, learning_rate_init=0.03, max_iter=30)
     model.fit(X, y, X_val=X_val, y_val=y_val)
     model.set_params(learning_rate_init=2.0, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)  # spoils it
     assert model.score(X_val, y_val) == model.best_validation_score_
@@ -619,8 +626,8 @@ def test_a_warm_start_with_early_stopping_reports_the_score_of_its_weights():
 
 def test_without_warm_start_a_fit_begins_anew():
     X, y = series()
-    again = LSTMRegressor(**SMALL, max_iter=3).fit(X[:, 1:, :1], -y).fit(X, y)
-    assert_same_weights(again, LSTMRegressor(**SMALL, max_iter=3).fit(X, y))
+    again = bare(LSTMRegressor, **SMALL, max_iter=3).fit(X[:, 1:, :1], -y).fit(X, y)
+    assert_same_weights(again, bare(LSTMRegressor, **SMALL, max_iter=3).fit(X, y))
     assert again.n_iter_ == 3
 
 
@@ -629,8 +636,8 @@ def test_without_warm_start_a_fit_begins_anew():
 def test_partial_fits_are_the_epochs_of_a_fit(solver, shuffle):
     X, y = series()
     options = {**SMALL, "solver": solver, "batch_size": 10, "shuffle": shuffle}
-    whole = LSTMRegressor(**options, max_iter=3).fit(X, y)
-    parts = LSTMRegressor(**options)
+    whole = bare(LSTMRegressor, **options, max_iter=3).fit(X, y)
+    parts = bare(LSTMRegressor, **options)
     for _ in range(3):
         parts.partial_fit(X, y)
     assert_same_weights(parts, whole)
@@ -639,28 +646,28 @@ def test_partial_fits_are_the_epochs_of_a_fit(solver, shuffle):
 
 def test_partial_fits_of_a_classifier_are_the_epochs_of_a_fit():
     X, y = series()
-    whole = LSTMClassifier(**SMALL, max_iter=2).fit(X, y > 0)
-    parts = LSTMClassifier(**SMALL).partial_fit(X, y > 0, classes=[False, True]).partial_fit(X, y > 0)
+    whole = bare(LSTMClassifier, **SMALL, max_iter=2).fit(X, y > 0)
+    parts = bare(LSTMClassifier, **SMALL).partial_fit(X, y > 0, classes=[False, True]).partial_fit(X, y > 0)
     assert_same_weights(parts, whole)
 
 
 def test_partial_fit_goes_on_after_fit():
     X, y = series()
-    model = LSTMRegressor(**SMALL, max_iter=2).fit(X, y).partial_fit(X, y)
-    assert_same_weights(model, LSTMRegressor(**SMALL, max_iter=3).fit(X, y))
+    model = bare(LSTMRegressor, **SMALL, max_iter=2).fit(X, y).partial_fit(X, y)
+    assert_same_weights(model, bare(LSTMRegressor, **SMALL, max_iter=3).fit(X, y))
 
 
 def test_partial_fit_keeps_classes_that_it_has_not_seen_yet():
     X, _ = series()
-    model = LSTMClassifier(**SMALL).partial_fit(X, np.zeros(24), classes=[2, 0, 1]).partial_fit(X, np.ones(24))
+    model = bare(LSTMClassifier, **SMALL).partial_fit(X, np.zeros(24), classes=[2, 0, 1]).partial_fit(X, np.ones(24))
     assert_array_equal(model.classes_, [0, 1, 2])
     assert model.predict_proba(X).shape == (24, 3)
 
 
 def test_another_solver_does_not_take_over_the_moments_of_the_last():
     X, y = series()
-    changed = LSTMRegressor(**SMALL, solver="rmsprop").partial_fit(X, y)
-    fresh = LSTMRegressor(**SMALL, solver="rmsprop", warm_start=True, max_iter=1).fit(X, y)
+    changed = bare(LSTMRegressor, **SMALL, solver="rmsprop").partial_fit(X, y)
+    fresh = bare(LSTMRegressor, **SMALL, solver="rmsprop", warm_start=True, max_iter=1).fit(X, y)
     changed.set_params(solver="sgd").partial_fit(X, y)
     assert_same_weights(changed, fresh.set_params(solver="sgd").fit(X, y))
 
@@ -671,25 +678,25 @@ def test_another_solver_does_not_take_over_the_moments_of_the_last():
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_a_seed_gives_the_same_bits_again(backend, dtype, early_stopping):
     options = {"hidden_size": 5, "batch_size": 7, "max_iter": 3, "random_state": 42, "early_stopping": early_stopping}
-    one, other = (LSTMRegressor(**options, backend=backend, dtype=dtype).fit(*series(40)) for _ in range(2))
+    one, other = (bare(LSTMRegressor, **options, backend=backend, dtype=dtype).fit(*series(40)) for _ in range(2))
     assert_same_weights(one, other)
 
 
 @pytest.mark.parametrize(("one", "other"), [(0, 1), (None, None)])
 def test_other_seeds_give_other_weights(one, other):
-    one, other = (LSTMRegressor(4, max_iter=1, random_state=seed).fit(*series()) for seed in (one, other))
+    one, other = (bare(LSTMRegressor, 4, max_iter=1, random_state=seed).fit(*series()) for seed in (one, other))
     assert (flat(one.weights_) != flat(other.weights_)).any()
 
 
 def test_a_random_state_is_drawn_from():
     state = np.random.RandomState(0)
-    one, other = (LSTMRegressor(4, max_iter=1, random_state=state).fit(*series()) for _ in range(2))
+    one, other = (bare(LSTMRegressor, 4, max_iter=1, random_state=state).fit(*series()) for _ in range(2))
     assert (flat(one.weights_) != flat(other.weights_)).any()
 
 
 def test_the_global_random_state_is_left_alone():
     np.random.seed(0)  # noqa: NPY002
-    LSTMRegressor(4, max_iter=1, random_state=0).fit(*series())
+    bare(LSTMRegressor, 4, max_iter=1, random_state=0).fit(*series())
     after = np.random.random()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     assert np.random.random() == after  # noqa: NPY002
@@ -699,7 +706,7 @@ def test_the_global_random_state_is_left_alone():
 def test_backends_train_to_the_same_predictions(estimator, fast, dtype):
     X, y = series()
     options = {"hidden_size": 9, "dtype": dtype, "random_state": 0, "batch_size": 7, "max_iter": 5}
-    one, other = (estimator(**options, backend=backend).fit(X, y > 0) for backend in (fast, "numpy"))
+    one, other = (bare(estimator, **options, backend=backend).fit(X, y > 0) for backend in (fast, "numpy"))
     score = "predict_proba" if estimator is LSTMClassifier else "predict"
     assert_allclose(getattr(one, score)(X), getattr(other, score)(X), atol={"float32": 1e-5, "float64": 1e-12}[dtype])
 
@@ -707,7 +714,7 @@ def test_backends_train_to_the_same_predictions(estimator, fast, dtype):
 def test_types_train_to_nearly_the_same_predictions(backend):
     X, y = series()
     options = {"hidden_size": 9, "random_state": 0, "batch_size": 7, "max_iter": 5, "backend": backend}
-    one, other = (LSTMRegressor(**options, dtype=dtype).fit(X, y) for dtype in ("float32", "float64"))
+    one, other = (bare(LSTMRegressor, **options, dtype=dtype).fit(X, y) for dtype in ("float32", "float64"))
     assert_allclose(one.predict(X), other.predict(X), atol=1e-5)
 
 
@@ -723,7 +730,7 @@ def test_a_prediction_has_the_same_bits_in_any_batch(backend, dtype, estimator, 
 
 
 def test_a_prediction_has_the_same_bits_in_a_batch_too_large_for_one_block(backend):
-    model = LSTMRegressor(64, backend=backend, max_iter=1, random_state=0).fit(*series())
+    model = bare(LSTMRegressor, 64, backend=backend, max_iter=1, random_state=0).fit(*series())
     X, _ = series(n=500, T=200)  # 500 * 200 * (2 + 64) numbers: two blocks
     together = model.predict(X)
     for rows in (slice(0, 1), slice(310, 330), slice(499, 500)):
@@ -738,7 +745,7 @@ def test_a_prediction_has_the_same_bits_in_a_batch_too_large_for_one_block(backe
 )
 def test_training_that_diverges_raises_and_leaves_the_estimator_unfitted(backend, options, scale):
     X, y = series()
-    model = LSTMRegressor(**SMALL, backend=backend, batch_size=6, **options)
+    model = bare(LSTMRegressor, **SMALL, backend=backend, batch_size=6, **options)
     before = vars(model).copy()
     with pytest.raises(FloatingPointError, match=r"epoch 1, batch \d of 4.*learning_rate_init"):
         model.fit(X, scale * y)
@@ -750,7 +757,7 @@ def test_training_that_diverges_raises_and_leaves_the_estimator_unfitted(backend
 @pytest.mark.parametrize("call", ["fit", "warm_start", "partial_fit"])
 def test_training_that_diverges_leaves_a_fitted_estimator_as_it_was(monkeypatch, call):
     X, y = series()
-    model = LSTMRegressor(**SMALL, max_iter=3, warm_start=call == "warm_start").fit(X, y)
+    model = bare(LSTMRegressor, **SMALL, max_iter=3, warm_start=call == "warm_start").fit(X, y)
     before, bits = vars(model).copy(), {name: value.copy() for name, value in model.weights_.items()}
     curve, predictions = model.loss_curve_.copy(), model.predict(X)
     monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 1, lambda: np.nan))
@@ -784,7 +791,7 @@ def interrupt():
 def test_the_error_names_epoch_and_batch(monkeypatch):
     monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 7, lambda: np.inf))
     with pytest.raises(FloatingPointError, match="epoch 3, batch 1 of 3"):
-        LSTMRegressor(**SMALL, batch_size=8).fit(*series())
+        bare(LSTMRegressor, **SMALL, batch_size=8).fit(*series())
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -792,8 +799,8 @@ def test_an_interrupted_fit_keeps_the_last_whole_epoch(monkeypatch, early_stoppi
     X, y = series()
     X_val, y_val = series(8, seed=1)
     options = {**SMALL, "batch_size": 8, "learning_rate_init": 0.05}
-    whole = LSTMRegressor(**options, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)
-    model = LSTMRegressor(**options, early_stopping=early_stopping)
+    whole = bare(LSTMRegressor, **options, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)
+    model = bare(LSTMRegressor, **options, early_stopping=early_stopping)
     monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 8, interrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y, X_val=X_val, y_val=y_val)  # in the second of three batches of the third epoch
@@ -805,16 +812,16 @@ def test_an_interrupted_fit_keeps_the_last_whole_epoch(monkeypatch, early_stoppi
 def test_an_interrupted_fit_can_go_on(monkeypatch):
     X, y = series()
     options = {**SMALL, "batch_size": 8}
-    model = LSTMRegressor(**options)
+    model = bare(LSTMRegressor, **options)
     with monkeypatch.context() as patch:
         patch.setattr(Network, "differentiate", interrupting(Network.differentiate, 8, interrupt))
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
-    assert_same_weights(model.partial_fit(X, y), LSTMRegressor(**options, max_iter=3).fit(X, y))
+    assert_same_weights(model.partial_fit(X, y), bare(LSTMRegressor, **options, max_iter=3).fit(X, y))
 
 
 def test_a_fit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_unfitted(monkeypatch):
-    model = LSTMRegressor(**SMALL, batch_size=8)
+    model = bare(LSTMRegressor, **SMALL, batch_size=8)
     before = vars(model).copy()
     monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 2, interrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -824,7 +831,7 @@ def test_a_fit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_unfi
 
 def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as_it_was(monkeypatch):
     X, y = series()
-    model = LSTMRegressor(**SMALL, batch_size=8, max_iter=2).fit(X, y)
+    model = bare(LSTMRegressor, **SMALL, batch_size=8, max_iter=2).fit(X, y)
     before, predictions = vars(model).copy(), model.predict(X)
     monkeypatch.setattr(Network, "differentiate", interrupting(Network.differentiate, 2, interrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -837,7 +844,7 @@ def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as
 
 
 def test_weights_that_the_last_update_makes_infinite_are_not_kept():
-    model = LSTMRegressor(4, solver="sgd", learning_rate_init=1e40, max_iter=1, random_state=0)
+    model = bare(LSTMRegressor, 4, solver="sgd", learning_rate_init=1e40, max_iter=1, random_state=0)
     with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 of 1.*not finite.*learning_rate_init"):
         model.fit(*series())
     assert not hasattr(model, "weights_")
@@ -845,20 +852,20 @@ def test_weights_that_the_last_update_makes_infinite_are_not_kept():
 
 def test_class_weights_may_name_a_class_that_a_batch_lacks():
     X, y = series()
-    model = LSTMClassifier(4, class_weight={2: 5}, random_state=0)
+    model = bare(LSTMClassifier, 4, class_weight={2: 5}, random_state=0)
     assert model.partial_fit(X, y > 0, classes=[0, 1, 2]).n_outputs_ == 3
 
 
 def test_class_weights_do_not_weigh_the_validation_score():
     X, y = series()
-    model = LSTMClassifier(4, class_weight={False: 9}, max_iter=2, learning_rate="cosine", random_state=0)
+    model = bare(LSTMClassifier, 4, class_weight={False: 9}, max_iter=2, learning_rate="cosine", random_state=0)
     model.fit(X, y > 0, X_val=X, y_val=y > 0)
     assert model.validation_scores_[-1] == model.score(X, y > 0)
 
 
 def test_a_warm_start_on_harder_data_is_judged_by_its_own_losses():
     X, y = series()
-    model = LSTMRegressor(4, warm_start=True, max_iter=30, random_state=0, learning_rate_init=0.01)
+    model = bare(LSTMRegressor, 4, warm_start=True, max_iter=30, random_state=0, learning_rate_init=0.01)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, 0.01 * y).fit(X, 100 * y)

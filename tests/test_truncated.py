@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import assert_refused, assert_same_fit, class_of
+from conftest import assert_refused, assert_same_fit, bare, class_of
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor
@@ -25,7 +25,7 @@ def data(lengths, per_step):
 
 def model(per_step, **options):
     options = {"hidden_size": 6, "dtype": "float64", "random_state": 0, "learning_rate": "cosine", **options}
-    return LSTMRegressor(return_sequences=per_step, **options)
+    return bare(LSTMRegressor, return_sequences=per_step, **options)
 
 
 def plain_sgd(**options):
@@ -148,7 +148,7 @@ def test_only_the_last_steps_have_a_gradient(backend):
 
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
 def test_a_bidirectional_network_has_no_pieces(estimator):
-    model = estimator(4, bidirectional=True, bptt_steps=3)
+    model = bare(estimator, 4, bidirectional=True, bptt_steps=3)
     message = "bptt_steps=3 with bidirectional=True.*Leave it at None"
     assert_refused(lambda: model.fit(np.zeros((4, 5)), [0, 1, 0, 1]), ValueError, message, model)
 

@@ -22,7 +22,7 @@ def test_predictions_during_a_refit_are_those_of_the_old_model(fast):
     before, seen = model.predict(X), []
 
     class Refit(LSTMRegressor):
-        def _watch(self, training, *rest):
+        def _watch(self, model, training, *rest):
             for _ in training.run():
                 seen.append(self.predict(X))
 
@@ -37,14 +37,14 @@ def test_predictions_during_a_refit_are_those_of_the_old_model(fast):
 
 def test_a_prediction_that_a_refit_interrupts_ends_with_the_old_model(monkeypatch, fast):
     model = LSTMClassifier(4, backend=fast, **QUICK).fit(X, Y > 0)
-    before, check_series = model.predict_proba(X), LSTMClassifier._check_series
+    before, check_series = model.predict_proba(X), LSTMClassifier._read_series
 
     def refit_first(self, *args, **kwargs):
         monkeypatch.undo()
         model.set_params(hidden_size=33).fit(X[:, :, :2], np.arange(12) % 5)
         return check_series(self, *args, **kwargs)
 
-    monkeypatch.setattr(LSTMClassifier, "_check_series", refit_first)
+    monkeypatch.setattr(LSTMClassifier, "_read_series", refit_first)
     assert_array_equal(model.predict_proba(X), before)
     assert model.predict_proba(X[:, :, :2]).shape == (12, 5)
 
@@ -90,9 +90,9 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(estimator, bad):
 
 def test_attributes_set_by_others_during_a_fit_stay():
     class Watched(LSTMRegressor):
-        def _watch(self, training, *rest):
+        def _watch(self, model, training, *rest):
             self.noted = "by a callback"
-            super()._watch(training, *rest)
+            super()._watch(model, training, *rest)
 
     assert Watched(4, **QUICK).fit(X, Y).noted == "by a callback"
 

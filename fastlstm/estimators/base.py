@@ -21,6 +21,7 @@ from fastlstm.estimators.inputs import (
     check_targets,
     check_weights,
 )
+from fastlstm.estimators.standardization import Scaling
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import MOST_LAYERS, named
 from fastlstm.training import network as networks
@@ -69,18 +70,19 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         "num_layers": [Integers(1, MOST_LAYERS)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
-        "dropout": [Numbers(0, 1, "left")],
+        "dropout": [StrOptions({"auto"}), Numbers(0, 1, "left")],
         "recurrent_dropout": [Numbers(0, 1, "left")],
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
-        "init": [StrOptions({"standard", "chrono"})],
+        "standardize": ["boolean"],
+        "init": [StrOptions({"auto", "standard", "chrono"})],
         "longest_lag": [None, Integers(1)],
         "solver": [StrOptions(set(SOLVERS))],
         "alpha": [Numbers(0, None, "left")],
         "batch_size": [StrOptions({"auto"}), Integers(1)],
-        "learning_rate": [StrOptions({"constant", "adaptive", "cosine"})],
-        "learning_rate_init": [Numbers(0, None, "neither")],
-        "max_iter": [Integers(1)],
+        "learning_rate": [StrOptions({"auto", "constant", "adaptive", "cosine"})],
+        "learning_rate_init": [StrOptions({"auto"}), Numbers(0, None, "neither")],
+        "max_iter": [StrOptions({"auto"}), Integers(1)],
         "clip_norm": [None, Numbers(0, None, "neither")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
@@ -132,6 +134,10 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """Parameters that must stay because of what they make the head's outputs mean: (name, value, fitted)."""
         return ()
 
+    def _scales_targets(self):
+        """Whether `standardize` acts on targets, too."""
+        return False
+
     def _n_targets(self):
         """Columns of y."""
         return self.n_outputs_
@@ -154,9 +160,20 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     # -- prediction -------------------------------------------------------------------------------------
 
-    def _check_series(self, X, reset=False, name="X"):
+    def _read_series(self, X, reset=False, name="X"):
+        """X as series, as they are."""
         dtype = self.dtype if name != "X" or reset else self._dtype()
-        series = check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
+        if self._standardised:
+            dtype = None  # the numbers may be large, and are not rounded before their mean is taken away
+        return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
+
+    def _prepare_series(self, series, dtype, name="X"):
+        """Series as the network reads them."""
+        if self.x_mean_ is not None:
+            networks.check_channels(series, len(self.x_mean_))
+            scaling = Scaling(self.x_mean_, self.x_scale_)
+            series = series.with_table(scaling.apply(series.table(copy=False), dtype))
+            sequences.check_finite(series, name, "keep")  # what was finite may be too large for the dtype
         return sequences.with_mask(series) if self._masked else series
 
     def _dtype(self):
@@ -176,7 +193,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     def _run_over(self, X, per_step=None, with_head=True):
         """X as series, and what the network makes of them; see `networks.run_over`. `per_step` None: as fitted."""
-        x, backend = self._check_series(X), kernels.resolve(self.backend)
+        x, backend = self._prepare_series(self._read_series(X), self._dtype()), kernels.resolve(self.backend)
         per_step = self._per_step if per_step is None else per_step
         return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, per_step, with_head)
 

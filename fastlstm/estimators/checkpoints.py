@@ -100,8 +100,9 @@ class Checkpoints:
 
     def describe(self, model, seed, **more):
         """Note what the training is of; raise ValueError unless that of the file to go on from is the same."""
-        free = FREE - {"max_iter"} if model.learning_rate == "cosine" else FREE
-        given = {name: _plain(value) for name, value in model.get_params().items() if name not in free}
+        free = FREE - {"max_iter"} if model.settings_["learning_rate"] == "cosine" else FREE
+        params = {**model.get_params(), **model.settings_}
+        given = {name: _plain(value) for name, value in params.items() if name not in free}
         sizes = check_sizes(model.hidden_size, model.num_layers)
         given["hidden_size"] = list(sizes) if len(sizes) > 1 else sizes[0]
         given["backend"] = kernels.load(kernels.resolve(model.backend)).bits()

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from fastlstm import containers, kernels, sequences
 from fastlstm.callers import warn
+from fastlstm.estimators import standardization
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
 from fastlstm.estimators.drafts import Draft
@@ -17,15 +18,13 @@ from fastlstm.estimators.inputs import check_step_weights, check_target_names, c
 from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes, named
 from fastlstm.stacks import Stack
-from fastlstm.training import forecasts
+from fastlstm.training import forecasts, outcome, plan
 from fastlstm.training import network as networks
 from fastlstm.training.loop import Training
 from fastlstm.training.losses import DISTRIBUTIONS
 from fastlstm.training.network import Network
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
-
-AUTO_BATCH_SIZE = 200  # as MLPClassifier's
 
 
 class Fitting:
@@ -34,7 +33,11 @@ class Fitting:
     def _fit(self, X, y, sample_weight, X_val=None, y_val=None, sample_weight_val=None, partial=False, classes=None):
         if partial:
             self._validate_params()  # scikit-learn's `_fit_context` skips this once the estimator is fitted
-        task = None if partial else FitTask(self, X, y, sample_weight, max_subtasks=self.max_iter)
+        task = (
+            None
+            if partial
+            else FitTask(self, X, y, sample_weight, max_subtasks=None if self.max_iter == "auto" else self.max_iter)
+        )
         draft = Draft(self)
         model = draft.model
         training, checkpoints = model._training(
@@ -48,7 +51,7 @@ class Fitting:
             return {**draft.changes(), **model._fitted_attributes(training, copied=True)}
 
         try:
-            self._watch(training, task, attributes, partial)
+            self._watch(model, training, task, attributes, partial)
         except KeyboardInterrupt:
             if training.progress.epochs > epochs_before:
                 training.leave()
@@ -72,18 +75,25 @@ class Fitting:
         self._note_loss()
         data = self._check_data(X, y, sample_weight, not going_on, classes)
         held_out = self._check_validation_data(*validation_data)
-        seed, checkpoints = self._seed(data, held_out)
+        seed, checkpoints = self._seed()
         rng = np.random.default_rng(seed)
         if self.early_stopping and not partial and held_out is None:
             data, held_out = self._split(data, rng)
-        data = (*data[:2], self._weigh(*data[1:]))
+        if not going_on:
+            self._learn_scaling(data)
+        weighed = self._weigh(*data[1:])
+        self.settings_ = self._settle(data[0], weighed, partial)
+        if checkpoints:
+            checkpoints.describe(self, seed, data=fingerprint(data, *([held_out] if held_out else [])))
+        data = (*self._prepare(data)[:2], weighed)
+        held_out = held_out and self._prepare(held_out, "_val")
         if held_out is not None:
             self._check_held_out(*held_out[1:])
 
         network = self._network(data, rng, going_on)
         training = Training(
             network,
-            self._settings(data, partial),
+            self._settings(),
             *data,
             seed,
             held_out and (lambda: self._validate(network, held_out)),
@@ -93,21 +103,22 @@ class Fitting:
         )
         return training, checkpoints
 
-    def _watch(self, training, task, attributes, partial):
-        """Run the training, for callbacks and people to see; `attributes()`: those of an estimator fitted so far."""
+    def _watch(self, model, training, task, attributes, partial):
+        """Run the training of `model`, for callbacks and people to see; `attributes()`: those that it has so far."""
+        if self.verbose and not partial:
+            print(plan.described(model.settings_), flush=True)
         epochs = watched(training, self.verbose, say_why=not partial)
         if task is not None:
             epochs = task.epochs(epochs, training, attributes)
         for _ in epochs:
             pass
-        if not (training.progress.stopped or partial or self.learning_rate == "cosine"):
-            warn(
-                f"Training was still improving after max_iter={self.max_iter} epochs: raise max_iter, or stop on "
-                "purpose with early_stopping=True or learning_rate='cosine'.",
-                ConvergenceWarning,
-            )
+        if not partial:
+            gated = self.cell != "rnn" and model.settings_["init"] != "chrono"
+            why = outcome.shortfall(training, ["init='chrono'"] if gated else [])
+            if why:
+                warn(why, ConvergenceWarning)
 
-    def _seed(self, data, held_out):
+    def _seed(self):
         """The seed of all that is random, and the checkpoints; a training that goes on from one has its seed."""
         seed = int(check_random_state(self.random_state).randint(SEEDS))
         if self.checkpoint_path is None:
@@ -115,8 +126,20 @@ class Fitting:
         checkpoints = Checkpoints(self.checkpoint_path, self.checkpoint_every, self.resume)
         if checkpoints.earlier and not isinstance(self.random_state, Integral):
             seed = checkpoints.earlier[0]["seed"]
-        checkpoints.describe(self, seed, data=fingerprint(data, *([held_out] if held_out else [])))
         return seed, checkpoints
+
+    def _settle(self, series, weights, partial):
+        """What the parameters that may be "auto" come to."""
+        given = {name: getattr(self, name) for name in plan.NAMES}
+        weights = self._weights_of_series(series, weights)
+        evenness = weights.sum() ** 2 / (len(weights) * (weights**2).sum())  # Kish (1965): effective sample size, of n
+        longest = int(series.lengths.max())
+        return plan.settle(given, self.cell, len(series), longest, series.steps, evenness, online=partial)
+
+    def _weights_of_series(self, series, weights):
+        """One weight for each series: the mean over its steps and outputs."""
+        weights = weights.mean(axis=1)
+        return np.add.reduceat(weights, series.step_at) / series.lengths if self._per_step else weights
 
     def _network(self, data, rng, going_on):
         if not going_on:
@@ -130,13 +153,13 @@ class Fitting:
             kernels.resolve(self.backend),
             self.bptt_checkpoint,
             self._per_step,
-            self.dropout,
+            self.settings_["dropout"],
             self.recurrent_dropout,
         )
 
     def _initial_weights(self, data, rng):
         longest = None
-        if self.init == "chrono":
+        if self.settings_["init"] == "chrono":
             longest = int(data[0].lengths.max()) if self.longest_lag is None else self.longest_lag
         weights = networks.initialise(self._stack, self.n_outputs_ * self._loss.width, rng, longest)
         if self._loss.name in DISTRIBUTIONS:
@@ -151,7 +174,7 @@ class Fitting:
             raise ValueError(
                 "init='chrono' with cell='rnn': it draws the biases of gates, which only LSTM and GRU have."
             )
-        if self.init != "chrono" and self.longest_lag is not None:
+        if self.init == "standard" and self.longest_lag is not None:
             raise ValueError(f"longest_lag={self.longest_lag} with init={self.init!r}: it is for init='chrono'.")
         if self.bidirectional and self.bptt_checkpoint not in (None, "auto"):
             raise ValueError(
@@ -186,7 +209,8 @@ class Fitting:
         """X as series; targets and weights of each series or, with `return_sequences`, of each step of all."""
         if reset:
             self._masked, self._per_step = self.missing == "mask", bool(self.return_sequences)
-        x = self._check_series(X, reset, "X" + suffix)
+            self._standardised = bool(self.standardize)
+        x = self._read_series(X, reset, "X" + suffix)
         names = "y" + suffix, "sample_weight" + suffix
         with named(names[0]):
             check_targets(X, y, names[0])
@@ -206,6 +230,34 @@ class Fitting:
         counts = weights > 0 if by_parts else np.ones_like(weights, bool)
         with named(names[0], "classes"):
             return x, self._encode(y, counts, reset, classes, names[0]), weights
+
+    def _learn_scaling(self, data):
+        """Note the location and scale of channels and targets, as weighted; None where they stay as they are."""
+        x, targets, weights = data
+        self.x_mean_ = self.x_scale_ = self.y_mean_ = self.y_scale_ = None
+        if self._standardised:
+            # what a step's target weighs says nothing of its inputs
+            of_steps = np.repeat(self._weights_of_series(x, weights), x.lengths)[:, None]
+            table = x.table(copy=False)
+            try:
+                self.x_mean_, self.x_scale_ = standardization.learn(table, of_steps, "X")
+            except ValueError:
+                with np.errstate(over="ignore"):
+                    narrow = x.with_table(table.astype(self.dtype))
+                sequences.check_finite(narrow, "X", "keep")  # says where
+                raise
+        if self._standardised and self._scales_targets():
+            self.y_mean_, self.y_scale_ = standardization.learn(targets, weights, "y")
+
+    def _prepare(self, data, suffix=""):
+        """Data as the network takes them."""
+        x, targets, weights = data
+        dtype = np.dtype(self.dtype)
+        if self.y_mean_ is not None:
+            targets = standardization.Scaling(self.y_mean_, self.y_scale_).apply(targets, dtype)
+            if not np.isfinite(targets).all():
+                raise ValueError(f"y{suffix} contains a value too large for {dtype} once it is standardised.")
+        return self._prepare_series(x, dtype, "X" + suffix), targets, weights
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
         if (X_val is None) != (y_val is None):
@@ -255,6 +307,7 @@ class Fitting:
             ("bidirectional", bool(self.bidirectional), stack.bidirectional),
             ("return_sequences", bool(self.return_sequences), self._per_step),
             ("missing", self.missing, "mask" if self._masked else "error"),
+            ("standardize", bool(self.standardize), self._standardised),
             *self._of_loss(),
         ]:
             if value != fitted:
@@ -271,20 +324,17 @@ class Fitting:
         same = (self.solver, moments.dtype) == (progress.solver, progress.moments.dtype)
         if partial and same:
             if self.learning_rate != "adaptive":
-                progress.rate = self.learning_rate_init  # it may have been set anew since
+                progress.rate = self.settings_["learning_rate_init"]  # it may have been set anew since
             return progress
         progress.solver, progress.moments, progress.updates = self.solver, moments, 0
-        progress.rate = self.learning_rate_init
+        progress.rate = self.settings_["learning_rate_init"]
         progress.no_improvement, progress.best_validation_score = 0, -np.inf
         return progress
 
-    def _settings(self, data, partial):
+    def _settings(self):
         given = {field.name: getattr(self, field.name, None) for field in fields(Settings)}
-        given["loss"] = self._loss
-        given["batch_size"] = min(AUTO_BATCH_SIZE if self.batch_size == "auto" else self.batch_size, len(data[0]))
-        if partial:
-            given["max_iter"] = 1
-        return Settings(**given)
+        settled = {name: value for name, value in self.settings_.items() if name in given}
+        return Settings(**{**given, **settled, "loss": self._loss})
 
     def _validate(self, network, held_out):
         x, targets, weights = held_out

@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastlstm import containers
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
+from fastlstm.estimators.standardization import Scaling
 from fastlstm.training import forecasts
 from fastlstm.training.losses import DISTRIBUTIONS, Loss
 
@@ -22,8 +23,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000), or those of another
     cell, read each series, and a linear layer on the last hidden state, or on that after each step, gives the outputs.
-    Trained by minibatch gradient descent. Scale X and y to about unit variance first, X for instance by
-    `SequenceScaler`, y by ``TransformedTargetRegressor``.
+    Trained by minibatch gradient descent. X and y may be in any unit: see `standardize`.
 
     Parameters
     ----------
@@ -35,22 +35,26 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
     bidirectional : bool, default=False
         Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
-    dropout : float, default=0.0
-        Part of a layer's outputs that training leaves out on their way to the next layer and to the head: for each
-        series and epoch others, but the same at all of its steps (Gal & Ghahramani 2016); what is left is scaled up,
-        so that its expectation stays. Predictions leave out nothing.
+    dropout : float or "auto", default="auto"
+        Fraction of a layer's outputs to drop during training, on their way to the next layer and to the head. Each
+        series gets a new mask every epoch, shared by all its steps (Gal & Ghahramani 2016). "auto": see Notes.
     recurrent_dropout : float, default=0.0
-        The same for the hidden states on their way to the next step's gates.
+        Fraction of the hidden units to drop on their way to the next step's gates, likewise.
     return_sequences : bool, default=False
         Whether there is a target for each step, not one for each series.
     missing : {"error", "mask"}, default="error"
         What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
         for each channel that is 1 where a value was missing.
-    init : {"standard", "chrono"}, default="standard"
-        Fresh weights: input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" draws the biases of
-        the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec & Ollivier 2018).
+    standardize : bool, default=True
+        Whether to standardise every channel of X, and every target, inside: the mean is
+        removed, and the rest divided by the standard deviation, both weighted, of the training data. Everything that
+        comes out is in the original units. `partial_fit` and `warm_start` keep the first statistics.
+    init : {"auto", "standard", "chrono"}, default="auto"
+        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" also
+        draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &
+        Ollivier 2018). "auto": see Notes.
     longest_lag : int or None, default=None
-        Steps that ``init="chrono"`` prepares to remember; None is the length of the longest series.
+        Number of steps that ``init="chrono"`` prepares to remember. If None, the length of the longest series.
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian_nll"}, default="squared_error"
         Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond. Three learn
         more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the quantiles that
@@ -65,14 +69,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled
         weight decay.
     batch_size : int or "auto", default="auto"
-        Series per update; "auto" is min(200, n).
-    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
-        "adaptive" divides the rate by 5 instead of stopping, down to 1e-6; "cosine" lets it fall to 0 over
-        `max_iter` epochs.
-    learning_rate_init : float, default=1e-3
-        Learning rate at the start.
-    max_iter : int, default=200
-        Epochs at the most.
+        Series per update. "auto": see Notes.
+    learning_rate : {"auto", "constant", "adaptive", "cosine"}, default="auto"
+        Schedule of the learning rate. "cosine" lets it fall to 0 over `max_iter` epochs; "adaptive" divides it by 5
+        where training would stop otherwise, down to 1e-6. "auto" is "cosine", but "constant" in `partial_fit`.
+    learning_rate_init : float or "auto", default="auto"
+        Initial learning rate. "auto" is 0.01 if it falls as "cosine", else 0.001.
+    max_iter : int or "auto", default="auto"
+        Maximum number of epochs. "auto": see Notes.
     clip_norm : float or None, default=1.0
         Largest norm of a gradient: a longer one is scaled down to it. None does not clip.
     shuffle : bool, default=True
@@ -80,9 +84,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     random_state : int, RandomState or None, default=None
         Seed of weights, shuffling and validation split.
     tol : float, default=1e-4
-        An epoch that improves the loss (or the validation score, with `early_stopping`) by less than this is none.
+        Improvements of the loss (or of the validation score, with `early_stopping`) smaller than this do not count.
     n_iter_no_change : int, default=10
-        Training stops after more than this many epochs in a row without improvement.
+        Training stops after more than this many epochs in a row without improvement; but a rate that falls as "cosine"
+        falls to its end unless `early_stopping` is set.
     early_stopping : bool, default=False
         Whether to judge epochs by a validation score and to end with the best weights, not the last.
     validation_fraction : float, default=0.1
@@ -131,6 +136,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Names of columns, where X was a DataFrame, or a list of them, with string names.
     n_outputs_ : int
         Targets per series, or per step.
+    settings_ : dict of str
+        What the parameters that may be "auto" came to in the last call of `fit` or `partial_fit`.
+    x_mean_, x_scale_ : ndarray of shape (C,) or None
+        Mean and standard deviation of each channel; None without `standardize`.
+    y_mean_, y_scale_ : ndarray of shape (K,) or None
+        Mean and standard deviation of each target; None without `standardize`, and where targets are counts.
     weights_ : dict of str to ndarray
         ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
         RNN); ``head.weight`` (n_outputs_ S, D H) for D directions and ``head.bias``. S is 1, but the number of levels
@@ -150,6 +161,17 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         and "gaussian_nll" the score is minus the loss, because R squared says nothing of a distribution.
     best_validation_score_ : float or None
         Largest of `validation_scores_`.
+
+    Notes
+    -----
+    "auto" follows rules by the number n of series and the length T of the longest, chosen on two dozen data sets
+    (``bench/defaults.py``); `settings_` says what they came to.
+
+    - `batch_size`: n where n <= 32; else 8, from 1,000 series on 16, from 4,000 on 32; more where weights are uneven.
+    - `max_iter`: 2,000 updates, but no more than 50 + T epochs (nor 200, nor 16 million steps in all) and no fewer than
+      6; where n <= 32, 200.
+    - `dropout`: 0.2, but 0 where n <= 32.
+    - `init`: "chrono", but "standard" for the vanilla RNN.
 
     See Also
     --------
@@ -182,20 +204,21 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         *,
         cell="lstm",
         bidirectional=False,
-        dropout=0.0,
+        dropout="auto",
         recurrent_dropout=0.0,
         return_sequences=False,
         missing="error",
-        init="standard",
+        standardize=True,
+        init="auto",
         longest_lag=None,
         loss="squared_error",
         quantile=0.5,
         solver="adam",
         alpha=0.0,
         batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=1e-3,
-        max_iter=200,
+        learning_rate="auto",
+        learning_rate_init="auto",
+        max_iter="auto",
         clip_norm=1.0,
         shuffle=True,
         random_state=None,
@@ -225,6 +248,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.recurrent_dropout = recurrent_dropout
         self.return_sequences = return_sequences
         self.missing = missing
+        self.standardize = standardize
         self.init = init
         self.longest_lag = longest_lag
         self.loss = loss
@@ -360,7 +384,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if not counts.all():
             shape, y = np.shape(y), np.array(y, dtype=float).reshape(len(y), -1)
             y = np.where(counts, y, 0).reshape(shape)
-        y = check_array(y, dtype=self.dtype, ensure_2d=False, allow_nd=True, input_name=name)
+        dtype = "float64" if self._standardised and self._scales_targets() else self.dtype
+        y = check_array(y, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1 and not self._per_step:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:
@@ -392,13 +417,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
             )
 
+    def _scales_targets(self):
+        return self._loss.name != "poisson"  # of counts it is the logarithm of the mean that is learned
+
     def _score_of(self, scores, targets, weights):
-        return self._score_rows(targets, scores, weights)
+        return self._r2(targets, self._points(scores), weights)
 
     def _score_rows(self, y, scores, weights):
+        return self._r2(containers.numbers_of(y, "y"), self._in_units_of_y(self._points(scores)), weights)
+
+    def _r2(self, y, predicted, weights):
         from sklearn.metrics import r2_score  # late: a prediction does without it
 
-        y, predicted = containers.numbers_of(y, "y"), self._points(scores)
         if weights.shape[1] == 1:
             return float(r2_score(y, predicted, sample_weight=weights[:, 0]))
         # each output by its own weights; one that never counts has no score
@@ -544,8 +574,16 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _outputs(self, scores):
         return self._of_targets(self._points(scores))
 
+    def _in_units_of_y(self, rows):
+        """Rows [rows, K, ...] on the scale that was learned, as float64 in the units of y, whose mean may be large."""
+        rows = rows.astype("float64")
+        if self.y_mean_ is None:
+            return rows
+        scaling = Scaling(self.y_mean_, self.y_scale_)
+        return np.moveaxis(scaling.undo(np.moveaxis(rows, 1, -1)), -1, 1)
+
     def _of_targets(self, rows):
-        """Rows [rows, K, ...] as float64, which keeps what others add to them, without the axis of targets where y had
-        none."""
+        """The same, without the axis of targets where y had none."""
         flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        return (rows[:, 0] if flat else rows).astype("float64")
+        rows = self._in_units_of_y(rows)
+        return rows[:, 0] if flat else rows

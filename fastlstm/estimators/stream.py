@@ -7,6 +7,7 @@ import numpy as np
 
 from fastlstm import containers, kernels
 from fastlstm.estimators.inputs import channel_names_of_step, check_channel_names
+from fastlstm.estimators.standardization import Scaling
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
@@ -85,6 +86,10 @@ class Stream:
         self._shape = (n, C // 2) if masked else (n, C)
         self._usual = (self._shape, self._shape[1:]) if n == 1 else (self._shape,)  # an array of one row may lack it
         self._seen = np.zeros(self._shape, dtype) if masked else None
+        self._scaling = None
+        if self._model.x_mean_ is not None:
+            self._scaling = Scaling(self._model.x_mean_, self._model.x_scale_)
+            self._wide = np.empty(self._shape)
         for one in run.runs:
             one.load(Part(), np.zeros(n * one.C, dtype), np.arange(n) * one.C)
         # the last states go where the head reads them, but for kernels those must stand without gaps
@@ -128,6 +133,8 @@ class Stream:
         # the usual case at little cost: everything here is a good part of the step
         if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape not in self._usual:
             x_t = self._check(x_t)
+        if self._scaling is not None:
+            x_t = self._standardised(x_t)
         if self._seen is None:
             self._x[...] = x_t
             if not (self._few and isfinite(sum(self._flat.tolist()))):
@@ -168,8 +175,17 @@ class Stream:
                 raise TypeError(f"{expected}: {containers.reason(error)}.") from error
             if x_t.dtype.kind not in "fiub":
                 raise TypeError(f"{expected}.")
+        # what is standardised later is not rounded before
+        dtype = self._dtype if self._scaling is None else "float64"
         with np.errstate(over="ignore"):  # reported as infinite
-            return x_t.astype(self._dtype).reshape(self._shape)
+            return x_t.astype(dtype).reshape(self._shape)
+
+    def _standardised(self, x_t):
+        """The step as `predict` reads it: the same numbers by the same operations."""
+        np.subtract(x_t.reshape(self._shape), self._scaling.mean, out=self._wide)
+        np.divide(self._wide, self._scaling.scale, out=self._wide)
+        with np.errstate(over="ignore"):  # reported as infinite
+            return self._wide.astype(self._dtype)
 
     def _check_finite(self, x_t):
         """Raise unless all are numbers or, with `missing` "mask", NaN."""

@@ -11,10 +11,11 @@ from scipy import stats
 
 from fastlstm.callers import warn
 from fastlstm.kernels.numpy import losses
+from fastlstm.training.losses import softplus_inverse
 
 NORMAL = NormalDist()
 LARGE_MEAN = 1e8  # of a Poisson distribution, beyond which SciPy's quantiles become NaN
-SMALL_MEAN, SMALL_STEP = 1e-3, 1e-6  # what training starts from at the least, where logarithms need more than 0
+SMALL_MEAN = 1e-3  # what training starts from at the least, where logarithms need more than 0
 
 
 def first_scores(loss, targets, weights):
@@ -30,8 +31,7 @@ def first_scores(loss, targets, weights):
         return np.log(np.maximum(means, SMALL_MEAN))
     if loss.name == "quantile":
         normal = np.array([NORMAL.inv_cdf(level) for level in loss.levels])
-        steps = np.log(np.expm1(np.maximum(np.diff(normal), SMALL_STEP)))  # softplus turned round
-        return np.tile([normal[0], *steps], K)
+        return np.tile([normal[0], *softplus_inverse(np.diff(normal))], K)
     return np.zeros(K * loss.width)
 
 

@@ -50,7 +50,7 @@ class Training:
         keep: Callable | None = None,
         n_jobs=None,
     ):
-        check_channels(network.stack, series)
+        check_channels(series, network.stack.input_size)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
         of_rows = weights.any(axis=1)
@@ -61,7 +61,7 @@ class Training:
             np.zeros((moments, network.parameters.size), network.parameters.dtype),
             settings.learning_rate_init,
         )
-        self._batches = math.ceil(len(series) / settings.batch_size)
+        self.n_batches = math.ceil(len(series) / settings.batch_size)
         decay = settings.alpha * network.is_matrix if settings.alpha else 0.0
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
         self._penalised = settings.alpha > 0 and settings.solver != "adamw"
@@ -155,7 +155,7 @@ class Training:
         loss = float(np.add.reduce(self.network.values)) * self._total + self._extra_loss
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self._batches}"
+            place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self.n_batches}"
             raise FloatingPointError(
                 f"Training diverged in {place}: the loss is {loss / self._total:g} and the norm of its gradient "
                 f"{norm:g}. {self._advice()}"
@@ -165,7 +165,7 @@ class Training:
         self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
         self._norms.append(norm)
         self.progress.updates += 1
-        self._set_rate(number / self._batches)
+        self._set_rate(number / self.n_batches)
 
     def _advice(self):
         return (
@@ -183,7 +183,7 @@ class Training:
     def updates_per_epoch(self):
         """The largest number of updates in an epoch."""
         steps = self.settings.bptt_steps
-        return self._batches * (1 if steps is None else math.ceil(int(self.series.lengths.max()) / steps))
+        return self.n_batches * (1 if steps is None else math.ceil(int(self.series.lengths.max()) / steps))
 
     def state(self):
         """All that training goes on from, as a record of what JSON can hold, and arrays."""
@@ -231,8 +231,8 @@ class Training:
         """Raise unless the weights are finite and, where there are data held out, their score; note that."""
         if not np.isfinite(self.network.parameters).all():
             raise FloatingPointError(
-                f"Training diverged at the end of epoch {self.progress.epochs}, batch {self._batches} of "
-                f"{self._batches}: its update left weights that are not finite. {self._advice()}"
+                f"Training diverged at the end of epoch {self.progress.epochs}, batch {self.n_batches} of "
+                f"{self.n_batches}: its update left weights that are not finite. {self._advice()}"
             )
         if self.validate is None:
             return
@@ -263,6 +263,8 @@ class Training:
         progress.no_improvement = 0 if improved else progress.no_improvement + 1
         if progress.no_improvement <= settings.n_iter_no_change:
             return
+        if settings.learning_rate == "cosine" and not settings.early_stopping:
+            return  # the loss falls again with the rate
         if settings.learning_rate == "adaptive" and progress.rate > SMALLEST_RATE:
             progress.rate /= 5
             progress.no_improvement = 0

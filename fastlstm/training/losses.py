@@ -8,6 +8,8 @@ from fastlstm.kernels.numpy.losses import LOSSES as LOSSES
 from fastlstm.kernels.numpy.losses import Loss as Loss
 from fastlstm.kernels.numpy.losses import sigmoid as sigmoid  # probabilities of labels, of which a row has any number
 
+SMALLEST_STEP = 1e-6  # between quantiles
+
 
 def softmax(scores):
     """Probabilities of classes, of which each row has one."""
@@ -22,3 +24,8 @@ def log_softmax(scores):
 
 def log_sigmoid(scores):
     return np.minimum(scores, 0) - np.log1p(np.exp(-np.abs(scores)))
+
+
+def softplus_inverse(values):
+    """Scores whose softplus is `values`, or the least step that logarithms allow where these are smaller."""
+    return np.log(np.expm1(np.maximum(values, SMALLEST_STEP)))

@@ -47,11 +47,11 @@ def check_weights(stack, weights, n_outputs):
             )
 
 
-def check_channels(stack, series):
+def check_channels(series, expected):
     """Raise ValueError unless series have the channels that kernels read of them: they would read others' values."""
-    if series.channels != stack.input_size:
+    if series.channels != expected:
         raise ValueError(
-            f"X has series of {series.channels} channels, but the weights are for {stack.input_size}: an attribute of "
+            f"X has series of {series.channels} channels, but the weights are for {expected}: an attribute of "
             "the fitted estimator was changed. Fit it anew."
         )
 
@@ -67,7 +67,7 @@ def run_over(stack, series, weights, backend, n_jobs=None, per_step=False, with_
 
     One row for each series, in order: of its last states; or `per_step`, a row for each of its steps.
     """
-    check_channels(stack, series)
+    check_channels(series, stack.input_size)
     package, workspaces, workspace = kernels.load(backend), [Workspace() for _ in stack.places], Workspace()
     dtype, order = weights["head.weight"].dtype, np.argsort(-series.lengths, kind="stable")
     recurrent = [weights[name] for name in stack.shapes]

@@ -1,0 +1,127 @@
+"""What a training says of itself: what "auto" came to, and when it has not learned."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.training.baselines import best_constant_loss
+from fastlstm.training.losses import Loss
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 5, 2))
+Y = X[:, :, 0].sum(axis=1)
+NOISE = RNG.normal(size=80)
+LOSSES = {
+    "squared_error": Loss("squared_error"),
+    "absolute_error": Loss("absolute_error"),
+    "quantile": Loss("quantile", (0.1, 0.5, 0.9)),
+    "poisson": Loss("poisson"),
+    "gaussian_nll": Loss("gaussian_nll"),
+    "binary_cross_entropy": Loss("binary_cross_entropy"),
+    "cross_entropy": Loss("cross_entropy"),
+}
+
+
+def targets_of(name):
+    if name == "cross_entropy":
+        return RNG.integers(0, 3, (80, 1))
+    if name == "binary_cross_entropy":
+        return RNG.integers(0, 2, (80, 2)).astype(float)
+    return RNG.poisson(4, (80, 2)).astype(float)
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_no_constant_has_a_smaller_loss(name):
+    loss, targets = LOSSES[name], targets_of(name)
+    weights = RNG.integers(0, 3, (80, 1)).astype(float)
+    columns = 3 if name == "cross_entropy" else 2 * loss.width
+
+    def of_constant(scores):
+        values, _ = loss(np.tile(scores, (80, 1)), targets)
+        return (values * weights).sum() / weights.sum()
+
+    best = min(minimize(of_constant, start, method="Powell").fun for start in RNG.normal(size=(3, columns)))
+    assert best_constant_loss(loss, targets, weights) < best + 1e-3
+
+
+@pytest.mark.parametrize(
+    "model", [LSTMRegressor(random_state=0, alpha=5.0), LSTMClassifier(random_state=0, solver="adamw", alpha=90.0)]
+)
+def test_a_model_that_learned_nothing_says_so(model):
+    model.set_params(hidden_size=4, batch_size=8, max_iter=30)
+    y = NOISE if isinstance(model, LSTMRegressor) else NOISE > 0
+    with pytest.warns(ConvergenceWarning, match="no better than predicting a constant") as caught:
+        model.fit(X, y)
+    assert caught[0].filename == __file__
+    assert "learning_rate_init=0.003 or 0.03, max_iter=90" in str(caught[0].message)
+    assert "cosine" not in str(caught[0].message)
+
+
+def test_a_model_that_learned_says_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LSTMRegressor(hidden_size=4, random_state=0).fit(X, Y)
+
+
+def test_a_short_training_is_not_judged():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        LSTMRegressor(hidden_size=4, random_state=0, max_iter=2).fit(X, NOISE)
+
+
+def test_the_loss_still_falls_in_proportion_to_itself():
+    options = {"learning_rate": "constant", "batch_size": 20, "dropout": 0.0, "random_state": 0}
+    model = LSTMRegressor(hidden_size=4, max_iter=12, **options)
+    with pytest.warns(ConvergenceWarning, match="still improving after max_iter=12 epochs: raise max_iter, or set"):
+        model.fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(learning_rate_init=1e-7).fit(X, Y)
+
+
+def test_what_is_set_already_is_not_advised():
+    model = LSTMRegressor(hidden_size=4, learning_rate="constant", max_iter=5, early_stopping=True, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="still improving") as caught:
+        model.fit(X, Y)
+    assert "early_stopping" not in str(caught[0].message)
+
+
+def test_settings_say_what_auto_came_to():
+    model = LSTMRegressor(hidden_size=4, max_iter=3, random_state=0).fit(X, Y)
+    settings = model.settings_
+    assert "auto" not in settings.values()
+    assert settings["max_iter"] == model.n_iter_ == 3
+    assert settings["learning_rate"] == "cosine"
+    model.partial_fit(X, Y)
+    assert model.settings_["learning_rate"] == "constant"
+
+
+def test_what_is_passed_is_obeyed():
+    given = {
+        "batch_size": 7,
+        "learning_rate": "constant",
+        "learning_rate_init": 0.02,
+        "max_iter": 2,
+        "dropout": 0.3,
+        "init": "chrono",
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert LSTMRegressor(hidden_size=4, **given).fit(X, Y).settings_ == given
+
+
+def test_verbose_shows_the_settings(capsys):
+    model = LSTMRegressor(hidden_size=4, max_iter=2, verbose=1).fit(X, Y)
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "  ".join(f"{name}={value!r}" for name, value in model.settings_.items())
+
+
+def test_a_cosine_runs_to_its_end():
+    model = LSTMRegressor(hidden_size=4, max_iter=30, tol=10.0, n_iter_no_change=1, random_state=0).fit(X, Y)
+    assert model.n_iter_ == 30
+    model.set_params(early_stopping=True).fit(X, Y)
+    assert model.n_iter_ < 30

@@ -84,6 +84,11 @@ $(VENV)/aeon: $(VENV)/python
 	$(IN)/python $(PIP) --no-deps aeon==1.6.0
 	touch $@
 
+# likewise
+$(VENV)/sktime: $(VENV)/python
+	$(IN)/python $(PIP) --no-deps sktime==1.2.0
+	touch $@
+
 $(OLDEST)/test: $(BUILT)
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python $(PIP) --editable '.[test]' 'numpy==2.0.*' 'numba==0.63.*' 'scikit-learn==1.6.*'

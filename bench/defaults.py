@@ -119,25 +119,27 @@ def final(data, kind):
     return {"scores": scores, "seconds": seconds, "settings": settings}
 
 
+def mean_score(numbers):
+    """The mean over folds or seeds; R squared below 0 counts as 0, for worse than nothing is no worse than that."""
+    return np.mean(np.maximum(numbers["scores"], 0))
+
+
 def cell(numbers):
-    return f"{np.mean(numbers['scores']):.3f}, {np.mean(numbers['seconds']):.1f} s" if numbers else "-"
+    return f"{mean_score(numbers):.3f}" if numbers else "-"
 
 
 def table(results, columns):
-    """Rows of sets, a column for each rule; the last row has means."""
+    """Mean scores: rows of sets, a column for each rule; the last row has means of differences."""
     rows = {data.name: results.get(data.name, {}) for data in SETS if results.get(data.name)}
     lines = [["data", *columns], ["---"] * (1 + len(columns))]
     for name, row in rows.items():
-        cells = [
-            f"{np.mean(row[c]['scores']):.3f}, {np.mean(row[c]['seconds']):.1f} s" if c in row else "-" for c in columns
-        ]
-        lines.append([name, *cells])
+        lines.append([name, *(cell(row.get(column)) for column in columns)])
     means = []
     for column in columns:
         both = [row for row in rows.values() if column in row and columns[0] in row]
-        differences = [np.mean(row[column]["scores"]) - np.mean(row[columns[0]]["scores"]) for row in both]
-        means.append(f"{np.mean(differences):+.3f}, {np.median(differences):+.3f} ({len(both)})" if both else "-")
-    lines.append([f"against {columns[0]}: mean, median (sets)", *means])
+        differences = [mean_score(row[column]) - mean_score(row[columns[0]]) for row in both]
+        means.append(f"{np.mean(differences):+.3f} ({len(both)})" if both else "-")
+    lines.append([f"against {columns[0]} (sets)", *means])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

@@ -58,7 +58,8 @@ def test_the_longest_lag_is_that_of_the_data_unless_given():
     ("parameters", "message"),
     [
         ({"init": "chrono", "cell": "rnn"}, "init='chrono' with cell='rnn'.*only LSTM and GRU"),
-        ({"longest_lag": 10}, "longest_lag=10 with init='standard'"),
+        ({"longest_lag": 10, "init": "standard"}, "longest_lag=10 with init='standard'"),
+        ({"longest_lag": 10, "cell": "rnn"}, "longest_lag=10 with cell='rnn'"),
         ({"init": "chrono", "longest_lag": 0}, "'longest_lag'.*Got 0"),
     ],
 )

@@ -174,8 +174,11 @@ class Fitting:
             raise ValueError(
                 "init='chrono' with cell='rnn': it draws the biases of gates, which only LSTM and GRU have."
             )
-        if self.init == "standard" and self.longest_lag is not None:
-            raise ValueError(f"longest_lag={self.longest_lag} with init={self.init!r}: it is for init='chrono'.")
+        if self.longest_lag is not None and (self.init == "standard" or self.cell == "rnn"):
+            other = "init='standard'" if self.init == "standard" else "cell='rnn'"
+            raise ValueError(
+                f"longest_lag={self.longest_lag} with {other}: it is for init='chrono', which is for gates."
+            )
         if self.bidirectional and self.bptt_checkpoint not in (None, "auto"):
             raise ValueError(
                 f"bptt_checkpoint={self.bptt_checkpoint} with bidirectional=True: the backward direction starts at the "

@@ -22,10 +22,17 @@ class UnreadableError(TypeError):
 
 def plain(values, name):
     """`values`, and all members if it has one for each series, as NumPy arrays; other kinds of arrays as they are."""
+    try:
+        return _plain(values, name)
+    except RecursionError:
+        raise ValueError(f"{name} holds lists in lists without end; expected an array, or a list of arrays.") from None
+
+
+def _plain(values, name):
     values = unpack(values, name)
     if isinstance(values, (list, tuple)) or _has_members(values):
         values = [
-            member if is_numeric(member) else plain(member, f"{name}[{n}]") if holds_steps(member) else member
+            member if is_numeric(member) else _plain(member, f"{name}[{n}]") if holds_steps(member) else member
             for n, member in enumerate(values)
         ]
     return values
@@ -144,7 +151,9 @@ def is_container(values):
 
 def holds_steps(member):
     """Whether a member of a list or a cell of a table can be a series."""
-    return hasattr(member, "__len__") and not isinstance(member, (str, bytes, dict))
+    if isinstance(member, (str, bytes, dict)) or getattr(member, "ndim", 1) == 0:
+        return False
+    return hasattr(member, "__len__")
 
 
 def few(values, limit=5):

@@ -527,3 +527,16 @@ def test_sizes_of_layers_too_large_are_refused_by_name():
     for options, message in [((2, 10**30), "hidden_size=1"), ((2, 3, 10**9), "num_layers=1000000000")]:
         with pytest.raises(ValueError, match=message):
             LSTM(*options)
+
+
+def test_lists_in_lists_without_end_are_refused():
+    endless = [1.0]
+    endless.append(endless)
+    with pytest.raises(ValueError, match="y holds lists in lists without end"):
+        LSTMRegressor(**QUICK).fit(np.ones((2, 3)), endless)
+
+
+def test_arrays_of_no_axis_are_numbers():
+    model = LSTMRegressor(**QUICK)
+    numbers = [np.array(1.0), np.array(2.0)]
+    assert model.fit(np.ones((2, 3)), [1.0, 2.0], sample_weight=numbers).t_ == 4

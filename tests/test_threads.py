@@ -213,7 +213,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 threads.cpu_limit, threads.FLOPS_PER_THREAD = lambda: 2, 1
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(40, 5, 2)), rng.normal(size=40)
-options = {"batch_size": 10, "tol": 0, "n_iter_no_change": 1000, "random_state": 0}
+options = {"batch_size": 10, "learning_rate": "constant", "tol": 0, "n_iter_no_change": 1000, "random_state": 0}
 (adam, moments), calls = SOLVERS["adam"], []
 
 def interrupting(*args):

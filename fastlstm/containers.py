@@ -145,15 +145,15 @@ def is_container(values):
     if kind in (list, float, int, str):
         return False
     if hasattr(kind, "ndim"):
-        return values.ndim > 0
+        return values.ndim > 0 or np.ma.isMaskedArray(values)
     return hasattr(kind, "_fields") or (hasattr(kind, "__array__") and hasattr(kind, "__len__"))
 
 
 def holds_steps(member):
-    """Whether a member of a list or a cell of a table can be a series."""
-    if isinstance(member, (str, bytes, dict)) or getattr(member, "ndim", 1) == 0:
+    """Whether a member of a list or a cell of a table can be a series, or is masked, which nothing may be."""
+    if isinstance(member, (str, bytes, dict)):
         return False
-    return hasattr(member, "__len__")
+    return np.ma.isMaskedArray(member) if getattr(member, "ndim", 1) == 0 else hasattr(member, "__len__")
 
 
 def few(values, limit=5):

@@ -540,3 +540,17 @@ def test_arrays_of_no_axis_are_numbers():
     model = LSTMRegressor(**QUICK)
     numbers = [np.array(1.0), np.array(2.0)]
     assert model.fit(np.ones((2, 3)), [1.0, 2.0], sample_weight=numbers).t_ == 4
+
+
+def test_a_masked_number_in_a_list_is_refused():
+    masked = [np.array(1), np.ma.array(2, mask=True)]
+    with pytest.raises(TypeError, match=r"y\[1\] is a masked array"):
+        LSTMRegressor(**QUICK).fit(np.ones((2, 3)), masked)
+    with pytest.raises(TypeError, match="lengths has masked members"):
+        LSTM(3, 4)(np.ones((2, 3, 3), "float32"), lengths=masked)
+
+
+def test_a_memoryview_is_read_as_its_array():
+    array = np.ones((2, 3, 2))
+    for given in (array, array.astype(object)):
+        assert_array_equal(SequenceScaler().fit(memoryview(given)).mean_, [1, 1])

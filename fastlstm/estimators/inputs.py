@@ -117,6 +117,8 @@ def _check_numbers(X, name):
 
 def _channel_names(X, name):
     """Names of the channels of a list of tables, or of a table with series in its cells; None if they have none."""
+    if isinstance(X, memoryview):  # of objects, it cannot be gone through
+        return None
     return _get_feature_names(X) if containers.is_table(X) else _names_of_members(X, name)
 
 

@@ -55,6 +55,8 @@ def check_sizes(hidden_size, num_layers):
 def shape_of(name, array):
     try:
         return np.shape(array)
+    except np.ma.MaskError as error:
+        raise TypeError(f"{name} has masked members, whose mask would be lost; expected one array.") from error
     except ValueError as error:
         raise ValueError(f"{name} is a sequence whose members differ in shape; expected one array.") from error
 

@@ -580,6 +580,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if self.y_mean_ is None:
             return rows
         scaling = Scaling(self.y_mean_, self.y_scale_)
+        if rows.ndim == 2:
+            return scaling.undo(rows)
         return np.moveaxis(scaling.undo(np.moveaxis(rows, 1, -1)), -1, 1)
 
     def _of_targets(self, rows):

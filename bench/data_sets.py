@@ -171,19 +171,21 @@ def discounted_sum(n, rng):
 
 
 def adding(n, rng, T=200):
+    """Hochreiter & Schmidhuber 1997, section 5.4, as it is told today: the sum of two marked values, one a half."""
     values, marks, rows = rng.uniform(size=(n, T)), np.zeros((n, T)), np.arange(n)
     first, second = rng.integers(0, T // 2, n), rng.integers(T // 2, T, n)
     marks[rows, first] = marks[rows, second] = 1
-    return np.stack([values, marks], axis=2), values[rows, first] + values[rows, second]
+    return np.stack([values, marks], axis=2).astype("float32"), values[rows, first] + values[rows, second]
 
 
 def temporal_order(n, rng):
+    """Hochreiter & Schmidhuber 1997, section 5.6, task 6a: in which order X or Y came, at 10 to 20 and at 50 to 60."""
     X, y = [], rng.integers(0, 4, n)
     for label in y:
-        symbols = rng.integers(0, 4, rng.integers(100, 111))
-        symbols[[0, -1]] = 6, 7
-        symbols[rng.integers(10, 21)], symbols[rng.integers(50, 61)] = 4 + label // 2, 4 + label % 2
-        X.append(np.eye(8)[symbols])
+        symbols = rng.integers(0, 4, rng.integers(100, 111))  # a, b, c and d say nothing
+        symbols[[0, -1]] = 6, 7  # E begins, B ends
+        symbols[rng.integers(10, 21)], symbols[rng.integers(50, 61)] = 4 + label // 2, 4 + label % 2  # X or Y
+        X.append(np.eye(8, dtype="float32")[symbols])
     return X, y
 
 

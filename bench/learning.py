@@ -7,7 +7,6 @@
 # be kept for long, and a rate of 0.01 or more that falls to 0.
 """
 
-import importlib.util
 import operator
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from data_sets import adding, package_folder, read_ts, temporal_order
 from sklearn.datasets import load_digits
 from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -67,25 +67,6 @@ def drawn(make, n, *arguments, n_test=2560):
     return split
 
 
-def adding(n, rng, T):
-    """Hochreiter & Schmidhuber 1997, section 5.4, as it is told today: the sum of two marked values, one a half."""
-    values, marks, rows = rng.uniform(size=(n, T)), np.zeros((n, T)), np.arange(n)
-    first, second = rng.integers(0, T // 2, n), rng.integers(T // 2, T, n)
-    marks[rows, first] = marks[rows, second] = 1
-    return np.stack([values, marks], axis=2).astype("float32"), values[rows, first] + values[rows, second]
-
-
-def temporal_order(n, rng):
-    """Hochreiter & Schmidhuber 1997, section 5.6, task 6a: in which order X or Y came, at 10 to 20 and at 50 to 60."""
-    X, y = [], rng.integers(0, 4, n)
-    for label in y:
-        symbols = rng.integers(0, 4, rng.integers(100, 111))  # a, b, c and d say nothing
-        symbols[[0, -1]] = 6, 7  # E begins, B ends
-        symbols[rng.integers(10, 21)], symbols[rng.integers(50, 61)] = 4 + label // 2, 4 + label % 2  # X or Y
-        X.append(np.eye(8, dtype="float32")[symbols])
-    return X, y
-
-
 def copy_memory(n, rng, T):
     """Arjovsky, Shah & Bengio 2016, section 4.1: 10 of 8 symbols, to be said again T steps later; until then blanks."""
     symbols, y = np.full((n, T + 20), 8), np.full((n, T + 20), 8)
@@ -134,24 +115,12 @@ def aeon_set(name):
 
 
 def aeon_folder():
-    """Where aeon is installed, or None. Its data are read, it is not imported: it pins an old Numba."""
-    found = importlib.util.find_spec("aeon")
-    return Path(found.submodule_search_locations[0]) if found else None
+    """Where aeon is installed, or None."""
+    return package_folder("aeon")
 
 
 def needs_aeon(task):
     return task.split.__qualname__.startswith(aeon_set.__name__)
-
-
-def read_ts(path):
-    """aeon's text format: header lines, then a line for each series, channels apart by ":", the label at the end."""
-    X, y = [], []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip() and line[0] not in "@#":
-            *channels, label = line.split(":")
-            X.append(np.array([channel.split(",") for channel in channels], "float32").T)
-            y.append(label)
-    return X, np.array(y)
 
 
 # -- measures -------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ class Fitting:
         for _ in epochs:
             pass
         if not partial:
-            gated = self.cell != "rnn" and model.settings_["init"] != "chrono"
+            gated = self.cell in plan.GATED and model.settings_["init"] != "chrono"
             why = outcome.shortfall(training, ["init='chrono'"] if gated else [])
             if why:
                 warn(why, ConvergenceWarning)

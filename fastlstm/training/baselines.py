@@ -12,7 +12,6 @@ def best_constant_loss(loss, targets, weights):
 
     Of targets [M, K] with weights [M, 1 or K], 0 where there is none. The Huber loss is taken at the median.
     """
-    weights = np.broadcast_to(weights, (len(weights), max(weights.shape[1], 1)))
     scores = np.concatenate(
         [_constant(loss, column, w) for column, w in _columns(targets.astype(float), weights)]
         if loss.name != "cross_entropy"

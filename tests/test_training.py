@@ -257,6 +257,18 @@ def test_weights_count_only_relative_to_each_other():
     assert_same_weights(one, other)
 
 
+def test_a_minibatch_counts_for_what_its_series_weigh():
+    X, y = series(n=12)
+    weights = np.array([100.0] + [1.0] * 11)
+    sgd = {"solver": "sgd", "momentum": 0.0, "max_iter": 1, "random_state": 0, "clip_norm": None, "dtype": "float64"}
+    whole = bare(LSTMRegressor, 3, **sgd, batch_size=12, learning_rate_init=4e-6).fit(X, y, weights)
+    parts = bare(LSTMRegressor, 3, **sgd, batch_size=3, learning_rate_init=1e-6).fit(X, y, weights)
+    start = bare(LSTMRegressor, 3, **sgd, batch_size=12, learning_rate_init=1e-300).fit(X, y)
+    for name, before in start.weights_.items():
+        moved = whole.weights_[name] - before
+        assert_allclose(parts.weights_[name] - before, moved, rtol=1e-3, atol=1e-5 * abs(moved).max(), err_msg=name)
+
+
 def test_a_batch_without_weight_changes_nothing():
     X, y = series()
     options = {**SMALL, "batch_size": 12, "shuffle": False, "max_iter": 3}

@@ -82,7 +82,7 @@ class Fitting:
         if not going_on:
             self._learn_scaling(data)
         weighed = self._weigh(*data[1:])
-        self.settings_ = self._settle(data[0], weighed, partial)
+        self.settings_ = self._settle(data[0], partial)
         if checkpoints:
             checkpoints.describe(self, seed, data=fingerprint(data, *([held_out] if held_out else [])))
         data = (*self._prepare(data)[:2], weighed)
@@ -128,13 +128,10 @@ class Fitting:
             seed = checkpoints.earlier[0]["seed"]
         return seed, checkpoints
 
-    def _settle(self, series, weights, partial):
+    def _settle(self, series, partial):
         """What the parameters that may be "auto" come to."""
         given = {name: getattr(self, name) for name in plan.NAMES}
-        weights = self._weights_of_series(series, weights)
-        evenness = weights.sum() ** 2 / (len(weights) * (weights**2).sum())  # Kish (1965): effective sample size, of n
-        longest = int(series.lengths.max())
-        return plan.settle(given, self.cell, len(series), longest, series.steps, evenness, online=partial)
+        return plan.settle(given, self.cell, len(series), int(series.lengths.max()), series.steps, online=partial)
 
     def _weights_of_series(self, series, weights):
         """One weight for each series: the mean over its steps and outputs."""

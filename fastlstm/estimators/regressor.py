@@ -167,7 +167,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     "auto" follows rules by the number n of series and the length T of the longest, chosen on two dozen data sets
     (``bench/defaults.py``); `settings_` says what they came to.
 
-    - `batch_size`: n where n <= 32; else 8, from 1,000 series on 16, from 4,000 on 32; more where weights are uneven.
+    - `batch_size`: n where n <= 32; else 8, from 1,000 series on 16, from 4,000 on 32.
     - `max_iter`: 2,000 updates, but no more than 50 + T epochs (nor 200, nor 16 million steps in all) and no fewer than
       6; where n <= 32, 200.
     - `dropout`: 0.2, but 0 where n <= 32.

@@ -53,8 +53,11 @@ class Training:
         check_channels(series, network.stack.input_size)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
-        of_rows = weights.any(axis=1)
-        self._counts = np.logical_or.reduceat(of_rows, series.step_at) if network.per_step else of_rows
+        self._weighed = weights.any(axis=1)
+        self._counts = np.logical_or.reduceat(self._weighed, series.step_at) if network.per_step else self._weighed
+        # Design: a minibatch is divided by what as many rows weigh on average. Divided by its own weight, a heavy row
+        # would count for little more than a light one, having mostly its own weight below the line.
+        self._mean_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1] / np.sum(self._weighed)
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
             settings.solver,
@@ -136,10 +139,11 @@ class Training:
             network.carry(len(rows))
         rows, starts, self._at, places = batches.piece(self.series, rows, number, steps, network.per_step)
         self._batch_targets, weights = self.targets[places], self.weights[places]
-        self._total = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
-        self._only_reads = self._total == 0
+        self._weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
+        self._only_reads = self._weight == 0
         if not self._only_reads:
-            self._shares = (weights / self._total).astype(network.parameters.dtype)
+            self._expected = self._mean_weight * np.count_nonzero(self._weighed[places])
+            self._shares = (weights / self._expected).astype(network.parameters.dtype)
             self._extra_loss = 0.0
         network.begin(starts, size, (self.seed, self.progress.epochs, rows), not self._only_reads)
 
@@ -148,21 +152,21 @@ class Training:
         parameters = self.network.parameters
         pull = self._options.decay * parameters
         self._extra_loss = 0.5 * float(np.sum(pull * parameters))
-        self.network.gradient += pull / self._total
+        self.network.gradient += pull / self._expected
 
     def _judge_minibatch(self, number):
         """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
-        loss = float(np.add.reduce(self.network.values)) * self._total + self._extra_loss
+        loss = float(np.add.reduce(self.network.values)) * self._expected + self._extra_loss
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self.n_batches}"
             raise FloatingPointError(
-                f"Training diverged in {place}: the loss is {loss / self._total:g} and the norm of its gradient "
+                f"Training diverged in {place}: the loss is {loss / self._weight:g} and the norm of its gradient "
                 f"{norm:g}. {self._advice()}"
             )
         clip = self.settings.clip_norm
         self._scale = clip / norm if clip is not None and norm > clip else 1.0
-        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._total
+        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._weight
         self._norms.append(norm)
         self.progress.updates += 1
         self._set_rate(number / self.n_batches)

@@ -25,12 +25,10 @@ GATED = ("lstm", "gru")
 NAMES = ("batch_size", "learning_rate", "learning_rate_init", "max_iter", "dropout", "init")
 
 
-def settle(given, cell, n, longest, steps, evenness=1.0, online=False):
+def settle(given, cell, n, longest, steps, online=False):
     """`given`, what parameters of those names are, with a value for each "auto".
 
-    n, longest, steps: series, steps of the longest, and of all. evenness: of their weights, 1 where all are equal;
-    batches grow as it falls, for of a few heavy series each must have its share. `online`: of partial_fit, one epoch at
-    a constant rate.
+    n, longest, steps: series, steps of the longest, and of all. `online`: of partial_fit, one epoch at a constant rate.
     """
     settings, few = dict(given), n <= FEW
 
@@ -39,7 +37,7 @@ def settle(given, cell, n, longest, steps, evenness=1.0, online=False):
             settings[name] = value
 
     size = [size for least, size in BATCHES if n >= least][-1]
-    default("batch_size", n if few else math.ceil(size / evenness))
+    default("batch_size", n if few else size)
     settings["batch_size"] = min(settings["batch_size"], n)
     default("learning_rate", "constant" if online else "cosine")
     default("learning_rate_init", RATE if settings["learning_rate"] == "cosine" else ONLINE_RATE)

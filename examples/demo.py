@@ -1,4 +1,4 @@
-"""The demo: trains on handwriting and on a real time series, prints a table, and draws pictures in demo/.
+"""The demo: trains on handwriting and on two time series, prints a table, and draws pictures in demo/.
 
 Run: make demo, or python examples/demo.py
 """
@@ -19,13 +19,12 @@ from matplotlib import pyplot as plt
 OUT = Path(__file__).parent.parent / "demo"
 
 
-def draw_loss_curves(digits, sunspots):
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    labels = "cross-entropy (nats)", "half the mean square (standardised)"
-    for axes, task, title, label in zip(panels, (digits, sunspots), ("handwriting", "sunspots"), labels, strict=True):
-        curve = task["model"].loss_curve_
+def draw_loss_curves(tasks):
+    figure, panels = plt.subplots(1, len(tasks), figsize=(13, 3.6), layout="constrained")
+    for axes, (name, loss, _, result) in zip(panels, tasks, strict=True):
+        curve = result["model"].loss_curve_
         axes.plot(range(1, len(curve) + 1), curve)
-        axes.set(title=title, xlabel="epoch", ylabel=f"training loss: {label}", yscale="log")
+        axes.set(title=name, xlabel="epoch", ylabel=f"training loss: {loss}", yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(OUT / "loss_curve.png", dpi=120)
 
@@ -38,46 +37,49 @@ def draw_confusion_matrix(digits):
     figure.savefig(OUT / "confusion_matrix.png", dpi=120)
 
 
-def draw_forecast(sunspots):
-    figure, axes = plt.subplots(figsize=(10, 4), layout="constrained")
-    years, numbers, split = sunspots["years"], sunspots["numbers"], sunspots["split"]
-    shown = split - 30
-    axes.plot(years[shown:], numbers[shown:], color="0.3", marker=".", label="truth")
-    axes.plot(years[split:], sunspots["forecasts"]["LSTM"], color="C1", marker=".", label="LSTM, one year ahead")
-    axes.axvline(years[split] - 0.5, color="0.6", linestyle=":")
-    axes.text(years[split], axes.get_ylim()[1], " never seen in training", va="top", color="0.4")
-    axes.set(title=f"sunspots: mean absolute error {sunspots['scores']['LSTM']:.1f}", xlabel="year")
-    axes.set_ylabel("sunspot number (yearly mean)")
-    axes.legend(frameon=False, loc="upper left")
-    axes.spines[["top", "right"]].set_visible(False)
+def draw_forecasts(results):
+    figure, panels = plt.subplots(len(results), 1, figsize=(10, 3.6 * len(results)), layout="constrained")
+    for axes, result, unit in zip(panels, results, ("days", "year"), strict=True):
+        task, split = result["task"], result["split"]
+        shown = slice(split - 30, split + 70)
+        axes.plot(task.times[shown], task.numbers[shown], color="0.3", marker=".", label="truth")
+        for name, colour in {"linear autoregression": "C0", "LSTM": "C1"}.items():
+            error = f"{name}, {task.ahead} ahead: mean absolute error {result['scores'][name]:.3g}"
+            axes.plot(task.times[split:][:70], result["forecasts"][name][:70], color=colour, label=error)
+        axes.axvline(task.times[split] - 0.5, color="0.6", linestyle=":")
+        axes.text(task.times[split], axes.get_ylim()[1], " never seen in training", va="top", color="0.4")
+        axes.set(title=task.name, xlabel=unit)
+        axes.legend(frameon=False, loc="upper left", fontsize="small")
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(OUT / "forecast.png", dpi=120)
 
 
 def print_table(tasks):
-    print(f"\n{'task':<12}{'model':<34}{'score':>24}{'training':>12}")
-    for name, measure, task in tasks:
-        for model, score in task["scores"].items():
-            seconds = f"{task['seconds'][model]:.2f} s" if model in task["seconds"] else "-"
-            print(f"{name:<12}{model:<34}{measure.format(score):>24}{seconds:>12}")
+    print(f"\n{'task':<14}{'model':<34}{'score':>24}{'training':>12}")
+    for name, _, measure, result in tasks:
+        for model, score in result["scores"].items():
+            seconds = f"{result['seconds'][model]:.2f} s" if model in result["seconds"] else "-"
+            print(f"{name:<14}{model:<34}{measure.format(score):>24}{seconds:>12}")
             name = ""
 
 
 def main():
     start = time.perf_counter()
     OUT.mkdir(exist_ok=True)
-    digits, sunspots = handwriting.run(), forecasting.run()
-    draw_loss_curves(digits, sunspots)
+    digits = handwriting.run()
+    forecasts = [forecasting.run(task) for task in (forecasting.of_blood_cells(), forecasting.of_sunspots())]
+    squares = "half the mean square (standardised)"
+    tasks = [("handwriting", "cross-entropy (nats)", "accuracy {:.4f}", digits)]
+    tasks += [(result["task"].name, squares, "mean abs. error {:.3g}", result) for result in forecasts]
+    draw_loss_curves(tasks)
     draw_confusion_matrix(digits)
-    draw_forecast(sunspots)
-    tasks = [("handwriting", "accuracy {:.4f}", digits), ("sunspots", "mean abs. error {:.2f}", sunspots)]
+    draw_forecasts(forecasts)
     print_table(tasks)
-    ours, *others = sunspots["scores"].values()
-    print(f"\nsunspots: {1 - ours / min(others[1:]):.0%} less error than the better of the two naive forecasts")
 
     if importlib.util.find_spec("torch"):
         import torch_peer
 
-        for name, _, task in tasks:
+        for name, _, _, task in tasks:
             seconds = torch_peer.training_seconds(task["model"], *task["training"])
             print(f"{name}: PyTorch takes {seconds:.2f} s for the same training, ours {task['seconds']['LSTM']:.2f} s")
     pictures = ", ".join(f"{OUT.name}/{path.name}" for path in sorted(OUT.glob("*.png")))

@@ -1,10 +1,15 @@
-"""Yearly sunspot numbers since 1700: the last years in, the next year's number out.
+"""Two series, forecast by an LSTM, a linear autoregression and naively: one made by equations, one by the Sun.
 
-The first four fifths of the years train, the last fifth tests, one step ahead: every forecast is made from the true
-numbers of the years before it. Scales are those of the training years.
+- *Blood cells*: Mackey and Glass (1977) model how the number of white blood cells depends on what it was 17 days
+  before; it never repeats itself. Measured with noise, four measurements ahead. What happens next depends on products
+  and quotients of the past, which no linear model has: here an LSTM is the right tool.
+- *Sunspots*: yearly numbers since 1700, one year ahead. Nearly linear: an autoregression is as good, and simpler.
+
+The first four fifths of a series train, the last fifth tests: every forecast is made from the true numbers before it.
 """
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LinearRegression
@@ -13,55 +18,75 @@ from statsmodels.datasets import sunspots
 
 from fastlstm import LSTMRegressor
 
-# The window comes from cross-validation within the training years: train on all years before a block of 30, test on
-# that block, for the last five blocks. The LSTM has its defaults.
-WINDOW = 9  # years
-CYCLE = 11  # years from one maximum of the Sun's activity to the next, about
+
+@dataclass
+class Task:
+    """A series, and how it is to be forecast."""
+
+    name: str
+    unit: str
+    times: np.ndarray
+    numbers: np.ndarray
+    window: int  # numbers that a forecast is made from
+    ahead: int  # the number to forecast is so many after the last of the window
+    cycle: int  # numbers from one maximum to the next, about
+    of_roots: bool = False  # where high numbers scatter more, in proportion to their root: roots all scatter alike
 
 
-def run(seed=0):
-    """Train and test; returns what table and pictures show."""
+def of_sunspots():
+    """The window comes from cross-validation within the training years, on blocks of 30."""
     data = sunspots.load_pandas().data
     years, numbers = data["YEAR"].to_numpy(int), data["SUNACTIVITY"].to_numpy()
-    split = len(numbers) * 4 // 5
-    truth = numbers[split:]
-    print(
-        f"sunspots: {years[0]}-{years[split - 1]} train, {years[split]}-{years[-1]} test, {WINDOW} years in, next out"
-    )
+    return Task("sunspots", "sunspots", years, numbers, window=9, ahead=1, cycle=11, of_roots=True)
 
-    # High numbers scatter more than low ones, in proportion to their root; of the roots all scatter alike.
-    roots = np.sqrt(numbers)
-    mean, deviation = roots[:split].mean(), roots[:split].std()
-    scaled = (roots - mean) / deviation
-    X = np.lib.stride_tricks.sliding_window_view(scaled, WINDOW)[:-1]  # row i: the WINDOW years before ...
-    y = scaled[WINDOW:]  # ... the year of y[i], which is years[i + WINDOW]
-    first_test = split - WINDOW
+
+def of_blood_cells(n=1000, noise=0.02, every=3, seed=0):
+    """Mackey & Glass (1977), equation 4b, by Euler's method with ten steps a day; measured `every` so many days."""
+    fine, delay, warm_up = 10, 17, 300
+    cells = np.full((delay + warm_up + n * every) * fine, 1.2)
+    for t in range(delay * fine, len(cells) - 1):
+        before = cells[t - delay * fine]
+        cells[t + 1] = cells[t] + (0.2 * before / (1 + before**10) - 0.1 * cells[t]) / fine
+    measured = cells[(delay + warm_up) * fine :: every * fine] + np.random.default_rng(seed).normal(0, noise, n)
+    return Task("blood cells", "of normal", every * np.arange(n), measured, window=20, ahead=4, cycle=17)
+
+
+def run(task, seed=0):
+    """Train and test; returns what table and pictures show."""
+    numbers, split = task.numbers, len(task.numbers) * 4 // 5
+    print(f"{task.name}: {split} numbers train, {len(numbers) - split} test; {task.window} in, {task.ahead} ahead")
+
+    series = np.sqrt(numbers) if task.of_roots else numbers
+    X = np.lib.stride_tricks.sliding_window_view(series, task.window)[: -task.ahead]
+    y = series[task.window + task.ahead - 1 :]  # y[i] comes `ahead` after the last number of X[i]
+    first_test = len(y) - (len(numbers) - split)
     X_train, y_train, X_test = X[:first_test], y[:first_test], X[first_test:]
 
-    lstm = LSTMRegressor(random_state=seed)
+    lstm = LSTMRegressor(random_state=seed)  # with its defaults
     seconds, forecasts = {}, {}
     for name, model in {"LSTM": lstm, "linear autoregression": LinearRegression()}.items():
         start = time.perf_counter()
         model.fit(X_train, y_train)
         seconds[name] = time.perf_counter() - start
-        forecasts[name] = np.maximum(model.predict(X_test) * deviation + mean, 0) ** 2
-    forecasts["persistence: last year's"] = numbers[split - 1 : -1]
-    forecasts[f"seasonal naive: {CYCLE} years ago's"] = numbers[split - CYCLE : -CYCLE]
+        forecast = model.predict(X_test)
+        forecasts[name] = np.maximum(forecast, 0) ** 2 if task.of_roots else forecast
+    forecasts["persistence: the last number"] = numbers[split - task.ahead : -task.ahead]
+    forecasts[f"seasonal naive: {task.cycle} before"] = numbers[split - task.cycle : -task.cycle]
 
-    errors = {name: mean_absolute_error(truth, forecast) for name, forecast in forecasts.items()}
+    errors = {name: mean_absolute_error(numbers[split:], forecast) for name, forecast in forecasts.items()}
     for name, error in errors.items():
-        print(f"  {name}: mean absolute error {error:.2f} sunspots", flush=True)
+        print(f"  {name}: mean absolute error {error:.3g} {task.unit}", flush=True)
     return {
+        "task": task,
         "model": lstm,
         "training": (X_train, y_train),
         "scores": errors,
         "seconds": seconds,
-        "years": years,
-        "numbers": numbers,
         "split": split,
         "forecasts": forecasts,
     }
 
 
 if __name__ == "__main__":
-    run()
+    for task in (of_blood_cells(), of_sunspots()):
+        run(task)

@@ -20,12 +20,17 @@ def test_handwriting_is_read_better_than_by_an_mlp():
     assert scores["LSTM"] > max(score for name, score in scores.items() if name != "LSTM")
 
 
+def test_blood_cells_are_forecast_with_half_the_error_of_a_linear_model():
+    scores = forecasting.run(forecasting.of_blood_cells())["scores"]
+    assert scores["LSTM"] < 0.5 * min(error for name, error in scores.items() if name != "LSTM")
+
+
 def test_sunspots_are_forecast_better_than_naively_and_the_same_each_time():
-    result = forecasting.run()
+    result = forecasting.run(forecasting.of_sunspots())
     naive = [error for name, error in result["scores"].items() if "persistence" in name or "naive" in name]
     assert len(naive) == 2
     assert result["scores"]["LSTM"] < 0.7 * min(naive)
-    assert_array_equal(forecasting.run()["forecasts"]["LSTM"], result["forecasts"]["LSTM"])
+    assert_array_equal(forecasting.run(result["task"])["forecasts"]["LSTM"], result["forecasts"]["LSTM"])
 
 
 def test_characters_learn_the_alphabet_and_write_it():

@@ -125,3 +125,53 @@ def test_a_cosine_runs_to_its_end():
     assert model.n_iter_ == 30
     model.set_params(early_stopping=True).fit(X, Y)
     assert model.n_iter_ < 30
+
+
+# -- data that are hardly what was meant ------------------------------------------------------------------------------
+
+
+def doubted(X, y=None):
+    """What a fit warns of X, beside how it trained."""
+    y = np.arange(len(X)) % 7.0 if y is None else y
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        LSTMRegressor(2, max_iter=1).fit(X, y)
+    return [str(warning.message) for warning in caught if warning.category is UserWarning]
+
+
+def test_ids_in_one_channel_are_doubted():
+    words = RNG.integers(0, 100, (60, 12))
+    assert [*doubted(words), *doubted(list(words)), *doubted([row[: 3 + n % 9] for n, row in enumerate(words)])] == [
+        *doubted(words[:, :, None])
+    ] * 3
+    assert "one-hot" in doubted(words)[0]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        RNG.integers(0, 17, (60, 64)),  # levels of grey
+        RNG.integers(0, 100, (60, 12, 2)),
+        RNG.integers(0, 100, (60, 12)) - 1,
+        RNG.integers(0, 100, (60, 12)) / 2,
+        RNG.integers(0, 100, (60, 12)).cumsum(axis=1),
+        RNG.poisson(200, (60, 12)),
+        np.lib.stride_tricks.sliding_window_view(np.round(100 + 100 * np.sin(np.arange(90))), 20),
+    ],
+    ids=["few", "two channels", "negative", "fractions", "sums", "counts", "a wave"],
+)
+def test_amounts_are_not_doubted(X):
+    assert doubted(X) == []
+
+
+def test_a_table_of_one_column_is_doubted():
+    [doubt] = doubted(np.arange(30.0)[:, None])
+    assert "30 series of one step" in doubt
+    assert "sliding_window_view" in doubt
+    assert doubted(np.arange(30.0)[:, None, None]) == []  # who says that there is one step means it
+
+
+def test_what_is_doubted_is_fitted_all_the_same_and_points_to_the_user():
+    with pytest.warns(UserWarning, match="one step each") as caught:
+        LSTMRegressor(2, max_iter=1, learning_rate="cosine").fit([[1], [2]], [1, 2])
+    assert caught[0].filename == __file__

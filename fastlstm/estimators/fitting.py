@@ -13,6 +13,7 @@ from fastlstm.callers import warn
 from fastlstm.estimators import standardization
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
+from fastlstm.estimators.doubts import doubts
 from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.inputs import check_step_weights, check_target_names, check_targets, check_weights
 from fastlstm.estimators.view import watched
@@ -80,6 +81,8 @@ class Fitting:
         if self.early_stopping and not partial and held_out is None:
             data, held_out = self._split(data, rng)
         if not going_on:
+            for doubt in doubts(data[0], self._columns):
+                warn(doubt, UserWarning)
             self._learn_scaling(data)
         weighed = self._weigh(*data[1:])
         self.settings_ = self._settle(data[0], partial)

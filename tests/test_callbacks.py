@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler
+from fastlstm.estimators import fitting
 from fastlstm.training.network import Network
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks before 1.9")
@@ -179,9 +180,9 @@ def test_a_model_so_far_can_be_trained_on_by_itself():
 
 def test_callbacks_that_do_not_ask_for_a_model_cost_none(monkeypatch):
     made = []
-    fitted = LSTMRegressor._fitted_attributes
+    fitted = fitting._fitted_attributes
     monkeypatch.setattr(
-        LSTMRegressor, "_fitted_attributes", lambda *args, **kwargs: made.append(args) or fitted(*args, **kwargs)
+        fitting, "_fitted_attributes", lambda *args, **kwargs: made.append(args) or fitted(*args, **kwargs)
     )
     bare(LSTMRegressor, **QUICK).set_callbacks(Quiet()).fit(*data())
     assert len(made) == 1  # at the end of the fit

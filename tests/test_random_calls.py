@@ -332,7 +332,7 @@ METHODS = {}
 for kind in (LSTMClassifier, LSTMRegressor):
     METHODS |= {f"{kind.__name__}.{method}": fitting(kind, method) for method in ("fit", "partial_fit")}
     METHODS[f"{kind.__name__}(...)"] = parameters_of(kind)
-    names = {"predict", "score", "hidden_states", "stream", *kind._of_scores}
+    names = {"predict", "score", "hidden_states", "stream", *kind._methods}
     names |= {"predict_quantiles"} if kind is LSTMRegressor else set()
     METHODS |= {f"{kind.__name__}.{method}": predicting(kind, method) for method in sorted(names)}
 for method in ("fit", "partial_fit", "transform", "fit_transform", "inverse_transform", "get_feature_names_out"):

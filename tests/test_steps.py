@@ -14,6 +14,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold, cross_val_score
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences
+from fastlstm.estimators import fitting
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import Stack
@@ -551,8 +552,8 @@ def test_early_stopping_ends_with_the_steps_best_score(estimator):
 
 
 def test_a_part_held_out_keeps_targets_and_weights_with_their_steps(monkeypatch):
-    parts, split = [], LSTMRegressor._split
-    monkeypatch.setattr(LSTMRegressor, "_split", lambda *args: parts.extend(split(*args)) or parts)
+    parts, split = [], fitting.split
+    monkeypatch.setattr(fitting, "split", lambda *args: parts.extend(split(*args)) or parts)
     model = bare(LSTMRegressor, **STEPS, early_stopping=True, validation_fraction=0.3, dtype="float64")
     model.fit(MEMBERS, [member[:, 0] for member in MEMBERS], [np.abs(member[:, 1]) for member in MEMBERS])
     assert [len(x) for x, _, _ in parts] == [14, 7]

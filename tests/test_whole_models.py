@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler
+from fastlstm.estimators import fitting
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(12, 5, 3))
@@ -17,22 +18,27 @@ Y = RNG.normal(size=12)
 QUICK = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0}
 
 
-def test_predictions_during_a_refit_are_those_of_the_old_model(fast):
+def watched_by(monkeypatch, look):
+    """From now on, `look` is called after every epoch of a fit."""
+    watched = fitting.watched
+
+    def watched_by_us(*args, **kwargs):
+        for epoch in watched(*args, **kwargs):
+            look()
+            yield epoch
+
+    monkeypatch.setattr(fitting, "watched", watched_by_us)
+
+
+def test_predictions_during_a_refit_are_those_of_the_old_model(monkeypatch, fast):
     model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y)
     before, seen = model.predict(X), []
-
-    class Refit(LSTMRegressor):
-        def _watch(self, model, training, *rest):
-            for _ in training.run():
-                seen.append(self.predict(X))
-
-    refit = Refit(4, backend=fast, **QUICK)
-    vars(refit).update(vars(model))
-    refit.set_params(hidden_size=33).fit(X, Y)
+    watched_by(monkeypatch, lambda: seen.append(model.predict(X)))
+    model.set_params(hidden_size=33).fit(X, Y)
     assert len(seen) == 2
     for predicted in seen:
         assert_array_equal(predicted, before)
-    assert refit.weights_["weight_hh_l0"].shape == (4 * 33, 33)
+    assert model.weights_["weight_hh_l0"].shape == (4 * 33, 33)
 
 
 def test_a_prediction_that_a_refit_interrupts_ends_with_the_old_model(monkeypatch, fast):
@@ -88,13 +94,10 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(estimator, bad):
     assert vars(estimator) == before
 
 
-def test_attributes_set_by_others_during_a_fit_stay():
-    class Watched(LSTMRegressor):
-        def _watch(self, model, training, *rest):
-            self.noted = "by a callback"
-            super()._watch(model, training, *rest)
-
-    assert Watched(4, **QUICK).fit(X, Y).noted == "by a callback"
+def test_attributes_set_by_others_during_a_fit_stay(monkeypatch):
+    model = LSTMRegressor(4, **QUICK)
+    watched_by(monkeypatch, lambda: setattr(model, "noted", "by a callback"))
+    assert model.fit(X, Y).noted == "by a callback"
 
 
 @pytest.mark.parametrize(

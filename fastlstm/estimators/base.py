@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -13,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.drafts import as_it_is
-from fastlstm.estimators.fitting import Fitting
 from fastlstm.estimators.inputs import (
     check_series,
     check_step_weights,
@@ -21,10 +21,8 @@ from fastlstm.estimators.inputs import (
     check_targets,
     check_weights,
 )
-from fastlstm.estimators.standardization import Scaling
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import MOST_LAYERS, named
-from fastlstm.training import network as networks
 from fastlstm.training.solvers import SOLVERS
 
 
@@ -62,7 +60,7 @@ class Jobs(Integers):
         return "an int other than 0 (-1 for all CPUs)"
 
 
-class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
+class BaseLSTM(CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
 
     _parameter_constraints = {
@@ -114,7 +112,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     # -- what a subclass defines ------------------------------------------------------------------------
 
-    _of_scores = {}  # for each method that predicts, the name of that which does so from scores
+    _methods = ("predict",)  # that predict, and are those of the model's `answers`, too
 
     def _encode(self, y, counts, reset, classes=None, name="y"):
         """y as targets [rows, .] of the loss; `reset` notes what outputs there are, otherwise y must fit what is noted.
@@ -127,8 +125,12 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """Weights of the rows, with what else the estimator weighs rows by multiplied in."""
         return weights
 
-    def _note_loss(self):
-        """Note as `_loss` by which `Loss` to train, where a parameter says so; raise unless it can be."""
+    def _asked_loss(self):
+        """By which `Loss` to train, so far as parameters say that."""
+
+    def _answers(self, scaling):
+        """What scores of the network stand for; `scaling` of the targets, where they were standardised."""
+        raise NotImplementedError
 
     def _of_loss(self):
         """Parameters that must stay because of what they make the head's outputs mean: (name, value, fitted)."""
@@ -158,27 +160,50 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
                 f"raise validation_fraction (now {self.validation_fraction:g})."
             )
 
-    # -- prediction -------------------------------------------------------------------------------------
+    def _check_partial(self):
+        """Raise where parameters of the subclass do not go with `partial_fit`."""
 
-    def _read_series(self, X, reset=False, name="X"):
-        """X as series, as they are."""
-        dtype = self.dtype if name != "X" or reset else self._dtype()
-        if self._standardised:
-            dtype = None  # the numbers may be large, and are not rounded before their mean is taken away
-        return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
+    def _drawn(self, n, held, targets, seed):
+        """Of n series with these targets, at random, those to train on and the `held` ones to validate on."""
+        from sklearn.model_selection import train_test_split  # late: it imports half of scikit-learn
 
-    def _prepare_series(self, series, dtype, name="X"):
-        """Series as the network reads them."""
-        if self.x_mean_ is not None:
-            networks.check_channels(series, len(self.x_mean_))
-            scaling = Scaling(self.x_mean_, self.x_scale_)
-            series = series.with_table(scaling.apply(series.table(copy=False), dtype))
-            sequences.check_finite(series, name, "keep")  # what was finite may be too large for the dtype
-        return sequences.with_mask(series) if self._masked else series
+        return train_test_split(np.arange(n), test_size=held, random_state=seed)
 
-    def _dtype(self):
-        """The type that the fitted model computes in."""
-        return self.weights_["head.bias"].dtype
+    def _check_split(self, trained, held_out):
+        """Raise unless what is held out can be validated by what is trained."""
+
+    # -- the fitted model -------------------------------------------------------------------------------
+
+    @property
+    def weights_(self):
+        return self._of_model("weights_").weights
+
+    @weights_.setter
+    def weights_(self, weights):
+        self._model = replace(self._of_model("weights_"), weights=weights)
+
+    @property
+    def x_mean_(self):
+        return _part_of(self._of_model("x_mean_").scaling, "mean")
+
+    @property
+    def x_scale_(self):
+        return _part_of(self._of_model("x_scale_").scaling, "scale")
+
+    @property
+    def y_mean_(self):
+        return _part_of(self._of_model("y_mean_").target_scaling, "mean")
+
+    @property
+    def y_scale_(self):
+        return _part_of(self._of_model("y_scale_").target_scaling, "scale")
+
+    def _of_model(self, name):
+        """The fitted `Model`, of which the attribute `name` is a part."""
+        try:
+            return vars(self)["_model"]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: call fit first.") from None
 
     def _fitted(self):
         """The estimator as it is now, ready to predict; a fit in another thread does not change what this returns."""
@@ -188,20 +213,23 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
             constraints = {name: self._parameter_constraints[name] for name in ("backend", "n_jobs")}
             given = {name: getattr(fitted, name) for name in constraints}
             validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
-        networks.check_weights(fitted._stack, fitted.weights_, fitted.n_outputs_ * fitted._loss.width)
+        fitted._model.check()
         return fitted
 
-    def _run_over(self, X, per_step=None, with_head=True):
-        """X as series, and what the network makes of them; see `networks.run_over`. `per_step` None: as fitted."""
-        x, backend = self._prepare_series(self._read_series(X), self._dtype()), kernels.resolve(self.backend)
-        per_step = self._per_step if per_step is None else per_step
-        return x, networks.run_over(self._stack, x, self.weights_, backend, self.n_jobs, per_step, with_head)
+    # -- prediction -------------------------------------------------------------------------------------
+
+    def _read_series(self, X, reset=False, name="X"):
+        """X as series, as they are."""
+        dtype = self.dtype if name != "X" or reset else self._model.dtype
+        if self._standardised:
+            dtype = None  # the numbers may be large, and are not rounded before their mean is taken away
+        return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
 
     def _apply(self, X, function):
-        """`function` of the scores [rows, K], in the form that X has."""
-        x, scores = self._run_over(X)
-        rows = function(scores)
-        return x.restore(rows) if self._per_step else rows
+        """`function` of the scores [rows, K S], in the form that X has."""
+        x, model = self._read_series(X), self._model
+        rows = function(model.scores(x, kernels.resolve(self.backend), self.n_jobs))
+        return x.restore(rows) if model.per_step else rows
 
     def _score(self, X, y, sample_weight, metric):
         """The score; `metric` of y, predictions and weights is scikit-learn's, for one target and weight a series."""
@@ -222,7 +250,8 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     def _score_by_weights(self, X, y, sample_weight):
         """The score where each step, or each output, has a weight of its own."""
-        x, scores = self._run_over(X)
+        x = self._read_series(X)
+        scores = self._model.scores(x, kernels.resolve(self.backend), self.n_jobs)
         with named("y"):
             check_targets(X, y, "y")
             y = sequences.rows_of_steps(y, x, "y") if self._per_step else y.toarray() if issparse(y) else np.asarray(y)
@@ -243,7 +272,12 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
 
     def _last_states(self, X):
         """The last layer's last states [n, D H], of the backward direction those at the first step."""
-        return self._fitted()._run_over(X, per_step=False, with_head=False)[1]
+        return self._fitted()._states(X, per_step=False)[1]
+
+    def _states(self, X, per_step):
+        """X as series, and the last layer's states."""
+        x = self._read_series(X)
+        return x, self._model.states(x, kernels.resolve(self.backend), self.n_jobs, per_step)
 
     def hidden_states(self, X):
         """The last layer's hidden state after every step of each series.
@@ -273,7 +307,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         >>> model.hidden_states([[0, 1], [0, 2], [0, 3]]).shape
         (3, 2, 8)
         """
-        x, states = self._fitted()._run_over(X, per_step=True, with_head=False)
+        x, states = self._fitted()._states(X, per_step=True)
         return x.restore(states) if x.whole else x.members(states)
 
     def stream(self, n_streams=1, method="predict"):
@@ -310,3 +344,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         True
         """
         return Stream(self, n_streams, method)
+
+
+def _part_of(scaling, name):
+    return None if scaling is None else getattr(scaling, name)

@@ -12,10 +12,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastlstm import containers, sequences
+from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_total
 from fastlstm.layers.checks import named
-from fastlstm.training.losses import Loss, log_sigmoid, log_softmax, sigmoid, softmax
+from fastlstm.training.answers import Labels
 
 
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
@@ -187,7 +188,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """
 
     _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
-    _of_scores = {"predict": "_labels", "predict_proba": "_probabilities", "predict_log_proba": "_log_probabilities"}
+    _methods = ("predict", "predict_proba", "predict_log_proba")
 
     def __init__(
         self,
@@ -310,7 +311,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.classes_.tolist()
         ['fall', 'rise']
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -343,19 +344,17 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is not None:
             classes = _check_classes(classes)
-        return self._fit(X, y, sample_weight, partial=True, classes=classes)
+        return fitting.partial_fit(self, X, y, sample_weight, classes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
 
-    @property
-    def _loss(self):
-        return Loss("binary_cross_entropy" if self._multilabel else "cross_entropy")
+    def _answers(self, scaling=None):
+        return Labels(self.classes_, self._multilabel)
 
     def _check_partial(self):
-        super()._check_partial()
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' is not supported by partial_fit, which does not see all labels: pass a dict "
@@ -458,18 +457,15 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             "validation_fraction, hold out the last series by validation_split='tail', or set early_stopping=False."
         )
 
-    def _split(self, data, rng):
-        parts = super()._split(data, rng)
+    def _check_split(self, trained, held_out):
         if self.validation_split == "tail" and not self._multilabel:
-            trained, held_out = (targets[weights.any(axis=1)] for _, targets, weights in parts)
-            lost = np.setdiff1d(held_out, trained)
+            lost = np.setdiff1d(*(part.targets[part.weights.any(axis=1)] for part in (held_out, trained)))
             if lost.size:
                 raise ValueError(
                     f"Labels {containers.few(self.classes_[lost].tolist())} occur only in the last "
-                    f"{len(parts[1][0])} series, which validation_split='tail' holds out: pass X and y in "
+                    f"{len(held_out.series)} series, which validation_split='tail' holds out: pass X and y in "
                     "another order, X_val and y_val, or validation_split='random'."
                 )
-        return parts
 
     def _weigh(self, targets, weights):
         if self.class_weight is None:
@@ -504,29 +500,15 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             raise ValueError(f"class_weight={containers.brief(self.class_weight)} leaves every sample with weight 0.")
         return weights
 
-    def _predicted(self, scores):
-        """Class numbers [rows], or indicators [rows, K], of scores."""
-        return (scores > 0).astype(int) if self._multilabel else scores.argmax(axis=1)
-
     def _n_targets(self):
         return self.n_outputs_ if self._multilabel else 1
 
-    def _labels(self, scores):
-        predicted = self._predicted(scores)
-        return predicted if self._multilabel else self.classes_[predicted]
-
-    def _probabilities(self, scores):
-        return sigmoid(scores) if self._multilabel else softmax(scores)
-
-    def _log_probabilities(self, scores):
-        return log_sigmoid(scores) if self._multilabel else log_softmax(scores)
-
     def _score_of(self, scores, targets, weights):
-        return _accuracy(self._predicted(scores).reshape(len(scores), -1) == targets, weights)
+        return _accuracy(self._answers().numbers(scores).reshape(len(scores), -1) == targets, weights)
 
     def _score_rows(self, y, scores, weights):
         y = self._labels_to_score(y)
-        return _accuracy(self._labels(scores).reshape(len(y), -1) == y, weights)
+        return _accuracy(self._model.answers.predict(scores).reshape(len(y), -1) == y, weights)
 
     def _labels_to_score(self, y):
         if issparse(y) or self._multilabel:
@@ -596,7 +578,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         (2,)
         """
         fitted = self._fitted()
-        return fitted._apply(X, fitted._labels)
+        return fitted._apply(X, fitted._model.answers.predict)
 
     def predict_proba(self, X):
         """Probability of each class for each series, or with `return_sequences` for each step.
@@ -625,7 +607,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         (2, 2)
         """
         fitted = self._fitted()
-        return fitted._apply(X, fitted._probabilities)
+        return fitted._apply(X, fitted._model.answers.predict_proba)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`.
@@ -652,7 +634,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         True
         """
         fitted = self._fitted()
-        return fitted._apply(X, fitted._log_probabilities)
+        return fitted._apply(X, fitted._model.answers.predict_log_proba)
 
 
 def _accuracy(right, weights):

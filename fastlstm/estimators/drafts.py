@@ -13,21 +13,21 @@ class Draft:
 
     Attributes
     ----------
-    model : estimator
-        The copy.
+    copy : estimator
+        What is fitted.
     """
 
     def __init__(self, estimator):
-        self._estimator, self.model = estimator, as_it_is(estimator)
-        self._before = vars(self.model).copy()
+        self._estimator, self.copy = estimator, as_it_is(estimator)
+        self._before = vars(self.copy).copy()
 
     def changes(self):
         """Attributes that the copy has gained, or has others of."""
         before, nothing = self._before, object()
-        return {name: value for name, value in vars(self.model).items() if before.get(name, nothing) is not value}
+        return {name: value for name, value in vars(self.copy).items() if before.get(name, nothing) is not value}
 
     def adopt(self):
         """Change the estimator as the copy was changed, in one step."""
-        gone = self._before.keys() - vars(self.model).keys()
+        gone = self._before.keys() - vars(self.copy).keys()
         adopted = {**vars(self._estimator), **self.changes()}  # whoever watches the fit may have set some meanwhile
         self._estimator.__dict__ = {name: value for name, value in adopted.items() if name not in gone}

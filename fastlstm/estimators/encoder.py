@@ -10,6 +10,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
+from fastlstm.estimators.agreement import check_same_model
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.drafts import Draft, as_it_is
@@ -107,7 +108,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         self._validate_params()
         draft = Draft(self)
-        draft.model._fit(X, y, fit_params)
+        draft.copy._fit(X, y, fit_params)
         draft.adopt()
         return self
 
@@ -116,7 +117,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         fitted = estimator is not None and _is_fitted(estimator)
         if fitted:
             estimator = as_it_is(estimator)  # which others may fit again
-            estimator._check_same_model()
+            check_same_model(estimator)
         elif y is None:
             raise ValueError(
                 "This SequenceEncoder requires y to be passed, but the target y is None: pass it to train the "
@@ -134,7 +135,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             self.feature_names_in_ = estimator.feature_names_in_
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self._n_features_out = estimator._stack.width
+        self._n_features_out = estimator._model.stack.width
 
     def transform(self, X):
         """The last hidden states.

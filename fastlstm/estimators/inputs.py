@@ -1,6 +1,7 @@
 """Checks of X, y and weights: what an estimator was given becomes plain arrays, or an error that says why not."""
 
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_array
@@ -62,7 +63,7 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
         else:
             names = _channel_names(given, name)
     if not reset:
-        check_channel_names(estimator, names, name, warn_of_names)
+        check_channel_names(FittedNames.of(estimator), names, name, warn_of_names)
     else:
         estimator.n_features_in_ = estimator._channels = series.channels
         estimator._columns = None
@@ -178,38 +179,50 @@ def channel_names_of_step(x_t, shape):
         return _names_of_rows(x_t, "x_t") if isinstance(x_t, (list, tuple)) else None
 
 
-def check_channel_names(estimator, names, name, warn_of_names=True):
+class FittedNames(NamedTuple):
+    """Names that an estimator was fitted with."""
+
+    model: str  # the estimator's class
+    names: tuple | None
+    of_steps: bool  # not of channels, but of the columns of a table
+
+    @classmethod
+    def of(cls, estimator):
+        names = getattr(estimator, "feature_names_in_", None)
+        return cls(type(estimator).__name__, None if names is None else tuple(names), estimator._columns is not None)
+
+
+def check_channel_names(fitted, names, name, warn_of_names=True):
     """Raise unless channels have the names that were fitted; else warn where only one of both has any."""
-    if estimator._columns is not None:
-        return  # what was fitted then are names of steps
-    fitted = getattr(estimator, "feature_names_in_", None)
-    if names is not None and fitted is not None:
-        _check_same_names(estimator, names, fitted, f"the channels of {name}")
-    elif warn_of_names and names is not fitted:
-        model = type(estimator).__name__
+    if fitted.of_steps:
+        return
+    if names is not None and fitted.names is not None:
+        _check_same_names(fitted, names, f"the channels of {name}")
+    elif warn_of_names and names is not fitted.names:
         warn(
-            f"{name} does not have valid feature names, but {model} was fitted with feature names"
+            f"{name} does not have valid feature names, but {fitted.model} was fitted with feature names"
             if names is None
-            else f"{name} has feature names, but {model} was fitted without feature names",
+            else f"{name} has feature names, but {fitted.model} was fitted without feature names",
             UserWarning,
         )
 
 
 def _check_row_names(estimator, X, name):
     """Raise unless series in a list that are rows of a table have the names of the columns that were fitted."""
-    fitted = getattr(estimator, "feature_names_in_", None)
-    names = None if fitted is None or containers.is_table(X) else _names_of_rows(X, name)
+    fitted = FittedNames.of(estimator)
+    names = None if fitted.names is None or containers.is_table(X) else _names_of_rows(X, name)
     if names is not None:
-        _check_same_names(estimator, names, fitted, f"the columns of {name}")
+        _check_same_names(fitted, names, f"the columns of {name}")
 
 
-def _check_same_names(estimator, names, fitted, what):
-    if list(names) == list(fitted):
+def _check_same_names(fitted, names, what):
+    if list(names) == list(fitted.names):
         return
-    how = "be in the same order as they were in fit" if set(names) == set(fitted) else "match those passed during fit"
+    same = set(names) == set(fitted.names)
+    how = "be in the same order as they were in fit" if same else "match those passed during fit"
     raise ValueError(
         f"Feature names must {how}: {what} are {containers.few(names)}, but "
-        f"{type(estimator).__name__} was fitted with {containers.few(fitted)}."
+        f"{fitted.model} was fitted with {containers.few(fitted.names)}."
     )
 
 

@@ -9,10 +9,10 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastlstm import containers
+from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
-from fastlstm.estimators.standardization import Scaling
-from fastlstm.training import forecasts
+from fastlstm.training.answers import Numbers
 from fastlstm.training.losses import DISTRIBUTIONS, Loss
 
 DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # of quantiles, where the loss has none of its own
@@ -195,7 +195,6 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         "loss": [StrOptions({"squared_error", "absolute_error", "huber", *DISTRIBUTIONS})],
         "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
-    _of_scores = {"predict": "_outputs"}
 
     def __init__(
         self,
@@ -320,7 +319,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.n_outputs_
         2
         """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
@@ -347,16 +346,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.n_iter_
         2
         """
-        return self._fit(X, y, sample_weight, partial=True)
+        return fitting.partial_fit(self, X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
-
-    def _note_loss(self):
-        self._loss = self._asked_loss()
 
     def _asked_loss(self):
         levels = check_levels(self.quantile, "quantile")
@@ -374,7 +370,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return Loss("quantile", tuple(levels))
 
     def _of_loss(self):
-        asked, fitted = self._asked_loss(), self._loss
+        asked, fitted = self._asked_loss(), self._model.loss
         if asked.name not in DISTRIBUTIONS and fitted.name not in DISTRIBUTIONS:
             return ()  # all of them read the head's outputs as the targets
         return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
@@ -400,7 +396,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
             )
-        if self._loss.name == "poisson" and (targets < 0).any():
+        if self._asked_loss().name == "poisson" and (targets < 0).any():
             row = int(np.argmax((targets < 0).any(axis=1)))
             place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
             raise ValueError(
@@ -411,20 +407,25 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def _check_held_out(self, targets, weights):
         super()._check_held_out(targets, weights)
-        if len(targets) < 2 and self._loss.name not in DISTRIBUTIONS:
+        if len(targets) < 2 and self._asked_loss().name not in DISTRIBUTIONS:
             raise ValueError(
                 "The validation data hold 1 series, for which R squared is not defined: pass X_val and y_val with at "
                 f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
             )
 
+    def _answers(self, scaling):
+        flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
+        return Numbers(self._asked_loss(), scaling, flat)
+
     def _scales_targets(self):
-        return self._loss.name != "poisson"  # of counts it is the logarithm of the mean that is learned
+        return self._asked_loss().name != "poisson"  # of counts it is the logarithm of the mean that is learned
 
     def _score_of(self, scores, targets, weights):
-        return self._r2(targets, self._points(scores), weights)
+        return self._r2(targets, self._answers(None).points(scores), weights)
 
     def _score_rows(self, y, scores, weights):
-        return self._r2(containers.numbers_of(y, "y"), self._in_units_of_y(self._points(scores)), weights)
+        answers = self._model.answers
+        return self._r2(containers.numbers_of(y, "y"), answers.in_units(answers.points(scores)), weights)
 
     def _r2(self, y, predicted, weights):
         from sklearn.metrics import r2_score  # late: a prediction does without it
@@ -504,7 +505,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         (3,)
         """
         fitted = self._fitted()
-        return fitted._apply(X, fitted._outputs)
+        return fitted._apply(X, fitted._model.answers.predict)
 
     def predict_quantiles(self, X, levels=None):
         """Quantiles of the target of each series, or with `return_sequences` of each step.
@@ -547,10 +548,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         fitted = self._fitted()
         levels = fitted._levels(levels)
-        return fitted._apply(X, lambda scores: fitted._of_targets(forecasts.quantiles(fitted._loss, scores, levels)))
+        return fitted._apply(X, lambda scores: fitted._model.answers.predict_quantiles(scores, levels))
 
     def _levels(self, levels):
-        name, fitted = self._loss
+        name, fitted = self._model.loss
         if name not in DISTRIBUTIONS:
             raise ValueError(
                 f"predict_quantiles needs a model of loss='quantile', 'poisson' or 'gaussian_nll', this one was fitted "
@@ -566,26 +567,3 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 "there, or fit with these levels in quantile."
             )
         return levels
-
-    def _points(self, scores):
-        """One number [rows, K] for each target, out of scores."""
-        return forecasts.point(self._loss, scores) if self._loss.name in DISTRIBUTIONS else scores
-
-    def _outputs(self, scores):
-        return self._of_targets(self._points(scores))
-
-    def _in_units_of_y(self, rows):
-        """Rows [rows, K, ...] on the scale that was learned, as float64 in the units of y, whose mean may be large."""
-        rows = rows.astype("float64")
-        if self.y_mean_ is None:
-            return rows
-        scaling = Scaling(self.y_mean_, self.y_scale_)
-        if rows.ndim == 2:
-            return scaling.undo(rows)
-        return np.moveaxis(scaling.undo(np.moveaxis(rows, 1, -1)), -1, 1)
-
-    def _of_targets(self, rows):
-        """The same, without the axis of targets where y had none."""
-        flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        rows = self._in_units_of_y(rows)
-        return rows[:, 0] if flat else rows

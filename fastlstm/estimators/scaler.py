@@ -223,7 +223,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         """
         task = FitTask(self, X, y)
         draft = Draft(self)
-        draft.model._learn(X)
+        draft.copy._learn(X)
         draft.adopt()
         task.end()
         return self
@@ -265,7 +265,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
                 f"{self._method!r}: call fit, or set method back."
             )
         draft = Draft(self)
-        draft.model._learn_more(X)
+        draft.copy._learn_more(X)
         draft.adopt()
         return self
 

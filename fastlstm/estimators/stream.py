@@ -1,19 +1,15 @@
 """Streams: a fitted model that goes on one step a call."""
 
 import copy
-from math import isfinite
+from dataclasses import replace
 
 import numpy as np
 
-from fastlstm import containers, kernels
-from fastlstm.estimators.inputs import channel_names_of_step, check_channel_names
-from fastlstm.estimators.standardization import Scaling
-from fastlstm.kernels.parts import Part
-from fastlstm.kernels.workspace import Workspace
+from fastlstm import containers
+from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check_channel_names
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
-from fastlstm.stacks import PackedStack, StackRun, join_states
-
-FEW = 32  # numbers that Python adds up faster than np.isfinite looks at them, which takes as long as a small step
+from fastlstm.stacks import join_states
+from fastlstm.training.steps import Steps
 
 
 class Stream:
@@ -45,60 +41,32 @@ class Stream:
     >>> stream.state = saved
     """
 
-    def __init__(self, model, n_streams=1, method="predict"):
-        model = model._fitted()
-        if model._stack.bidirectional:
+    def __init__(self, estimator, n_streams=1, method="predict"):
+        fitted = estimator._fitted()
+        model = fitted._model
+        if model.stack.bidirectional:
             raise ValueError(
                 "A model with bidirectional=True has no streams: its backward direction starts at the last step. "
                 "Predict whole series, or fit with bidirectional=False."
             )
         if not is_count(n_streams):
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
-        if not isinstance(method, str) or method not in model._of_scores:
-            raise ValueError(f"method={method!r}: expected one of {list(model._of_scores)}.")
-        self._model = model
-        for name in [name for name in vars(model) if name == "_progress" or "callback" in name]:
-            delattr(self._model, name)  # what belongs to training
-        self.n_streams, self.method = int(n_streams), method
-        self._model.weights_ = {name: np.array(value) for name, value in model.weights_.items()}
-        self._predict = getattr(self._model, model._of_scores[method])
+        if not isinstance(method, str) or method not in fitted._methods:
+            raise ValueError(f"method={method!r}: expected one of {list(fitted._methods)}.")
+        weights = {name: np.array(value) for name, value in model.weights.items()}  # a user may write to those
+        self._begin(replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method)
+
+    def _begin(self, model, backend, names, n_streams, method):
+        self._model, self._backend, self._names = model, backend, names
+        self.n_streams, self.method = n_streams, method
+        self._answer = getattr(model.answers, method)
         try:
-            self._make_room()
+            self._steps = Steps(model, n_streams, backend)
         except (MemoryError, ValueError) as error:  # the latter where a size is larger than an index may be
             raise MemoryError(f"n_streams={n_streams} do not fit into memory: {error}") from error
-
-    def _make_room(self):
-        """Weights as the kernels read them, and all that a step writes to."""
-        stack, n, weights, dtype = self._model._stack, self.n_streams, self._model.weights_, self._model._dtype()
-        package, self._dtype = kernels.load(self._model.backend), dtype
-        packed = PackedStack(stack, package, dtype)
-        packed.fill(Part(), [weights[name] for name in stack.shapes])
-        run = StackRun(stack, package, np.array([0, n]), dtype, [Workspace() for _ in stack.places])
-        K = len(weights["head.bias"])
-        self._head = package.head.Head(K, stack.width, dtype, Workspace())
-        self._head.fill(weights["head.weight"], weights["head.bias"])
-        self._features, self._room = self._head.room("features", n), np.empty((n, self._head.columns), dtype)
-        self._scores = self._room[:, :K]
-
-        C, masked = stack.input_size, self._model._masked
-        self._x = np.zeros((n, C), dtype)
-        self._flat, self._few = self._x.reshape(-1), n * C <= FEW
-        self._shape = (n, C // 2) if masked else (n, C)
-        self._usual = (self._shape, self._shape[1:]) if n == 1 else (self._shape,)  # an array of one row may lack it
-        self._seen = np.zeros(self._shape, dtype) if masked else None
-        self._scaling = None
-        if self._model.x_mean_ is not None:
-            self._scaling = Scaling(self._model.x_mean_, self._model.x_scale_)
-            self._wide = np.empty(self._shape)
-        for one in run.runs:
-            one.load(Part(), np.zeros(n * one.C, dtype), np.arange(n) * one.C)
-        # the last states go where the head reads them, but for kernels those must stand without gaps
-        of_head = self._features[:, : stack.width]
-        self._last = of_head if of_head.flags.c_contiguous else np.empty((n, stack.width), dtype)
-        hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self._last]
-        self._copies = None if self._last is of_head else of_head
-        self._runs = run.runs
-        self._layers = list(zip(run.runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
+        self._shape, self._dtype = self._steps.shape, self._steps.dtype
+        # an array of one row may lack its first axis
+        self._usual = (self._shape, self._shape[1:]) if n_streams == 1 else (self._shape,)
 
     def step(self, x_t):
         """Read the next step of every stream.
@@ -133,20 +101,7 @@ class Stream:
         # the usual case at little cost: everything here is a good part of the step
         if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape not in self._usual:
             x_t = self._check(x_t)
-        if self._scaling is not None:
-            x_t = self._standardised(x_t)
-        if self._seen is None:
-            self._x[...] = x_t
-            if not (self._few and isfinite(sum(self._flat.tolist()))):
-                self._check_finite(x_t)
-        else:
-            self._take_masked(x_t)
-        for run, packed, x, h in self._layers:
-            run.step(packed, x, h)
-        if self._copies is not None:
-            self._copies[...] = self._last
-        self._head.forward(0, self.n_streams, self._features, self._room)
-        return self._predict(self._scores.copy())
+        return self._answer(self._steps.step(x_t))
 
     def _check(self, x_t):
         """x_t in any other form."""
@@ -155,7 +110,7 @@ class Stream:
         if not containers.is_numeric(x_t):
             names = channel_names_of_step(x_t, self._shape)
             if names is not None:
-                check_channel_names(self._model, names, "x_t")
+                check_channel_names(self._names, names, "x_t")
             x_t = containers.unpack(x_t, "x_t")
             shape_of("x_t", x_t)
             x_t = np.asarray(x_t)
@@ -175,41 +130,8 @@ class Stream:
                 raise TypeError(f"{expected}: {containers.reason(error)}.") from error
             if x_t.dtype.kind not in "fiub":
                 raise TypeError(f"{expected}.")
-        # what is standardised later is not rounded before
-        dtype = self._dtype if self._scaling is None else "float64"
         with np.errstate(over="ignore"):  # reported as infinite
-            return x_t.astype(dtype).reshape(self._shape)
-
-    def _standardised(self, x_t):
-        """The step as `predict` reads it: the same numbers by the same operations."""
-        np.subtract(x_t.reshape(self._shape), self._scaling.mean, out=self._wide)
-        np.divide(self._wide, self._scaling.scale, out=self._wide)
-        with np.errstate(over="ignore"):  # reported as infinite
-            return self._wide.astype(self._dtype)
-
-    def _check_finite(self, x_t):
-        """Raise unless all are numbers or, with `missing` "mask", NaN."""
-        x_t = x_t.reshape(self._shape)
-        wrong = ~np.isfinite(x_t) if self._seen is None else np.isinf(x_t)
-        if not wrong.any():
-            return
-        stream, channel = np.argwhere(wrong)[0]
-        if np.isinf(x_t[stream, channel]):
-            what, advice = f"infinity or a value too large for {self._dtype}", ""
-        else:
-            what, advice = "NaN", ": fill in what is missing, or fit with missing='mask'"
-        raise ValueError(f"x_t contains {what} in stream {stream}, channel {channel}{advice}.")
-
-    def _take_masked(self, x_t):
-        """The inputs that `sequences.with_mask` makes: what was seen last for NaN, and which are."""
-        C, missing = self._shape[1], 0
-        if self._few and isfinite(sum(x_t.ravel().tolist())):
-            self._seen[...] = x_t
-        else:
-            self._check_finite(x_t)
-            missing = np.isnan(x_t)
-            np.copyto(self._seen, x_t, where=~missing)
-        self._x[:, :C], self._x[:, C:] = self._seen, missing
+            return x_t.astype(self._steps.input_dtype).reshape(self._shape)
 
     def reset(self, which=None):
         """Begin anew: states, and values seen, become zeros.
@@ -235,7 +157,7 @@ class Stream:
         True
         """
         rows = slice(None) if which is None else self._rows(which)
-        for array in self._arrays():
+        for array in self._steps.arrays():
             array[rows] = 0
 
     def _rows(self, which):
@@ -249,18 +171,14 @@ class Stream:
             )
         return rows
 
-    def _arrays(self):
-        """All that a step goes on from; the first axis is that of the streams."""
-        return [part for run in self._runs for part in run.state] + [self._seen] * (self._seen is not None)
-
     @property
     def state(self):
-        states = join_states(self._model._stack, [run.state for run in self._runs])
-        return states if self._seen is None else (*states, self._seen.copy())
+        states, seen = join_states(self._model.stack, self._steps.states), self._steps.seen
+        return states if seen is None else (*states, seen.copy())
 
     @state.setter
     def state(self, state):
-        stack, masked = self._model._stack, self._seen is not None
+        stack, masked = self._model.stack, self._model.masked
         kinds = len(stack.states) + masked
         if not isinstance(state, (tuple, list)) or len(state) != kinds:
             given = f"{type(state).__name__}" + (f" of {len(state)}" if isinstance(state, (tuple, list)) else "")
@@ -279,17 +197,20 @@ class Stream:
             values.append(seen)
         if not all(np.isfinite(value).all() for value in values):
             raise ValueError("state contains NaN or infinity: pass one that `state` gave, or call reset().")
-        for array, value in zip(self._arrays(), values, strict=True):
+        for array, value in zip(self._steps.arrays(), values, strict=True):
             array[...] = value
 
     def __reduce__(self):  # the runs' arrays share memory, which a copy of them would not
-        return _restored, (self._model, self.n_streams, self.method, self.state)
+        what = self._model, self._backend, self._names, self.n_streams, self.method
+        return _restored, (*what, self.state)
 
     def __deepcopy__(self, memo):
         return copy.copy(self)  # of the same model, which nobody changes
 
 
-def _restored(model, n_streams, method, state):
-    stream = Stream(model, n_streams, method)
+def _restored(*what):
+    *begin, state = what
+    stream = object.__new__(Stream)
+    stream._begin(*begin)
     stream.state = state
     return stream

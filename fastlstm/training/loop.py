@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastlstm.training import batches
-from fastlstm.training.network import check_channels
+from fastlstm.training.model import check_channels
 from fastlstm.training.progress import Progress
 from fastlstm.training.restoring import restored
 from fastlstm.training.solvers import SOLVERS, Options
@@ -42,10 +42,11 @@ class Training:
         network,
         settings,
         series,
+        *,
         targets,
         weights,
         seed,
-        validate: Callable | None,
+        validate: Callable | None = None,
         progress=None,
         keep: Callable | None = None,
         n_jobs=None,

@@ -1,18 +1,17 @@
 """The network of an estimator: a stack of recurrent layers and a linear head, on the last states or on every step."""
 
 import math
-from collections import Counter
 
 import numpy as np
 
-from fastlstm import kernels, sequences, threads
+from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
 from fastlstm.stacks import PackedStack, StackRun
+from fastlstm.training.model import team_for
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
 SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
-DTYPES = np.dtype("float32"), np.dtype("float64")
 
 
 def initialise(stack, n_outputs, random_state, longest_lag=None):
@@ -22,95 +21,6 @@ def initialise(stack, n_outputs, random_state, longest_lag=None):
     weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, stack.width))
     weights["head.bias"] = np.zeros(n_outputs)
     return weights
-
-
-def check_weights(stack, weights, n_outputs):
-    """Raise ValueError unless kernels can take the weights of a network: they do not look at them themselves."""
-    expected = {**stack.shapes, "head.weight": (n_outputs, stack.width), "head.bias": (n_outputs,)}
-    if weights.keys() != expected.keys():
-        raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
-    dtypes = Counter(value.dtype for value in weights.values() if isinstance(value, np.ndarray))
-    dtype = max(DTYPES, key=dtypes.__getitem__)  # one array of another type than the rest is the wrong one
-    for name, shape in expected.items():
-        value = weights[name]
-        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
-            given = type(value).__name__
-            if isinstance(value, np.ndarray):
-                given = f"of shape {value.shape} and type {value.dtype}"
-            raise ValueError(
-                f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64."
-            )
-        if not (value.flags.c_contiguous and value.flags.aligned):
-            raise ValueError(
-                f"weights_[{name!r}] has strides {value.strides}; expected an array of shape {shape} in C order: pass "
-                "np.ascontiguousarray of it."
-            )
-
-
-def check_channels(series, expected):
-    """Raise ValueError unless series have the channels that kernels read of them: they would read others' values."""
-    if series.channels != expected:
-        raise ValueError(
-            f"X has series of {series.channels} channels, but the weights are for {expected}: an attribute of "
-            "the fitted estimator was changed. Fit it anew."
-        )
-
-
-def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
-    """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
-    size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.largest * dtype.itemsize)
-    return threads.team(*size, package)
-
-
-def run_over(stack, series, weights, backend, n_jobs=None, per_step=False, with_head=True):
-    """What the network makes of a `Series`: scores, or without head the last layer's states.
-
-    One row for each series, in order: of its last states; or `per_step`, a row for each of its steps.
-    """
-    check_channels(series, stack.input_size)
-    package, workspaces, workspace = kernels.load(backend), [Workspace() for _ in stack.places], Workspace()
-    dtype, order = weights["head.weight"].dtype, np.argsort(-series.lengths, kind="stable")
-    recurrent = [weights[name] for name in stack.shapes]
-    F, K = stack.width, len(weights["head.bias"])
-    out = np.empty((series.steps if per_step else len(series), K if with_head else F), dtype)
-    packed, head = PackedStack(stack, package, dtype), package.head.Head(K, F, dtype, workspace)
-    widest = max(C + H for _, C, H in stack.places) * stack.directions
-    blocks = sequences.blocks(len(order), int(series.lengths.max()), widest)
-    run = rows = places = features = scores = None
-
-    def prepare(block, size):
-        nonlocal run, rows, places, features, scores
-        rows, starts = series.pack(order[block])
-        run = StackRun(stack, package, starts, dtype, workspaces, threads=size)
-        places = series.step_rows(rows, starts) if per_step else rows
-        features = head.room("features", len(places))
-        scores = workspace.empty("scores", (len(places), head.columns), dtype)
-
-    def compute(part):
-        packed.fill(part, recurrent)
-        if part.rank == 0:
-            head.fill(weights["head.weight"], weights["head.bias"])
-        for block in blocks:
-            if part.rank == 0:
-                prepare(block, part.size)
-            team.wait()
-            run.forward(part, team.wait, packed, series.values, series.at[rows])
-            if per_step:
-                run.outputs(part, features)
-                team.wait()
-                first, last = part.share(len(places))
-            else:
-                first, last = run.bounds(part)
-                run.last_outputs(slice(first, last), features)
-            if with_head:
-                head.forward(first, last, features, scores)
-            out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
-            team.wait()
-
-    first = blocks[0].stop
-    with team_for(package, stack, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
-        team.run(compute)
-    return out
 
 
 def copy_states(states, rows, out):

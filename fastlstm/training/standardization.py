@@ -1,4 +1,4 @@
-"""Location and scale of channels and targets, which an estimator with ``standardize=True`` removes and restores."""
+"""Location and scale of channels and targets, removed before training, and restored after."""
 
 from typing import NamedTuple
 

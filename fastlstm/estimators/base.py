@@ -1,14 +1,11 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
-import os
-import sys
 from dataclasses import replace
-from numbers import Integral, Real
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, kernels, sequences
@@ -21,87 +18,14 @@ from fastlstm.estimators.inputs import (
     check_targets,
     check_weights,
 )
+from fastlstm.estimators.parameters import Parameters, parameters
 from fastlstm.estimators.stream import Stream
-from fastlstm.layers.checks import MOST_LAYERS, named
-from fastlstm.training.solvers import SOLVERS
+from fastlstm.layers.checks import named
 
 
-class Integers(Interval):
-    """Whole numbers from `least` to `most`, by default the largest C integer; unlike `Interval` alone, True is none."""
-
-    def __init__(self, least, most=sys.maxsize):
-        super().__init__(Integral, least, most, closed="both")
-
-    def is_satisfied_by(self, val):
-        return not isinstance(val, bool) and super().is_satisfied_by(val)
-
-
-class Numbers(Interval):
-    """Floats and whole numbers that are not too large for a C double."""
-
-    def __init__(self, left, right, closed):
-        super().__init__(Real, left, right, closed=closed)
-
-    def is_satisfied_by(self, val):
-        of_numpy = isinstance(val, (float, np.floating, Integral))  # which has no isnan for fractions
-        return of_numpy and super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
-
-
-class Jobs(Integers):
-    """Numbers of threads: 1 or more, or counted back from all CPUs, which are -1."""
-
-    def __init__(self):
-        super().__init__(-sys.maxsize)
-
-    def is_satisfied_by(self, val):
-        return super().is_satisfied_by(val) and val != 0
-
-    def __str__(self):
-        return "an int other than 0 (-1 for all CPUs)"
-
-
-class BaseLSTM(CallbackSupportMixin, BaseEstimator):
+@parameters
+class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
-
-    _parameter_constraints = {
-        "hidden_size": [Integers(1), list, tuple, np.ndarray],
-        "num_layers": [Integers(1, MOST_LAYERS)],
-        "cell": [StrOptions(set(kernels.CELLS))],
-        "bidirectional": ["boolean"],
-        "dropout": [StrOptions({"auto"}), Numbers(0, 1, "left")],
-        "recurrent_dropout": [Numbers(0, 1, "left")],
-        "return_sequences": ["boolean"],
-        "missing": [StrOptions({"error", "mask"})],
-        "standardize": ["boolean"],
-        "init": [StrOptions({"auto", "standard", "chrono"})],
-        "longest_lag": [None, Integers(1)],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Numbers(0, None, "left")],
-        "batch_size": [StrOptions({"auto"}), Integers(1)],
-        "learning_rate": [StrOptions({"auto", "constant", "adaptive", "cosine"})],
-        "learning_rate_init": [StrOptions({"auto"}), Numbers(0, None, "neither")],
-        "max_iter": [StrOptions({"auto"}), Integers(1)],
-        "clip_norm": [None, Numbers(0, None, "neither")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "tol": [Numbers(0, None, "left")],
-        "n_iter_no_change": [Integers(1)],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Numbers(0, 1, "neither")],
-        "validation_split": [StrOptions({"random", "tail"})],
-        "momentum": [Numbers(0, 1, "both")],
-        "nesterovs_momentum": ["boolean"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "checkpoint_path": [None, str, os.PathLike],
-        "checkpoint_every": [Integers(1), str],
-        "resume": ["boolean"],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "backend": [StrOptions({"auto", *kernels.BACKENDS})],
-        "n_jobs": [None, Jobs()],
-        "bptt_steps": [None, Integers(1)],
-        "bptt_checkpoint": [None, StrOptions({"auto"}), Integers(1)],
-    }
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,8 +1,10 @@
 """LSTMClassifier."""
 
 import sys
+from dataclasses import KW_ONLY
 from decimal import Decimal
 from numbers import Real
+from typing import Literal
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,10 +17,13 @@ from fastlstm import containers, sequences
 from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_total
+from fastlstm.estimators.parameters import documented, parameters
 from fastlstm.layers.checks import named
 from fastlstm.training.answers import Labels
 
 
+@documented
+@parameters
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """Classify series by an LSTM.
 
@@ -29,99 +34,6 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     Parameters
     ----------
-    hidden_size : int or sequence of int, default=64
-        Hidden units: of every layer, or one number for each, as many as `num_layers`.
-    num_layers : int, default=1
-        Recurrent layers upon each other.
-    cell : {"lstm", "gru", "rnn"}, default="lstm"
-        Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
-    bidirectional : bool, default=False
-        Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
-    dropout : float or "auto", default="auto"
-        Fraction of a layer's outputs to drop during training, on their way to the next layer and to the head. Each
-        series gets a new mask every epoch, shared by all its steps (Gal & Ghahramani 2016). "auto": see Notes.
-    recurrent_dropout : float, default=0.0
-        Fraction of the hidden units to drop on their way to the next step's gates, likewise.
-    return_sequences : bool, default=False
-        Whether there is a target for each step, not one for each series.
-    missing : {"error", "mask"}, default="error"
-        What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
-        for each channel that is 1 where a value was missing.
-    standardize : bool, default=True
-        Whether to standardise every channel of X inside: the mean is
-        removed, and the rest divided by the standard deviation, both weighted, of the training data. Everything that
-        comes out is in the original units. `partial_fit` and `warm_start` keep the first statistics.
-    init : {"auto", "standard", "chrono"}, default="auto"
-        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" also
-        draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &
-        Ollivier 2018). "auto": see Notes.
-    longest_lag : int or None, default=None
-        Number of steps that ``init="chrono"`` prepares to remember. If None, the length of the longest series.
-    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
-        What turns gradients into updates.
-    alpha : float, default=0.0
-        Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled
-        weight decay.
-    batch_size : int or "auto", default="auto"
-        Series per update. "auto": see Notes.
-    learning_rate : {"auto", "constant", "adaptive", "cosine"}, default="auto"
-        Schedule of the learning rate. "cosine" lets it fall to 0 over `max_iter` epochs; "adaptive" divides it by 5
-        where training would stop otherwise, down to 1e-6. "auto" is "cosine", but "constant" in `partial_fit`.
-    learning_rate_init : float or "auto", default="auto"
-        Initial learning rate. "auto" is 0.01 if it falls as "cosine", else 0.001.
-    max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto": see Notes.
-    clip_norm : float or None, default=1.0
-        Largest norm of a gradient: a longer one is scaled down to it. None does not clip.
-    shuffle : bool, default=True
-        Whether to draw the series in a new order in every epoch.
-    random_state : int, RandomState or None, default=None
-        Seed of weights, shuffling and validation split.
-    tol : float, default=1e-4
-        Improvements of the loss (or of the validation score, with `early_stopping`) smaller than this do not count.
-    n_iter_no_change : int, default=10
-        Training stops after more than this many epochs in a row without improvement; but a rate that falls as "cosine"
-        falls to its end unless `early_stopping` is set.
-    early_stopping : bool, default=False
-        Whether to judge epochs by a validation score and to end with the best weights, not the last.
-    validation_fraction : float, default=0.1
-        Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
-    validation_split : {"random", "tail"}, default="random"
-        Which part: drawn at random, or the last series as they stand in X. At random, each label has its share; where
-        more than two labels are too rare for that, one series of each is kept for training instead.
-    momentum : float, default=0.9
-        Momentum of solver "sgd".
-    nesterovs_momentum : bool, default=True
-        Whether that momentum is Nesterov's.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last call.
-    verbose : bool or int, default=False
-        1 prints a line an epoch; 2 shows a progress bar where tqdm is installed.
-    checkpoint_path : str or path or None, default=None
-        File that keeps the whole state of the training, to go on from if the process ends. Every fit needs its own:
-        those of a search or a cross-validation would share it.
-    checkpoint_every : int or str, default=1
-        When it is written: after so many epochs, or after the first epoch that ends so much time later, such as "30s",
-        "10min" or "1h"; and at the end, be it an interrupt from the keyboard.
-    resume : bool, default=False
-        Whether `fit` goes on from the file at `checkpoint_path` where there is one, with the same bits as if it had not
-        been interrupted. If not, the first checkpoint replaces the file.
-    dtype : {"float32", "float64"}, default="float32"
-        Type to compute in.
-    backend : {"auto", "cython", "numba", "numpy"}, default="auto"
-        Who computes; "auto" takes FASTLSTM_BACKEND, else the first of these that is installed. The first two give the
-        same bits; "cython" starts at once, "numba" compiles for some seconds when it is first used on a machine.
-    n_jobs : int or None, default=None
-        Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
-        as many as pay. Never more than there are CPUs; results are the same bits for any number.
-    bptt_steps : int or None, default=None
-        Steps that gradients go back at the most (truncated backpropagation through time); None is all. With
-        `return_sequences` every so many steps make an update, and states pass from one such chunk of a series to its
-        next; otherwise a series is read to its end, and the gradient goes back so many steps from there.
-    bptt_checkpoint : int, "auto" or None, default="auto"
-        Steps between two states that training keeps; what lies between is computed a second time, which saves memory
-        on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB, and
-        always where there are two directions.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in training, multiplied with `sample_weight`; "balanced" makes them inverse to their
         frequency. Labels that a dict does not name have weight 1; it may name labels that y lacks, as a part of the
@@ -133,42 +45,16 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Class labels, sorted; where each series can have several, their numbers.
     n_features_in_ : int
         Channels of a 3-D X, or columns of a 2-D X, seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where X was a DataFrame, or a list of them, with string names.
     n_outputs_ : int
         Width of the head: number of classes.
-    settings_ : dict of str
-        What the parameters that may be "auto" came to in the last call of `fit` or `partial_fit`.
-    x_mean_, x_scale_ : ndarray of shape (C,) or None
-        Mean and standard deviation of each channel; None without `standardize`.
     weights_ : dict of str to ndarray
         ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
         RNN); ``head.weight`` (n_outputs_, D H) for D directions and ``head.bias``.
-    n_iter_ : int
-        Epochs trained.
-    t_ : int
-        Series seen in training, repeated ones counted.
-    loss_, best_loss_ : float
-        Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
-    loss_curve_ : list of float
-        Training loss of every epoch.
-    grad_norm_curve_ : list of float
-        Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
     validation_scores_, validation_loss_curve_ : list of float or None
         Accuracy and loss on the validation data after every epoch; None without such data.
-    best_validation_score_ : float or None
-        Largest of `validation_scores_`.
 
     Notes
     -----
-    "auto" follows rules by the number n of series and the length T of the longest, chosen on two dozen data sets
-    (``bench/defaults.py``); `settings_` says what they came to.
-
-    - `batch_size`: n where n <= 32; else 8, from 1,000 series on 16, from 4,000 on 32.
-    - `max_iter`: 2,000 updates, but no more than 50 + T epochs (nor 200, nor 16 million steps in all) and no fewer than
-      6; where n <= 32, 200.
-    - `dropout`: 0.2, but 0 where n <= 32.
-    - `init`: "chrono", but "standard" for the vanilla RNN.
 
     See Also
     --------
@@ -187,89 +73,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     True
     """
 
+    _: KW_ONLY
+    class_weight: dict | Literal["balanced"] | None = None
+
     _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
     _methods = ("predict", "predict_proba", "predict_log_proba")
-
-    def __init__(
-        self,
-        hidden_size=64,
-        num_layers=1,
-        *,
-        cell="lstm",
-        bidirectional=False,
-        dropout="auto",
-        recurrent_dropout=0.0,
-        return_sequences=False,
-        missing="error",
-        standardize=True,
-        init="auto",
-        longest_lag=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate="auto",
-        learning_rate_init="auto",
-        max_iter="auto",
-        clip_norm=1.0,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        validation_split="random",
-        momentum=0.9,
-        nesterovs_momentum=True,
-        warm_start=False,
-        verbose=False,
-        checkpoint_path=None,
-        checkpoint_every=1,
-        resume=False,
-        dtype="float32",
-        backend="auto",
-        n_jobs=None,
-        bptt_steps=None,
-        bptt_checkpoint="auto",
-        class_weight=None,
-    ):
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.cell = cell
-        self.bidirectional = bidirectional
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.return_sequences = return_sequences
-        self.missing = missing
-        self.standardize = standardize
-        self.init = init
-        self.longest_lag = longest_lag
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.clip_norm = clip_norm
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.validation_split = validation_split
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.checkpoint_path = checkpoint_path
-        self.checkpoint_every = checkpoint_every
-        self.resume = resume
-        self.dtype = dtype
-        self.backend = backend
-        self.n_jobs = n_jobs
-        self.bptt_steps = bptt_steps
-        self.bptt_checkpoint = bptt_checkpoint
-        self.class_weight = class_weight
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):

@@ -36,7 +36,9 @@ def assert_steps_equal(case, backend):
     weights = {name: case[f"first_{name}"] for name in names}
     stack = Stack("lstm", case["x"].shape[2], (weights["weight_hh_l0"].shape[1],))
     network = Network(stack, weights, np.dtype("float64"), backend)
-    training = Training(network, ADAM, sequences.of_array(case["x"]), case["y"], np.ones((len(case["y"]), 1)), 0, None)
+    training = Training(
+        network, ADAM, sequences.of_array(case["x"]), targets=case["y"], weights=np.ones((len(case["y"]), 1)), seed=0
+    )
     for _ in training.run():
         pass
     assert_allclose(training.progress.loss_curve, case["losses"], rtol=1e-6, atol=0)

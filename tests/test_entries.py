@@ -8,10 +8,9 @@ from conftest import TOLERANCE
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.kernels.compiled.head import NUMBERS
+from fastlstm.kernels.compiled.head import DISTRIBUTIONS, NUMBERS
 from fastlstm.kernels.compiled.layout import SQUARES
 from fastlstm.kernels.numpy.dropout import threshold
-from fastlstm.kernels.numpy.losses import DISTRIBUTIONS
 from fastlstm.kernels.parts import BROKEN, Part, lengths_of, starts_of
 from fastlstm.kernels.workspace import Workspace
 

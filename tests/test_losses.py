@@ -16,11 +16,11 @@ from sklearn.metrics import mean_pinball_loss, mean_poisson_deviance, r2_score
 from sklearn.model_selection import GridSearchCV
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
-from fastlstm.kernels.numpy.losses import VARIANCE_FLOOR
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.training import forecasts
 from fastlstm.training.losses import Loss
+from fastlstm.training.losses._functions import LARGE_MEAN
+from fastlstm.training.losses.gaussian_nll import VARIANCE_FLOOR
 
 QUICK = {"hidden_size": 5, "learning_rate": "cosine", "max_iter": 3, "batch_size": 8, "random_state": 0}
 STILL = {**QUICK, "learning_rate_init": 1e-300, "max_iter": 1, "dtype": "float64"}  # a rate that moves no weight
@@ -69,7 +69,7 @@ def drawn(loss, N=40, K=3, seed=0):
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES.values() if loss.levels], ids=lambda loss: str(loss.levels))
 def test_the_loss_of_quantiles_is_the_pinball_loss_of_scikit_learn(loss):
     scores, targets = drawn(loss)
-    of_levels = forecasts.quantiles(loss, scores, loss.levels)
+    of_levels = loss.quantiles(scores, loss.levels)
     expected = [mean_pinball_loss(targets, of_levels[..., j], alpha=level) for j, level in enumerate(loss.levels)]
     assert_allclose(loss(scores, targets)[0].sum(axis=1).mean(), np.mean(expected), rtol=1e-12)
 
@@ -360,11 +360,11 @@ def test_training_starts_from_what_is_to_be_expected(loss):
     scores = np.tile(model.weights_["head.bias"], (1, 1))
     if loss.name == "poisson":
         means = [np.average(COUNTS[:, k], weights=WEIGHTS[:, k]) for k in range(3)]
-        assert_allclose(forecasts.point(loss, scores)[0], means, rtol=1e-6)
+        assert_allclose(loss.point(scores)[0], means, rtol=1e-6)
     else:
         levels = loss.levels or (0.1, 0.5, 0.9)
         normal = [NormalDist().inv_cdf(level) for level in levels]
-        assert_allclose(forecasts.quantiles(loss, scores, levels)[0], np.tile(normal, (3, 1)), rtol=1e-5, atol=1e-12)
+        assert_allclose(loss.quantiles(scores, levels)[0], np.tile(normal, (3, 1)), rtol=1e-5, atol=1e-12)
 
 
 def test_levels_next_to_each_other_and_counts_of_zero_can_be_trained_from():
@@ -440,11 +440,11 @@ def test_quantiles_of_counts_are_those_of_scipy():
 
 def test_quantiles_of_large_counts_go_on_where_scipy_stops():
     levels = np.array([0.001, 0.1, 0.5, 0.9, 0.999])
-    around = forecasts.LARGE_MEAN * np.array([0.999, 1.001])
-    below, above = forecasts.quantiles(Loss("poisson"), np.log(around)[:, None], levels)[:, 0]
+    around = LARGE_MEAN * np.array([0.999, 1.001])
+    below, above = Loss("poisson").quantiles(np.log(around)[:, None], levels)[:, 0]
     assert_array_equal(below, stats.poisson.ppf(levels, np.exp(np.log(around[0]))))
     assert (np.abs(above - stats.poisson.ppf(levels, around[1])) <= 1).all()
-    far = forecasts.quantiles(Loss("poisson"), np.log([[1e12]]), levels)[0, 0]
+    far = Loss("poisson").quantiles(np.log([[1e12]]), levels)[0, 0]
     assert_allclose((far - 1e12) / 1e6, stats.norm.ppf(levels), rtol=1e-3, atol=1e-3)
 
 
@@ -457,19 +457,19 @@ def test_quantiles_never_cross(dtype, scale):
     scores[:, 0] *= rng.choice([1, 10], size=5000)
     loss = Loss("quantile", tuple(levels.tolist()))
     asked = np.sort(np.concatenate([levels, rng.uniform(0.05, 0.95, 40), np.nextafter(levels[1:], 0)]))
-    found = forecasts.quantiles(loss, scores, asked)
+    found = loss.quantiles(scores, asked)
     assert found.dtype == dtype
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=-1) >= 0).all()
     if scale == 1:
-        assert (np.diff(forecasts.quantiles(loss, scores, levels), axis=-1) > 0).all()
+        assert (np.diff(loss.quantiles(scores, levels), axis=-1) > 0).all()
 
 
 def test_a_level_just_below_one_that_was_fitted_does_not_cross_it():
     low, high = 2.0**-54, np.nextafter(0.75, 1)
     assert 0.75 - low == high - low  # by rounding: what lies between is then taken for the upper end
     scores = np.random.default_rng(0).normal(size=(5000, 2)) * [10, 1]
-    below, above = forecasts.quantiles(Loss("quantile", (low, high)), scores, [0.75, high])[:, 0].T
+    below, above = Loss("quantile", (low, high)).quantiles(scores, [0.75, high])[:, 0].T
     assert (below <= above).all()
     assert (below == above).any()  # as near as roundings are
 
@@ -477,7 +477,7 @@ def test_a_level_just_below_one_that_was_fitted_does_not_cross_it():
 @pytest.mark.parametrize("loss", ["gaussian_nll", "poisson"])
 def test_quantiles_of_distributions_never_cross(loss):
     scores = (10 * np.random.default_rng(0).normal(size=(300, Loss(loss).width))).astype("float32")
-    found = forecasts.quantiles(Loss(loss), scores, np.linspace(0.01, 0.99, 99))
+    found = Loss(loss).quantiles(scores, np.linspace(0.01, 0.99, 99))
     assert (np.diff(found, axis=-1) >= 0).all()
 
 

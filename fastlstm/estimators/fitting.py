@@ -19,9 +19,8 @@ from fastlstm.estimators.drafts import Draft
 from fastlstm.estimators.view import watched
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
-from fastlstm.training import forecasts, outcome, plan
+from fastlstm.training import outcome, plan
 from fastlstm.training.loop import Training
-from fastlstm.training.losses import DISTRIBUTIONS
 from fastlstm.training.model import Model, run_over
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.progress import Settings
@@ -176,9 +175,8 @@ def _initial_weights(estimator, stack, loss, data, rng):
     if estimator.settings_["init"] == "chrono":
         longest = int(data.series.lengths.max()) if estimator.longest_lag is None else estimator.longest_lag
     weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest)
-    if loss.name in DISTRIBUTIONS:
-        weights["head.bias"] = forecasts.first_scores(loss, data.targets, data.weights)
-    return weights
+    first = loss.first_scores(data.targets, data.weights)
+    return weights if first is None else {**weights, "head.bias": first}
 
 
 def _earlier_progress(estimator, network, partial):
@@ -204,8 +202,7 @@ def _validate(estimator, network, held_out):
         values, _ = loss(scores, targets)
         mean = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())
         # R squared is greatest for the mean, which a quantile is not, and says nothing of a distribution's width
-        judged = loss.name in DISTRIBUTIONS
-        return -mean if judged else estimator._score_of(scores, targets, weights), mean
+        return -mean if loss.is_distribution else estimator._score_of(scores, targets, weights), mean
 
 
 def _warn_of_shortfall(estimator, training):

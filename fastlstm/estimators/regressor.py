@@ -15,8 +15,9 @@ from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.parameters import documented, parameters
+from fastlstm.training import losses
 from fastlstm.training.answers import Numbers
-from fastlstm.training.losses import DISTRIBUTIONS, Loss
+from fastlstm.training.losses import Loss
 
 DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # of quantiles, where the loss has none of its own
 
@@ -83,7 +84,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     _parameter_constraints = {
         **BaseLSTM._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber", *DISTRIBUTIONS})],
+        "loss": [StrOptions(losses.names("numbers", "counts"))],
         "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
 
@@ -159,7 +160,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = self.loss == "poisson"
+        tags.target_tags.positive_only = self.loss in losses.names("counts")
         return tags
 
     def _asked_loss(self):
@@ -179,7 +180,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def _of_loss(self):
         asked, fitted = self._asked_loss(), self._model.loss
-        if asked.name not in DISTRIBUTIONS and fitted.name not in DISTRIBUTIONS:
+        if not (asked.is_distribution or fitted.is_distribution):
             return ()  # all of them read the head's outputs as the targets
         return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
 
@@ -204,18 +205,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
             )
-        if self._asked_loss().name == "poisson" and (targets < 0).any():
+        if self._asked_loss().targets == "counts" and (targets < 0).any():
             row = int(np.argmax((targets < 0).any(axis=1)))
             place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
             raise ValueError(
-                f"Negative values in {name}: loss='poisson' expects counts, numbers of at least 0, got "
+                f"Negative values in {name}: loss={self.loss!r} expects counts, numbers of at least 0, got "
                 f"{targets[row].min():g} for {place}."
             )
         return targets
 
     def _check_held_out(self, targets, weights):
         super()._check_held_out(targets, weights)
-        if len(targets) < 2 and self._asked_loss().name not in DISTRIBUTIONS:
+        if len(targets) < 2 and not self._asked_loss().is_distribution:
             raise ValueError(
                 "The validation data hold 1 series, for which R squared is not defined: pass X_val and y_val with at "
                 f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
@@ -226,7 +227,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return Numbers(self._asked_loss(), scaling, flat)
 
     def _scales_targets(self):
-        return self._asked_loss().name != "poisson"  # of counts it is the logarithm of the mean that is learned
+        return self._asked_loss().targets != "counts"  # of counts it is the logarithm of the mean that is learned
 
     def _score_of(self, scores, targets, weights):
         return self._r2(targets, self._answers(None).points(scores), weights)
@@ -360,7 +361,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def _levels(self, levels):
         name, fitted = self._model.loss
-        if name not in DISTRIBUTIONS:
+        if not self._model.loss.is_distribution:
             raise ValueError(
                 f"predict_quantiles needs a model of loss='quantile', 'poisson' or 'gaussian_nll', this one was fitted "
                 f"with loss={name!r}: set one of the three, and fit anew."

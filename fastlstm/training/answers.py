@@ -1,14 +1,14 @@
 """What the scores of a trained network stand for: labels, or numbers in the units of their targets.
 
-Scores are [rows, K S]: of K targets, or classes, S side by side, as ``kernels.numpy.losses`` says.
+Scores are [rows, K S]: of K targets, or classes, S side by side, as ``training/losses`` says.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm.training import forecasts
-from fastlstm.training.losses import DISTRIBUTIONS, Loss, log_sigmoid, log_softmax, sigmoid, softmax
+from fastlstm.training.losses import Loss
+from fastlstm.training.losses._functions import log_sigmoid, log_softmax, sigmoid, softmax
 from fastlstm.training.standardization import Scaling
 
 
@@ -45,7 +45,7 @@ class Numbers(NamedTuple):
 
     def points(self, scores):
         """One number [rows, K] for each target, as it was trained."""
-        return forecasts.point(self.loss, scores) if self.loss.name in DISTRIBUTIONS else scores
+        return self.loss.point(scores)
 
     def in_units(self, rows):
         """Rows [rows, K, ...] as trained, as float64 in the units of the targets, whose mean may be large."""
@@ -60,7 +60,7 @@ class Numbers(NamedTuple):
         return self._shaped(self.points(scores))
 
     def predict_quantiles(self, scores, levels):
-        return self._shaped(forecasts.quantiles(self.loss, scores, levels))
+        return self._shaped(self.loss.quantiles(scores, levels))
 
     def _shaped(self, rows):
         rows = self.in_units(rows)

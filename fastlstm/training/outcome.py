@@ -19,8 +19,8 @@ def shortfall(training, untried=()):
     updates = (progress.epochs - progress.first_epoch) * training.n_batches
     if updates >= ENOUGH_UPDATES:
         constant = best_constant_loss(settings.loss, training.targets, training.weights)
-        scale = 1.0 if settings.loss.name == "gaussian_nll" else constant
-        if scale > 0 and loss > constant - LEARNED * scale:
+        scale = 1.0 if settings.loss.is_likelihood else constant
+        if scale and loss > constant - LEARNED * scale:
             return (
                 f"Training ended at a loss of {loss:.4g}, no better than predicting a constant ({constant:.4g}): the "
                 "model has learned nothing from X. Check that X and y belong together, row by row; then try "

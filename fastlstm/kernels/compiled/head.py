@@ -7,10 +7,11 @@ into vectors: tiles would be nearly empty.
 import numpy as np
 
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, padded, zeros
-from fastlstm.kernels.numpy.losses import DISTRIBUTIONS, LOSSES
 
 FEW = 2  # outputs that plain loops are as good for
 WIDEST = 16  # numbers of the widest vector: what threads divide columns by
+LOSSES = ("cross_entropy", "squared_error", "absolute_error", "huber", "binary_cross_entropy")
+DISTRIBUTIONS = ("quantile", "poisson", "gaussian_nll")
 NUMBERS = {name: number for number, name in enumerate([*LOSSES, *DISTRIBUTIONS])}  # what kernels know losses by
 
 

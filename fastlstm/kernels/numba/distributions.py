@@ -1,4 +1,4 @@
-"""Losses of distributions, whose targets have several scores each; the equations are those of ``kernels.numpy.losses``.
+"""Losses of distributions, whose targets have several scores each; the equations are those of ``training/losses``.
 
 # Design: entries of their own, apart from the one that a head's other losses are part of. Each is compiled when it is
 # first used, so a first fit by another loss does not wait for it.
@@ -7,8 +7,8 @@
 import math
 
 from fastlstm.kernels.numba.jit import entry, inlined
-from fastlstm.kernels.numpy.losses import LOSSES, VARIANCE_FLOOR
 
+VARIANCE_FLOOR = 1e-6
 LOG_FLOOR, LOG_2PI = math.log(VARIANCE_FLOOR), math.log(2 * math.pi)
 
 
@@ -82,9 +82,7 @@ def _of_rows(of_target):
     return entry(losses)
 
 
-ENTRIES = {
-    number: _of_rows(of_target) for number, of_target in enumerate((quantile, poisson, gaussian_nll), len(LOSSES))
-}
+ENTRIES = {number: _of_rows(of_target) for number, of_target in enumerate((quantile, poisson, gaussian_nll), 5)}
 
 
 def losses_of_distributions(number, first, last, S, levels, targets, shares, values, d_scores, slopes):

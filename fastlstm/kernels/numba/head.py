@@ -1,4 +1,4 @@
-"""A linear layer of one or two outputs, in plain loops, and the losses of ``kernels.numpy.losses``.
+"""A linear layer of one or two outputs, in plain loops, and losses, those of ``training/losses``.
 
 Every sum is made in one order on every CPU.
 """
@@ -9,9 +9,9 @@ import numpy as np
 
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
-from fastlstm.kernels.numpy.losses import HUBER_DELTA
 
 WAYS = 16
+HUBER_DELTA = 1.0
 CROSS_ENTROPY, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, BINARY_CROSS_ENTROPY = range(5)
 
 

@@ -1,0 +1,46 @@
+"""-log N(target; mean, v), v = e^(2 s) + VARIANCE_FLOOR, of scores mean and s. Nix & Weigend (1994), equation 4."""
+
+import math
+
+import numpy as np
+
+from fastlstm.training.losses._functions import SMALLEST_MEAN, normal_quantiles, sigmoid, softplus
+
+TARGETS, LIKELIHOOD = "numbers", True
+#: The least variance: that of a thousandth of a unit of a standardised target. Without it the loss would have no bound
+#: where targets can be hit exactly, and one such series would outweigh all others.
+VARIANCE_FLOOR = 1e-6
+
+
+def width(levels):
+    return 2
+
+
+def loss(scores, targets, levels):
+    residuals, excess = targets - scores[..., 0], 2 * scores[..., 1] - np.log(VARIANCE_FLOOR)
+    log_variance = np.log(VARIANCE_FLOOR) + softplus(excess)  # so that e^(2 s) is never computed, which may overflow
+    precision = np.exp(-log_variance)
+    square = residuals * precision * residuals
+    d_scores = np.stack([-residuals * precision, (1 - square) * sigmoid(excess)], axis=-1)
+    return 0.5 * (np.log(2 * np.pi) + log_variance + square), d_scores
+
+
+def constant(y, weights, levels):
+    mean = np.average(y, weights=weights)
+    return [mean, 0.5 * np.log(max(np.average((y - mean) ** 2, weights=weights), SMALLEST_MEAN))]
+
+
+def first_scores(targets, weights, levels):
+    return np.zeros((targets.shape[1], 2))
+
+
+def point(scores, levels):
+    return scores[..., 0]
+
+
+def quantiles(scores, asked, levels):
+    normal = normal_quantiles(asked)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviations = np.hypot(np.exp(scores[..., 1:]), math.sqrt(VARIANCE_FLOOR))
+        distances = np.where(normal == 0, 0, deviations * normal)  # the median is the mean, be they infinite
+        return scores[..., :1] + distances

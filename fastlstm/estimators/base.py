@@ -1,8 +1,11 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
+from __future__ import annotations
+
 import os
 import sys
 from numbers import Integral, Real
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -26,6 +29,14 @@ from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import MOST_LAYERS, named
 from fastlstm.training import network as networks
 from fastlstm.training.solvers import SOLVERS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
+
+    #: An array, or a list of arrays for a list; Any, so that callers need not check which of the two it is.
+    ArrayOrList = NDArray[Any] | Any
 
 
 class Integers(Interval):
@@ -245,7 +256,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         """The last layer's last states [n, D H], of the backward direction those at the first step."""
         return self._fitted()._run_over(X, per_step=False, with_head=False)[1]
 
-    def hidden_states(self, X):
+    def hidden_states(self, X: ArrayLike) -> ArrayOrList:
         """The last layer's hidden state after every step of each series.
 
         Parameters
@@ -276,7 +287,7 @@ class BaseLSTM(Fitting, CallbackSupportMixin, BaseEstimator):
         x, states = self._fitted()._run_over(X, per_step=True, with_head=False)
         return x.restore(states) if x.whole else x.members(states)
 
-    def stream(self, n_streams=1, method="predict"):
+    def stream(self, n_streams: int = 1, method: str = "predict") -> Stream:
         """Series that are predicted step by step, as they come, in microseconds a step.
 
         Parameters

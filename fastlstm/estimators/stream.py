@@ -1,7 +1,10 @@
 """Streams: a fitted model that goes on one step a call."""
 
+from __future__ import annotations
+
 import copy
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +15,14 @@ from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import PackedStack, StackRun, join_states
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from fastlstm.estimators.base import BaseLSTM
 
 FEW = 32  # numbers that Python adds up faster than np.isfinite looks at them, which takes as long as a small step
 
@@ -45,7 +56,7 @@ class Stream:
     >>> stream.state = saved
     """
 
-    def __init__(self, model, n_streams=1, method="predict"):
+    def __init__(self, model: BaseLSTM, n_streams: int = 1, method: str = "predict") -> None:
         model = model._fitted()
         if model._stack.bidirectional:
             raise ValueError(
@@ -100,7 +111,7 @@ class Stream:
         self._runs = run.runs
         self._layers = list(zip(run.runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
 
-    def step(self, x_t):
+    def step(self, x_t: ArrayLike) -> NDArray[Any]:
         """Read the next step of every stream.
 
         Parameters
@@ -211,7 +222,7 @@ class Stream:
             np.copyto(self._seen, x_t, where=~missing)
         self._x[:, :C], self._x[:, C:] = self._seen, missing
 
-    def reset(self, which=None):
+    def reset(self, which: int | Sequence[int] | NDArray[np.integer[Any]] | None = None) -> None:
         """Begin anew: states, and values seen, become zeros.
 
         Parameters
@@ -254,12 +265,12 @@ class Stream:
         return [part for run in self._runs for part in run.state] + [self._seen] * (self._seen is not None)
 
     @property
-    def state(self):
+    def state(self) -> tuple[Any, ...]:
         states = join_states(self._model._stack, [run.state for run in self._runs])
         return states if self._seen is None else (*states, self._seen.copy())
 
     @state.setter
-    def state(self, state):
+    def state(self, state: tuple[Any, ...]) -> None:
         stack, masked = self._model._stack, self._seen is not None
         kinds = len(stack.states) + masked
         if not isinstance(state, (tuple, list)) or len(state) != kinds:

@@ -89,9 +89,9 @@ $(VENV)/sktime: $(VENV)/python
 	$(IN)/python $(PIP) --no-deps sktime==1.2.0
 	touch $@
 
-$(OLDEST)/test: $(BUILT)
+$(OLDEST)/test: $(BUILT) tests/oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python $(PIP) --editable '.[test]' 'numpy==2.0.*' 'numba==0.63.*' 'scikit-learn==1.6.*'
+	$(OLDEST)/bin/python $(PIP) --editable '.[test]' --constraint tests/oldest.txt
 	touch $@
 
 clean:

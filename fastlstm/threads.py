@@ -33,7 +33,7 @@ FEW_ROWS = 64
 
 @cache
 def _cpus(process):
-    import joblib  # comes with scikit-learn; knows affinity, the quota of a container and loky's limit
+    import joblib  # knows affinity, the quota of a container and loky's limit
 
     return joblib.cpu_count()
 

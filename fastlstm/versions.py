@@ -9,7 +9,7 @@ from fastlstm import kernels, threads
 from fastlstm._version import __version__
 
 
-def show_versions():
+def show_versions() -> None:
     """Print backend, vector width, threads and versions, as a report of a problem should quote them.
 
     Examples

@@ -133,6 +133,14 @@ def test_off_builds_the_pure_package(tree, environment):
 
 
 @of_checkout
+def test_the_wheel_says_that_the_package_is_typed(tree, environment):
+    environment.setenv("FASTLSTM_BUILD_EXT", "off")
+    _, status, wheel = build(tree, "wheel")
+    assert status == 0
+    assert "fastlstm/py.typed" in zipfile.ZipFile(wheel).namelist()
+
+
+@of_checkout
 def test_a_mode_that_there_is_not(tree, environment):
     environment.setenv("FASTLSTM_BUILD_EXT", "yes")
     output, status, _ = build(tree, "wheel")

@@ -1,6 +1,9 @@
 """What classifier and regressor share: parameters, training, scores, states."""
 
-from dataclasses import replace
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
@@ -18,12 +21,20 @@ from fastlstm.estimators.inputs import (
     check_targets,
     check_weights,
 )
-from fastlstm.estimators.parameters import Parameters, parameters
+from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import named
 
+if TYPE_CHECKING:
+    from typing import Any
 
-@parameters
+    from numpy.typing import ArrayLike, NDArray
+
+    #: An array, or a list of arrays for a list; Any, so that callers need not check which of the two it is.
+    ArrayOrList = NDArray[Any] | Any
+
+
+@dataclass(repr=False, eq=False)
 class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
 
@@ -203,7 +214,7 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
         x = self._read_series(X)
         return x, self._model.states(x, kernels.resolve(self.backend), self.n_jobs, per_step)
 
-    def hidden_states(self, X):
+    def hidden_states(self, X: ArrayLike) -> ArrayOrList:
         """The last layer's hidden state after every step of each series.
 
         Parameters
@@ -234,7 +245,7 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
         x, states = self._fitted()._states(X, per_step=True)
         return x.restore(states) if x.whole else x.members(states)
 
-    def stream(self, n_streams=1, method="predict"):
+    def stream(self, n_streams: int = 1, method: str = "predict") -> Stream:
         """Series that are predicted step by step, as they come, in microseconds a step.
 
         Parameters

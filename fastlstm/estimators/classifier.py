@@ -1,14 +1,16 @@
 """LSTMClassifier."""
 
+from __future__ import annotations
+
 import sys
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from decimal import Decimal
 from numbers import Real
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,13 +19,21 @@ from fastlstm import containers, sequences
 from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_total
-from fastlstm.estimators.parameters import documented, parameters
+from fastlstm.estimators.parameters import documented
+from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
 from fastlstm.training.answers import Labels
 
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from fastlstm.estimators.base import ArrayOrList
+
 
 @documented
-@parameters
+@dataclass(repr=False, eq=False)
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """Classify series by an LSTM.
 
@@ -79,8 +89,17 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     _parameter_constraints = {**BaseLSTM._parameter_constraints, "class_weight": [dict, StrOptions({"balanced"}), None]}
     _methods = ("predict", "predict_proba", "predict_log_proba")
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    @validates_parameters
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train on series and their labels.
 
         Parameters
@@ -121,8 +140,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         return fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    @validates_parameters
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch, going on from what was learned before.
 
         Parameters
@@ -324,7 +345,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         _check_labels(np.asarray(y), "y")
         return y
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Accuracy: the part of series or, where each step has a label, of steps that is predicted wholly right.
 
         Parameters
@@ -357,7 +378,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
         return self._score(X, y, sample_weight, metric)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> ArrayOrList:
         """The most probable label of each series, or with `return_sequences` of each step.
 
         Parameters
@@ -388,7 +409,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         fitted = self._fitted()
         return fitted._apply(X, fitted._model.answers.predict)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> ArrayOrList:
         """Probability of each class for each series, or with `return_sequences` for each step.
 
         Parameters
@@ -417,7 +438,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         fitted = self._fitted()
         return fitted._apply(X, fitted._model.answers.predict_proba)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> ArrayOrList:
         """Logarithm of `predict_proba`.
 
         Parameters

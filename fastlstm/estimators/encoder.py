@@ -1,7 +1,10 @@
 """SequenceEncoder."""
 
+from __future__ import annotations
+
 import copy
 import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
@@ -16,6 +19,11 @@ from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.layers.checks import named
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from numpy.typing import ArrayLike, NDArray
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -59,7 +67,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     _parameter_constraints = {"estimator": [None, BaseLSTM]}
 
-    def __init__(self, estimator=None):
+    def __init__(self, estimator: BaseLSTM | None = None) -> None:
         self.estimator = estimator
 
     def __sklearn_clone__(self):
@@ -76,7 +84,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.target_tags.required = self.estimator is None or not _is_fitted(self.estimator)
         return tags
 
-    def fit(self, X, y=None, **fit_params):
+    def fit(self, X: ArrayLike | None, y: ArrayLike | None = None, **fit_params: Any) -> Self:
         """Fit the LSTM, unless it came fitted.
 
         Parameters
@@ -137,7 +145,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             del self.feature_names_in_
         self._n_features_out = estimator._model.stack.width
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[Any]:
         """The last hidden states.
 
         Parameters
@@ -168,7 +176,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         check_is_fitted(self)
         return self.estimator_._last_states(X)
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the features, ``sequenceencoder0`` and so on.
 
         Parameters
@@ -199,7 +207,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         with named("input_features"):
             return super().get_feature_names_out(input_features if of_table else None)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Where metadata goes: what is passed to `fit` and `fit_transform`, to the `fit` of the estimator.
 
         Returns

@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from typing import Literal
@@ -51,11 +50,7 @@ class Jobs(Integers):
         return "an int other than 0 (-1 for all CPUs)"
 
 
-#: Of an estimator's class: no comparison by value, and scikit-learn's representation.
-parameters = partial(dataclass, repr=False, eq=False)
-
-
-@parameters
+@dataclass(repr=False, eq=False)
 class Parameters:
     """What an estimator of this package may be told, and what it knows once it is fitted.
 

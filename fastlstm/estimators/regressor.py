@@ -1,12 +1,15 @@
 """LSTMRegressor."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -14,16 +17,24 @@ from fastlstm import containers
 from fastlstm.estimators import fitting
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.inputs import check_levels
-from fastlstm.estimators.parameters import documented, parameters
+from fastlstm.estimators.parameters import documented
+from fastlstm.estimators.validation import validates_parameters
 from fastlstm.training import losses
 from fastlstm.training.answers import Numbers
 from fastlstm.training.losses import Loss
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike
+
+    from fastlstm.estimators.base import ArrayOrList
 
 DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # of quantiles, where the loss has none of its own
 
 
 @documented
-@parameters
+@dataclass(repr=False, eq=False)
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """Predict numbers from series by an LSTM.
 
@@ -88,8 +99,17 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    @validates_parameters
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train on series and their targets.
 
         Parameters
@@ -130,8 +150,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         return fitting.fit(self, X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    @validates_parameters
+    def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch, going on from what was learned before.
 
         Parameters
@@ -249,7 +269,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ]
         return float(np.mean(of_outputs))
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """R squared of `predict`: of one output, or the mean over outputs; of all steps together where each has one.
 
         Parameters
@@ -282,7 +302,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
         return self._score(X, y, sample_weight, metric)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> ArrayOrList:
         """The expected target of each series, or with `return_sequences` of each step.
 
         A model of quantiles predicts the median, or what comes closest: between levels on both sides of it what is
@@ -316,7 +336,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         fitted = self._fitted()
         return fitted._apply(X, fitted._model.answers.predict)
 
-    def predict_quantiles(self, X, levels=None):
+    def predict_quantiles(self, X: ArrayLike, levels: ArrayLike | None = None) -> ArrayOrList:
         """Quantiles of the target of each series, or with `return_sequences` of each step.
 
         They are those of the distribution that a model of loss "quantile", "poisson" or "gaussian_nll" has learned; a

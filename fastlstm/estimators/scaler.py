@@ -5,10 +5,13 @@ scaler of scikit-learn learns from or changes. What it learned is copied to publ
 is made again for each call, so that there is nothing beside them that could differ.
 """
 
+from __future__ import annotations
+
 from functools import update_wrapper
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +20,16 @@ from fastlstm import containers, sequences
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.inputs import check_series
+from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from fastlstm.estimators.base import ArrayOrList
 
 SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
 LEARNED = {
@@ -43,11 +55,11 @@ class NoUpdateError(ValueError, AttributeError):
 class _UnlessRobust:
     """A method that raises where the scaler's method is "robust"."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[..., SequenceScaler]) -> None:
         self.function = function
         update_wrapper(self, function)
 
-    def __get__(self, scaler, owner=None):
+    def __get__(self, scaler: Any, owner: type | None = None) -> Callable[..., SequenceScaler]:
         if scaler is not None and scaler.method == "robust":
             raise NoUpdateError(
                 "partial_fit with method='robust': quantiles cannot be updated from a part of the data. Call fit with "
@@ -63,7 +75,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
     3-D arrays too. Defined in a class that refuses that, they can leave as they are what no table holds.
     """
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> ArrayOrList:
         """Scale X by what was learned in `fit`.
 
         Parameters
@@ -105,7 +117,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         cells = out.tolist() if adapter.container_lib == "polars" and out.dtype == object else out
         return adapter.create_container(cells, X, columns=fitted._names_of(X, out.shape[1]))
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: ArrayLike, y: object = None) -> ArrayOrList:
         """Learn from X, and scale it.
 
         Parameters
@@ -191,11 +203,11 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
 
     _parameter_constraints = {"method": [StrOptions(set(SCALERS))]}
 
-    def __init__(self, method="standard"):
+    def __init__(self, method: str = "standard") -> None:
         self.method = method
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    @validates_parameters
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn each channel's location and scale.
 
         Parameters
@@ -229,8 +241,8 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         return self
 
     @_UnlessRobust
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    @validates_parameters
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from X too, beside what was learned from before; not with ``method="robust"``.
 
         Parameters
@@ -269,7 +281,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         draft.adopt()
         return self
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> ArrayOrList:
         """Scale X back.
 
         Parameters
@@ -306,7 +318,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             of_any_columns.__dict__.pop("feature_names_in_", None)  # of steps, not of channels
         return fitted._scaled(X, of_any_columns, "inverse_transform", "float64")
 
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of what `transform` returns: those of what it is given.
 
         Parameters

@@ -1,7 +1,10 @@
 """Streams: a fitted model that goes on one step a call."""
 
+from __future__ import annotations
+
 import copy
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +13,14 @@ from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import join_states
 from fastlstm.training.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from fastlstm.estimators.base import BaseLSTM
 
 
 class Stream:
@@ -41,7 +52,7 @@ class Stream:
     >>> stream.state = saved
     """
 
-    def __init__(self, estimator, n_streams=1, method="predict"):
+    def __init__(self, estimator: BaseLSTM, n_streams: int = 1, method: str = "predict") -> None:
         fitted = estimator._fitted()
         model = fitted._model
         if model.stack.bidirectional:
@@ -68,7 +79,7 @@ class Stream:
         # an array of one row may lack its first axis
         self._usual = (self._shape, self._shape[1:]) if n_streams == 1 else (self._shape,)
 
-    def step(self, x_t):
+    def step(self, x_t: ArrayLike) -> NDArray[Any]:
         """Read the next step of every stream.
 
         Parameters
@@ -133,7 +144,7 @@ class Stream:
         with np.errstate(over="ignore"):  # reported as infinite
             return x_t.astype(self._steps.input_dtype).reshape(self._shape)
 
-    def reset(self, which=None):
+    def reset(self, which: int | Sequence[int] | NDArray[np.integer[Any]] | None = None) -> None:
         """Begin anew: states, and values seen, become zeros.
 
         Parameters
@@ -172,12 +183,12 @@ class Stream:
         return rows
 
     @property
-    def state(self):
+    def state(self) -> tuple[Any, ...]:
         states, seen = join_states(self._model.stack, self._steps.states), self._steps.seen
         return states if seen is None else (*states, seen.copy())
 
     @state.setter
-    def state(self, state):
+    def state(self, state: tuple[Any, ...]) -> None:
         stack, masked = self._model.stack, self._model.masked
         kinds = len(stack.states) + masked
         if not isinstance(state, (tuple, list)) or len(state) != kinds:

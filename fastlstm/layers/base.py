@@ -1,10 +1,12 @@
 """What all layers are: a stack's weights, and calls into its runs."""
 
+from __future__ import annotations
+
 import operator
 import sys
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,13 +31,22 @@ from fastlstm.layers.streams import StreamState
 from fastlstm.packing import Batch
 from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
+
+    #: (h, c) or (h,): of arrays or, where the layers' sizes differ, of tuples of arrays.
+    State = tuple[Any, ...]
+
 
 class Gradients(NamedTuple):
     """What a layer's `backward` returns."""
 
-    weights: dict
-    x: np.ndarray | None
-    state: tuple
+    weights: dict[str, NDArray[Any]]
+    x: NDArray[Any] | Any  # None without `input_gradient`; Any, so that other callers need not rule that out
+    state: State
 
 
 @dataclass
@@ -78,17 +89,17 @@ class Layer:
 
     def __init__(
         self,
-        input_size,
-        hidden_size,
-        num_layers=1,
+        input_size: int,
+        hidden_size: int | Sequence[int],
+        num_layers: int = 1,
         *,
-        bidirectional=False,
-        dropout=0.0,
-        dtype="float32",
-        backend="auto",
-        n_jobs=None,
-        random_state=None,
-    ):
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        dtype: str | np.dtype[Any] = "float32",
+        backend: str = "auto",
+        n_jobs: int | None = None,
+        random_state: int | np.random.Generator | None = None,
+    ) -> None:
         if not is_count(input_size):
             raise ValueError(f"input_size={input_size!r}: expected an integer of at least 1.")
         sizes = check_sizes(hidden_size, num_layers)
@@ -131,28 +142,28 @@ class Layer:
         self._set_weights({name: value.copy() for name, value in state["weights"].items()})
 
     @property
-    def input_size(self):
+    def input_size(self) -> int:
         """Inputs per step, C."""
         return self._stack.input_size
 
     @property
-    def hidden_size(self):
+    def hidden_size(self) -> int | tuple[int, ...]:
         """Hidden units, H; a tuple of one number for every layer where they differ."""
         sizes = self._stack.hidden_sizes
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
     @property
-    def num_layers(self):
+    def num_layers(self) -> int:
         """Layers, L."""
         return len(self._stack.hidden_sizes)
 
     @property
-    def bidirectional(self):
+    def bidirectional(self) -> bool:
         """Whether each layer has a backward direction."""
         return self._stack.bidirectional
 
     @property
-    def dropout(self):
+    def dropout(self) -> float:
         """Part of a layer's outputs that `record` leaves out."""
         return self._dropout
 
@@ -160,7 +171,7 @@ class Layer:
     def _kernels(self):
         return kernels.load(self.backend)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         more = f", {self.num_layers}" if self.num_layers > 1 else ""
         more += ", bidirectional=True" if self.bidirectional else ""
         more += f", dropout={self.dropout}" if self.dropout else ""
@@ -169,7 +180,7 @@ class Layer:
             f"backend={self.backend!r})"
         )
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, NDArray[Any]]:
         """The weights, copied, under PyTorch's names.
 
         Returns
@@ -187,7 +198,7 @@ class Layer:
         """
         return {name: value.copy() for name, value in self._weights.items()}
 
-    def load_state_dict(self, mapping):
+    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
         """Take weights from a mapping as `state_dict` returns it; those of PyTorch's module do as well.
 
         Parameters
@@ -210,7 +221,9 @@ class Layer:
         """
         self._set_weights(check_weights(mapping, self._stack.shapes, self.dtype))
 
-    def __call__(self, x, state=None, lengths=None):
+    def __call__(
+        self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], State]:
         """Run over a batch of sequences.
 
         Parameters
@@ -254,7 +267,9 @@ class Layer:
         self._memory.leave(run, references)
         return output, states
 
-    def record(self, x, state=None, lengths=None):
+    def record(
+        self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
+    ) -> tuple[NDArray[Any], State, Tape]:
         """Run as a call does, and keep what `backward` needs.
 
         Parameters
@@ -289,7 +304,14 @@ class Layer:
         state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
         return output, state, Tape(self, deque([run]), references, weights, batch)
 
-    def backward(self, tape, d_output=None, d_state=None, input_gradient=True, keep_tape=True):
+    def backward(
+        self,
+        tape: Tape,
+        d_output: ArrayLike | None = None,
+        d_state: ArrayLike | None = None,
+        input_gradient: bool = True,
+        keep_tape: bool = True,
+    ) -> Gradients:
         """Backpropagation through time.
 
         Parameters
@@ -371,7 +393,7 @@ class Layer:
             self._memory.leave(run, tape.references)
         return grads
 
-    def initial_state(self, n=1, state=None):
+    def initial_state(self, n: int = 1, state: ArrayLike | None = None) -> StreamState:
         """Room for the states of n streams, for `step`.
 
         Parameters
@@ -408,7 +430,7 @@ class Layer:
             raise ValueError(f"n={n!r}: expected a number of streams, 1 or more.")
         return StreamState(self, int(n), check_state("state", state, self._stack, int(n), self.dtype))
 
-    def step(self, x_t, state):
+    def step(self, x_t: ArrayLike, state: StreamState) -> NDArray[Any]:
         """One step of every stream: what a call computes, a step at a time and in microseconds.
 
         Parameters

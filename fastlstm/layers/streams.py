@@ -1,12 +1,22 @@
 """Streams: layers that go on one step a call."""
 
+from __future__ import annotations
+
 import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import StackRun, join_states
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from fastlstm.layers.base import State
 
 
 class StreamState:
@@ -47,15 +57,15 @@ class StreamState:
         return copy.copy(self)  # of the same layer
 
     @property
-    def state(self):
+    def state(self) -> State:
         return join_states(self.layer._stack, self._copied())
 
     @property
-    def h(self):
+    def h(self) -> NDArray[Any] | Any:
         return self.state[0]
 
     @property
-    def c(self):
+    def c(self) -> NDArray[Any] | Any:
         if len(self.state) < 2:
             raise AttributeError(f"The state of {type(self.layer).__name__} is h alone; it has no cell state c.")
         return self.state[1]

@@ -1,0 +1,59 @@
+"""Calls that a type checker must accept, and the types that it must see in them; nothing here runs.
+
+`mypy` in the root of the checkout checks this file, as pyproject.toml says.
+"""
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, show_versions
+from fastlstm.layers import GRU, LSTM, RNN, Gradients, StreamState
+
+
+def call_layers(x: NDArray[np.float32]) -> None:
+    layer = LSTM(input_size=3, hidden_size=8, random_state=0)
+    LSTM(3, (16, 8), 2, bidirectional=True, dropout=0.1, dtype="float64", backend="numpy", n_jobs=-1)
+    RNN(3, 8, random_state=np.random.default_rng(0))
+    output, (h_n, c_n) = layer(x, lengths=[5, 3])
+    assert_type(output, NDArray[Any])
+    output, (h_n,) = GRU(3, 8)(x, state=None, lengths=np.array([5, 3]))
+    output, state, tape = layer.record(x, (h_n, c_n))
+    grads = layer.backward(tape, d_output=np.ones_like(output), d_state=state)
+    assert_type(grads, Gradients)
+    print(grads.weights["weight_hh_l0"].shape, grads.x.shape, grads.state[0].shape)
+    stream = layer.initial_state(2)
+    assert_type(stream, StreamState)
+    assert_type(layer.step(x[:, 0], stream), NDArray[Any])
+    print(stream.h.shape, stream.c.shape)
+    layer.load_state_dict(layer.state_dict())
+
+
+def call_classifier(model: LSTMClassifier, X: list[NDArray[np.float64]], y: list[str]) -> None:
+    assert_type(model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMClassifier)
+    assert_type(model.partial_fit(X, y, classes=["fall", "rise"]), LSTMClassifier)
+    assert_type(model.score(X, y), float)
+    print(model.predict(X).tolist(), model.predict_proba([[0, 1], [0, 2]]).shape, model.hidden_states(X)[0].shape)
+
+
+def call_regressor(model: LSTMRegressor, X: NDArray[np.float64]) -> None:
+    assert_type(model.fit(X, [2, 1]), LSTMRegressor)
+    assert_type(model.partial_fit(X, [2, 1]), LSTMRegressor)
+    print(model.predict(X).shape, model.predict_quantiles(X, 0.5), model.predict_quantiles(X, levels=[0.1, 0.9]))
+    stream = model.stream(n_streams=2)
+    assert_type(stream.step([0, 1]), NDArray[Any])
+    stream.reset([0, 1])
+    stream.state = stream.state
+
+
+def call_transformers(model: LSTMRegressor, X: list[NDArray[np.float64]]) -> None:
+    show_versions()
+    scaler = SequenceScaler("minmax")
+    assert_type(scaler.fit(X), SequenceScaler)
+    assert_type(scaler.partial_fit(X), SequenceScaler)
+    print(scaler.inverse_transform(scaler.transform(X))[0].shape, scaler.fit_transform(X)[0].shape)
+    encoder = SequenceEncoder(model)
+    assert_type(encoder.fit(X, [2.0, 1.0]), SequenceEncoder)
+    assert_type(encoder.transform(X), NDArray[Any])
+    assert_type(encoder.get_feature_names_out(), NDArray[Any])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import assert_refused, bare
+from conftest import assert_refused, bare, needs_torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
@@ -121,6 +121,32 @@ def test_rmsprop_divides_the_gradient_by_its_root_mean_square(backend):
     squares = 0.01 * decayed_sums(GRADIENTS**2, 0.99)
     steps = RATE * GRADIENTS / (np.sqrt(squares) + 1e-8)
     assert_allclose(path(backend, "rmsprop"), START - np.cumsum(steps, axis=0), rtol=1e-12)
+
+
+@needs_torch
+@pytest.mark.parametrize(("ours", "theirs"), [("adam", "Adam"), ("nadam", "NAdam"), ("rmsprop", "RMSprop")])
+def test_a_solver_takes_the_steps_of_torch(backend, ours, theirs):
+    import torch
+
+    p, points = torch.tensor(START, requires_grad=True), []
+    solver = getattr(torch.optim, theirs)([p], lr=RATE)
+    for gradient in GRADIENTS:
+        p.grad = torch.tensor(gradient)
+        solver.step()
+        points.append(p.detach().numpy().copy())
+    assert_allclose(path(backend, ours), points, rtol=1e-8)  # torch keeps the product of nadam's momenta in float32
+
+
+def test_nadam_moves_by_the_gradient_and_by_the_average_of_the_next_step(backend):
+    mu = [0.9 * (1 - 0.5 * 0.96 ** (0.004 * t)) for t in range(1, 5)]
+    averages = [0.1 * decayed_sums(GRADIENTS, 0.9), 0.001 * decayed_sums(GRADIENTS**2, 0.999)]
+    p, expected = START, []
+    for t, (g, m, v) in enumerate(zip(GRADIENTS, *averages, strict=True)):
+        product = np.prod(mu[: t + 1])
+        ahead = (1 - mu[t]) / (1 - product) * g + mu[t + 1] / (1 - product * mu[t + 1]) * m
+        p = p - RATE * ahead / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
+        expected.append(p)
+    assert_allclose(path(backend, "nadam"), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"nesterovs_momentum": False}], ids=str)

@@ -84,7 +84,7 @@ class Parameters:
         Ollivier 2018). "auto": see Notes.
     longest_lag : int or None, default=None
         Number of steps that ``init="chrono"`` prepares to remember. If None, the length of the longest series.
-    solver : {"adam", "adamw", "sgd", "rmsprop"}, default="adam"
+    solver : {"adam", "adamw", "nadam", "rmsprop", "sgd"}, default="adam"
         What turns gradients into updates.
     alpha : float, default=0.0
         Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled

@@ -14,14 +14,12 @@ WIDEST = 16  # numbers of the widest vector: what threads divide columns by
 NUMBERS = {name: number for number, name in enumerate([*LOSSES, *DISTRIBUTIONS])}  # what kernels know losses by
 
 
-def differentiate_scores(entries, loss, first, last, K, targets, shares, values, d_scores):
-    """Losses of the rows from `first` to `last`; d_scores comes with K scores a row and leaves with their gradient."""
-    number = NUMBERS[loss.name]
-    if loss.name in LOSSES:
-        entries.losses_of_rows(number, first, last, K, targets, shares, values, d_scores)
-        return
-    levels, slopes = np.array(loss.levels, dtype=np.float64), np.empty(loss.width)
-    entries.losses_of_distributions(number, first, last, loss.width, levels, targets, shares, values, d_scores, slopes)
+def bound(entries, loss, K, targets, shares, values):
+    """The entries' loss of K scores a row or, of a distribution, of K targets, by the `Loss` of the contract."""
+    levels = None
+    if loss.name in DISTRIBUTIONS:
+        levels = np.array(loss.levels or [0] * loss.width, dtype=np.float64)
+    return entries.Loss(NUMBERS[loss.name], K, levels, targets, shares, values)
 
 
 class FewOutputs:
@@ -35,21 +33,19 @@ class FewOutputs:
         return self._empty(name, (rows, self._F), self._dtype)
 
     def fill(self, weight, bias):
-        self._weight, self._bias = weight, bias
+        self._linear = self.entries.Linear(weight, bias)
 
     def forward(self, first, last, features, scores):
-        self.entries.forward_rows(first, last, features, self._weight, self._bias, scores)
+        self._linear.forward(first, last, features, scores)
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         if loss.name in DISTRIBUTIONS:
             self.forward(first, last, features, d_scores)
-            differentiate_scores(self.entries, loss, first, last, self.columns, targets, shares, values, d_scores)
-            self.entries.backward_rows(first, last, self._weight, d_scores, d_features)
-            return
-        self.entries.differentiate_rows(
-            NUMBERS[loss.name], first, last, features, self._weight, self._bias, targets, shares, values, d_scores,
-            d_features,
-        )  # fmt: skip
+            bound(self.entries, loss, targets.shape[1], targets, shares, values).of_rows(first, last, d_scores)
+            self._linear.backward(first, last, d_scores, d_features)
+        else:
+            of_rows = bound(self.entries, loss, self.columns, targets, shares, values)
+            self._linear.differentiate(of_rows, first, last, features, d_scores, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
         first, last = part.share(self._F, WIDEST)
@@ -81,30 +77,22 @@ class ManyOutputs:
     def fill(self, weight, bias):
         K, F = self.K, self.F
         both = np.concatenate([weight.T, bias[None]])
-        self.entries.pack_panels(1, F + 1, self.width, K, 0, self.columns, both.reshape(-1), self._forward)
+        self.entries.pack_panels(F + 1, self.width, K, 0, self.columns, both.reshape(-1), self._forward)
         if hasattr(self, "_backward"):
-            self.entries.pack_panels(1, K, self.columns, F, 0, self.width, weight.reshape(-1), self._backward)
+            self.entries.pack_panels(K, self.columns, F, 0, self.width, weight.reshape(-1), self._backward)
 
     def forward(self, first, last, features, scores):
-        self.entries.multiply_rows(
-            first, last, self.width, self.width, self.columns, self._zero, features.reshape(-1), self._forward,
-            scores.reshape(-1),
-        )  # fmt: skip
+        self.entries.multiply_rows(first, last, features, self._forward, self._zero, scores)
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         self.forward(first, last, features, d_scores)
-        differentiate_scores(self.entries, loss, first, last, self.K, targets, shares, values, d_scores)
-        self.entries.multiply_rows(
-            first, last, self.columns, self.columns, self.width, self._zero, d_scores.reshape(-1), self._backward,
-            d_features.reshape(-1),
-        )  # fmt: skip
+        K = targets.shape[1] if loss.name in DISTRIBUTIONS else self.K
+        bound(self.entries, loss, K, targets, shares, values).of_rows(first, last, d_scores)
+        self.entries.multiply_rows(first, last, d_scores, self._backward, self._zero, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
         first, last = part.share(self.width, self._panel)
-        self.entries.gradient(
-            len(features), self.K, first, last, self.width, d_scores.reshape(-1), self.columns, features.reshape(-1),
-            self.width, self._panels, first * BLOCK_ROWS, self._gradient.reshape(-1), more,
-        )  # fmt: skip
+        self.entries.gradient(first, last, self.K, d_scores, features, self._panels, self._gradient, more)
         d_weight[:, first:last] = self._gradient[:, first : min(last, self.F)]
         if first <= self.F < last:
             d_bias[:] = self._gradient[:, self.F]

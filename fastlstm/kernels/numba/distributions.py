@@ -85,8 +85,3 @@ def _of_rows(of_target):
 ENTRIES = {
     number: _of_rows(of_target) for number, of_target in enumerate((quantile, poisson, gaussian_nll), len(LOSSES))
 }
-
-
-def losses_of_distributions(number, first, last, S, levels, targets, shares, values, d_scores, slopes):
-    """The losses of this number; see `_of_rows`."""
-    ENTRIES[number](first, last, S, levels, targets, shares, values, d_scores, slopes)

@@ -33,8 +33,7 @@ INLINE void copy(int64_t size, const real *a, real *out)
         out[j] = a[j];
 }
 
-/* out[P/L][C+1+H][G][L], for the units from `first` to `last`: for each vector of units, the weights of [x, 1, h'] of its
-   G gates. */
+/* out[P/L][C+1+H][G][L], of some units: for each vector of them, the weights of [x, 1, h'] of its G gates. */
 static void pack_gates(int64_t G, const fl_weights *weights, range units, real *out)
 {
     const int64_t C = weights->C, H = weights->H, K = C + 1 + H;

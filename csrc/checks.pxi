@@ -116,7 +116,9 @@ cdef class Batch:
         for t in range(T):
             active = starts[t + 1] - starts[t] if starts[t + 1] > starts[t] else 0
             if not 0 < active <= before:
-                raise ValueError(f"starts[{t + 1}] is {starts[t + 1]}: a step has one row or more, and none that ended.")
+                raise ValueError(
+                    f"starts[{t + 1}] is {starts[t + 1]}: a step has one row or more, and none that ended."
+                )
             before = active
         if size < starts[T]:
             raise ValueError(f"{name} has {size} rows, {starts[T]} are needed.")

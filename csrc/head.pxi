@@ -1,8 +1,8 @@
 """A linear layer of one or two outputs, and losses."""
 
 cdef class Loss:
-    """The loss of rows of scores, by its number: K a row or, of a distribution, as many as there are levels for each of K
-    targets. targets[M, K], or classes [M, 1]; shares[M, K], or [M, 1] for all of a row; values[M]."""
+    """The loss of rows of scores, by its number: K a row or, of a distribution, as many as there are levels for each of
+    K targets. targets[M, K], or classes [M, 1]; shares[M, K], or [M, 1] for all of a row; values[M]."""
 
     cdef fl_loss of
     cdef const int64_t[:, ::1] labels

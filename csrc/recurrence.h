@@ -3,11 +3,11 @@
 
        CELL                 its name
        GATES                blocks of its weights, G
-       SLOTS                numbers that a step leaves for a row and unit: the gradients of its sums and, where
-       KEEPS_GATES          is 1, before that the gates that backward reads; the sums of the gates are the last G slots
+       SLOTS                numbers of a row and unit in dz: the first G for the weights of x, the last G for those of h'
+       KEEPS_GATES          1 where forward leaves as many in `gates`, which backward reads
        APART                biases of a unit in the packed weights beside those of the gates
        HAS_C                1 where there are cell states
-       DIRECT               1 where a state reaches the next also past the gates: then backward leaves that gradient in dh
+       DIRECT               1 where a state reaches the next also past the gates: backward leaves that gradient in dh
        AHEAD_OF(run)        the length of the products that ask for the memory of the next step's gates
        GROUP(rows)          units whose sums are made at once
        SUM(active, n, unit) where in these sums those of row n and that unit of the group begin
@@ -17,8 +17,8 @@
        pack_forward(weights, units, out)             weights as `sums` reads them
        unpack, weight_gradient                       as table.h has them
        sums(run, step, units, w, ahead, out)         the sums of those units' gates in a step
-       state(run, at, sums)                          the equations: h of one row and vector of units; c and gates, stored
-       gradients(run, at, dh)                        their derivatives: dz and, where there are any, dc or dh, stored */
+       state(run, at, sums)                          the equations: h of a row's vector of units; stores c and gates
+       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh */
 
 static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_packed *packed)
 {
@@ -44,7 +44,7 @@ static void OF(forward)(const fl_run *run_, const fl_part *part, const real *w)
     const int64_t ahead = run->gates ? (4 * L * ROWS + AHEAD_OF(run) - 1) / AHEAD_OF(run) : 0;
     for (int64_t t = 0; t < run->batch.T; t++) {
         const struct step step = step_of(&run->batch, rows, t);
-        if (step.active <= 0) /* all of these sequences have ended; threads that wait have all rows, and never come here */
+        if (step.active <= 0) /* all of these sequences have ended; threads that divide units have all, and go on */
             break;
         for (int64_t first = units.first; first < units.last; first += group) {
             const range here = {first, smaller(first + group, units.last)};

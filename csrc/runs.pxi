@@ -107,8 +107,8 @@ cdef class Packed:
 # -- forward -----------------------------------------------------------------------------------------------------------
 
 cdef class Run:
-    """A run of a cell over a batch. Its `buffers` have, flat, what fl_run lists: rows, which lie `stride` apart, c, gates,
-    sums and zero, and mask and h, the states beside the rows, or None for both."""
+    """A run of a cell over a batch. Its `buffers` have, flat, what fl_run lists: rows, which lie `stride` apart, c,
+    gates, sums and zero, and mask and h, the states beside the rows, or None for both."""
 
     cdef const fl_cell *cell
     cdef const fl_kernels *table  # of the level in use when it was made
@@ -186,14 +186,13 @@ cdef class Run:
 
     def load(self, Part part not None, const real[::1] x, const int64_t[::1] at, state, bint reverse):
         """Inputs of sequence n from x[at[n]] on, and initial states: arrays [N, H], or None for zeros."""
-        cdef int64_t n, C = self.of.C
+        cdef int64_t n, steps, C = self.of.C
         self.fits_part(part)
         fits("at", at.shape[0], part.of.last)
         for n in range(part.of.first, part.of.last):
             if at[n] < 0 or at[n] > x.shape[0] - product(self.of.batch.lengths[n], C):
-                raise ValueError(
-                    f"x has {x.shape[0]} numbers, but sequence {n} has {self.of.batch.lengths[n]} * {C} from {at[n]} on."
-                )
+                steps = self.of.batch.lengths[n]
+                raise ValueError(f"x has {x.shape[0]} numbers, but sequence {n} has {steps} * {C} from {at[n]} on.")
         self.put_states(part, state)
         with nogil:
             self.table.load_rows(&self.of, &part.of, &x[0], &at[0], reverse)

@@ -1,4 +1,4 @@
-/* What a step of a part's sequences reads and writes, and the names that a cell's file is written in: see recurrence.h. */
+/* What a step of a part's sequences reads and writes, and what the files of all cells use; see recurrence.h. */
 
 #define place_of FL(place_of)
 #define rows_of FL(rows_of)

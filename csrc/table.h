@@ -1,5 +1,5 @@
-/* The functions of one level for one type of numbers, FL_REAL, and what they are given; fastlstm.h includes this for each
-   type.
+/* The functions of one level for one type of numbers, FL_REAL, and what they are given; fastlstm.h includes this for
+   each type.
 
    What describes a call travels in structs: the batch, a run over it, a thread's part in that. Functions that take a
    part compute that part only, and nothing where it is empty. */
@@ -48,7 +48,7 @@ typedef struct {
     const FL_REAL *mask; /* [N, P]: the gates see the states times it; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */
     FL_REAL *gates;      /* [M, slots, P]: what backward reads of the steps; or NULL */
-    FL_REAL *sums;       /* for each thread, the sums of a group of units: FL_SUMS_BYTES, or [N, 4, L] if that is more */
+    FL_REAL *sums;       /* for each thread, sums of a group of units: FL_SUMS_BYTES, or [N, 4, L] if that is more */
     const FL_REAL *zero; /* zeros, [4, P] and [C padded to whole vectors] */
 
     /* of a run back through time */
@@ -96,10 +96,11 @@ typedef struct {
     /* This part's share of the gradient, in the shapes of the weights. */
     void (*unpack)(const FL_NAME(fl_weights) *d_weights, const fl_part *part, const FL_REAL *d_w);
 
-    /* All steps of a part; w is `forward` of the packed weights. The rows come with the inputs, ones and initial states,
-       and leave with all states. */
+    /* All steps of a part; w is `forward` of the packed weights. The rows come with the inputs, ones and initial
+       states, and leave with all states. */
     void (*forward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w);
-    /* Back through them; w is `backward`. dh (and dc) leave with the gradient of the initial states where `to_start`. */
+    /* Back through them; w is `backward`. Where `to_start`, dh (and dc) leave with the gradient of the initial
+       states. */
     void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, bool to_start);
     /* h[N, H : h_stride]: the state after the inputs x[N, C : x_stride], left where a next step begins. Of a run of one
        step, without mask or gates. */
@@ -142,8 +143,8 @@ typedef struct {
 
     /* -- products beside the recurrence: buffers.h, matmul.h */
 
-    /* out: columns `first` to `last`, multiples of L, of w[H, M] in panels of 4L, then 2L, then L, each contiguous, zeros
-       beyond M. H rows become P, zeros beyond H. */
+    /* out: columns `first` to `last`, multiples of L, of w[H, M] in panels of 4L, then 2L, then L, each contiguous,
+       zeros beyond M. H rows become P, zeros beyond H. */
     void (*pack_panels)(int64_t H, int64_t P, int64_t M, int64_t first, int64_t last, const FL_REAL *w, FL_REAL *out);
     /* out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from `first` to `last`; w as `pack_panels` packs it, M a
        multiple of L. */

@@ -57,7 +57,7 @@ class Packed:
         if inputs:
             self.inputs = workspace.empty("packed_ih", (G * P * padded(C, lanes),), dtype)
         self.kernel = entries.Packed(self.cell, C, H, self.forward, self.backward, self.inputs, self.gradient)
-        self._whole = entries.Part
+        self._new_part = entries.Part
 
     def fill(self, part, weights):
         self.kernel.fill(self._part(part), *map(flat, weights))
@@ -66,7 +66,7 @@ class Packed:
         self.kernel.unpack(self._part(part), *map(flat, d_weights))
 
     def _part(self, part):
-        return self._whole(0, 0, part.rank, part.size, part.by_units, part.meeting)
+        return self._new_part(0, 0, part.rank, part.size, part.by_units, part.meeting)
 
 
 class Run:

@@ -71,6 +71,13 @@ class Run:
         recording, gates = of.gates is not None, of.zero if of.gates is None else of.gates
         self._kept = (gates, recording) if self.slots.kept else ()
         self._c = () if of.c is None else (of.c,)
+        # arguments that are the same in all calls
+        self._rows = of.rows, of.stride
+        self._of_forward = *self.sizes, *self._rows, *self.states, *self.seen
+        self._room = *self._c, *self._kept, of.sums
+        self._units, self._nobody, self._no_state = (0, self.sizes[-1]), (starts, 1), of.zero[None]
+        if self._c:
+            self._c_0 = of.c.reshape(-1, self.sizes[-1])[: self.N]
         self._stepping_with = None  # the weights of `_buffers_of_step`
 
     @lazy
@@ -81,38 +88,38 @@ class Run:
         """Rows and units of a part, and where how many threads wait for each other after each step."""
         if part.by_units:
             return (0, self.N, *part.share(self.sizes[-1], 4 * self.lanes)), (part.meeting, part.size)
-        return (part.first, part.last, 0, self.sizes[-1]), (self.starts, 1)
+        return (part.first, part.last, *self._units), self._nobody
 
     def _start(self, part, state):
         """The initial states, but for what goes into the rows: h_0, or what stands for none."""
         if self._c:
-            c = self.buffers.c.reshape(-1, self.sizes[-1])[part.first : part.last]
-            c[:] = 0
+            rows = slice(part.first, part.last)
+            self._c_0[rows] = 0
             if state is not None:
-                c[:, : self.sizes[1]] = state[1][part.first : part.last]
-        return self.buffers.zero[None] if state is None else state[0]
+                self._c_0[rows, : self.sizes[1]] = state[1][rows]
+        return self._no_state if state is None else state[0]
 
     def _mask_start(self, part, state):
-        if self.masked:
-            (C, H, P), of, rows = self.sizes, self.buffers, range(part.first, part.last)
-            for n in rows:
-                h, seen = of.h[n * P : n * P + H], of.rows[n * of.stride + C + 1 :][:H]
-                h[:] = 0 if state is None else state[0][n]
-                np.multiply(h, of.mask[n * P : n * P + H], out=seen)
+        """What `_start` leaves to the rows, where they hold the masked states."""
+        (C, H, P), of, rows, N = self.sizes, self.buffers, slice(part.first, part.last), self.N
+        h, mask = (array.reshape(-1, P)[:N][rows, :H] for array in (of.h, of.mask))
+        h[:] = 0 if state is None else state[0][rows]
+        of.rows[: N * of.stride].reshape(N, -1)[rows, C + 1 : C + 1 + H] = h * mask
 
     def load(self, part, x, at, state, reverse):
         buffers.load_rows(
             self.starts, self.lengths if reverse else self.starts, reverse, part.first, part.last, *self.sizes, x, at,
-            self._start(part, state), state is not None, self.buffers.rows, self.buffers.stride,
+            self._start(part, state), state is not None, *self._rows,
         )  # fmt: skip
-        self._mask_start(part, state)
+        if self.masked:
+            self._mask_start(part, state)
 
     def begin(self, part, state):
         buffers.begin_rows(
-            self.starts, part.first, part.last, *self.sizes, self._start(part, state), state is not None,
-            self.buffers.rows, self.buffers.stride,
-        )  # fmt: skip
-        self._mask_start(part, state)
+            self.starts, part.first, part.last, *self.sizes, self._start(part, state), state is not None, *self._rows
+        )
+        if self.masked:
+            self._mask_start(part, state)
 
     def copy_outputs(self, part, reverse, out, column, stride):
         buffers.copy_outputs(
@@ -120,10 +127,10 @@ class Run:
         )
 
     def forward(self, part, packed):
-        of, (where, meeting) = self.buffers, self.where(part)
+        where, meeting = self.where(part)
         self.module.forward_steps(
-            self.starts, *where, *self.sizes, of.rows, of.stride, *self.states, *self.seen, packed.forward, *self._c,
-            *self._kept, of.sums, part.rank * self.of_sums, of.zero, *meeting,
+            self.starts, *where, *self._of_forward, packed.forward, *self._room, part.rank * self.of_sums,
+            self.buffers.zero, *meeting,
         )  # fmt: skip
 
     def step(self, packed, x, h):

@@ -4,6 +4,8 @@ Sizes are added and multiplied without overflow: what is too large stands as MOS
 makes a Python object, but to say what is wrong.
 """
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+
 cdef extern from "<stdint.h>":
     const int64_t MOST "INT64_MAX"
 
@@ -34,14 +36,6 @@ cdef inline int range_in(str name, int64_t first, int64_t last, int64_t end) exc
     return 0
 
 
-cdef inline int bounded(str name, int64_t first, int64_t last, int64_t multiple, int64_t end) except -1:
-    """Bounds in range(end) are multiples of so many, or the end."""
-    range_in(name, first, last, end)
-    if (first % multiple and first < end) or (last % multiple and last < end):
-        raise ValueError(f"{name} from {first} to {last}: expected multiples of {multiple}, or {end}.")
-    return 0
-
-
 cdef inline int multiples(int64_t first, int64_t last, int64_t of_first, int64_t of_last) except -1:
     """Columns from `first` to `last` begin and end at multiples of so many."""
     if first % of_first or last % of_last:
@@ -52,14 +46,6 @@ cdef inline int multiples(int64_t first, int64_t last, int64_t of_first, int64_t
 cdef inline int64_t padded(int64_t size) noexcept:
     """`size` filled up to whole vectors."""
     return product(total(size, table.lanes - 1) // table.lanes, table.lanes)
-
-
-cdef inline int units_fit(int64_t H, int64_t P) except -1:
-    """P is H filled up to whole vectors, or more."""
-    at_least("H", H, 1)
-    if P < H or P % table.lanes:
-        raise ValueError(f"P is {P}, expected a multiple of {table.lanes}, and H = {H} or more.")
-    return 0
 
 
 # -- arrays ------------------------------------------------------------------------------------------------------------
@@ -117,35 +103,39 @@ cdef inline int64_t distance(str name, const real[:, :] a, int64_t rows, int64_t
 
 # -- packed batches ----------------------------------------------------------------------------------------------------
 
-cdef int64_t rows_of(const int64_t[::1] starts) except -1:
-    """M of a packed batch with these `starts`, of which N is starts[1]."""
-    cdef int64_t T = starts.shape[0] - 1, t, active, before = MOST
-    if T < 1 or starts[0] != 0:
-        raise ValueError("starts begins with 0 and has one number more than there are steps.")
-    for t in range(T):
-        active = starts[t + 1] - starts[t] if starts[t + 1] > starts[t] else 0
-        if not 0 < active <= before:
-            raise ValueError(f"starts[{t + 1}] is {starts[t + 1]}: a step has one row or more, and none that ended.")
-        before = active
-    return starts[T]
+cdef class Batch:
+    """A batch whose rows are in an array of this name and size, of a copy of its starts: nobody changes them later."""
 
+    cdef fl_batch of
 
-cdef inline int64_t steps_of(const int64_t *starts, int64_t n, int64_t most) noexcept:
-    """The steps of sequence n, which are not more than `most`."""
-    while starts[most] - starts[most - 1] <= n:
-        most -= 1
-    return most
+    def __cinit__(self, const int64_t[::1] starts, str name, int64_t size):
+        cdef int64_t T = starts.shape[0] - 1, t, n, active, before = MOST
+        cdef int64_t *numbers
+        if T < 1 or starts[0] != 0:
+            raise ValueError("starts begins with 0 and has one number more than there are steps.")
+        for t in range(T):
+            active = starts[t + 1] - starts[t] if starts[t + 1] > starts[t] else 0
+            if not 0 < active <= before:
+                raise ValueError(
+                    f"starts[{t + 1}] is {starts[t + 1]}: a step has one row or more, and none that ended."
+                )
+            before = active
+        if size < starts[T]:
+            raise ValueError(f"{name} has {size} rows, {starts[T]} are needed.")
+        numbers = <int64_t *>PyMem_Malloc((T + 1 + starts[1]) * sizeof(int64_t))
+        if numbers is NULL:
+            raise MemoryError()
+        self.of = fl_batch(numbers, &numbers[T + 1], T, starts[1], starts[T])
+        t = T
+        for n in range(T + 1):
+            numbers[n] = starts[n]
+        for n in range(starts[1]):
+            while starts[t] - starts[t - 1] <= n:
+                t -= 1
+            numbers[T + 1 + n] = t
 
-
-cdef int lengths_fit(const int64_t[::1] starts, const int64_t[::1] lengths, int64_t first, int64_t last) except -1:
-    """Lengths of the sequences from `first` to `last` are those that `starts` says."""
-    cdef int64_t n, steps = starts.shape[0] - 1
-    fits("lengths", lengths.shape[0], last)
-    for n in range(first, last):
-        steps = steps_of(&starts[0], n, steps)
-        if lengths[n] != steps:
-            raise ValueError(f"lengths[{n}] is {lengths[n]}, but by starts that sequence has {steps} steps.")
-    return 0
+    def __dealloc__(self):
+        PyMem_Free(<void *>self.of.starts)
 
 
 cdef int order_fits(const int64_t[::1] order, int64_t N, str name, int64_t blocks) except -1:

@@ -18,28 +18,31 @@ INLINE void philox(uint32_t key_0, uint32_t key_1, uint32_t *words)
     words[0] = a, words[1] = b, words[2] = c, words[3] = d;
 }
 
-static void FL(draw)(uint64_t seed, uint64_t epoch, uint64_t stream, uint64_t threshold, double keep,
-                     const int64_t *sequences, int64_t first, int64_t last, int64_t W, real *masks, int64_t stride)
+static void FL(draw)(const fl_draw *draw, const int64_t *sequences, int64_t first, int64_t last,
+                     const fl_matrix *masks)
 {
-    const real kept = (real)keep;
+    const real kept = (real)draw->keep;
+    const int64_t W = masks->columns;
     for (int64_t n = first; n < last; n++) {
-        real *const row = masks + n * stride;
+        real *const row = masks->at + n * masks->stride;
         for (int64_t block = 0; block < (W + 3) / 4; block++) {
-            uint32_t words[4] = {(uint32_t)block, (uint32_t)sequences[n], (uint32_t)epoch, (uint32_t)stream};
-            philox((uint32_t)seed, (uint32_t)(seed >> 32), words);
+            uint32_t words[4] = {
+                (uint32_t)block, (uint32_t)sequences[n], (uint32_t)draw->epoch, (uint32_t)draw->stream};
+            philox((uint32_t)draw->seed, (uint32_t)(draw->seed >> 32), words);
             for (int64_t j = 0; j < smaller(4, W - 4 * block); j++)
-                row[4 * block + j] = words[j] >= threshold ? kept : 0;
+                row[4 * block + j] = words[j] >= draw->threshold ? kept : 0;
         }
     }
 }
 
-static void FL(scale)(const int64_t *starts, int64_t T, int64_t first, int64_t last, const real *masks,
-                      int64_t m_stride, int64_t column, int64_t W, real *rows, int64_t stride)
+static void FL(scale)(const fl_batch *batch, int64_t first, int64_t last, const fl_matrix *masks,
+                      const fl_matrix *rows)
 {
-    for (int64_t t = 0; t < T; t++)
+    const int64_t *const starts = batch->starts, W = rows->columns;
+    for (int64_t t = 0; t < batch->T; t++)
         for (int64_t n = first; n < smaller(last, starts[t + 1] - starts[t]); n++) {
-            real *const row = rows + (starts[t] + n) * stride;
-            const real *const mask = masks + n * m_stride + column;
+            real *const row = rows->at + (starts[t] + n) * rows->stride;
+            const real *const mask = masks->at + n * masks->stride;
             for (int64_t j = 0; j < W; j++)
                 row[j] *= mask[j];
         }

@@ -1,10 +1,9 @@
-"""The kernels as functions of arrays: one for each of csrc/table.h, which says what they compute and of what.
+"""The kernels as functions and classes of arrays; csrc/table.h says what they compute and of what.
 
-Arguments are those of the functions there, but that an array comes with its size: so sizes that an array tells are no
-arguments, and `name_at` is where a flat array begins. Every array is as long as the sizes say that it will be read or
-written, or else the call is refused with a ValueError before it has any effect. Arrays that a call does not read (the
-mask where not `masked`, and so on) may be any. The GIL is released while kernels run: arrays of whole numbers must
-neither change meanwhile nor overlap what is written.
+A class holds what many calls share: it has checked its arrays when it was made, and its methods check what they are
+given. Every array is as long as the sizes say that it will be read or written, or else a ValueError comes before
+anything has changed. The GIL is released while kernels run: arrays of whole numbers must neither change meanwhile nor
+overlap what is written.
 """
 
 include "table.pxi"
@@ -20,12 +19,12 @@ cdef extern from *:
     {
     #if FL_X86
         if (strcmp(level, "avx512") == 0)
-            return cpu_has_avx512() ? &FL_TABLE_OF(avx512) : NULL;
+            return cpu_has_avx512() ? &FL_LEVEL(avx512) : NULL;
         if (strcmp(level, "avx2") == 0)
-            return cpu_has_avx2() ? &FL_TABLE_OF(avx2) : NULL;
-        return strcmp(level, "sse2") == 0 ? &FL_TABLE_OF(baseline) : NULL;
+            return cpu_has_avx2() ? &FL_LEVEL(avx2) : NULL;
+        return strcmp(level, "sse2") == 0 ? &FL_LEVEL(baseline) : NULL;
     #else
-        return strcmp(level, "neon") == 0 ? &FL_TABLE_OF(baseline) : NULL;
+        return strcmp(level, "neon") == 0 ? &FL_LEVEL(baseline) : NULL;
     #endif
     }
     """
@@ -58,24 +57,9 @@ def lanes():
     return table.lanes
 
 
-def unread(array):
-    """What stands for an array that a call does not read: None, which costs nothing to take."""
-    return None
-
-
-def held(real[::1] array):
-    """The same memory, as calls take it at least cost: for arrays of many calls."""
-    return array
-
-
-def held_sizes(int64_t[::1] array):
-    """The same, of whole numbers."""
-    return array
-
-
 use(levels()[0])
 
+include "runs.pxi"
 include "rows.pxi"
-include "recurrences.pxi"
 include "head.pxi"
 include "solvers.pxi"

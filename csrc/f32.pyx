@@ -4,8 +4,8 @@
 cdef extern from *:
     """
     #include "fastlstm.h"
-    typedef struct fl_kernels_f32 fl_kernels;
-    #define FL_TABLE_OF(level) fl_f32_##level
+    #define FL_TYPE(name) name##_f32
+    #define FL_LEVEL(name) fl_f32_##name
     """
 
 ctypedef float real

@@ -4,8 +4,8 @@
 cdef extern from *:
     """
     #include "fastlstm.h"
-    typedef struct fl_kernels_f64 fl_kernels;
-    #define FL_TABLE_OF(level) fl_f64_##level
+    #define FL_TYPE(name) name##_f64
+    #define FL_LEVEL(name) fl_f64_##name
     """
 
 ctypedef double real

@@ -12,7 +12,8 @@
 
    A row is all that a step's gates depend on, [x (C), 1, h' (H)] with h' the state before the step. Rows lie `stride`
    apart, and there is room for P units from row + C + 1 on. Where the gates see masked states, `rows` holds them times
-   mask [N, P], and `states` is elsewhere; otherwise states = rows + C + 1 with the same stride.
+   mask [N, P], and `states` is elsewhere; otherwise states = rows + C + 1 with the same stride. A run, fl_run, is all
+   buffers of a pass over a batch; a part, fl_part, is what one thread does of it.
 
    `name_stride` is the distance of two rows of `name`, in numbers, and [a, b : stride] an array with such rows.
    Pointers are to the first number that is used, and owned by the caller; what is const is only read. A padded unit
@@ -35,17 +36,19 @@
 #error "csrc has kernels for x86-64 and arm64; other CPUs have the Numba backend"
 #endif
 
-/* Rows whose gradients are summed by themselves: `panel` in `gradient` has room for so many. */
+/* Rows whose gradients are summed by themselves: a panel has room for so many. */
 #define FL_BLOCK_ROWS 64
-/* Bytes of gates' sums that wait in the first-level cache: `sums` has room for them, and for [N, 4, L] at least. */
+/* Bytes of gates' sums that wait in the first-level cache; see `sums` of a run. */
 #define FL_SUMS_BYTES (8 * 1024)
+/* The largest team of threads. */
+#define FL_MOST_THREADS (1 << 16)
 /* Numbers of a gradient whose squares are summed by themselves. */
 #define FL_SQUARES 4096
 /* Arrivals at a meeting from which on nobody waits: a thread that fails sets them. */
 #define FL_BROKEN ((int64_t)1 << 60)
 
-/* Losses, numbered in the order of fastlstm/kernels/numpy/losses.py. */
-enum fl_loss {
+/* Losses that are compiled, of single scores and then of distributions: files of fastlstm/training/losses/. */
+enum fl_losses {
     FL_CROSS_ENTROPY,
     FL_SQUARED_ERROR,
     FL_ABSOLUTE_ERROR,
@@ -56,25 +59,48 @@ enum fl_loss {
     FL_GAUSSIAN_NLL
 };
 
+/* A batch of sequences, packed. */
+typedef struct {
+    const int64_t *starts;  /* [T+1] */
+    const int64_t *lengths; /* [N]: the steps of each sequence */
+    int64_t T, N, M;
+} fl_batch;
+
+/* What one of a team of threads does: its rows of a batch; its columns of weights, which `rank` tells. A recurrence is
+   divided by rows or, where `by_units`, by hidden units: then every thread has all rows, and all wait for each other
+   after every step. */
+typedef struct {
+    int64_t first, last; /* sequences */
+    int64_t rank, size;  /* which thread of how many */
+    bool by_units;
+    int64_t *meeting; /* [1], counts arrivals, from 0: read only where threads divide the units */
+} fl_part;
+
+/* Which random numbers dropout draws; see `draw`. */
+typedef struct {
+    uint64_t seed, epoch, stream, threshold;
+    double keep;
+} fl_draw;
+
 #define FL_REAL float
-#define FL_TABLE fl_kernels_f32
+#define FL_NAME(name) name##_f32
 #include "table.h"
 #undef FL_REAL
-#undef FL_TABLE
+#undef FL_NAME
 
 #define FL_REAL double
-#define FL_TABLE fl_kernels_f64
+#define FL_NAME(name) name##_f64
 #include "table.h"
 #undef FL_REAL
-#undef FL_TABLE
+#undef FL_NAME
 
 #if FL_X86
-extern const struct fl_kernels_f32 fl_f32_avx512; /* AVX-512F, and what AVX2 needs */
-extern const struct fl_kernels_f64 fl_f64_avx512;
-extern const struct fl_kernels_f32 fl_f32_avx2; /* AVX2 and FMA */
-extern const struct fl_kernels_f64 fl_f64_avx2;
+extern const fl_kernels_f32 fl_f32_avx512; /* AVX-512F, and what AVX2 needs */
+extern const fl_kernels_f64 fl_f64_avx512;
+extern const fl_kernels_f32 fl_f32_avx2; /* AVX2 and FMA */
+extern const fl_kernels_f64 fl_f64_avx2;
 #endif
-extern const struct fl_kernels_f32 fl_f32_baseline; /* SSE2 on x86-64, without FMA; NEON on arm64 */
-extern const struct fl_kernels_f64 fl_f64_baseline;
+extern const fl_kernels_f32 fl_f32_baseline; /* SSE2 on x86-64, without FMA; NEON on arm64 */
+extern const fl_kernels_f64 fl_f64_baseline;
 
 #endif

@@ -8,161 +8,127 @@
    The candidate's two sums stay apart until r is known. They stand around those of the gates, [n, r, z, m]: so the
    inputs' products fill the first three, the states' products the last three, and none is done for nothing. */
 
-static void FL(gru_pack)(int64_t C, int64_t H, int64_t first, int64_t last, const real *weight_ih,
-                         const real *weight_hh, const real *bias_ih, const real *bias_hh, real *out)
+#define CELL gru
+#define GATES 3
+#define SLOTS 4 /* n, r, z, m */
+#define KEEPS_GATES 1
+#define APART 1 /* b_m */
+#define HAS_C 0
+#define DIRECT 1
+#define AHEAD_OF(run) ((run)->H)
+#define GROUP GROUP_IN_CACHE
+#define SUM(active, n, unit) (((unit) * (active) + (n) * L) * 4) /* of 4 slots */
+
+/* out, for each vector of units: b_m [L], the weights of [x, 1] [C+1][n, r, z][L], those of h' [H][r, z, m][L]. */
+static void FL(gru_pack_forward)(const fl_weights *weights, range units, real *out)
 {
-    const int64_t size = (1 + 3 * (C + 1 + H)) * L;
-    for (int64_t unit = first; unit < last; unit += L) {
-        const int64_t units = smaller(L, H - unit);
+    const int64_t C = weights->C, H = weights->H, size = (1 + 3 * (C + 1 + H)) * L;
+    for (int64_t unit = units.first; unit < smaller(units.last, H); unit += L) {
+        const int64_t filled = smaller(L, H - unit);
         real *const bias_m = out + unit / L * size, *const x_part = bias_m + L;
         real *const bias = x_part + C * 3 * L, *const h_part = bias + 3 * L;
-        if (units < L)
+        if (filled < L)
             for (int64_t j = 0; j < size; j++)
                 bias_m[j] = 0;
         for (int64_t gate = 0; gate < 3; gate++) { /* r, z, n as the weights have them */
             const int64_t row = gate * H + unit, x_slot = (gate + 1) % 3 * L, h_slot = gate * L;
-            transpose(C, units, weight_ih + row * C, C, x_part + x_slot, 3 * L);
-            transpose(H, units, weight_hh + row * H, H, h_part + h_slot, 3 * L);
-            for (int64_t j = 0; j < units; j++) {
-                bias[x_slot + j] = gate < 2 ? bias_ih[row + j] + bias_hh[row + j] : bias_ih[row + j];
+            const real *const bias_ih = weights->bias_ih + row, *const bias_hh = weights->bias_hh + row;
+            transpose(C, filled, weights->weight_ih + row * C, C, x_part + x_slot, 3 * L);
+            transpose(H, filled, weights->weight_hh + row * H, H, h_part + h_slot, 3 * L);
+            for (int64_t j = 0; j < filled; j++) {
+                bias[x_slot + j] = gate < 2 ? bias_ih[j] + bias_hh[j] : bias_ih[j];
                 if (gate == 2)
-                    bias_m[j] = bias_hh[row + j];
+                    bias_m[j] = bias_hh[j];
             }
         }
     }
 }
 
-static void FL(gru_unpack)(int64_t C, int64_t H, int64_t P, int64_t first, int64_t last, int64_t n_first,
-                           int64_t n_last, const real *d_w, int64_t of_n, int64_t of_m, real *d_weight_ih,
-                           real *d_weight_hh, real *d_bias_ih, real *d_bias_hh)
+/* The gradient of the packed weights has three blocks: of [x, 1, h'] and r, z [C+1+H, 2, P]; then of [x, 1] and n
+   [C+1, P]; then of [1, h'] and m [1+H, P]. */
+#define OF_N(sizes) (((sizes)->C + 1 + (sizes)->H) * 2 * (sizes)->P)
+#define OF_M(sizes) (OF_N(sizes) + ((sizes)->C + 1) * (sizes)->P)
+
+static void FL(gru_unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
 {
+    const int64_t C = d_weights->C, H = d_weights->H, P = d_weights->P;
+    const range gates = share(part, 2 * P, 4 * L), candidate = share(part, P, 4 * L);
     for (int64_t gate = 0; gate < 3; gate++) {
         const bool both = gate < 2; /* weights of inputs and states are in one product */
         const int64_t Q = both ? 2 * P : P;
-        const int64_t begin = both ? larger(first - gate * P, 0) : n_first;
-        const int64_t end = both ? smaller(last - gate * P, H) : smaller(n_last, H);
+        const int64_t begin = both ? larger(gates.first - gate * P, 0) : candidate.first;
+        const int64_t end = both ? smaller(gates.last - gate * P, H) : smaller(candidate.last, H);
         if (begin >= end)
             continue;
         const int64_t units = end - begin, unit = gate * H + begin, column = both ? gate * P + begin : begin;
-        const real *const d_ih = d_w + (both ? 0 : of_n) + column, *const d_bias_x = d_ih + C * Q;
-        const real *const d_bias_h = both ? d_bias_x : d_w + of_m + column, *const d_hh = d_bias_h + Q;
-        transpose(units, C, d_ih, Q, d_weight_ih + unit * C, C);
-        transpose(units, H, d_hh, Q, d_weight_hh + unit * H, H);
+        const real *const d_ih = d_w + (both ? 0 : OF_N(d_weights)) + column, *const d_bias_x = d_ih + C * Q;
+        const real *const d_bias_h = both ? d_bias_x : d_w + OF_M(d_weights) + column, *const d_hh = d_bias_h + Q;
+        transpose(units, C, d_ih, Q, d_weights->weight_ih + unit * C, C);
+        transpose(units, H, d_hh, Q, d_weights->weight_hh + unit * H, H);
         for (int64_t j = 0; j < units; j++) {
-            d_bias_ih[unit + j] = d_bias_x[j];
-            d_bias_hh[unit + j] = d_bias_h[j];
+            d_weights->bias_ih[unit + j] = d_bias_x[j];
+            d_weights->bias_hh[unit + j] = d_bias_h[j];
         }
     }
 }
 
-static void FL(gru_forward)(const int64_t *starts, int64_t T, int64_t r_first, int64_t r_last, int64_t u_first,
-                            int64_t u_last, int64_t C, int64_t H, int64_t P, real *rows, int64_t stride, real *states,
-                            int64_t s_stride, const real *mask, bool masked, const real *w, real *gates,
-                            bool recording, real *sums, const real *zero, int64_t *meeting, int64_t size)
+static void FL(gru_weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
 {
-    if (r_first >= r_last)
-        return;
-    /* Each unit's products ask for a share of the memory that the next step's gates will be written to. */
-    const int64_t share = recording ? (4 * L * ROWS + H - 1) / H : 0;
-    /* With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap. */
-    const int64_t group = larger(1, FL_SUMS_BYTES / ((r_last - r_first) * 4 * VECTOR_BYTES)) * L;
-    for (int64_t t = 0; t < T; t++) {
-        const int64_t now = starts[t] + r_first, active = smaller(r_last, starts[t + 1] - starts[t]) - r_first;
-        if (active <= 0) /* all of these sequences have ended; threads that meet have all rows, and never come here */
-            break;
-        const int64_t going_on = t + 1 < T ? smaller(r_last, starts[t + 2] - starts[t + 1]) - r_first : 0;
-        const int64_t later = starts[t + 1] + r_first, end = starts[T] + r_first;
-        const int64_t next_gates = recording ? later * 4 * P : 0;
-        const real *const x_now = rows + now * stride, *const h_now = x_now + C + 1;
-        for (int64_t first = u_first; first < u_last; first += group) {
-            const int64_t last = smaller(first + group, u_last);
-            for (int64_t unit = first; unit < last; unit += L) {
-                const real *const bias_m = w + unit * (1 + 3 * (C + 1 + H)), *const w_x = bias_m + L;
-                real *const at = sums + (unit - first) * active * 4;
-                for (int64_t n = 0; n < active; n++)
-                    vstore(at + (n * 4 + 3) * L, vload(bias_m));
-                products(3, active, C + 1, zero, 0, x_now, stride, w_x, at, 4 * L, gates, next_gates, 0, 0);
-                products(3, active, H, at + L, 4 * L, h_now, stride, w_x + 3 * (C + 1) * L, at + L, 4 * L, gates,
-                         next_gates + unit * 4 * ROWS, 4 * P, share);
-            }
-            for (int64_t unit = first; unit < last; unit += L)
-                for (int64_t n = 0; n < active; n++) {
-                    const int64_t after = (n < going_on ? later : end) + n;
-                    const real *const at = sums + ((unit - first) * active + n * L) * 4;
+    const int64_t C = run->C, K = C + 1 + run->H;
+    add_products(run, part, (range){0, K}, 1, 2, 4, d_w, more);
+    add_products(run, part, (range){0, C + 1}, 0, 1, 4, d_w + OF_N(run), more);
+    add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), more);
+}
 
-                    const vec h_before = vload(states + (now + n) * s_stride + unit), m_t = vload(at + 3 * L);
-                    const vec r_t = vsigmoid(vload(at + L)), z_t = vsigmoid(vload(at + 2 * L));
-                    const vec n_t = vtanh(vfma(r_t, m_t, vload(at)));
-                    const vec h_t = vfma(z_t, vsub(h_before, n_t), n_t);
-
-                    vstore(states + after * s_stride + unit, h_t);
-                    if (recording) {
-                        real *const gate = gates + (now + n) * 4 * P + unit;
-                        vstore(gate, n_t);
-                        vstore(gate + P, r_t);
-                        vstore(gate + 2 * P, z_t);
-                        vstore(gate + 3 * P, m_t);
-                    }
-                }
-            if (masked)
-                mask_states(active, going_on, r_first, first, last, later, end, C, P, mask, states, s_stride, rows,
-                            stride);
-        }
-        if (size > 1)
-            meet(meeting, size);
+INLINE void FL(gru_sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead,
+                             real *out)
+{
+    const int64_t C = run->C, H = run->H, P = run->P, next_gates = run->gates ? step.later * 4 * P : 0;
+    const real *const x = run->rows + step.now * run->stride, *const h = x + C + 1;
+    for (int64_t unit = units.first; unit < units.last; unit += L) {
+        const real *const bias_m = w + unit * (1 + 3 * (C + 1 + H)), *const w_x = bias_m + L;
+        real *const at = out + (unit - units.first) * step.active * 4;
+        for (int64_t n = 0; n < step.active; n++)
+            vstore(at + (n * 4 + 3) * L, vload(bias_m));
+        products(3, step.active, C + 1, run->zero, 0, x, run->stride, w_x, at, 4 * L, run->gates, next_gates, 0, 0);
+        products(3, step.active, H, at + L, 4 * L, h, run->stride, w_x + 3 * (C + 1) * L, at + L, 4 * L, run->gates,
+                 next_gates + unit * 4 * ROWS, 4 * P, ahead);
     }
 }
 
-static void FL(gru_backward)(const int64_t *starts, int64_t T, int64_t r_first, int64_t r_last, int64_t u_first,
-                             int64_t u_last, int64_t H, int64_t P, const real *states, int64_t s_stride,
-                             const real *mask, bool masked, const real *w, const real *gates, const real *d_h,
-                             bool has_d_h, real *dz, real *dh, real *d_seen, const real *zero, bool to_start,
-                             int64_t *meeting, int64_t size)
+INLINE vec FL(gru_state)(const fl_run *run, const struct place *at, const real *sums)
 {
-    real *const through_gates = masked ? d_seen : dh;
-    int64_t going_on = 0; /* rows that have a step after this one */
-    for (int64_t t = T - 1; t >= (to_start ? -1 : 0); t--) {
-        const int64_t now = starts[larger(t, 0)] + r_first;
-        const int64_t active = t >= 0 ? smaller(r_last, starts[t + 1] - starts[t]) - r_first : 0;
-        const int64_t later = starts[t + 1] + r_first;
-        if (going_on > 0) /* dh holds what the later step passed on by z */
-            multiply(going_on, 3 * P, u_last - u_first, masked ? zero : dh + r_first * P + u_first, masked ? 0 : P,
-                     dz + later * 4 * P + P, 4 * P, w + u_first * 3 * P, through_gates + r_first * P + u_first, P,
-                     gates, now * 4 * P);
-        for (int64_t n = 0; n < active; n++) {
-            for (int64_t unit = u_first; unit < u_last; unit += L) {
-                const int64_t gate = (now + n) * 4 * P + unit, state = (r_first + n) * P + unit;
-                vec dh_t = vload(dh + state);
-                if (masked && n < going_on)
-                    dh_t = vfma(vload(d_seen + state), vload(mask + state), dh_t);
-                if (has_d_h)
-                    dh_t = vadd(dh_t, vload(d_h + (now + n) * P + unit));
-                const vec n_t = vload(gates + gate), r_t = vload(gates + gate + P);
-                const vec z_t = vload(gates + gate + 2 * P), m_t = vload(gates + gate + 3 * P);
-                const vec h_before = vload(states + (now + n) * s_stride + unit);
-                const vec d_n = vmul(vmul(dh_t, one_minus(z_t)), one_minus(vmul(n_t, n_t)));
+    const vec h_before = vload(run->states + at->before), m = vload(sums + 3 * L);
+    const vec r = vsigmoid(vload(sums + L)), z = vsigmoid(vload(sums + 2 * L));
+    const vec n = vtanh(vfma(r, m, vload(sums)));
 
-                vstore(dz + gate, d_n);
-                vstore(dz + gate + P, vmul(vmul(vmul(d_n, m_t), r_t), one_minus(r_t)));
-                vstore(dz + gate + 2 * P, vmul(vmul(vmul(dh_t, vsub(h_before, n_t)), z_t), one_minus(z_t)));
-                vstore(dz + gate + 3 * P, vmul(d_n, r_t));
-                vstore(dh + state, vmul(dh_t, z_t));
-            }
-            clear_padding(4, H, P, u_first, u_last, dz + (now + n) * 4 * P);
-        }
-        going_on = larger(active, 0);
-        if (size > 1)
-            meet(meeting, size);
+    if (run->gates) {
+        real *const gate = run->gates + at->gate;
+        vstore(gate, n);
+        vstore(gate + run->P, r);
+        vstore(gate + 2 * run->P, z);
+        vstore(gate + 3 * run->P, m);
     }
+    return vfma(z, vsub(h_before, n), n);
 }
 
-static void FL(gru_step)(const int64_t *starts, int64_t N, int64_t C, int64_t H, int64_t P, real *rows, int64_t stride,
-                         const real *w, real *sums, const real *zero, const real *x, int64_t x_stride, real *h,
-                         int64_t h_stride)
+INLINE void FL(gru_gradients)(const fl_run *run, const struct place *at, vec dh)
 {
-    real *const states = rows + C + 1;
-    put_inputs(N, C, x, x_stride, rows, stride);
-    FL(gru_forward)(starts, 1, 0, N, 0, P, C, H, P, rows, stride, states, stride, zero, false, w, sums, false, sums,
-                    zero, NULL, 1);
-    take_states(N, C, H, rows, stride, h, h_stride);
+    const int64_t P = run->P;
+    const real *const gate = run->gates + at->gate;
+    const vec n = vload(gate), r = vload(gate + P), z = vload(gate + 2 * P), m = vload(gate + 3 * P);
+    const vec h_before = vload(run->states + at->before);
+    const vec d_n = vmul(vmul(dh, one_minus(z)), one_minus(vmul(n, n)));
+
+    real *const dz = run->dz + at->gate;
+    vstore(dz, d_n);
+    vstore(dz + P, vmul(vmul(vmul(d_n, m), r), one_minus(r)));
+    vstore(dz + 2 * P, vmul(vmul(vmul(dh, vsub(h_before, n)), z), one_minus(z)));
+    vstore(dz + 3 * P, vmul(d_n, r));
+    vstore(run->dh + at->sequence, vmul(dh, z));
 }
+
+#undef OF_N
+#undef OF_M
+
+#include "recurrence.h"

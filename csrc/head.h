@@ -25,16 +25,17 @@ INLINE real dot(int64_t F, const real *a, const real *b)
 }
 
 /* scores[K] of features[F] */
-INLINE void scores_of_row(int64_t F, int64_t K, const real *features, const real *weight, const real *bias,
-                          real *scores)
+INLINE void scores_of_row(const fl_linear *linear, const real *features, real *scores)
 {
-    for (int64_t k = 0; k < K; k++)
-        scores[k] = bias[k] + dot(F, features, weight + k * F);
+    for (int64_t k = 0; k < linear->K; k++)
+        scores[k] = linear->bias[k] + dot(linear->F, features, linear->weight + k * linear->F);
 }
 
 /* d_features[F] from d_scores[K] */
-INLINE void gradient_of_row(int64_t F, int64_t K, const real *weight, const real *d_scores, real *d_features)
+INLINE void gradient_of_row(const fl_linear *linear, const real *d_scores, real *d_features)
 {
+    const int64_t K = linear->K, F = linear->F;
+    const real *const weight = linear->weight;
     for (int64_t unit = 0; unit < F; unit++)
         d_features[unit] = 0;
     for (int64_t k = 0; k < K; k++) {
@@ -44,36 +45,35 @@ INLINE void gradient_of_row(int64_t F, int64_t K, const real *weight, const real
     }
 }
 
-static void FL(forward_rows)(int64_t first, int64_t last, int64_t F, int64_t K, const real *features,
-                             const real *weight, const real *bias, real *scores)
+static void FL(forward_rows)(const fl_linear *linear, int64_t first, int64_t last, const real *features, real *scores)
 {
     for (int64_t m = first; m < last; m++)
-        scores_of_row(F, K, features + m * F, weight, bias, scores + m * K);
+        scores_of_row(linear, features + m * linear->F, scores + m * linear->K);
 }
 
-static void FL(differentiate_rows)(int64_t number, int64_t first, int64_t last, int64_t F, int64_t K,
-                                   const real *features, const real *weight, const real *bias, const real *targets,
-                                   const int64_t *labels, const real *shares, int64_t share_columns, double *values,
-                                   real *d_scores, real *d_features)
+static void FL(differentiate_rows)(const fl_linear *linear, const fl_loss *loss, int64_t first, int64_t last,
+                                   const real *features, real *d_scores, real *d_features)
 {
     for (int64_t m = first; m < last; m++) {
-        real *const d = d_scores + m * K;
-        scores_of_row(F, K, features + m * F, weight, bias, d);
-        values[m] = loss_of_row(number, m, K, targets, labels, shares, share_columns, d, K);
-        gradient_of_row(F, K, weight, d, d_features + m * F);
+        real *const d = d_scores + m * linear->K;
+        scores_of_row(linear, features + m * linear->F, d);
+        loss->values[m] = loss_of_row(loss, m, d, linear->K);
+        gradient_of_row(linear, d, d_features + m * linear->F);
     }
 }
 
-static void FL(backward_rows)(int64_t first, int64_t last, int64_t F, int64_t K, const real *weight,
-                              const real *d_scores, real *d_features)
+static void FL(backward_rows)(const fl_linear *linear, int64_t first, int64_t last, const real *d_scores,
+                              real *d_features)
 {
     for (int64_t m = first; m < last; m++)
-        gradient_of_row(F, K, weight, d_scores + m * K, d_features + m * F);
+        gradient_of_row(linear, d_scores + m * linear->K, d_features + m * linear->F);
 }
 
-static void FL(gradient_of_rows)(int64_t M, int64_t first, int64_t last, int64_t F, int64_t K, const real *features,
-                                 const real *d_scores, real *d_weight, real *d_bias, bool more)
+static void FL(gradient_of_rows)(const fl_linear *d_linear, int64_t M, int64_t first, int64_t last,
+                                 const real *features, const real *d_scores, bool more)
 {
+    const int64_t K = d_linear->K, F = d_linear->F;
+    real *const d_weight = d_linear->weight, *const d_bias = d_linear->bias;
     if (first >= last) /* the biases are for the member that has the first column */
         return;
     for (int64_t k = 0; k < K && !more; k++) {

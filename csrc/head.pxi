@@ -1,134 +1,123 @@
-"""A linear layer on features, and losses."""
+"""A linear layer of one or two outputs, and losses."""
 
-# -- losses ------------------------------------------------------------------------------------------------------------
+#: Losses by their names.
+LOSSES = {
+    "cross_entropy": FL_CROSS_ENTROPY,
+    "squared_error": FL_SQUARED_ERROR,
+    "absolute_error": FL_ABSOLUTE_ERROR,
+    "huber": FL_HUBER,
+    "binary_cross_entropy": FL_BINARY_CROSS_ENTROPY,
+    "quantile": FL_QUANTILE,
+    "poisson": FL_POISSON,
+    "gaussian_nll": FL_GAUSSIAN_NLL,
+}
 
-cdef inline int rows_with_loss_fit(
-    int64_t first, int64_t last, int64_t K, const real[:, ::1] shares, const double[::1] values
-) except -1:
-    """Rows from `first` to `last` of shares[M, K], or [M, 1] for all of a row, and of values[M]."""
-    range_in("rows", first, last, MOST)
-    at_least("K", K, 1)
-    fits("values", values.shape[0], last)
-    return is_matrix("shares", shares.shape[0], shares.shape[1], last, 1 if shares.shape[1] == 1 else K)
+cdef class Loss:
+    """The loss of rows of scores, by its number: K a row or, of a distribution, as many as there are levels for each of
+    K targets. targets[M, K], or classes [M, 1]; shares[M, K], or [M, 1] for all of a row; values[M]."""
 
+    cdef fl_loss of
+    cdef const int64_t[:, ::1] labels
+    cdef const real[:, ::1] targets
+    cdef const real[:, ::1] shares
+    cdef double[::1] values
+    cdef const double[::1] levels
 
-cdef int labels_fit(
-    int64_t first, int64_t last, int64_t K, const int64_t[:, ::1] labels, const real[:, ::1] shares
-) except -1:
-    """Classes of the rows from `first` to `last`, where they have a share."""
-    cdef int64_t m
-    is_matrix("targets", labels.shape[0], labels.shape[1], last, 1)
-    for m in range(first, last):
-        if shares[m, 0] != 0 and not 0 <= labels[m, 0] < K:
-            raise ValueError(f"targets[{m}] is {labels[m, 0]}, of {K} classes.")
-    return 0
+    def __cinit__(
+        self, int64_t number, int64_t K, const double[::1] levels, targets, const real[:, ::1] shares,
+        double[::1] values,
+    ):
+        cdef int64_t S = levels.shape[0], scores = 1 if number == FL_POISSON else 2 if number == FL_GAUSSIAN_NLL else 0
+        if not FL_CROSS_ENTROPY <= number <= FL_GAUSSIAN_NLL:
+            raise ValueError(f"number is {number}, which is not that of a loss.")
+        at_least("K", K, 1)
+        if S < 1 if number == FL_QUANTILE else S != scores:
+            raise ValueError(f"levels has {S} numbers, expected one for each score of a distribution.")
+        if number == FL_CROSS_ENTROPY:
+            self.labels = targets
+            is_matrix("targets", self.labels.shape[0], self.labels.shape[1], 0, 1)
+            self.of.labels = &self.labels[0, 0]
+        else:
+            self.targets = targets
+            is_matrix("targets", self.targets.shape[0], self.targets.shape[1], 0, K)
+            self.of.targets = &self.targets[0, 0]
+        is_matrix("shares", shares.shape[0], shares.shape[1], 0, 1 if shares.shape[1] == 1 else K)
+        self.of.number, self.of.K, self.of.S, self.of.levels = number, K, S, &levels[0]
+        self.of.shares, self.of.share_columns, self.of.values = &shares[0, 0], shares.shape[1], &values[0]
+        self.shares, self.values, self.levels = shares, values, levels
 
+    cdef int fits_rows(self, int64_t first, int64_t last) except -1:
+        """Targets, shares and values of these rows; classes have a score where they have a share."""
+        cdef int64_t m, K = self.of.K
+        range_in("rows", first, last, MOST)
+        fits("values", self.values.shape[0], last)
+        is_matrix("shares", self.shares.shape[0], self.of.share_columns, last, self.of.share_columns)
+        if self.of.number != FL_CROSS_ENTROPY:
+            return is_matrix("targets", self.targets.shape[0], K, last, K)
+        is_matrix("targets", self.labels.shape[0], 1, last, 1)
+        for m in range(first, last):
+            if self.shares[m, 0] != 0 and not 0 <= self.labels[m, 0] < K:
+                raise ValueError(f"targets[{m}] is {self.labels[m, 0]}, of {K} classes.")
+        return 0
 
-cdef inline int is_loss(int64_t number, int64_t first, int64_t last) except -1:
-    if not first <= number <= last:
-        raise ValueError(f"number is {number}, expected that of a loss from {first} to {last}.")
-    return 0
-
-
-def losses_of_rows(
-    int64_t number, int64_t first, int64_t last, int64_t K, targets, const real[:, ::1] shares, double[::1] values,
-    real[:, ::1] d_scores,
-):
-    cdef const int64_t[:, ::1] labels = None
-    cdef const real[:, ::1] of_rows = None
-    is_loss(number, FL_CROSS_ENTROPY, FL_BINARY_CROSS_ENTROPY)
-    rows_with_loss_fit(first, last, K, shares, values)
-    if d_scores.shape[1] < K:
-        raise ValueError(f"d_scores has {d_scores.shape[1]} columns, {K} are needed.")
-    is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, d_scores.shape[1])
-    if number == FL_CROSS_ENTROPY:
-        labels = targets
-        labels_fit(first, last, K, labels, shares)
-    else:
-        of_rows = targets
-        is_matrix("targets", of_rows.shape[0], of_rows.shape[1], last, K)
-    with nogil:
-        table.losses_of_rows(
-            number, first, last, K, &of_rows[0, 0], &labels[0, 0], &shares[0, 0], shares.shape[1], &values[0],
-            &d_scores[0, 0], d_scores.shape[1],
-        )
-
-
-def losses_of_distributions(
-    int64_t number, int64_t first, int64_t last, int64_t S, const double[::1] levels, const real[:, ::1] targets,
-    const real[:, ::1] shares, double[::1] values, real[:, ::1] d_scores, double[::1] slopes,
-):
-    cdef int64_t K = targets.shape[1]
-    is_loss(number, FL_QUANTILE, FL_GAUSSIAN_NLL)
-    rows_with_loss_fit(first, last, K, shares, values)
-    is_matrix("targets", targets.shape[0], targets.shape[1], last, K)
-    if number == FL_QUANTILE:
-        at_least("S", S, 1)
-        fits("levels", levels.shape[0], S)
-        fits("slopes", slopes.shape[0], S)
-    elif S != (1 if number == FL_POISSON else 2):
-        raise ValueError(f"S is {S}, which is not the number of scores of this loss.")
-    if d_scores.shape[1] < product(K, S):
-        raise ValueError(f"d_scores has {d_scores.shape[1]} columns, {K} * {S} are needed.")
-    is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, d_scores.shape[1])
-    with nogil:
-        table.losses_of_distributions(
-            number, first, last, S, &levels[0], &targets[0, 0], K, &shares[0, 0], shares.shape[1], &values[0],
-            &d_scores[0, 0], d_scores.shape[1], &slopes[0],
-        )
+    def of_rows(self, int64_t first, int64_t last, real[:, ::1] d_scores):
+        """d_scores comes with the scores, and perhaps more columns, and leaves with their gradient."""
+        cdef int64_t needed = product(self.of.K, self.of.S if self.of.number >= FL_QUANTILE else 1)
+        cdef fl_loss of = self.of
+        self.fits_rows(first, last)
+        if d_scores.shape[1] < needed:
+            raise ValueError(f"d_scores has {d_scores.shape[1]} columns, {needed} are needed.")
+        is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, d_scores.shape[1])
+        of.slopes = <double *>PyMem_Malloc(max(of.S, 1) * sizeof(double))
+        if of.slopes is NULL:
+            raise MemoryError()
+        with nogil:
+            table.losses_of_rows(&of, first, last, &d_scores[0, 0], d_scores.shape[1])
+        PyMem_Free(of.slopes)
 
 
-# -- a linear layer of one or two outputs ------------------------------------------------------------------------------
+cdef class Linear:
+    """A linear layer: weight[K, F], bias[K]."""
 
-def forward_rows(
-    int64_t first, int64_t last, const real[:, ::1] features, const real[:, ::1] weight, const real[::1] bias,
-    real[:, ::1] scores,
-):
-    cdef int64_t K = weight.shape[0], F = weight.shape[1]
-    range_in("rows", first, last, MOST)
-    is_matrix("features", features.shape[0], features.shape[1], last, F)
-    fits("bias", bias.shape[0], K)
-    is_matrix("scores", scores.shape[0], scores.shape[1], last, K)
-    with nogil:
-        table.forward_rows(first, last, F, K, &features[0, 0], &weight[0, 0], &bias[0], &scores[0, 0])
+    cdef fl_linear of
+    cdef const real[:, ::1] weight
+    cdef const real[::1] bias
 
+    def __cinit__(self, const real[:, ::1] weight, const real[::1] bias):
+        fits("bias", bias.shape[0], weight.shape[0])
+        self.weight, self.bias = weight, bias
+        self.of = fl_linear(weight.shape[0], weight.shape[1], <real *>&weight[0, 0], <real *>&bias[0])
 
-def differentiate_rows(
-    int64_t number, int64_t first, int64_t last, const real[:, ::1] features, const real[:, ::1] weight,
-    const real[::1] bias, targets, const real[:, ::1] shares, double[::1] values, real[:, ::1] d_scores,
-    real[:, ::1] d_features,
-):
-    cdef int64_t K = weight.shape[0], F = weight.shape[1]
-    cdef const int64_t[:, ::1] labels = None
-    cdef const real[:, ::1] of_rows = None
-    is_loss(number, FL_CROSS_ENTROPY, FL_BINARY_CROSS_ENTROPY)
-    rows_with_loss_fit(first, last, K, shares, values)
-    is_matrix("features", features.shape[0], features.shape[1], last, F)
-    fits("bias", bias.shape[0], K)
-    is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, K)
-    is_matrix("d_features", d_features.shape[0], d_features.shape[1], last, F)
-    if number == FL_CROSS_ENTROPY:
-        labels = targets
-        labels_fit(first, last, K, labels, shares)
-    else:
-        of_rows = targets
-        is_matrix("targets", of_rows.shape[0], of_rows.shape[1], last, K)
-    with nogil:
-        table.differentiate_rows(
-            number, first, last, F, K, &features[0, 0], &weight[0, 0], &bias[0], &of_rows[0, 0], &labels[0, 0],
-            &shares[0, 0], shares.shape[1], &values[0], &d_scores[0, 0], &d_features[0, 0],
-        )
+    def forward(self, int64_t first, int64_t last, const real[:, ::1] features, real[:, ::1] scores):
+        range_in("rows", first, last, MOST)
+        is_matrix("features", features.shape[0], features.shape[1], last, self.of.F)
+        is_matrix("scores", scores.shape[0], scores.shape[1], last, self.of.K)
+        with nogil:
+            table.forward_rows(&self.of, first, last, &features[0, 0], &scores[0, 0])
 
+    def differentiate(
+        self, Loss loss not None, int64_t first, int64_t last, const real[:, ::1] features, real[:, ::1] d_scores,
+        real[:, ::1] d_features,
+    ):
+        """Scores, losses and both gradients; of a loss of single scores."""
+        cdef int64_t K = self.of.K, F = self.of.F
+        loss.fits_rows(first, last)
+        if loss.of.number >= FL_QUANTILE or loss.of.K != K:
+            raise ValueError(f"loss has number {loss.of.number} and K={loss.of.K}: expected one of {K} single scores.")
+        is_matrix("features", features.shape[0], features.shape[1], last, F)
+        is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, K)
+        is_matrix("d_features", d_features.shape[0], d_features.shape[1], last, F)
+        with nogil:
+            table.differentiate_rows(
+                &self.of, &loss.of, first, last, &features[0, 0], &d_scores[0, 0], &d_features[0, 0]
+            )
 
-def backward_rows(
-    int64_t first, int64_t last, const real[:, ::1] weight, const real[:, ::1] d_scores, real[:, ::1] d_features
-):
-    cdef int64_t K = weight.shape[0], F = weight.shape[1]
-    range_in("rows", first, last, MOST)
-    is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, K)
-    is_matrix("d_features", d_features.shape[0], d_features.shape[1], last, F)
-    with nogil:
-        table.backward_rows(first, last, F, K, &weight[0, 0], &d_scores[0, 0], &d_features[0, 0])
+    def backward(self, int64_t first, int64_t last, const real[:, ::1] d_scores, real[:, ::1] d_features):
+        range_in("rows", first, last, MOST)
+        is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], last, self.of.K)
+        is_matrix("d_features", d_features.shape[0], d_features.shape[1], last, self.of.F)
+        with nogil:
+            table.backward_rows(&self.of, first, last, &d_scores[0, 0], &d_features[0, 0])
 
 
 def gradient_of_rows(
@@ -136,12 +125,12 @@ def gradient_of_rows(
     real[::1] d_bias, bint more,
 ):
     cdef int64_t M = features.shape[0], K = d_weight.shape[0], F = d_weight.shape[1]
+    cdef fl_linear d_linear
     range_in("columns", first, last, F)
     is_matrix("features", M, features.shape[1], M, F)
     is_matrix("d_scores", d_scores.shape[0], d_scores.shape[1], M, K)
     if first == 0:
         fits("d_bias", d_bias.shape[0], K)
+    d_linear = fl_linear(K, F, &d_weight[0, 0], &d_bias[0])
     with nogil:
-        table.gradient_of_rows(
-            M, first, last, F, K, &features[0, 0], &d_scores[0, 0], &d_weight[0, 0], &d_bias[0], more
-        )
+        table.gradient_of_rows(&d_linear, M, first, last, &features[0, 0], &d_scores[0, 0], more)

@@ -1,4 +1,4 @@
-/* Losses of rows and their gradient: those of fastlstm/kernels/numpy/losses.py.
+/* Losses of rows and their gradient: those of fastlstm/training/losses/.
 
    Scores, targets and shares are `real`; what Python's numbers make of them is double, as in the Numba kernels: losses,
    and all that is divided by a whole number or added to one. */
@@ -12,6 +12,7 @@
 #define quantile_loss FL(quantile_loss)
 #define poisson_loss FL(poisson_loss)
 #define gaussian_loss FL(gaussian_loss)
+#define loss_of_distributions FL(loss_of_distributions)
 
 #define HUBER_DELTA 1.0
 #define LOG_FLOOR (-13.815510557964274) /* log of the least variance, 1e-6 */
@@ -105,23 +106,13 @@ static double target_loss(int64_t number, int64_t K, const real *targets, const 
     return value;
 }
 
-/* The loss of row m. */
-INLINE double loss_of_row(int64_t number, int64_t m, int64_t K, const real *targets, const int64_t *labels,
-                          const real *shares, int64_t share_columns, real *d, int64_t d_stride)
+/* The loss of row m, whose scores d become its gradient; one of classes fills d[d_stride] with zeros. */
+INLINE double loss_of_row(const fl_loss *loss, int64_t m, real *d, int64_t d_stride)
 {
-    const real *const share = shares + m * share_columns;
-    if (number == FL_CROSS_ENTROPY)
-        return class_loss(K, labels[m], share[0], d, d_stride);
-    return target_loss(number, K, targets + m * K, share, share_columns == 1, d);
-}
-
-static void FL(losses_of_rows)(int64_t number, int64_t first, int64_t last, int64_t K, const real *targets,
-                               const int64_t *labels, const real *shares, int64_t share_columns, double *values,
-                               real *d_scores, int64_t d_stride)
-{
-    for (int64_t m = first; m < last; m++)
-        values[m] = loss_of_row(number, m, K, targets, labels, shares, share_columns, d_scores + m * d_stride,
-                                d_stride);
+    const real *const share = loss->shares + m * loss->share_columns;
+    if (loss->number == FL_CROSS_ENTROPY)
+        return class_loss(loss->K, loss->labels[m], share[0], d, d_stride);
+    return target_loss(loss->number, loss->K, loss->targets + m * loss->K, share, loss->share_columns == 1, d);
 }
 
 /* -- distributions: losses of one target --------------------------------------------------------------------------- */
@@ -173,27 +164,33 @@ INLINE double gaussian_loss(real *scores, real target)
     return 0.5 * (LOG_2PI + log_variance + square);
 }
 
-static void FL(losses_of_distributions)(int64_t number, int64_t first, int64_t last, int64_t S, const double *levels,
-                                        const real *targets, int64_t K, const real *shares, int64_t share_columns,
-                                        double *values, real *d_scores, int64_t d_stride, double *slopes)
+/* The loss of row m: of distributions, whose scores d become its gradient. */
+INLINE double loss_of_distributions(const fl_loss *loss, int64_t m, real *d)
 {
-    for (int64_t m = first; m < last; m++) {
-        double value = 0;
-        for (int64_t k = 0; k < K; k++) {
-            real *const d = d_scores + m * d_stride + k * S;
-            const double share = shares[m * share_columns + (share_columns > 1 ? k : 0)] / (double)K;
-            const real target = targets[m * K + k];
-            if (share == 0) { /* what does not count may be infinite */
-                for (int64_t j = 0; j < S; j++)
-                    d[j] = 0;
-                continue;
-            }
-            value += share * (number == FL_QUANTILE  ? quantile_loss(S, d, target, levels, slopes)
-                              : number == FL_POISSON ? poisson_loss(d, target)
-                                                     : gaussian_loss(d, target));
-            for (int64_t j = 0; j < S; j++)
-                d[j] = (real)(d[j] * share);
+    double value = 0;
+    for (int64_t k = 0; k < loss->K; k++, d += loss->S) {
+        const real share_of_k = loss->shares[m * loss->share_columns + (loss->share_columns > 1 ? k : 0)];
+        const double share = share_of_k / (double)loss->K;
+        const real target = loss->targets[m * loss->K + k];
+        if (share == 0) { /* what does not count may be infinite */
+            for (int64_t j = 0; j < loss->S; j++)
+                d[j] = 0;
+            continue;
         }
-        values[m] = value;
+        value += share * (loss->number == FL_QUANTILE  ? quantile_loss(loss->S, d, target, loss->levels, loss->slopes)
+                          : loss->number == FL_POISSON ? poisson_loss(d, target)
+                                                       : gaussian_loss(d, target));
+        for (int64_t j = 0; j < loss->S; j++)
+            d[j] = (real)(d[j] * share);
+    }
+    return value;
+}
+
+static void FL(losses_of_rows)(const fl_loss *loss, int64_t first, int64_t last, real *d_scores, int64_t d_stride)
+{
+    const bool of_distributions = loss->number >= FL_QUANTILE;
+    for (int64_t m = first; m < last; m++) {
+        real *const d = d_scores + m * d_stride;
+        loss->values[m] = of_distributions ? loss_of_distributions(loss, m, d) : loss_of_row(loss, m, d, d_stride);
     }
 }

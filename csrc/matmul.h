@@ -146,12 +146,12 @@ static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t
     }
 }
 
-static void FL(multiply_rows)(int64_t first, int64_t last, int64_t K, int64_t a_stride, int64_t M, const real *start,
-                              const real *a, const real *w, real *out)
+static void FL(multiply_rows)(int64_t first, int64_t last, const fl_matrix *a, const real *w, int64_t M,
+                              const real *start, real *out)
 {
     if (first < last)
-        multiply(last - first, K, M, start, 0, a + first * a_stride, a_stride, w, out + first * M, M, a,
-                 first * a_stride);
+        multiply(last - first, a->columns, M, start, 0, a->at + first * a->stride, a->stride, w, out + first * M, M,
+                 a->at, first * a->stride);
 }
 
 /* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], added to what is there where `add`. */
@@ -193,11 +193,11 @@ INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64
 }
 
 /* `gradient`, in panels of vecs * L columns, from q_first to q_last. */
-INLINE void gradient_of_panels(const int vecs, int64_t M, int64_t R, int64_t q_first, int64_t q_last, int64_t Q,
-                               const real *a, int64_t a_stride, const real *b, int64_t b_stride, real *panel,
-                               real *out, bool more)
+INLINE void gradient_of_panels(const int vecs, const fl_matrix *a, const fl_matrix *b, int64_t q_first, int64_t q_last,
+                               real *panel, real *out, bool more)
 {
     /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by. */
+    const int64_t M = a->rows, R = a->columns, a_stride = a->stride, Q = b->columns, b_stride = b->stride;
     const int64_t chunks = (R + CHUNK - 1) / CHUNK, chunk = (R + chunks - 1) / chunks, wide = vecs * L;
     const int64_t group = larger(1, GROUP_BYTES / (chunk * vecs * VECTOR_BYTES)) * wide;
     for (int64_t first = q_first; first < q_last; first += group) {
@@ -208,22 +208,22 @@ INLINE void gradient_of_panels(const int vecs, int64_t M, int64_t R, int64_t q_f
                 for (int64_t q = first; q < last; q += wide) {
                     for (int64_t row = 0; row < here; row++)
                         UNROLLED for (int v = 0; v < vecs; v++)
-                            vstore(panel + row * wide + v * L, vload(b + (m + row) * b_stride + q + v * L));
+                            vstore(panel + row * wide + v * L, vload(b->at + (m + row) * b_stride + q + v * L));
                     const int64_t b_next = q + wide < last ? m * b_stride + q + wide : (m + here) * b_stride + first;
-                    add_panel(vecs, here, smaller(chunk, R - r), a + m * a_stride + r, a_stride, panel,
-                              out + r * Q + q, Q, more || m > 0, b, b_next, b_stride);
+                    add_panel(vecs, here, smaller(chunk, R - r), a->at + m * a_stride + r, a_stride, panel,
+                              out + r * Q + q, Q, more || m > 0, b->at, b_next, b_stride);
                 }
             }
     }
 }
 
-static void FL(gradient)(int64_t M, int64_t R, int64_t first, int64_t last, int64_t Q, const real *a, int64_t a_stride,
-                         const real *b, int64_t b_stride, real *panel, real *out, bool more)
+static void FL(gradient)(const fl_matrix *a, const fl_matrix *b, int64_t first, int64_t last, real *panel, real *out,
+                         bool more)
 {
     int64_t end = first + (last - first) / (4 * L) * 4 * L;
-    gradient_of_panels(4, M, R, first, end, Q, a, a_stride, b, b_stride, panel, out, more);
+    gradient_of_panels(4, a, b, first, end, panel, out, more);
     first = end;
     end = first + (last - first) / (2 * L) * 2 * L;
-    gradient_of_panels(2, M, R, first, end, Q, a, a_stride, b, b_stride, panel, out, more);
-    gradient_of_panels(1, M, R, end, last, Q, a, a_stride, b, b_stride, panel, out, more);
+    gradient_of_panels(2, a, b, first, end, panel, out, more);
+    gradient_of_panels(1, a, b, end, last, panel, out, more);
 }

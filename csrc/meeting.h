@@ -48,6 +48,13 @@ static inline void meet(int64_t *meeting, int64_t size)
     }
 }
 
+/* Where threads divide the units of a recurrence, wait for all of them. */
+static inline void end_step(const fl_part *part)
+{
+    if (part->by_units && part->size > 1)
+        meet(part->meeting, part->size);
+}
+
 /* `meet`, for the table; whether all is well. */
 static inline bool wait_for_all(int64_t *meeting, int64_t size)
 {

@@ -17,6 +17,18 @@
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
+typedef struct {
+    int64_t first, last;
+} range;
+
+/* This part of range(n): bounds are multiples of `multiple`, or n. */
+static inline range share(const fl_part *part, int64_t n, int64_t multiple)
+{
+    const int64_t groups = (n + multiple - 1) / multiple;
+    const int64_t first = part->rank * groups / part->size, last = (part->rank + 1) * groups / part->size;
+    return (range){smaller(first * multiple, n), smaller(last * multiple, n)};
+}
+
 /* Ask for the cache line of array[offset], which may lie outside the array, in the second-level cache. (Macros, for GCC
    drops the calls of a function that does nothing else.) */
 #define PREFETCH(array, offset) FETCH((uintptr_t)(array) + (uintptr_t)((offset) * (int64_t)sizeof *(array)))

@@ -12,6 +12,17 @@
 #define real FL(real)
 #define vec FL(vec)
 
+/* Structs of fastlstm.h, of this type. */
+#define OF_TYPE(name) JOIN(name, _f, FL_BITS, )
+#define fl_matrix OF_TYPE(fl_matrix)
+#define fl_blocks OF_TYPE(fl_blocks)
+#define fl_weights OF_TYPE(fl_weights)
+#define fl_packed OF_TYPE(fl_packed)
+#define fl_run OF_TYPE(fl_run)
+#define fl_linear OF_TYPE(fl_linear)
+#define fl_loss OF_TYPE(fl_loss)
+#define fl_cell OF_TYPE(fl_cell)
+
 /* Numbers in a vector. */
 #define L ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define VECTOR_BYTES (FL_VECTOR_BITS / 8)

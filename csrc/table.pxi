@@ -1,4 +1,4 @@
-"""The functions of csrc/table.h, which says what their arguments are, in its order."""
+"""The structs and functions of csrc/table.h, which says what they are, in its order."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -9,81 +9,137 @@ cdef extern from "fastlstm.h":
         FL_BLOCK_ROWS
         FL_SUMS_BYTES
         FL_SQUARES
+        FL_MOST_THREADS
+        FL_CELLS
         FL_CROSS_ENTROPY
+        FL_SQUARED_ERROR
+        FL_ABSOLUTE_ERROR
+        FL_HUBER
         FL_BINARY_CROSS_ENTROPY
         FL_QUANTILE
         FL_POISSON
         FL_GAUSSIAN_NLL
 
+    ctypedef struct fl_batch:
+        const int64_t *starts
+        const int64_t *lengths
+        int64_t T, N, M
+
+    ctypedef struct fl_part:
+        int64_t first, last, rank, size
+        bint by_units
+        int64_t *meeting
+
+    ctypedef struct fl_draw:
+        uint64_t seed, epoch, stream, threshold
+        double keep
+
+cdef extern from *:
+    """
+    typedef FL_TYPE(fl_matrix) fl_matrix;
+    typedef FL_TYPE(fl_blocks) fl_blocks;
+    typedef FL_TYPE(fl_weights) fl_weights;
+    typedef FL_TYPE(fl_packed) fl_packed;
+    typedef FL_TYPE(fl_run) fl_run;
+    typedef FL_TYPE(fl_linear) fl_linear;
+    typedef FL_TYPE(fl_loss) fl_loss;
+    typedef FL_TYPE(fl_cell) fl_cell;
+    typedef FL_TYPE(fl_kernels) fl_kernels;
+    """
+
+    ctypedef struct fl_matrix:
+        real *at
+        int64_t rows, columns, stride
+
+    ctypedef struct fl_blocks:
+        real *at
+        int64_t T, F, N
+        const int64_t *order
+
+    ctypedef struct fl_weights:
+        int64_t C, H, P
+        real *weight_ih
+        real *weight_hh
+        real *bias_ih
+        real *bias_hh
+
+    ctypedef struct fl_packed:
+        real *forward
+        real *backward
+        real *inputs
+        real *gradient
+
+    ctypedef struct fl_run:
+        fl_batch batch
+        int64_t C, H, P
+        real *rows
+        int64_t stride
+        real *states
+        int64_t s_stride
+        const real *mask
+        real *c
+        real *gates
+        real *sums
+        const real *zero
+        real *d_h
+        real *dz
+        real *dh
+        real *dc
+        real *d_seen
+        real *panels
+
+    ctypedef struct fl_linear:
+        int64_t K, F
+        real *weight
+        real *bias
+
+    ctypedef struct fl_loss:
+        int64_t number, K
+        const real *targets
+        const int64_t *labels
+        const real *shares
+        int64_t share_columns
+        double *values
+        int64_t S
+        const double *levels
+        double *slopes
+
+    ctypedef struct fl_cell:
+        const char *name
+        int64_t gates, slots, apart
+        bint keeps_gates, has_c, direct
+        void (*pack)(const fl_weights *, const fl_part *, const fl_packed *) noexcept nogil
+        void (*unpack)(const fl_weights *, const fl_part *, const real *) noexcept nogil
+        void (*forward)(const fl_run *, const fl_part *, const real *) noexcept nogil
+        void (*backward)(const fl_run *, const fl_part *, const real *, bint) noexcept nogil
+        void (*step)(const fl_run *, const real *, const real *, int64_t, real *, int64_t) noexcept nogil
+        void (*weight_gradient)(const fl_run *, const fl_part *, real *, bint) noexcept nogil
+        void (*input_gradient)(const fl_run *, const fl_part *, const real *, real *) noexcept nogil
+
     ctypedef struct fl_kernels:
         int64_t lanes
+        const fl_cell *cells[FL_CELLS]
         bint (*wait)(int64_t *, int64_t) noexcept nogil
-        void (*pack_gates)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, const real *, const real *,
-            const real *, real *) noexcept nogil
-        void (*pack_panels)(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, const real *, real *) noexcept nogil
-        void (*load_rows)(const int64_t *, int64_t, const int64_t *, bint, int64_t, int64_t, int64_t, int64_t, int64_t,
-            const real *, const int64_t *, const real *, int64_t, bint, real *, int64_t) noexcept nogil
-        void (*begin_rows)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, const real *, int64_t,
-            bint, real *, int64_t) noexcept nogil
-        void (*copy_outputs)(const int64_t *, int64_t, const int64_t *, bint, int64_t, int64_t, int64_t, const real *,
-            int64_t, real *, int64_t) noexcept nogil
-        void (*add_gradients)(const int64_t *, int64_t, const int64_t *, bint, int64_t, int64_t, int64_t, const real *,
-            int64_t, real *, int64_t, bint) noexcept nogil
-        void (*unpack)(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, const real *, real *, real *, real *,
-            real *) noexcept nogil
-        void (*multiply_rows)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, const real *, const real *,
-            real *) noexcept nogil
-        void (*gradient)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, int64_t, const real *, int64_t,
-            real *, real *, bint) noexcept nogil
-        void (*lstm_forward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            real *, int64_t, real *, int64_t, const real *, bint, const real *, real *, real *, bint, real *,
-            const real *, int64_t *, int64_t) noexcept nogil
-        void (*lstm_backward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            const real *, bint, const real *, const real *, const real *, const real *, bint, real *, real *, real *,
-            const real *, bint, int64_t *, int64_t) noexcept nogil
-        void (*lstm_step)(const int64_t *, int64_t, int64_t, int64_t, int64_t, real *, int64_t, const real *, real *,
-            real *, const real *, const real *, int64_t, real *, int64_t) noexcept nogil
-        void (*gru_pack)(int64_t, int64_t, int64_t, int64_t, const real *, const real *, const real *, const real *,
-            real *) noexcept nogil
-        void (*gru_unpack)(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, const real *, int64_t,
-            int64_t, real *, real *, real *, real *) noexcept nogil
-        void (*gru_forward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            real *, int64_t, real *, int64_t, const real *, bint, const real *, real *, bint, real *, const real *,
-            int64_t *, int64_t) noexcept nogil
-        void (*gru_backward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            const real *, int64_t, const real *, bint, const real *, const real *, const real *, bint, real *, real *,
-            real *, const real *, bint, int64_t *, int64_t) noexcept nogil
-        void (*gru_step)(const int64_t *, int64_t, int64_t, int64_t, int64_t, real *, int64_t, const real *, real *,
-            const real *, const real *, int64_t, real *, int64_t) noexcept nogil
-        void (*rnn_pack)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, const real *, const real *,
-            const real *, real *) noexcept nogil
-        void (*rnn_forward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            real *, int64_t, real *, int64_t, const real *, bint, const real *, real *, const real *, int64_t *,
+        void (*load_rows)(const fl_run *, const fl_part *, const real *, const int64_t *, bint) noexcept nogil
+        void (*put_states)(const fl_run *, const fl_part *, const real *, int64_t, const real *,
             int64_t) noexcept nogil
-        void (*rnn_backward)(const int64_t *, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,
-            const real *, int64_t, const real *, bint, const real *, const real *, bint, real *, real *, const real *,
-            bint, int64_t *, int64_t) noexcept nogil
-        void (*rnn_step)(const int64_t *, int64_t, int64_t, int64_t, int64_t, real *, int64_t, const real *, real *,
-            const real *, const real *, int64_t, real *, int64_t) noexcept nogil
-        void (*forward_rows)(int64_t, int64_t, int64_t, int64_t, const real *, const real *, const real *,
+        void (*copy_outputs)(const fl_run *, const fl_part *, bint, real *, int64_t) noexcept nogil
+        void (*add_gradients)(const fl_run *, const fl_part *, bint, const real *, int64_t, bint) noexcept nogil
+        void (*pack_panels)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, real *) noexcept nogil
+        void (*multiply_rows)(int64_t, int64_t, const fl_matrix *, const real *, int64_t, const real *,
             real *) noexcept nogil
-        void (*differentiate_rows)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, const real *,
-            const real *, const real *, const int64_t *, const real *, int64_t, double *, real *, real *) noexcept nogil
-        void (*backward_rows)(int64_t, int64_t, int64_t, int64_t, const real *, const real *, real *) noexcept nogil
-        void (*gradient_of_rows)(int64_t, int64_t, int64_t, int64_t, int64_t, const real *, const real *, real *,
-            real *, bint) noexcept nogil
-        void (*losses_of_rows)(int64_t, int64_t, int64_t, int64_t, const real *, const int64_t *, const real *, int64_t,
-            double *, real *, int64_t) noexcept nogil
-        void (*losses_of_distributions)(int64_t, int64_t, int64_t, int64_t, const double *, const real *, int64_t,
-            const real *, int64_t, double *, real *, int64_t, double *) noexcept nogil
-        void (*gather)(const int64_t *, const int64_t *, const int64_t *, bint, int64_t, int64_t, int64_t, int64_t,
-            int64_t, const real *, int64_t, real *, int64_t) noexcept nogil
-        void (*scatter)(const int64_t *, int64_t, const int64_t *, const int64_t *, int64_t, bint, bint, bint, int64_t,
-            const real *, int64_t, int64_t, int64_t, real *, int64_t) noexcept nogil
-        void (*draw)(uint64_t, uint64_t, uint64_t, uint64_t, double, const int64_t *, int64_t, int64_t, int64_t, real *,
-            int64_t) noexcept nogil
-        void (*scale)(const int64_t *, int64_t, int64_t, int64_t, const real *, int64_t, int64_t, int64_t, real *,
-            int64_t) noexcept nogil
+        void (*gradient)(const fl_matrix *, const fl_matrix *, int64_t, int64_t, real *, real *, bint) noexcept nogil
+        void (*forward_rows)(const fl_linear *, int64_t, int64_t, const real *, real *) noexcept nogil
+        void (*differentiate_rows)(const fl_linear *, const fl_loss *, int64_t, int64_t, const real *, real *,
+            real *) noexcept nogil
+        void (*backward_rows)(const fl_linear *, int64_t, int64_t, const real *, real *) noexcept nogil
+        void (*gradient_of_rows)(const fl_linear *, int64_t, int64_t, int64_t, const real *, const real *,
+            bint) noexcept nogil
+        void (*losses_of_rows)(const fl_loss *, int64_t, int64_t, real *, int64_t) noexcept nogil
+        void (*gather)(const fl_batch *, const fl_blocks *, bint, int64_t, int64_t, const fl_matrix *) noexcept nogil
+        void (*scatter)(const fl_batch *, const fl_blocks *, bint, bint, bint, const fl_matrix *) noexcept nogil
+        void (*draw)(const fl_draw *, const int64_t *, int64_t, int64_t, const fl_matrix *) noexcept nogil
+        void (*scale)(const fl_batch *, int64_t, int64_t, const fl_matrix *, const fl_matrix *) noexcept nogil
         void (*square_sums)(int64_t, int64_t, int64_t, const real *, double *) noexcept nogil
         void (*adam)(int64_t, int64_t, int64_t, real *, const real *, real *, const real *) noexcept nogil
         void (*sgd)(int64_t, int64_t, int64_t, real *, const real *, real *, const real *) noexcept nogil

@@ -1,6 +1,5 @@
-"""A good call of every entry of a backend's table, for tests that vary its arguments."""
+"""A good call of every entry of a backend, for tests that vary its arguments."""
 
-import inspect
 from typing import NamedTuple
 
 import numpy as np
@@ -8,31 +7,53 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.kernels.compiled.head import NUMBERS
-from fastlstm.kernels.parts import BROKEN, Part, lengths_of, starts_of
-from fastlstm.kernels.workspace import Workspace
+from fastlstm.kernels.compiled.layout import row_layout
+from fastlstm.kernels.compiled.recurrence import SLOTS, Buffers
+from fastlstm.kernels.parts import BROKEN, starts_of
 
-NAMES = sorted(
-    {f"{cell}_{what}" for cell in kernels.CELLS for what in ("forward", "backward", "stepper")}
-    | {"pack_gates", "pack_panels", "gru_pack", "rnn_pack", "unpack", "gru_unpack", "load_rows", "begin_rows"}
-    | {"copy_outputs", "add_gradients", "multiply_rows", "gradient", "gather", "scatter", "draw", "scale", "wait"}
-    | {"forward_rows", "differentiate_rows", "backward_rows", "gradient_of_rows", "losses_of_rows"}
-    | {"losses_of_distributions", "square_sums", "adam", "sgd", "rmsprop"}
-)
-STEPPER = ["starts", "N", "C", "H", "P", "rows", "stride", "w", "c", "sums", "zero", "x", "h"]
+#: What the objects of a run's calls are made of.
+PART = ["first", "last", "rank", "size", "by_units", "meeting"]
+PACKED = ["forward", "backward", "inputs", "gradient"]
+BUFFERS = list(Buffers._fields)
+BACKWARD = ["dz", "dh", "panels", "d_h", "dc", "d_seen"]
+WEIGHTS = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+D_WEIGHTS = [f"d_{name}" for name in WEIGHTS]
+
+RUN = ["C", "H", "starts", *BUFFERS]
+#: The methods, and the arguments of each, those of the objects that it needs included.
+METHODS = {
+    "fill": ["C", "H", "forward", "backward", "inputs", *PART[2:], *WEIGHTS],
+    "unpack": ["C", "H", "gradient", *PART[2:], *D_WEIGHTS],
+    "load": [*RUN, *PART, "x", "at", "h_0", "c_0", "reverse"],
+    "begin": [*RUN, *PART, "h_0", "c_0"],
+    "copy_outputs": [*RUN, *PART, "reverse", "out", "column", "o_stride"],
+    "forward": [*RUN, "forward", *PART],
+    "step": [*RUN, "forward", "x_t", "h_t"],
+    "add_gradients": [*RUN, *BACKWARD, *PART, "reverse", "d", "column", "d_stride", "more"],
+    "backward": [*RUN, *BACKWARD, "backward", *PART, "to_start"],
+    "weight_gradient": [*RUN, *BACKWARD, "gradient", *PART, "more"],
+    "input_gradient": [*RUN, *BACKWARD, "inputs", *PART, "d_x"],
+}
+OF_CELLS = [f"{cell}_{method}" for cell in kernels.CELLS for method in METHODS]
+OTHERS = [
+    "wait", "pack_panels", "multiply_rows", "gradient", "linear_forward", "linear_differentiate", "linear_backward",
+    "gradient_of_rows", "losses_of_rows", "losses_of_distributions", "gather", "scatter", "draw", "scale",
+    "square_sums", "adam", "sgd", "rmsprop",
+]  # fmt: skip
+NAMES = sorted(OF_CELLS + OTHERS)
 
 
 class Call(NamedTuple):
     """A call that is good, and what it is made of."""
 
     function: object
-    given: dict  # the arguments by name, in order
+    given: dict  # the arguments by name
 
     def __call__(self, **other):
         """Call it, with other arguments in place of some; the arrays, of which the others are copied, afterwards."""
         given = {name: alike(value) if isinstance(value, np.ndarray) else value for name, value in self.given.items()}
         given |= other
-        self.function(*given.values())
+        self.function(**given)
         return {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
 
     def refused(self, expected=ValueError, **other):
@@ -57,111 +78,188 @@ def alike(array):
     return copy
 
 
-def recorded(backend, dtype):
+def good_calls(backend, dtype):
     """A call of every entry of a backend for numbers of this type, by name."""
-    backend, dtype = kernels.load(backend), np.dtype(dtype)
-    entries = backend.entries(dtype)
-    return record(entries, backend, dtype, take_runs) | record(entries, backend, dtype, take_others)
-
-
-def record(entries, backend, dtype, take):
-    """The last call of each function that `take` makes, where one has every array to read."""
+    entries, dtype = kernels.load(backend).entries(np.dtype(dtype)), np.dtype(dtype)
     calls = {}
-
-    def recorder(name, function, names):
-        def call(*arguments):
-            given = dict(zip(names, arguments, strict=True))
-            assert all(value for value in given.values() if isinstance(value, bool)), name
-            calls[name] = Call(function, {n: alike(v) if isinstance(v, np.ndarray) else v for n, v in given.items()})
-            return function(*arguments)
-
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("held", "held_sizes", "unread"):  # of which no copy could be made
-            patch.setattr(entries, name, lambda array: array)
-        for name in NAMES:
-            function = getattr(entries, name)
-            if name.endswith("_stepper"):
-                names = [n for n in STEPPER if n != "c" or name == "lstm_stepper"]
-                step = recorder(name, lambda *given, of=function: of(*given[:-2])(*given[-2:]), names)
-                patch.setattr(entries, name, lambda *buffers, step=step: lambda x, h: step(*buffers, x, h))
-            else:
-                patch.setattr(entries, name, recorder(name, function, list(inspect.signature(function).parameters)))
-        take(backend, entries, dtype)
-    return calls
+    for cell in kernels.CELLS:
+        whole, steps = arguments_of_run(entries.lanes(), cell, dtype), arguments_of_step(entries.lanes(), cell, dtype)
+        for method, names in METHODS.items():
+            given = steps if method == "step" else whole
+            function = method_of(entries, cell, method)
+            calls[f"{cell}_{method}"] = Call(function, {name: given[name] for name in names if name in given})
+    return calls | others(entries, dtype)
 
 
-def take_runs(backend, entries, dtype):
-    """Calls of runs, of a part that has all units and half of the rows."""
+def method_of(entries, cell, method):
+    """A function of the arguments of a method and of those of the objects that it needs."""
+
+    def call(**given):
+        def of(names):
+            return [given.get(name) for name in names]
+
+        state = of(["h_0", "c_0"])
+        if method != "step":
+            part = entries.Part(given.get("first", 0), given.get("last", 0), *of(PART[2:]))
+        packed = entries.Packed(cell, *of(["C", "H"]), *of(PACKED))
+        if method in ("fill", "unpack"):
+            getattr(packed, method)(part, *of(WEIGHTS if method == "fill" else D_WEIGHTS))
+            return
+        run = entries.Run(cell, *of(["C", "H", "starts"]), Buffers(*of(BUFFERS)))
+        back = run.prepare_backward(*of(BACKWARD)) if "dz" in given else None
+        if method == "load":
+            run.load(part, *of(["x", "at"]), state, given["reverse"])
+        elif method == "begin":
+            run.begin(part, state)
+        elif method == "copy_outputs":
+            run.copy_outputs(part, *of(["reverse", "out", "column", "o_stride"]))
+        elif method == "forward":
+            run.forward(part, packed)
+        elif method == "step":
+            run.step(packed, *of(["x_t", "h_t"]))
+        elif method == "add_gradients":
+            back.add_gradients(part, *of(["reverse", "d", "column", "d_stride", "more"]))
+        else:
+            last = {"backward": "to_start", "weight_gradient": "more", "input_gradient": "d_x"}[method]
+            getattr(back, method)(part, packed, given[last])
+
+    return call
+
+
+def padded(units, lanes):
+    return -(-units // lanes) * lanes
+
+
+def sizes_of(cell, C, H, lanes):
+    """P, G, the numbers of the packed weights and of the gradient of the inputs in a row."""
+    P, G = padded(H, lanes), len(kernels.CELLS[cell].gates)
+    return P, G, (G * (C + 1 + H) + SLOTS[cell].apart) * P, padded(C, lanes)
+
+
+def arguments_of_run(lanes, cell, dtype):
+    """Those of a thread that has half of the rows or the last of the units, of a run with every array there is."""
     rng = np.random.default_rng(0)
     C, H, N, lengths = 3, 21, 4, np.array([4, 4, 3, 1])
-    starts, part = starts_of(lengths).astype(np.int64), Part(1, 2, True, np.full(1, BROKEN, np.int64))
-    M = int(starts[-1])
+    starts = starts_of(lengths).astype(np.int64)
+    M, (P, G, of_weights, columns) = int(starts[-1]), sizes_of(cell, C, H, lanes)
+    _, stride = row_layout(C, P, dtype)
 
     def normal(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    for cell, (gates, states) in kernels.CELLS.items():
-        G, module = len(gates), getattr(backend, cell)
-        weights, state = [normal(G * H, C), normal(G * H, H), normal(G * H), normal(G * H)], []
-        state = tuple(normal(N, 2 * H)[:, :H] for _ in states)
-        packed = module.Packed(C, H, dtype, Workspace(), backward=True, inputs=True)
-        packed.gradient[:] = 0
-        for rank in (0, 1):
-            packed.fill(part._replace(rank=rank), weights)
-        steps = module.Run(C, H, starts_of(np.ones(N, int)).astype(np.int64), dtype, Workspace())
-        steps.load(part, normal(N * C), np.arange(N) * C, state, True)
-        steps._rows[:] = 0
-        steps.step(packed, normal(N, C), np.empty((N, H), dtype))
+    def states(rows):
+        array = np.zeros((rows, P), dtype)
+        array[:, :H] = normal(rows, H)
+        return array.reshape(-1)
 
-        run = module.Run(C, H, starts, dtype, Workspace(), recording=True, threads=2, masked=True)
-        run.mask[:] = normal(N, H)
-        for rank in (0, 1):
-            run.load(part._replace(rank=rank), normal(M * C), (np.cumsum(lengths) - lengths) * C, state, True)
-        run.forward(part, packed)
-        run.outputs(part, True, np.zeros((M, H + 5), dtype), 3)
-        module.Run(H, H, starts, dtype, Workspace()).connect(part, [run], [True], state)
-        run.prepare_backward(outputs=True, inputs=True, keep=True)
-        for array in (run._dz, run.d_h):
-            array[:] = 0
-        run.d_h[:], run.d_state[0][:] = normal(M, H), normal(N, H)
-        entries.add_gradients(starts, lengths, True, 2, N, H, normal(M * (H + 5)), 2, H + 5, run._d_h, run.P, True)
-        run.backward(part, packed, True)
-        run.weight_gradient(part, packed, True)
-        run.input_gradient(part, packed)
-        packed.unpack(part, [np.zeros_like(weight) for weight in weights])
+    given = {
+        "C": C, "H": H, "starts": starts, "rows": normal((M + N) * stride), "stride": stride, "h": states(M + N),
+        "mask": states(N), "sums": np.zeros(2 * max(8192 // dtype.itemsize, 4 * N * lanes), dtype),
+        "zero": np.zeros(max(4 * P, columns), dtype),
+        "first": 2, "last": N, "rank": 1, "size": 2, "by_units": True, "meeting": np.full(1, BROKEN, np.int64),
+        "forward": normal(of_weights), "backward": normal(G * P * P), "inputs": normal(G * P * columns),
+        "gradient": normal(of_weights),
+        "weight_ih": normal(G * H * C), "weight_hh": normal(G * H * H), "bias_ih": normal(G * H),
+        "bias_hh": normal(G * H), "d_weight_ih": normal(G * H * C), "d_weight_hh": normal(G * H * H),
+        "d_bias_ih": normal(G * H), "d_bias_hh": normal(G * H),
+        "x": normal(M * C), "at": (np.cumsum(lengths) - lengths) * C, "h_0": normal(N, 2 * H)[:, :H], "reverse": True,
+        "out": normal(M * (H + 5)), "column": 2, "o_stride": H + 5, "d": normal(M * (H + 5)), "d_stride": H + 5,
+        "more": True, "to_start": True,
+        "dz": normal(M * SLOTS[cell].number * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
+        "d_h": states(M), "d_x": normal(M * columns),
+    }  # fmt: skip
+    if SLOTS[cell].kept:
+        given["gates"] = normal(M * SLOTS[cell].number * P)
+    if cell == "lstm":
+        given |= {"c": states(M + N), "dc": states(N), "c_0": normal(N, 2 * H)[:, :H]}
+    if cell == "gru":
+        given["d_seen"] = states(N)
+    return given
 
 
-def take_others(backend, entries, dtype):
+def arguments_of_step(lanes, cell, dtype):
+    given, N = arguments_of_run(lanes, cell, dtype), 4
+    C, H, stride, rng = given["C"], given["H"], given["stride"], np.random.default_rng(1)
+    given |= {
+        "starts": np.array([0, N], np.int64), "rows": rng.standard_normal(2 * N * stride).astype(dtype),
+        "x_t": rng.standard_normal((N, C + 2)).astype(dtype)[:, :C], "h_t": np.zeros((N, H + 2), dtype)[:, :H],
+    }  # fmt: skip
+    if cell == "lstm":
+        given["c"] = given["c"][: N * sizes_of(cell, C, H, lanes)[0]]
+    return {name: value for name, value in given.items() if name not in ("h", "mask", "gates")}
+
+
+def others(entries, dtype):
     """Calls of what has no runs."""
-    rng = np.random.default_rng(0)
+    rng, lanes, calls = np.random.default_rng(0), entries.lanes(), {}
     M, F, K, S = 7, 19, 2, 3
 
     def normal(*shape):
         return rng.standard_normal(shape).astype(dtype)
 
-    x, weight, bias, values, labels = normal(M, F), normal(K, F), normal(K), np.zeros(M), rng.integers(0, K, (M, 1))
-    entries.forward_rows(2, M, x, weight, bias, normal(M, K))
-    entries.differentiate_rows(0, 2, M, x, weight, bias, labels, normal(M, 1), values, normal(M, K), normal(M, F))
-    entries.backward_rows(2, M, weight, normal(M, K), normal(M, F))
-    entries.gradient_of_rows(0, F, x, normal(M, K), normal(K, F), normal(K), True)
-    K, values, levels = 3, np.zeros(M), np.array([0.1, 0.5, 0.9])
-    entries.losses_of_rows(NUMBERS["huber"], 2, M, K, normal(M, K), normal(M, K), values, normal(M, K + 1))
-    of_rows = normal(M, K), normal(M, K), values, normal(M, K * S + 1)
-    entries.losses_of_distributions(NUMBERS["quantile"], 2, M, S, levels, *of_rows, np.zeros(S))
+    def put(name, function, **given):
+        calls[name] = Call(function, given)
 
-    lengths = np.array([4, 3, 3, 1])
-    starts, N, T, W = starts_of(lengths).astype(np.int64), 4, 5, 6
-    batch, rows = (starts, lengths_of(starts), rng.permutation(N), True), int(starts[-1]) + N
-    entries.gather(*batch, 0, 4, T, W + 3, 2, normal(N * T * (W + 3)), normal(rows, W + 2)[:, :W])
-    entries.scatter(*batch, True, True, normal(rows, W + 2)[:, :W], normal(N, T, W + 3), 2)
-    entries.draw(9, 5, 2, 2**31, 2.0, rng.integers(0, 9, N), 1, N, normal(N, W + 2)[:, :W])
-    entries.scale(starts, 1, N, normal(N, W + 2), W + 2, 1, W, normal(rows, W + 2)[:, :W], W + 2)
-    entries.wait(np.zeros(1, np.int64), 1)
+    def linear(method):
+        return lambda weight, bias, **given: getattr(entries.Linear(weight, bias), method)(*given.values())
+
+    def differentiate(number, weight, bias, targets, shares, values, **given):
+        loss = entries.Loss(number, len(weight), None, targets, shares, values)
+        entries.Linear(weight, bias).differentiate(loss, *given.values())
+
+    def losses(number, K, targets, shares, values, levels=None, **given):
+        entries.Loss(number, K, levels, targets, shares, values).of_rows(*given.values())
+
+    def draw(seed, epoch, stream, **given):
+        entries.draw((seed, epoch, stream), *given.values())
+
+    def plain(name):
+        return lambda **given: getattr(entries, name)(*given.values())
+
+    put("wait", plain("wait"), meeting=np.zeros(1, np.int64), size=1)
+    wide = {"w": normal(21 * 40), "out": normal(32 * 4 * lanes)}
+    put("pack_panels", plain("pack_panels"), H=21, P=32, M=40, first=lanes, last=4 * lanes, **wide)
+    of_products = {"a": normal(M, F), "w": normal(F * 2 * lanes), "start": normal(2 * lanes)}
+    put("multiply_rows", plain("multiply_rows"), first=2, last=M, **of_products, out=normal(M, 2 * lanes))
+    of_gradient = {"a": normal(M, K), "b": normal(M, 6 * lanes), "panels": np.zeros(2 * 64 * 4 * lanes, dtype)}
+    of_gradient |= {"out": normal(K, 6 * lanes), "more": True}
+    put("gradient", plain("gradient"), first=4 * lanes, last=6 * lanes, R=K, **of_gradient)
+
+    layer, rows = {"weight": normal(K, F), "bias": normal(K)}, {"first": 2, "last": M}
+    put("linear_forward", linear("forward"), **layer, **rows, features=normal(M, F), scores=normal(M, K))
+    classes = {"targets": rng.integers(0, K, (M, 1)), "shares": normal(M, 1), "values": np.zeros(M)}
+    gradients = {"features": normal(M, F), "d_scores": normal(M, K), "d_features": normal(M, F)}
+    put("linear_differentiate", differentiate, number=0, **layer, **classes, **rows, **gradients)
+    of_features = {"d_scores": normal(M, K), "d_features": normal(M, F)}
+    put("linear_backward", linear("backward"), **layer, **rows, **of_features)
+    of_weights = {"d_scores": normal(M, K), "d_weight": normal(K, F), "d_bias": normal(K), "more": True}
+    put("gradient_of_rows", plain("gradient_of_rows"), first=0, last=F, features=normal(M, F), **of_weights)
+    K = 3
+    given = {"K": K, "targets": normal(M, K), "shares": normal(M, K), "values": np.zeros(M)}
+    put("losses_of_rows", losses, number=entries.LOSSES["huber"], **given, **rows, d_scores=normal(M, K + 1))
+    given |= {"levels": np.array([0.1, 0.5, 0.9]), **rows, "d_scores": normal(M, K * S + 1)}
+    put("losses_of_distributions", losses, number=entries.LOSSES["quantile"], **given)
+
+    starts, N, T, W = starts_of(np.array([4, 3, 3, 1])).astype(np.int64), 4, 4, 6
+    packed, order = normal(int(starts[-1]) + N, W + 2)[:, :W], rng.permutation(N)
+    blocks = normal(N, T, W + 3)
+    put(
+        "gather", plain("gather"), starts=starts, order=order, reverse=True, first=0, last=4, array=blocks, column=2,
+        rows=packed,
+    )  # fmt: skip
+    put(
+        "scatter", plain("scatter"), starts=starts, order=order, reverse=True, states=True, add=True, rows=packed,
+        out=blocks, column=2,
+    )  # fmt: skip
+    key = {"seed": 9, "epoch": 5, "stream": 2, "threshold": 2**31, "keep": 2.0}
+    put("draw", draw, **key, sequences=rng.integers(0, 9, N), first=1, last=N, masks=normal(N, W + 2)[:, :W])
+    masks = normal(N, W + 2)
+    put("scale", plain("scale"), starts=starts, first=1, last=N, masks=masks, column=1, rows=packed)
 
     P = 5000
-    entries.square_sums(0, 2, normal(P), np.zeros(2))
+    put("square_sums", plain("square_sums"), first=0, last=2, g=normal(P), sums=np.zeros(2))
+    settings = np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype)
     for solver in ("adam", "sgd", "rmsprop"):
-        settings = np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype)
-        getattr(entries, solver)(9, P, normal(P), normal(P), np.abs(normal(2, P)), settings)
+        moments = np.abs(normal(2, P))
+        put(solver, plain(solver), first=9, last=P, p=normal(P), g=normal(P), moments=moments, c=settings)
+    return calls

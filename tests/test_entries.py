@@ -1,17 +1,15 @@
 """The Cython modules leave the bits that the Numba backend's entries leave, of the same arguments."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 from conftest import TOLERANCE
+from entry_calls import alike
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.kernels.compiled.head import DISTRIBUTIONS, NUMBERS
 from fastlstm.kernels.compiled.layout import SQUARES
 from fastlstm.kernels.numpy.dropout import threshold
-from fastlstm.kernels.parts import BROKEN, Part, lengths_of, starts_of
+from fastlstm.kernels.parts import BROKEN, Part, starts_of
 from fastlstm.kernels.workspace import Workspace
 
 target = pytest.importorskip("fastlstm.kernels.numba.target")
@@ -20,15 +18,6 @@ from fastlstm.kernels.numba import head  # noqa: E402
 from fastlstm.kernels.numba.entries import entries  # noqa: E402
 
 NUMBA, CYTHON, LEVELS = kernels.load("numba"), kernels.load("cython"), cython.f32.levels()
-BY_VECTORS = {  # entries whose arrays depend on how many numbers a vector has
-    "pack_gates", "pack_panels", "load_rows", "begin_rows", "copy_outputs", "add_gradients", "unpack", "multiply_rows",
-    "gradient", "gru_pack", "gru_unpack", "rnn_pack",
-    *(f"{cell}_{what}" for cell in kernels.CELLS for what in ("forward", "backward")),
-}  # fmt: skip
-OTHERS = {
-    "wait", "forward_rows", "differentiate_rows", "backward_rows", "gradient_of_rows", "losses_of_rows",
-    "losses_of_distributions", "gather", "scatter", "draw", "scale", "square_sums", "adam", "sgd", "rmsprop",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -39,15 +28,6 @@ def use():
     cython.take(before)
 
 
-def alike(array):
-    """A copy, whose rows lie as far apart."""
-    if array.flags.c_contiguous:
-        return array.copy()
-    copy = np.empty((len(array), array.strides[0] // array.itemsize), array.dtype)[:, : array.shape[1]]
-    copy[:] = array
-    return copy
-
-
 def bits(array):
     """The numbers as whole numbers; NaNs are all the same, as nobody promises which they are."""
     if array.dtype.kind != "f":
@@ -55,59 +35,52 @@ def bits(array):
     return np.where(np.isnan(array), -1, np.ascontiguousarray(array).view(f"i{array.itemsize}"))
 
 
-def beside(theirs, ours):
-    """Numba's entry, which fails where ours leaves other bits in copies of the arrays."""
+class Filled(Workspace):
+    """A workspace whose buffers hold a number: what is not written is the same in any of them."""
 
-    def both(*arguments):
-        copies = {}
-
-        def copied(value):
-            if not isinstance(value, np.ndarray):
-                return value
-            place = value.ctypes.data, value.shape, value.strides  # an array may come twice
-            return copies.setdefault(place, (value, alike(value)))[1]
-
-        given = [copied(value) for value in arguments]
-        assert theirs(*arguments) == ours(*given)
-        for before, after in copies.values():
-            assert_array_equal(bits(after), bits(before), err_msg=f"of an array {before.shape}")
-
-    return both
+    def empty(self, name, shape, dtype):
+        out = super().empty(name, shape, dtype)
+        out[...] = 3
+        return out
 
 
-def run_beside(monkeypatch, dtype, names):
-    """Numba's entries, of which these run beside ours."""
-    theirs, ours = entries(np.dtype(dtype)), cython.entries(np.dtype(dtype))
-    for name in names:
-        monkeypatch.setattr(theirs, name, beside(getattr(theirs, name), getattr(ours, name)))
-    return theirs
+class Both:
+    """Calls of Numba's entries, which leave the same bits as ours."""
 
+    def __init__(self, dtype):
+        self.theirs, self.ours = entries(np.dtype(dtype)), cython.entries(np.dtype(dtype))
 
-@pytest.fixture
-def runs(dtype, use, monkeypatch):
-    """Numba's entries beside those of the level whose vectors Numba's are here."""
-    if target.ISA not in LEVELS or (target.ISA == "sse2" and target.HAS_FMA):
-        pytest.skip("no level has Numba's vectors, or not its fused multiply-add")
-    use(target.ISA)
-    theirs, ours = run_beside(monkeypatch, dtype, BY_VECTORS), cython.entries(np.dtype(dtype))
-    assert theirs.lanes() == ours.lanes()
+    def __call__(self, call, *arrays):
+        """call(entries, *arrays), of which ours are copies."""
+        copies = [alike(array) for array in arrays]
+        assert call(self.theirs, *arrays) == call(self.ours, *copies)
+        for number, (before, after) in enumerate(zip(arrays, copies, strict=True)):
+            assert_array_equal(bits(after), bits(before), err_msg=f"of array {number}, {before.shape}")
 
-    def step(theirs, ours, *arguments):
-        """A step beside that of a stepper of ours, which is made for this step."""
-        return beside(theirs, lambda *given: ours(*given[:-2])(*given[-2:]))(*arguments)
+    def function(self, name, *arguments):
+        """The same of a function, whose arguments are arrays and others."""
+        arrays = [n for n, value in enumerate(arguments) if isinstance(value, np.ndarray)]
 
-    for cell in kernels.CELLS:
-        name = f"{cell}_stepper"
-        both = partial(step, getattr(theirs, name).args[0], getattr(ours, name))
-        monkeypatch.setattr(theirs, name, partial(partial, both))
-    return theirs
+        def call(entries, *given):
+            copied = dict(zip(arrays, given, strict=True))
+            return getattr(entries, name)(*[copied.get(n, value) for n, value in enumerate(arguments)])
+
+        self(call, *[arguments[n] for n in arrays])
 
 
 @pytest.fixture(params=LEVELS)
-def twins(dtype, request, use, monkeypatch):
-    """Numba's entries beside ours, those that do the same on every level."""
+def both(dtype, request, use):
+    """What does the same on every level."""
     use(request.param)
-    return run_beside(monkeypatch, dtype, OTHERS)
+    return Both(dtype)
+
+
+@pytest.fixture
+def level_of_numba(use):
+    """The level whose vectors Numba's are here is in use."""
+    if target.ISA not in LEVELS or (target.ISA == "sse2" and target.HAS_FMA):
+        pytest.skip("no level has Numba's vectors, or not its fused multiply-add")
+    use(target.ISA)
 
 
 class Numbers:
@@ -149,7 +122,7 @@ def sizes_of_run(seed, draw):
 
 
 def take_run(backend, seed, cell, dtype, scales, by_units):
-    """A run forward and back; its results."""
+    """A run forward and back; its results, and all buffers, by name."""
     draw = Numbers((seed, len(cell)), dtype, scales)
     module, G, number = getattr(backend, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
     C, H, lengths = sizes_of_run(seed, draw)
@@ -158,9 +131,7 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     size = draw.one_of(1, 2, 3)
     parts = [Part(rank, size, by_units, np.full(1, BROKEN, np.int64)) for rank in range(size)]  # nobody waits
 
-    packed = module.Packed(C, H, dtype, Workspace(), backward=True, inputs=True)
-    for array in (packed.forward, packed.backward, packed.inputs, packed.gradient):
-        array[:] = 7
+    packed = module.Packed(C, H, dtype, Filled(), backward=True, inputs=True)
     weights = [normal(G * H, C), normal(G * H, H), normal(G * H), normal(G * H)]
     for part in parts:
         packed.fill(part, weights)
@@ -169,10 +140,7 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     if draw.whether(0.1):
         x[draw.rng.integers(x.size)] = draw.rng.choice([np.inf, -np.inf, np.nan])
     state = tuple(normal(N, 2 * H)[:, :H] for _ in range(number)) if draw.whether() else None
-    run = module.Run(C, H, starts, dtype, Workspace(), recording=recording, threads=size, masked=masked)
-    run._sums[:] = 5
-    if run._gates is not None:
-        run._gates[:] = 3
+    run = module.Run(C, H, starts, dtype, Filled(), recording=recording, threads=size, masked=masked)
     if masked:
         run.mask[:] = 1.5 * (draw.rng.random((N, H)) < 0.6)
     reverse, out = draw.whether(), np.zeros((M, H + 5), dtype)
@@ -181,10 +149,13 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     for part in parts:
         run.forward(part, packed)
         run.outputs(part, turned, out, 3)
-    module.Run(H, H, starts, dtype, Workspace()).connect(Part(), [run], [turned], state)
+    above = module.Run(H, H, starts, dtype, Filled())
+    above.connect(Part(), [run], [turned], state)
     results = {"out": out, "state": np.stack(run.state_n)}
+    buffers = {"above": above._buffers.rows, **run._buffers._asdict()}
+    buffers |= {name: getattr(packed, name) for name in ("forward", "backward", "inputs")}
     if not recording:
-        return results
+        return results, buffers
 
     outputs, to_start = draw.whether(), draw.whether()
     run.prepare_backward(outputs=outputs, inputs=True, keep=draw.whether())
@@ -203,23 +174,36 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     for part in parts:
         run.input_gradient(part, packed)
         packed.unpack(part, d_weights)
-    return results | {
-        "d_x": run.d_x, "d_state": np.stack(run.d_state), **{f"d_{n}": array for n, array in enumerate(d_weights)}
-    }  # fmt: skip
+    results |= {f"d_{n}": array for n, array in enumerate(d_weights)}
+    results |= {"d_x": run.d_x, "d_state": np.stack(run.d_state)}
+    return results, buffers | {"dz": run._dz, "d_w": packed.gradient}
 
 
 @np.errstate(all="ignore")  # parts run one after the other here: units of the others are what memory held
 @pytest.mark.parametrize("by_units", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_runs(seed, by_units, cell, dtype, runs):
-    take_run(NUMBA, seed, cell, dtype, (1, 1, 1, 30, 1e-20), by_units)
+@pytest.mark.usefixtures("level_of_numba")
+def test_runs(seed, by_units, cell, dtype):
+    """In all buffers."""
+    ours, theirs = (
+        results | buffers
+        for results, buffers in (
+            take_run(backend, seed, cell, dtype, (1, 1, 1, 30, 1e-20), by_units) for backend in (CYTHON, NUMBA)
+        )
+    )
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        if isinstance(array, np.ndarray):
+            assert_array_equal(bits(ours[name]), bits(array), err_msg=name)
+        else:
+            assert ours[name] == array, name
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("seed", range(4))
 def test_levels(seed, level, cell, dtype, use):
     use(level)
-    ours, theirs = (take_run(backend, seed, cell, dtype, (1,), False) for backend in (CYTHON, NUMBA))
+    ours, theirs = (take_run(backend, seed, cell, dtype, (1,), False)[0] for backend in (CYTHON, NUMBA))
     assert ours.keys() == theirs.keys()
     for name, array in theirs.items():
         if target.HAS_FMA and level != "sse2":
@@ -229,22 +213,30 @@ def test_levels(seed, level, cell, dtype, use):
             assert_allclose(ours[name], array, rtol=0, atol=10 * scale * TOLERANCE[dtype], err_msg=name)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_single_steps(seed, cell, dtype, runs):
+def take_steps(backend, seed, cell, dtype):
+    """The states after single steps."""
     draw = Numbers((seed, len(cell)), dtype, (1, 30))
-    module, G, number = getattr(NUMBA, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
+    module, G, number = getattr(backend, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
     C, H, lengths = sizes_of_run(seed, draw)
     N, normal = len(lengths), draw.normal
     packed = module.Packed(C, H, draw.dtype, Workspace())
     packed.fill(Part(), [normal(G * H, C), normal(G * H, H), normal(G * H), normal(G * H)])
     run = module.Run(C, H, starts_of(np.ones(N, int)).astype(np.int64), draw.dtype, Workspace())
     run.load(Part(), normal(N * C), np.arange(N) * C, tuple(normal(N, H) for _ in range(number)))
-    for _ in range(2):
-        run.step(packed, normal(N, C), np.empty((N, H), draw.dtype))
+    states = np.empty((2, N, H), draw.dtype)
+    for h in states:
+        run.step(packed, normal(N, C), h)
+    return states
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.usefixtures("level_of_numba")
+def test_single_steps(seed, cell, dtype):
+    assert_array_equal(*(bits(take_steps(backend, seed, cell, dtype)) for backend in (CYTHON, NUMBA)))
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_heads_and_losses(seed, dtype, twins):
+def test_heads_and_losses(seed, dtype, both):
     draw = Numbers(seed, dtype, (1, 1, 5, 100))
     rng, normal = draw.rng, draw.normal
     M = draw.one_of(1, 2, 63, 64, 65, 130, rng.integers(1, 40))
@@ -260,26 +252,55 @@ def test_heads_and_losses(seed, dtype, twins):
         return of_loss, draw.shares(M, draw.one_of(1, K))
 
     weight, bias, scores, values = normal(K, F), normal(K), normal(M, K), np.zeros(M)
-    twins.forward_rows(*rows, x, weight, bias, scores)
-    twins.differentiate_rows(number, *rows, x, weight, bias, *targets(K), values, scores, normal(M, F))
-    twins.backward_rows(*rows, weight, normal(M, K), normal(M, F))
-    twins.gradient_of_rows(16 if F > 16 else 0, F, x, scores, normal(K, F), normal(K), draw.whether())
-    twins.gradient_of_rows(0, min(F, 16), x, scores, normal(K, F), normal(K), draw.whether())
-    K = draw.one_of(*range(1, 20))
-    twins.losses_of_rows(number, *rows, K, *targets(K), values, normal(M, K + draw.one_of(0, 4)))
+    layer = weight, bias
+    both(lambda on, *of: on.Linear(*of[:2]).forward(*rows, *of[2:]), *layer, x, scores)
+    both(lambda on, *of: on.Linear(*of[:2]).backward(*rows, *of[2:]), *layer, normal(M, K), normal(M, F))
 
-    for name in DISTRIBUTIONS:
+    def differentiate(on, weight, bias, targets, shares, values, *given):
+        of_rows = on.Loss(number, len(weight), None, targets, shares, values)
+        on.Linear(weight, bias).differentiate(of_rows, *rows, *given)
+
+    both(differentiate, *layer, *targets(K), values, x, scores, normal(M, F))
+    both.function("gradient_of_rows", 16 if F > 16 else 0, F, x, scores, normal(K, F), normal(K), draw.whether())
+    both.function("gradient_of_rows", 0, min(F, 16), x, scores, normal(K, F), normal(K), draw.whether())
+    K = draw.one_of(*range(1, 20))
+    both(
+        lambda on, *of: on.Loss(number, K, None, *of[:3]).of_rows(*rows, of[3]),
+        *targets(K), values, normal(M, K + draw.one_of(0, 4)),
+    )  # fmt: skip
+
+    for name in ("quantile", "poisson", "gaussian_nll"):
         S, K = {"quantile": draw.one_of(1, 2, 5), "poisson": 1, "gaussian_nll": 2}[name], draw.one_of(1, 2, 3)
         of_name = rng.poisson(2, (M, K)).astype(dtype) if name == "poisson" else normal(M, K)
         scores = normal(M, K * S + 3)
         if name == "quantile" and draw.whether():
             scores[:, 0] = of_name[:, 0]  # at the edge of both slopes
         levels, shares = np.sort(rng.random(S)), draw.shares(M, draw.one_of(1, K))
-        twins.losses_of_distributions(NUMBERS[name], *rows, S, levels, of_name, shares, values, scores, np.empty(S))
+
+        def losses(on, *of, name=name, K=K):
+            on.Loss(on.LOSSES[name], K, *of[:4]).of_rows(*rows, of[4])
+
+        both(losses, levels, of_name, shares, values, scores)
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_packing_and_dropout(seed, dtype, twins):
+@pytest.mark.usefixtures("level_of_numba")
+def test_products(seed, dtype):
+    both, draw = Both(dtype), Numbers(seed, dtype, (1, 30))
+    normal, lanes = draw.normal, both.theirs.lanes()
+    assert both.ours.lanes() == lanes
+    R, K, M = draw.one_of(1, 63, 64, 65, 130), draw.one_of(1, 20, 127, 300), lanes * draw.one_of(1, 2, 3, 4, 7, 20)
+    first, H = draw.one_of(0, *range(0, M, 4 * lanes)), draw.one_of(1, lanes, 3 * lanes + 1)
+    H_padded, columns = -(-H // lanes) * lanes, draw.one_of(1, M - 1, M)
+    both.function("pack_panels", H, H_padded, columns, first, M, normal(H * columns), normal(H_padded * M))
+    both.function("multiply_rows", *draw.range_in(R), normal(R, K), normal(K * M), normal(M), normal(R, M))
+    a, b = normal(R, K + 3), normal(R, M)
+    panels = normal(-(-M // (4 * lanes)) * 64 * 4 * lanes)
+    both.function("gradient", first, M, K, a, b, panels, normal(K, M), draw.whether())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_packing_and_dropout(seed, dtype, both):
     draw = Numbers(seed, dtype, (1, 5))
     rng, normal = draw.rng, draw.normal
     N, T, W = draw.one_of(*range(1, 9)), draw.one_of(*range(1, 6)), draw.one_of(1, 3, 16, 17, 33)
@@ -287,35 +308,37 @@ def test_packing_and_dropout(seed, dtype, twins):
     starts = starts_of(lengths).astype(np.int64)
     M, F, order, reverse, column = int(starts[-1]), W + 4, rng.permutation(N), draw.whether(), draw.one_of(0, 3)
     rows = normal(M + N, W + 5)[:, :W]
-    batch = starts, lengths_of(starts), order, reverse
-    twins.gather(*batch, *draw.range_in(len(starts) - 1), T, F, column, normal(N * T * F), rows)
-    twins.scatter(*batch, draw.whether(), draw.whether(), rows, normal(N, T, F), column)
+    array, steps = normal(N, T, F), draw.range_in(len(starts) - 1)
+    both.function("gather", starts, order, reverse, *steps, array, column, rows)
+    both.function("scatter", starts, order, reverse, draw.whether(), draw.whether(), rows, normal(N, T, F), column)
 
-    rate, key, those = draw.one_of(0, 1, 5, 9) / 10, [draw.one_of(0, 2**62), 1000, 9], draw.range_in(N)
-    sequences = rng.integers(0, 10**6, N)
-    twins.draw(*key, threshold(rate), 1 / (1 - rate), sequences, *those, normal(N, draw.one_of(1, 16, 33, 70)))
-    twins.scale(starts, *those, normal(N, W + 7), W + 7, 5, W, normal(M, W + 3)[:, :W], W + 3)
+    rate, key, those = draw.one_of(0, 1, 5, 9) / 10, (draw.one_of(0, 2**62), 1000, 9), draw.range_in(N)
+    sequences, masks = rng.integers(0, 10**6, N), normal(N, draw.one_of(1, 16, 33, 70))
+    both.function("draw", key, threshold(rate), 1 / (1 - rate), sequences, *those, masks)
+    both.function("scale", starts, *those, normal(N, W + 7), 5, normal(M, W + 3)[:, :W])
 
 
 @pytest.mark.parametrize("P", [1, 15, 16, 17, 4095, 4096, 4097, 9000])
-def test_solvers(P, dtype, twins):
+def test_solvers(P, dtype, both):
     draw = Numbers(P, dtype, (1, 100))
     g, moments, blocks = draw.normal(P), np.abs(draw.normal(2, P)), -(-P // SQUARES)
     those = draw.range_in(P)
-    twins.square_sums(0, blocks, g, np.zeros(blocks))
-    twins.adam(*those, draw.normal(P), g, moments, np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype))
-    twins.sgd(*those, draw.normal(P), g, moments, np.array([0.7, 0.9, 1, 1e-3], dtype))
-    twins.rmsprop(*those, draw.normal(P), g, moments, np.array([0.7, 0.01, 1e-3, 1e-8], dtype))
+    both.function("square_sums", 0, blocks, g, np.zeros(blocks))
+    both.function("adam", *those, draw.normal(P), g, moments, np.array([0.7, 0.1, 0.001, 1e-3, 1.5, 1e-8], dtype))
+    both.function("sgd", *those, draw.normal(P), g, moments, np.array([0.7, 0.9, 1, 1e-3], dtype))
+    both.function("rmsprop", *those, draw.normal(P), g, moments, np.array([0.7, 0.01, 1e-3, 1e-8], dtype))
 
 
 @pytest.mark.parametrize("arrivals", [0, 5, BROKEN])
-def test_meetings(arrivals, twins):
+def test_meetings(arrivals, both):
     meeting = np.full(1, arrivals, np.int64)
     assert cython.f32.wait(meeting.copy(), 1) == (arrivals < BROKEN)
-    twins.wait(meeting, 1)
+    both.function("wait", meeting, 1)
 
 
 def test_every_entry_is_compared():
-    steppers = {f"{cell}_stepper" for cell in kernels.CELLS}
-    ours = vars(entries(np.dtype("float32"))).keys() - {"lanes", "unread", "held", "held_sizes"}
-    assert ours == BY_VECTORS | OTHERS | steppers
+    classes = {"lanes", "Part", "Packed", "Run", "Linear", "Loss"}
+    assert vars(entries(np.dtype("float32"))).keys() - classes == {
+        "wait", "pack_panels", "multiply_rows", "gradient", "gradient_of_rows", "gather", "scatter", "draw", "scale",
+        "square_sums", "adam", "sgd", "rmsprop",
+    }  # fmt: skip

@@ -4,29 +4,35 @@ import re
 
 import numpy as np
 import pytest
-from entry_calls import NAMES, alike, recorded
+from entry_calls import BACKWARD, BUFFERS, NAMES, OF_CELLS, PACKED, alike, good_calls
 from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.kernels.compiled.head import NUMBERS
+from fastlstm.kernels.compiled.recurrence import Buffers
 
 cython = pytest.importorskip("fastlstm.kernels.cython")
 
 #: Arrays that say themselves how many rows, or columns, the others need: a shorter one is another call.
-ROWS_BY = {"starts", "weight", "d_weight", "g", "gradient_of_rows features", "scatter order"}
+ROWS_BY = {"starts", "weight", "d_weight", "g", "gradient_of_rows features", "scatter order", "gradient b", "levels"}
 COLUMNS_BY = {"weight", "d_weight", "gather rows", "scatter rows", "draw masks", "scatter out", "scale masks"}
-COLUMNS_BY |= {"losses_of_distributions targets"}
+COLUMNS_BY |= {"scale rows", "multiply_rows a", "multiply_rows out", "gradient b"}
 
-#: Those whose ranges of rows, units or columns may be empty.
-EMPTY = {f"{cell}_{what}" for cell in kernels.CELLS for what in ("forward", "backward")}
-EMPTY |= {"pack_gates", "pack_panels", "gru_pack", "rnn_pack", "unpack", "load_rows", "begin_rows", "copy_outputs"}
-EMPTY |= {"add_gradients", "multiply_rows", "gradient", "gather", "draw", "scale"}
+#: Those whose ranges of rows or columns may be empty, and what they then do not read.
+EMPTY = {f"{cell}_load": ("x", "at") for cell in kernels.CELLS} | {
+    "pack_panels": ("w", "out"),
+    "multiply_rows": ("w", "start"),
+    "gradient": ("panels",),
+    "gather": ("order",),
+    "draw": ("sequences",),
+}
+#: What an object holds for all of its methods, of which some write to it.
+HELD = {*BUFFERS, *BACKWARD, *PACKED} - {"mask", "zero"}
 
 
 @pytest.fixture(scope="module")
 def calls():
     """Good calls, by the type of numbers and name."""
-    return {f"f{8 * np.dtype(dtype).itemsize}": recorded("cython", dtype) for dtype in ("float32", "float64")}
+    return {f"f{8 * np.dtype(dtype).itemsize}": good_calls("cython", dtype) for dtype in ("float32", "float64")}
 
 
 @pytest.fixture(params=NAMES)
@@ -104,12 +110,12 @@ def test_numbers_that_are_not_side_by_side_are_refused(call):
             call.refused(**{name: np.repeat(array, 2, axis=-1)[..., ::2]})
 
 
-def test_read_only_arrays_are_refused_where_they_are_written(call):
-    after = call()
+def test_read_only_arrays_are_refused_where_they_are_written(call, name_of):
+    after, held = call(), HELD if name_of in OF_CELLS else set()
     for name, array in call.arrays().items():
         fixed = alike(array)
         fixed.flags.writeable = False
-        if np.array_equal(after[name], array, equal_nan=True) and name not in ("meeting", "slopes"):
+        if np.array_equal(after[name], array, equal_nan=True) and name not in held | {"meeting", "panels"}:
             call(**{name: fixed})
         else:
             assert "read-only" in call.refused(**{name: fixed})
@@ -117,13 +123,13 @@ def test_read_only_arrays_are_refused_where_they_are_written(call):
 
 def test_sizes_out_of_range_are_refused(call, name_of):
     for name, value in call.given.items():
-        if type(value) is not int or (name_of, name) == ("rnn_pack", "P"):  # which nothing depends on
+        if type(value) is not int:
             continue
         call.refused((ValueError, OverflowError), **{name: -1})
         call.refused((ValueError, OverflowError), **{name: -(2**63)})
         call.refused(OverflowError, **{name: 2**64})
         if name_of != "draw" or name in ("first", "last"):
-            for large in (2**31, 2**62, 2**63 - 1)[name == "size" :]:  # so many threads may well meet
+            for large in (2**31, 2**62, 2**63 - 1)[name_of == "wait" :]:  # so many threads may well wait
                 call.refused(**{name: large})
 
 
@@ -146,24 +152,16 @@ def test_starts_of_no_batch_are_refused(call, bad):
 
 @pytest.mark.parametrize("bad", [-1, 2**62, -(2**63)])
 def test_places_outside_an_array_are_refused(call, bad):
-    for name in {"at", "order", "lengths"} & call.given.keys():
+    for name in {"at", "order"} & call.given.keys():
         for n in (2, 3):
             places = call.given[name].copy()
             places[n] = bad
             assert re.search(rf"\b{name}|sequence {n}\b", call.refused(**{name: places}))
 
 
-def test_lengths_of_another_batch_are_refused(call):
-    if "lengths" in call.given:
-        for more in (-1, 1):
-            lengths = call.given["lengths"].copy()
-            lengths[2] += more
-            assert "lengths[2]" in call.refused(lengths=lengths)
-
-
 @pytest.mark.parametrize("label", [-1, 2, 2**40, -(2**63)])
 def test_labels_without_a_score_are_refused_where_they_have_a_share(dtype, calls, label):
-    of = calls[f"f{8 * np.dtype(dtype).itemsize}"]["differentiate_rows"]
+    of = calls[f"f{8 * np.dtype(dtype).itemsize}"]["linear_differentiate"]
     targets, shares = of.given["targets"].copy(), of.given["shares"].copy()
     targets[3] = label
     assert "targets[3]" in of.refused(targets=targets)
@@ -175,18 +173,59 @@ def test_labels_without_a_score_are_refused_where_they_have_a_share(dtype, calls
 
 def test_a_loss_of_another_kind_is_refused(call, name_of):
     if "number" in call.given:
-        others = set(NUMBERS.values()) - {call.given["number"]}
+        others = set(kernels.load("cython").entries(np.dtype("float32")).LOSSES.values()) - {call.given["number"]}
         for number in {number for number in others if (number > 4) != (name_of == "losses_of_distributions")}:
             call.refused(number=number)
 
 
 @pytest.mark.parametrize("call", sorted(EMPTY), indirect=True)
-def test_empty_ranges_read_nothing(call, name_of, dtype):
-    bounds = ("r_first", "r_last") if "r_first" in call.given else ("first", "last")
-    nothing = {name: np.empty(0, dtype) for name, array in call.arrays().items() if array.ndim == 1}
-    for name in {"starts", "lengths", "order", "at", "sequences", "meeting"} & nothing.keys():
-        del nothing[name]
-    call(**dict.fromkeys(bounds, 0), **({"size": 1} if "size" in call.given else {}), **nothing)
+def test_empty_ranges_read_nothing(call, name_of):
+    nothing = {name: call.given[name][:0].copy() for name in EMPTY[name_of]}
+    call(first=0, last=0, **nothing)
+
+
+@pytest.mark.parametrize("name", OF_CELLS)
+def test_what_is_not_there_is_refused_where_it_is_needed(name, calls):
+    call = calls["f32"][name]
+    optional = {"mask", "gates", "d_h"} if name.endswith("gradients") else {"mask", "d_h"}
+    for array in call.arrays().keys() - optional - {"meeting", "starts", "h_0", "c_0"}:
+        if not (name.endswith("fill") and array in PACKED) and not (array == "gates" and "dz" not in call.given):
+            call.refused((ValueError, TypeError), **{array: None})
+
+
+def test_weights_of_another_run_are_refused(dtype):
+    module = cython.entries(np.dtype(dtype))
+    given = good_calls("cython", dtype)["lstm_forward"].given
+    run = module.Run("lstm", given["C"], given["H"], given["starts"], Buffers(*map(given.get, BUFFERS)))
+    part = module.Part(0, 1, 0, 1, False, given["meeting"])
+    numbers = np.zeros(10**5, dtype)
+    for cell, C, H in (("gru", given["C"], given["H"]), ("lstm", 1, given["H"]), ("lstm", given["C"], 1)):
+        with pytest.raises(ValueError, match="packed is of another cell, level or size"):
+            run.forward(part, module.Packed(cell, C, H, numbers, None, None, None))
+    other = next((level for level in module.levels() if level != module.level()), None)
+    if other:
+        before = module.level()
+        module.use(other)
+        packed = module.Packed("lstm", given["C"], given["H"], numbers, None, None, None)
+        module.use(before)
+        with pytest.raises(ValueError, match="packed is of another cell, level or size"):
+            run.forward(part, packed)
+
+
+def test_a_batch_that_changes_later_changes_no_run(dtype):
+    module, given = cython.entries(np.dtype(dtype)), dict(good_calls("cython", dtype)["lstm_forward"].given)
+    starts = given["starts"].copy()
+    run = module.Run("lstm", given["C"], given["H"], starts, Buffers(*map(given.get, BUFFERS)))
+    expected, given["rows"][:] = given["rows"].copy(), given["rows"]
+    starts[:] = 2**62
+    packed = module.Packed("lstm", given["C"], given["H"], given["forward"], None, None, None)
+    run.forward(module.Part(0, 4, 0, 1, False, given["meeting"]), packed)
+    assert not np.array_equal(given["rows"], expected)
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ValueError, match=r"cell is 'rnnn', expected one of \['lstm', 'gru', 'rnn'\]"):
+        cython.f32.Packed("rnnn", 1, 1, None, None, None, None)
 
 
 def test_a_level_that_is_not_there_is_refused():

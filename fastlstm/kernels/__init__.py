@@ -50,7 +50,7 @@ the order of gates is torch's and G is their number. Each has two classes:
     ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
     ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
 
-``head``, a linear layer of K outputs on features, and losses: a `Loss` of ``numpy/losses.py``, which says how many
+``head``, a linear layer of K outputs on features, and losses: a `Loss` of ``training/losses``, which says how many
 outputs S each target has, side by side:
 
 ``Head(K, F, dtype, workspace, backward=False)``

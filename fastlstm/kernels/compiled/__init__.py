@@ -1,11 +1,25 @@
 """What the backends of register tiles share: all but their entries.
 
-An *entry* is a compiled function. A backend has a set of them for each type of numbers, ``entries(dtype)``: an object
-with the functions that ``csrc/table.h`` lists, by these names, and ``lanes()``, how many numbers a vector has. Arrays
-of their arguments are flat with an offset, or [rows, columns]. Calls take arrays at less cost by ``held(array)`` and
-``held_sizes(array)``, which is for those of many calls, and by ``unread(another of its kind)`` in place of one that
-they do not read. In place of a cell's `step` there is a ``stepper(...)`` of the run's buffers, which returns a function
-of x and h.
+A backend has *entries* for each type of numbers, ``entries(dtype)``: an object with compiled functions, and with
+classes whose methods are compiled, which hold what many calls share. Arrays are flat, or [rows, columns]; None stands
+for one that there is not.
+
+``lanes()``: how many numbers a vector has; ``wait(meeting, size)`` as in the contract.
+``Part(first, last, rank, size, by_units, meeting)``: the part of a thread that has those sequences.
+``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights; ``fill(part, weight_ih,
+weight_hh, bias_ih, bias_hh)`` and ``unpack(part, d_weight_ih, ...)``.
+``Run(cell, C, H, starts, buffers)``: see `recurrence.Buffers`; ``load(part, x, at, state, reverse)``,
+``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``, ``forward(part, packed)``,
+``step(packed, x, h)`` and ``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The latter returns an object with
+``add_gradients(part, reverse, d, column, stride, more)``, ``backward(part, packed, to_start)``,
+``weight_gradient(part, packed, more)`` and ``input_gradient(part, packed, d_x)``.
+``Linear(weight, bias)``: a layer of one or two outputs; ``forward(first, last, features, scores)``,
+``differentiate(loss, first, last, features, d_scores, d_features)``, ``backward(first, last, d_scores, d_features)``.
+``Loss(number, K, levels, targets, shares, values)``: the loss of K targets that ``LOSSES`` has under its name;
+``of_rows(first, last, d_scores)``.
+
+The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,
+`square_sums`, `adam`, `sgd` and `rmsprop`. What all of them compute, ``csrc/table.h`` says.
 """
 
 from functools import partial
@@ -13,7 +27,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastlstm.kernels.compiled import dropout, gru, head, lstm, packing, rnn, solvers
+from fastlstm.kernels import CELLS
+from fastlstm.kernels.compiled import dropout, head, packing, recurrence, solvers
 
 
 class Backend:
@@ -29,15 +44,15 @@ class Backend:
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
-        def cell(module):
-            of_entries = {"entries_of": staticmethod(entries)}
+        def module_of(cell):
+            own = {"entries_of": staticmethod(entries), "cell": cell}
             return SimpleNamespace(
-                **{of.__name__: type(of.__name__, (of,), of_entries) for of in (module.Packed, module.Run)}
+                **{of.__name__: type(of.__name__, (of,), own) for of in (recurrence.Packed, recurrence.Run)}
             )
 
         self.entries, self.isa, self._name, self._fused = entries, isa, name, fused
         self.wait = entries(np.dtype("float32")).wait
-        self.lstm, self.gru, self.rnn = cell(lstm), cell(gru), cell(rnn)
+        vars(self).update({cell: module_of(cell) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing = over(packing, "gather", "scatter")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")

@@ -7,22 +7,36 @@ into vectors: tiles would be nearly empty.
 import numpy as np
 
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, padded, zeros
+from fastlstm.kernels.numpy import losses
 
 FEW = 2  # outputs that plain loops are as good for
 WIDEST = 16  # numbers of the widest vector: what threads divide columns by
-LOSSES = ("cross_entropy", "squared_error", "absolute_error", "huber", "binary_cross_entropy")
-DISTRIBUTIONS = ("quantile", "poisson", "gaussian_nll")
-NUMBERS = {name: number for number, name in enumerate([*LOSSES, *DISTRIBUTIONS])}  # what kernels know losses by
 
 
-def differentiate_scores(entries, loss, first, last, K, targets, shares, values, d_scores):
-    """Losses of the rows from `first` to `last`; d_scores comes with K scores a row and leaves with their gradient."""
-    number = NUMBERS[loss.name]
-    if loss.name in LOSSES:
-        entries.losses_of_rows(number, first, last, K, targets, shares, values, d_scores)
-        return
-    levels, slopes = np.array(loss.levels, dtype=np.float64), np.empty(loss.width)
-    entries.losses_of_distributions(number, first, last, loss.width, levels, targets, shares, values, d_scores, slopes)
+def bound(entries, loss, scores, targets, shares, values):
+    """The loss of so many scores a row, as an object of ``of_rows(first, last, d_scores)``.
+
+    That of the entries, or NumPy's where these have none of the name.
+    """
+    number = entries.LOSSES.get(loss.name)
+    if number is None:
+        return OfNumPy(loss, scores, targets, shares, values)
+    if not loss.is_distribution:
+        return entries.Loss(number, scores, None, targets, shares, values)
+    levels = np.array(loss.levels or [0] * loss.width, dtype=np.float64)
+    return entries.Loss(number, targets.shape[1], levels, targets, shares, values)
+
+
+class OfNumPy:
+    """A loss that is not compiled."""
+
+    def __init__(self, loss, scores, targets, shares, values):
+        self._loss, self._scores, self._targets, self._shares, self._values = loss, scores, targets, shares, values
+
+    def of_rows(self, first, last, d_scores):
+        rows = slice(first, last)
+        scores = d_scores[rows, : self._scores]
+        self._values[rows], scores[...] = losses.weighed(self._loss, scores, self._targets[rows], self._shares[rows])
 
 
 class FewOutputs:
@@ -36,21 +50,19 @@ class FewOutputs:
         return self._empty(name, (rows, self._F), self._dtype)
 
     def fill(self, weight, bias):
-        self._weight, self._bias = weight, bias
+        self._linear = self.entries.Linear(weight, bias)
 
     def forward(self, first, last, features, scores):
-        self.entries.forward_rows(first, last, features, self._weight, self._bias, scores)
+        self._linear.forward(first, last, features, scores)
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
-        if loss.name in DISTRIBUTIONS:
+        of_rows = bound(self.entries, loss, self.columns, targets, shares, values)
+        if loss.is_distribution or isinstance(of_rows, OfNumPy):
             self.forward(first, last, features, d_scores)
-            differentiate_scores(self.entries, loss, first, last, self.columns, targets, shares, values, d_scores)
-            self.entries.backward_rows(first, last, self._weight, d_scores, d_features)
-            return
-        self.entries.differentiate_rows(
-            NUMBERS[loss.name], first, last, features, self._weight, self._bias, targets, shares, values, d_scores,
-            d_features,
-        )  # fmt: skip
+            of_rows.of_rows(first, last, d_scores)
+            self._linear.backward(first, last, d_scores, d_features)
+        else:
+            self._linear.differentiate(of_rows, first, last, features, d_scores, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
         first, last = part.share(self._F, WIDEST)
@@ -82,30 +94,21 @@ class ManyOutputs:
     def fill(self, weight, bias):
         K, F = self.K, self.F
         both = np.concatenate([weight.T, bias[None]])
-        self.entries.pack_panels(1, F + 1, self.width, K, 0, self.columns, both.reshape(-1), self._forward)
+        self.entries.pack_panels(F + 1, self.width, K, 0, self.columns, both.reshape(-1), self._forward)
         if hasattr(self, "_backward"):
-            self.entries.pack_panels(1, K, self.columns, F, 0, self.width, weight.reshape(-1), self._backward)
+            self.entries.pack_panels(K, self.columns, F, 0, self.width, weight.reshape(-1), self._backward)
 
     def forward(self, first, last, features, scores):
-        self.entries.multiply_rows(
-            first, last, self.width, self.width, self.columns, self._zero, features.reshape(-1), self._forward,
-            scores.reshape(-1),
-        )  # fmt: skip
+        self.entries.multiply_rows(first, last, features, self._forward, self._zero, scores)
 
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         self.forward(first, last, features, d_scores)
-        differentiate_scores(self.entries, loss, first, last, self.K, targets, shares, values, d_scores)
-        self.entries.multiply_rows(
-            first, last, self.columns, self.columns, self.width, self._zero, d_scores.reshape(-1), self._backward,
-            d_features.reshape(-1),
-        )  # fmt: skip
+        bound(self.entries, loss, self.K, targets, shares, values).of_rows(first, last, d_scores)
+        self.entries.multiply_rows(first, last, d_scores, self._backward, self._zero, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
         first, last = part.share(self.width, self._panel)
-        self.entries.gradient(
-            len(features), self.K, first, last, self.width, d_scores.reshape(-1), self.columns, features.reshape(-1),
-            self.width, self._panels, first * BLOCK_ROWS, self._gradient.reshape(-1), more,
-        )  # fmt: skip
+        self.entries.gradient(first, last, self.K, d_scores, features, self._panels, self._gradient, more)
         d_weight[:, first:last] = self._gradient[:, first : min(last, self.F)]
         if first <= self.F < last:
             d_bias[:] = self._gradient[:, self.F]

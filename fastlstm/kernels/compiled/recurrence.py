@@ -1,119 +1,115 @@
-"""What the runs of all cells share: their buffers, the parts of them, and the products beside the recurrence.
+"""The packed weights and the runs of all cells: their buffers, and what kernels do with them."""
 
-A cell derives its `Packed` and `Run` from these, and adds its steps forward and back.
-"""
+from typing import NamedTuple
 
+import numpy as np
+
+from fastlstm.kernels import CELLS
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, flat, padded, row_layout, zeros
 from fastlstm.kernels.lazy import lazy
-from fastlstm.kernels.parts import lengths_of, row_bounds
+from fastlstm.kernels.parts import row_bounds
+
+
+class Slots(NamedTuple):
+    """What a step of a cell leaves for each row and unit."""
+
+    number: int  # of the gradients of sums and, where they are kept, of the gates
+    kept: bool  # whether backward reads the gates
+    apart: int  # biases of a unit in the packed weights beside those of the rows' ones
+
+
+SLOTS = {
+    "lstm": Slots(4, True, 0),  # i, f, g, o
+    "gru": Slots(4, True, 1),  # n, r, z, m, the bias of m apart
+    "rnn": Slots(1, False, 0),  # the gradient of the sum; forward, a step leaves its state only
+}
+
+
+class Buffers(NamedTuple):
+    """What a run reads and writes, in flat arrays; None where it does not."""
+
+    rows: np.ndarray  # [M+N, C+1+P : stride], from the first input on
+    stride: int
+    h: np.ndarray | None  # [M+N, P]: the states, where the rows hold them times the mask
+    mask: np.ndarray | None  # [N, P]
+    c: np.ndarray | None  # [M+N, P], without gates [N, P]
+    gates: np.ndarray | None  # [M, slots, P]
+    sums: np.ndarray  # for each thread, SUMS_BYTES or [N, 4, lanes]
+    zero: np.ndarray  # zeros: [4, P], or the padded inputs if they are more
 
 
 class Packed:
     """Weights, and their gradient, as the kernels have them; see the contract."""
 
-    GATES = None
-    entries_of = None  # the backend's, of a type
+    cell = entries_of = None  # its name, and the backend's entries for a type
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
-        self.entries = self.entries_of(dtype)
-        self.lanes = self.entries.lanes()
-        self.C, self.H, self.P = C, H, padded(H, self.lanes)
-        self.columns = self.GATES * self.P
-        self.forward = self.backward = self.inputs = None
+        entries = self.entries_of(dtype)
+        lanes = entries.lanes()
+        P, G = padded(H, lanes), len(CELLS[self.cell].gates)
+        size = (G * (C + 1 + H) + SLOTS[self.cell].apart) * P
+        self.forward = self.backward = self.inputs = self.gradient = None
         if forward:
-            self.forward = self.entries.held(workspace.empty("packed", (self._forward_size(),), dtype))
+            self.forward = workspace.empty("packed", (size,), dtype)
         if backward:
-            self.backward = self.entries.held(workspace.empty("packed_hh", (self.columns * self.P,), dtype))
-            self.gradient = workspace.empty("gradient", (self._gradient_size(),), dtype)
+            self.backward = workspace.empty("packed_hh", (G * P * P,), dtype)
+            self.gradient = workspace.empty("gradient", (size,), dtype)
         if inputs:
-            self.inputs = workspace.empty("packed_ih", (self.columns * padded(C, self.lanes),), dtype)
-
-    def _forward_size(self):
-        return (self.C + 1 + self.H) * self.columns
-
-    def _gradient_size(self):
-        return (self.C + 1 + self.H) * self.columns
+            self.inputs = workspace.empty("packed_ih", (G * P * padded(C, lanes),), dtype)
+        self.kernel = entries.Packed(self.cell, C, H, self.forward, self.backward, self.inputs, self.gradient)
+        self._new_part = entries.Part
 
     def fill(self, part, weights):
-        C, H, P, panel = self.C, self.H, self.P, 4 * self.lanes
-        weight_ih, weight_hh, bias_ih, bias_hh = map(flat, weights)
-        first, last = part.share(P, panel)
-        if self.forward is not None:
-            self._fill_forward(first, last, weight_ih, weight_hh, bias_ih, bias_hh)
-        if self.backward is not None:
-            self.entries.pack_panels(self.GATES, H, P, H, first, last, weight_hh, self.backward)
-        if self.inputs is not None:
-            columns = part.share(padded(C, self.lanes), panel)
-            weight_ih = self._in_order_of_slots(weight_ih)
-            self.entries.pack_panels(self.GATES, H, P, C, *columns, weight_ih, self.inputs)
-
-    def _fill_forward(self, first, last, weight_ih, weight_hh, bias_ih, bias_hh):
-        """Weights of the units from `first` to `last` as the steps forward read them."""
-        raise NotImplementedError
-
-    def _in_order_of_slots(self, weight_ih):
-        """The blocks of the inputs' weights as their gates stand in a run's `_dz`."""
-        return weight_ih
+        self.kernel.fill(self._part(part), *map(flat, weights))
 
     def unpack(self, part, d_weights):
-        columns = part.share(self.columns, 4 * self.lanes)
-        self.entries.unpack(self.GATES, self.C, self.H, self.P, *columns, self.gradient, *map(flat, d_weights))
+        self.kernel.unpack(self._part(part), *map(flat, d_weights))
+
+    def _part(self, part):
+        return self._new_part(0, 0, part.rank, part.size, part.by_units, part.meeting)
 
 
 class Run:
     """Buffers of one run over a packed batch, and the steps of it; see the contract."""
 
-    #: Numbers that a step leaves for each row and unit: the gates and, after `backward`, the gradients of their sums.
-    SLOTS = None
-    entries_of = None  # the backend's, of a type
-    _gates = None  # those of the steps forward, where they are kept
-    _stepping_with = None  # the weights of `_stepper`
+    cell = entries_of = None  # its name, and the backend's entries for a type
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
-        self.entries = self.entries_of(dtype)
-        self.lanes = lanes = self.entries.lanes()
+        self._entries = entries = self.entries_of(dtype)
+        self._lanes = lanes = entries.lanes()
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, lanes), dtype
-        self.N, self.M = int(starts[1]), int(starts[-1])
-        begin, self.stride = row_layout(C, self.P, dtype)
-        self._empty, self._recording, self._threads = workspace.empty, recording, threads
-        self._bounds = {1: [0, self.N]}
-        rows = self._empty("rows", (self.M + self.N, self.stride), dtype)
-        self.inputs = rows[:, begin : begin + C]
-        self._flat_rows, zero = rows.reshape(-1)[begin:], zeros(4 * self.P + padded(C, lanes), dtype)
-        unread, held = self.entries.unread, self.entries.held
-        self._unread, self._no_state, self._nowhere = unread(zero), unread(zero[None]), unread(starts)
-        self._rows, self._zero, self._starts = held(self._flat_rows), held(zero), self.entries.held_sizes(starts)
-        self._masked = masked
+        self.N, self.M, self._slots = int(starts[1]), int(starts[-1]), SLOTS[self.cell]
+        begin, stride = row_layout(C, self.P, dtype)
+        self._empty, self._threads, self._bounds = workspace.empty, threads, {1: [0, self.N]}
+        rows = self._empty("rows", (self.M + self.N, stride), dtype)
+        self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
+        h = mask = c = self._gates = None
         if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
-            self._seen = rows[:, begin + C + 1 : begin + C + 1 + H]
-            h, self._mask = self._room("h", self.M + self.N), self._room("mask", self.N)
-            self.h, self.mask, self._mask_of_rows = h[:, :H], self._mask[:, :H], self._mask.reshape(-1)
-            self._states = h.reshape(-1), 0, self.P
-        else:
-            self.h, self._mask_of_rows = rows[:, begin + C + 1 : begin + C + 1 + H], self._unread
-            self._states = self._rows, C + 1, self.stride
-        self._sums_size = max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes)
-        self._sums = self._empty("sums", (threads * self._sums_size,), dtype)
+            h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
+            self.h, self.mask = h[:, :H], mask[:, :H]
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
+        if len(CELLS[self.cell].states) > 1:
+            c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
+            self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
+        if recording and self._slots.kept:
+            self._gates = self._empty("gates", (self.M * self._slots.number * self.P,), dtype)
+        self._sums = self._empty("sums", (threads * max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes),), dtype)
+        flat_h, flat_mask, flat_c = (array if array is None else array.reshape(-1) for array in (h, mask, c))
+        self._buffers = Buffers(
+            rows.reshape(-1)[begin:], stride, flat_h, flat_mask, flat_c, self._gates, self._sums,
+            zeros(max(4 * self.P, padded(C, lanes)), dtype),
+        )  # fmt: skip
+        self._kernel = entries.Run(self.cell, C, H, starts, self._buffers)
 
     @lazy
-    def _lengths(self):
-        return lengths_of(self.starts)
+    def _alone(self):
+        """The part of a thread that is alone."""
+        return self._entries.Part(0, self.N, 0, 1, False, np.zeros(1, np.int64))
 
     def _part(self, part):
-        """Rows and units of a part, and where how many threads meet after each step."""
-        if part.by_units:
-            return (0, self.N, *part.share(self.P, 4 * self.lanes)), (part.meeting, part.size)
-        return (*self.bounds(part), 0, self.P), (self._nowhere, 1)
-
-    def step(self, packed, x, h):
-        if packed is not self._stepping_with:
-            self._stepping_with, self._stepper = packed, self._bind(packed)
-        self._stepper(x, h)
-
-    def _bind(self, packed):
-        """A function of x and h that takes a step with these weights: it has found its buffers once for all steps."""
-        raise NotImplementedError
+        if part.size == 1:
+            return self._alone
+        return self._entries.Part(*self.bounds(part), part.rank, part.size, part.by_units, part.meeting)
 
     def bounds(self, part):
         bounds = self._bounds.get(part.size)
@@ -121,95 +117,63 @@ class Run:
             bounds = self._bounds[part.size] = row_bounds(self.starts, part.size)
         return bounds[part.rank], bounds[part.rank + 1]
 
-    def _start(self, part, state):
-        """Take the other initial states, and return h_0, or what stands for none."""
-        return self._no_state if state is None else state[0]
-
-    def _mask_start(self, part, state):
-        """What `_start` leaves to the rows, where they hold the masked states."""
-        rows = slice(*self.bounds(part))
-        self.h[rows] = 0 if state is None else state[0][rows]
-        self._seen[rows] = self.h[rows] * self.mask[rows]
-
     def load(self, part, x, at, state=None, reverse=False):
-        h_0 = self._start(part, state)
-        lengths = self._lengths if reverse else self._nowhere
-        self.entries.load_rows(
-            self._starts, lengths, reverse, *self.bounds(part), self.C, self.H, self.P, flat(x), at, h_0,
-            state is not None, self._rows, self.stride,
-        )  # fmt: skip
-        if self._masked:
-            self._mask_start(part, state)
+        self._kernel.load(self._part(part), flat(x), at, state, reverse)
 
     def connect(self, part, below, turned, state=None):
-        h_0 = self._start(part, state)
-        self.entries.begin_rows(
-            self._starts, *self.bounds(part), self.C, self.H, self.P, h_0, state is not None, self._rows, self.stride
-        )
-        if self._masked:
-            self._mask_start(part, state)
-        column = 0
+        part, column = self._part(part), 0
+        self._kernel.begin(part, state)
         for run, other_way in zip(below, turned, strict=True):
-            run._copy_outputs(part, other_way, self._rows, column, self.stride)
+            run._kernel.copy_outputs(part, other_way, self._buffers.rows, column, self._buffers.stride)
             column += run.H
 
+    def forward(self, part, packed):
+        self._kernel.forward(self._part(part), packed.kernel)
+
     def outputs(self, part, turned, out, column):
-        self._copy_outputs(part, turned, out.reshape(-1), column, out.shape[1])
+        self._kernel.copy_outputs(self._part(part), turned, out.reshape(-1), column, out.shape[1])
 
-    def _copy_outputs(self, part, turned, out, column, stride):
-        self.entries.copy_outputs(
-            self._starts, self._lengths, turned, *self.bounds(part), self.H, *self._states, out, column, stride
-        )
-
-    def collect(self, part, d_outputs, turned, column):
-        for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
-            self.entries.add_gradients(
-                self._starts, self._lengths, other_way, *self.bounds(part), self.H, d.reshape(-1), column, d.shape[1],
-                self._d_h, self.P, n > 0,
-            )  # fmt: skip
+    def step(self, packed, x, h):
+        self._kernel.step(packed.kernel, x, h)
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
         P, H, dtype = self.P, self.H, self.dtype
         # buffers of an earlier time are free
-        self._dh = self._d_h = self._dz = self._panels = self.d_state = self.d_h = self.d_inputs = self.d_x = None
-        self._dh = self._room("dh", self.N)
-        self.d_state = (self._dh[:, :H],)
-        self._d_h = self._unread
+        self._backward = self._dz = self.d_state = self.d_h = self.d_inputs = self.d_x = None
+        # of h, and of an LSTM's c
+        room = [self._room(f"d{name}", self.N) for name in CELLS[self.cell].states]
+        self.d_state = tuple(array[:, :H] for array in room)
+        d_h = d_seen = None
         if outputs:
             d_h = self._room("d_h", self.M)
-            self.d_h, self._d_h = d_h[:, :H], d_h.reshape(-1)
+            self.d_h, d_h = d_h[:, :H], d_h.reshape(-1)
+        if self._buffers.mask is not None:
+            d_seen = self._room("d_seen", self.N).reshape(-1)
         in_place = self._gates is not None and not keep
-        self._dz = self._gates if in_place else self._empty("dz", (self.M * self.SLOTS * P,), dtype)
-        self._panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * self.lanes,), dtype)
+        self._dz = self._gates if in_place else self._empty("dz", (self.M * self._slots.number * P,), dtype)
+        panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * self._lanes,), dtype)
         if inputs:
-            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, self.lanes)), dtype)
+            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)
             self.d_x = self.d_inputs[:, : self.C]
+        dh, dc = room[0].reshape(-1), room[1].reshape(-1) if len(room) > 1 else None
+        self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen)
 
     def _room(self, name, rows):
-        """Room for gradients of states, zero in the padded units."""
+        """Room for states or their gradient, zero in the padded units."""
         room = self._empty(name, (rows, self.P), self.dtype)
         room[:, self.H :] = 0
         return room
 
-    def _end_backward(self, part, to_start):
-        """The gradient of the initial states, from that of them as the gates see them."""
-        if self._masked and to_start:
-            (first, last, u_first, u_last), _ = self._part(part)
-            self._dh[first:last, u_first:u_last] *= self._mask[first:last, u_first:u_last]
+    def collect(self, part, d_outputs, turned, column):
+        part = self._part(part)
+        for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
+            self._backward.add_gradients(part, other_way, d.reshape(-1), column, d.shape[1], n > 0)
+
+    def backward(self, part, packed, to_start=False):
+        self._backward.backward(self._part(part), packed.kernel, to_start)
 
     def weight_gradient(self, part, packed, more=False):
-        self._products(part, 0, self.C + 1 + self.H, 0, packed.columns, packed.gradient, more)
-
-    def _products(self, part, input_, inputs, column, Q, out, more):
-        """A part of out[inputs, Q]: those inputs from `input_` on, times the columns from `column` on of dz."""
-        stride, panel = self.SLOTS * self.P, self._panels.size // self._threads * part.rank
-        self.entries.gradient(
-            self.M, inputs, *part.share(Q, 4 * self.lanes), Q, self._flat_rows[input_:], self.stride,
-            self._dz[column:], stride, self._panels, panel, out, more,
-        )  # fmt: skip
+        self._backward.weight_gradient(self._part(part), packed.kernel, more)
 
     def input_gradient(self, part, packed):
-        self.entries.multiply_rows(
-            *part.share(self.M), packed.columns, self.SLOTS * self.P, self.d_inputs.shape[1], self._zero, self._dz,
-            packed.inputs, self.d_inputs.reshape(-1),
-        )  # fmt: skip
+        self._backward.input_gradient(self._part(part), packed.kernel, self.d_inputs.reshape(-1))

@@ -82,9 +82,4 @@ def _of_rows(of_target):
     return entry(losses)
 
 
-ENTRIES = {number: _of_rows(of_target) for number, of_target in enumerate((quantile, poisson, gaussian_nll), 5)}
-
-
-def losses_of_distributions(number, first, last, S, levels, targets, shares, values, d_scores, slopes):
-    """The losses of this number; see `_of_rows`."""
-    ENTRIES[number](first, last, S, levels, targets, shares, values, d_scores, slopes)
+ENTRIES = {of_target.__name__: _of_rows(of_target) for of_target in (quantile, poisson, gaussian_nll)}

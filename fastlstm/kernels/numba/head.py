@@ -13,6 +13,13 @@ from fastlstm.kernels.numba.jit import entry, inlined, kernel
 WAYS = 16
 HUBER_DELTA = 1.0
 CROSS_ENTROPY, SQUARED_ERROR, ABSOLUTE_ERROR, HUBER, BINARY_CROSS_ENTROPY = range(5)
+NUMBERS = {
+    "cross_entropy": CROSS_ENTROPY,
+    "squared_error": SQUARED_ERROR,
+    "absolute_error": ABSOLUTE_ERROR,
+    "huber": HUBER,
+    "binary_cross_entropy": BINARY_CROSS_ENTROPY,
+}
 
 
 @kernel

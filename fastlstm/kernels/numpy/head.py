@@ -5,6 +5,8 @@ Sums run along the last axis, row by row: no BLAS product, whose order of additi
 
 import numpy as np
 
+from fastlstm.kernels.numpy import losses
+
 
 class Head:
     def __init__(self, K, F, dtype, workspace, backward=False):
@@ -23,11 +25,7 @@ class Head:
     def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
         rows = slice(first, last)
         self.forward(first, last, features, d_scores)
-        of_targets, d = loss(d_scores[rows], targets[rows])
-        share = shares[rows]
-        of_scores = share if share.shape[1] == 1 else np.repeat(share, loss.width, axis=1)
-        values[rows] = np.where(share != 0, of_targets * share, 0).sum(axis=1)  # what does not count may be infinite
-        d_scores[rows] = np.where(of_scores != 0, d * of_scores, 0)
+        values[rows], d_scores[rows] = losses.weighed(loss, d_scores[rows], targets[rows], shares[rows])
         d_features[rows] = (d_scores[rows, :, None] * self._weight).sum(axis=1)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):

@@ -1,0 +1,152 @@
+/* The loop over time of one cell, forward and back: whose turn it is, masks, groups of units, and threads that wait for
+   each other. A cell's file includes this after it has defined
+
+       CELL                 its name
+       GATES                blocks of its weights, G
+       SLOTS                numbers of a row and unit in dz: the first G for the weights of x, the last G for those of h'
+       KEEPS_GATES          1 where forward leaves as many in `gates`, which backward reads
+       APART                biases of a unit in the packed weights beside those of the gates
+       HAS_C                1 where there are cell states
+       DIRECT               1 where a state reaches the next also past the gates: backward leaves that gradient in dh
+       AHEAD_OF(run)        the length of the products that ask for the memory of the next step's gates
+       GROUP(rows)          units whose sums are made at once
+       SUM(active, n, unit) where in these sums those of row n and that unit of the group begin
+
+   and these functions, of which CELL is a part of the name:
+
+       pack_forward(weights, units, out)             weights as `sums` reads them
+       unpack, weight_gradient                       as table.h has them
+       sums(run, step, units, w, ahead, out)         the sums of those units' gates in a step
+       state(run, at, sums)                          the equations: h of a row's vector of units; stores c and gates
+       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh */
+
+static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_packed *packed)
+{
+    const int64_t C = weights->C, H = weights->H, P = weights->P;
+    const range units = share(part, P, 4 * L), inputs = share(part, (C + L - 1) / L * L, 4 * L);
+    if (packed->forward)
+        OF(pack_forward)(weights, units, packed->forward);
+    if (packed->backward)
+        pack_groups(GATES, 0, H, P, H, units, weights->weight_hh, packed->backward);
+    if (packed->inputs) /* in the order of slots, of which the last gate's is the first where there are more */
+        pack_groups(GATES, SLOTS > GATES ? GATES - 1 : 0, H, P, C, inputs, weights->weight_ih, packed->inputs);
+}
+
+static void OF(forward)(const fl_run *run_, const fl_part *part, const real *w)
+{
+    const fl_run copied = *run_, *const run = &copied; /* which no store through a pointer can change */
+    const range rows = rows_of(run, part), units = units_of(run, part);
+    if (rows.first >= rows.last)
+        return;
+    real *const sums = run->sums + part->rank * size_of_sums(run);
+    const int64_t group = GROUP(rows.last - rows.first);
+    /* Each unit's products ask for a share of the memory that the next step's gates will be written to. */
+    const int64_t ahead = run->gates ? (4 * L * ROWS + AHEAD_OF(run) - 1) / AHEAD_OF(run) : 0;
+    for (int64_t t = 0; t < run->batch.T; t++) {
+        const struct step step = step_of(&run->batch, rows, t);
+        if (step.active <= 0) /* all of these sequences have ended; threads that divide units have all, and go on */
+            break;
+        for (int64_t first = units.first; first < units.last; first += group) {
+            const range here = {first, smaller(first + group, units.last)};
+            OF(sums)(run, step, here, w, ahead, sums);
+            for (int64_t unit = here.first; unit < here.last; unit += L)
+                for (int64_t n = 0; n < step.active; n++) {
+                    const struct place at = place_of(run, step, n, unit, SLOTS);
+                    vstore(run->states + at.after, OF(state)(run, &at, sums + SUM(step.active, n, unit - first)));
+                }
+            if (run->mask)
+                mask_states(run_, step, here);
+        }
+        end_step(part);
+    }
+}
+
+static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w, bool to_start)
+{
+    const fl_run copied = *run_, *const run = &copied;
+    const range rows = rows_of(run, part), units = units_of(run, part);
+    const int64_t P = run->P, K = GATES * P;
+    for (int64_t t = run->batch.T - 1; t >= (to_start ? -1 : 0); t--) {
+        const struct step step = step_of(&run->batch, rows, t);
+        if (step.going_on > 0) {
+            const int64_t sequence = rows.first * P + units.first, output = step.now * P + units.first;
+            const real *start = run->zero;
+            if (DIRECT && !run->mask) /* dh holds what the later step has passed on */
+                start = run->dh + sequence;
+            else if (!DIRECT && !run->mask && run->d_h && t >= 0)
+                start = run->d_h + output;
+            real *const out = DIRECT && run->mask ? run->d_seen : run->dh;
+            multiply(step.going_on, K, units.last - units.first, start, start == run->zero ? 0 : P,
+                     run->dz + step.later * SLOTS * P + (SLOTS - GATES) * P, SLOTS * P, w + units.first * K,
+                     out + sequence, P, KEEPS_GATES ? run->gates : run->states,
+                     step.now * (KEEPS_GATES ? SLOTS * P : run->s_stride));
+        }
+        for (int64_t n = 0; n < step.active; n++) {
+            const bool goes_on = n < step.going_on;
+            for (int64_t unit = units.first; unit < units.last; unit += L) {
+                const struct place at = place_of(run, step, n, unit, SLOTS);
+                vec dh = vload(run->dh + at.sequence);
+                if (run->mask && goes_on) {
+                    const vec mask = vload(run->mask + at.sequence);
+                    dh = DIRECT ? vfma(vload(run->d_seen + at.sequence), mask, dh) : vmul(dh, mask);
+                }
+                if (run->d_h && (DIRECT || run->mask || !goes_on))
+                    dh = vadd(dh, vload(run->d_h + at.output));
+                OF(gradients)(run, &at, dh);
+            }
+            clear_padding(SLOTS, run->H, P, units, run->dz + (step.now + n) * SLOTS * P);
+        }
+        end_step(part);
+    }
+    if (run->mask && to_start) /* from the gradient of the initial states as the gates see them */
+        for (int64_t n = rows.first; n < rows.last; n++)
+            for (int64_t unit = units.first; unit < units.last; unit += L) {
+                real *const dh = run->dh + n * P + unit;
+                const vec mask = vload(run->mask + n * P + unit);
+                vstore(dh, DIRECT ? vadd(vload(dh), vmul(vload(run->d_seen + n * P + unit), mask))
+                                  : vmul(vload(dh), mask));
+            }
+}
+
+static void OF(step)(const fl_run *run, const real *w, const real *x, int64_t x_stride, real *h, int64_t h_stride)
+{
+    const fl_part whole = {.last = run->batch.N, .size = 1};
+    put_inputs(run, x, x_stride);
+    OF(forward)(run, &whole, w);
+    take_states(run, h, h_stride);
+}
+
+static void OF(input_gradient)(const fl_run *run, const fl_part *part, const real *w, real *d_x)
+{
+    const fl_matrix dz = {run->dz, run->batch.M, GATES * run->P, SLOTS * run->P};
+    const range rows = share(part, dz.rows, 1);
+    FL(multiply_rows)(rows.first, rows.last, &dz, w, (run->C + L - 1) / L * L, run->zero, d_x);
+}
+
+static const fl_cell OF(cell) = {
+    .name = NAME(CELL),
+    .gates = GATES,
+    .slots = SLOTS,
+    .apart = APART,
+    .keeps_gates = KEEPS_GATES,
+    .has_c = HAS_C,
+    .direct = DIRECT,
+    .pack = OF(pack),
+    .unpack = OF(unpack),
+    .forward = OF(forward),
+    .backward = OF(backward),
+    .step = OF(step),
+    .weight_gradient = OF(weight_gradient),
+    .input_gradient = OF(input_gradient),
+};
+
+#undef CELL
+#undef GATES
+#undef SLOTS
+#undef KEEPS_GATES
+#undef APART
+#undef HAS_C
+#undef DIRECT
+#undef AHEAD_OF
+#undef GROUP
+#undef SUM

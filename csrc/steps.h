@@ -1,0 +1,139 @@
+/* What a step of a part's sequences reads and writes, and what the files of all cells use; see recurrence.h. */
+
+#define place_of FL(place_of)
+#define rows_of FL(rows_of)
+#define units_of FL(units_of)
+#define size_of_sums FL(size_of_sums)
+#define step_of FL(step_of)
+#define row_after FL(row_after)
+#define mask_states FL(mask_states)
+#define clear_padding FL(clear_padding)
+#define put_inputs FL(put_inputs)
+#define take_states FL(take_states)
+#define add_products FL(add_products)
+
+struct step {
+    int64_t r_first;          /* the first of the sequences */
+    int64_t active, going_on; /* how many have this step, and how many the next */
+    int64_t now;              /* the row of the first one's state before the step */
+    int64_t later, end;       /* and after it, if it goes on, or if this was its last step */
+};
+
+/* Step t, or -1: the end of the way back, where nobody is active and all go on to step 0. */
+INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
+{
+    const int64_t *const starts = batch->starts;
+    return (struct step){
+        .r_first = rows.first,
+        .active = t >= 0 ? smaller(rows.last, starts[t + 1] - starts[t]) - rows.first : 0,
+        .going_on = t + 1 < batch->T ? smaller(rows.last, starts[t + 2] - starts[t + 1]) - rows.first : 0,
+        .now = starts[larger(t, 0)] + rows.first,
+        .later = starts[t + 1] + rows.first,
+        .end = batch->M + rows.first,
+    };
+}
+
+/* The row of the n-th one's state after the step. */
+INLINE int64_t row_after(struct step step, int64_t n) { return (n < step.going_on ? step.later : step.end) + n; }
+
+/* What a step's states are for the gates of the next: the states times the mask, into the rows; of some units. */
+static void mask_states(const fl_run *run, struct step step, range units)
+{
+    for (int64_t n = 0; n < step.active; n++) {
+        const int64_t after = row_after(step, n);
+        const real *const mask = run->mask + (step.r_first + n) * run->P;
+        for (int64_t unit = units.first; unit < units.last; unit += L) {
+            const vec h = vload(run->states + after * run->s_stride + unit);
+            vstore(run->rows + after * run->stride + run->C + 1 + unit, vmul(h, vload(mask + unit)));
+        }
+    }
+}
+
+/* The gradient of a row's sums, dz[slots, P], in the padded units: zero already, but where an input is infinite. */
+INLINE void clear_padding(int64_t slots, int64_t H, int64_t P, range units, real *dz)
+{
+    for (int64_t slot = 0; slot < slots; slot++)
+        for (int64_t unit = larger(H, units.first); unit < units.last; unit++)
+            dz[slot * P + unit] = 0;
+}
+
+/* x[N, C : x_stride] as the inputs of the first rows. */
+static void put_inputs(const fl_run *run, const real *x, int64_t x_stride)
+{
+    for (int64_t n = 0; n < run->batch.N; n++)
+        for (int64_t k = 0; k < run->C; k++)
+            run->rows[n * run->stride + k] = x[n * x_stride + k];
+}
+
+/* h[N, H : h_stride]: the states after one step; they are left where the next begins. */
+static void take_states(const fl_run *run, real *h, int64_t h_stride)
+{
+    const int64_t N = run->batch.N, stride = run->stride;
+    for (int64_t n = 0; n < N; n++) {
+        real *const before = run->rows + n * stride + run->C + 1, *const after = before + N * stride;
+        for (int64_t unit = 0; unit < run->H; unit++)
+            h[n * h_stride + unit] = before[unit] = after[unit];
+    }
+}
+
+/* With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap. */
+#define GROUP_IN_CACHE(rows) (larger(1, FL_SUMS_BYTES / ((rows) * 4 * VECTOR_BYTES)) * L)
+
+/* Where one row and vector of units is in a run's arrays. */
+struct place {
+    int64_t before, after;     /* in `states`, before and after the step */
+    int64_t c_before, c_after; /* in `c` */
+    int64_t output;            /* in d_h */
+    int64_t gate;              /* in `gates` and dz; the next gate is P further on */
+    int64_t sequence;          /* in arrays [N, P] */
+};
+
+INLINE struct place place_of(const fl_run *run, struct step step, int64_t n, int64_t unit, int64_t slots)
+{
+    const int64_t P = run->P, now = step.now + n, after = row_after(step, n), sequence = step.r_first + n;
+    return (struct place){
+        .before = now * run->s_stride + unit,
+        .after = after * run->s_stride + unit,
+        .c_before = (run->gates ? now : sequence) * P + unit,
+        .c_after = (run->gates ? after : sequence) * P + unit,
+        .output = now * P + unit,
+        .gate = now * slots * P + unit,
+        .sequence = sequence * P + unit,
+    };
+}
+
+/* The rows and the units of a part. */
+INLINE range rows_of(const fl_run *run, const fl_part *part)
+{
+    return part->by_units ? (range){0, run->batch.N} : (range){part->first, part->last};
+}
+
+INLINE range units_of(const fl_run *run, const fl_part *part)
+{
+    return part->by_units ? share(part, run->P, 4 * L) : (range){0, run->P};
+}
+
+/* Numbers of a thread's room for sums. */
+INLINE int64_t size_of_sums(const fl_run *run)
+{
+    return larger(FL_SUMS_BYTES / (int64_t)sizeof(real), run->batch.N * 4 * L);
+}
+
+/* A part's share of out[inputs, gates * P]: those inputs of the rows, times as many slots of dz from `slot` on. */
+static void add_products(const fl_run *run, const fl_part *part, range inputs, int64_t slot, int64_t gates,
+                         int64_t slots, real *out, bool more)
+{
+    const int64_t P = run->P, M = run->batch.M;
+    const fl_matrix of_rows = {run->rows + inputs.first, M, inputs.last - inputs.first, run->stride};
+    const fl_matrix of_dz = {run->dz + slot * P, M, gates * P, slots * P};
+    const range columns = share(part, gates * P, 4 * L);
+    real *const panel = run->panels + part->rank * FL_BLOCK_ROWS * 4 * L;
+    FL(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, more);
+}
+
+/* A function of the cell whose file it is. */
+#define NAME_(cell) #cell
+#define NAME(cell) NAME_(cell)
+#define OF__(cell, name) FL(cell##_##name)
+#define OF_(cell, name) OF__(cell, name)
+#define OF(name) OF_(CELL, name)

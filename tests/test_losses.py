@@ -30,6 +30,7 @@ LOSSES = {
     "two quantiles": Loss("quantile", (0.25, 0.75)),
     "quantiles": Loss("quantile", LEVELS),
     "poisson": Loss("poisson"),
+    "negative_binomial": Loss("negative_binomial"),
     "gaussian_nll": Loss("gaussian_nll"),
 }
 N, T, C = 22, 5, 3
@@ -62,7 +63,7 @@ def head_scores(model, x=X):
 def drawn(loss, N=40, K=3, seed=0):
     """Scores and targets."""
     rng = np.random.default_rng(seed)
-    targets = rng.poisson(2, size=(N, K)) if loss.name == "poisson" else rng.normal(size=(N, K))
+    targets = rng.poisson(2, size=(N, K)) if loss.targets == "counts" else rng.normal(size=(N, K))
     return rng.normal(size=(N, K * loss.width)), targets.astype(float)
 
 
@@ -88,6 +89,28 @@ def test_the_loss_of_a_normal_distribution_is_minus_the_logarithm_of_its_density
     means, deviations = scores[:, 0::2], np.sqrt(np.exp(2 * scores[:, 1::2]) + VARIANCE_FLOOR)
     expected = -stats.norm.logpdf(targets, means, deviations) / 3
     assert_allclose(Loss("gaussian_nll")(scores, targets)[0], expected, rtol=1e-10, atol=1e-12)
+
+
+def of_negative_binomial(scores):
+    """SciPy's parameters of the distributions of scores [N, 2 K]: number of successes, and probability."""
+    dispersions = np.logaddexp(0, scores[:, 1::2]) + 1e-4
+    return 1 / dispersions, 1 / (1 + dispersions * np.exp(scores[:, 0::2]))
+
+
+def test_the_loss_of_over_dispersed_counts_is_minus_the_logarithm_of_their_probability():
+    scores, targets = drawn(Loss("negative_binomial"))
+    expected = -stats.nbinom.logpmf(targets, *of_negative_binomial(scores)) / 3
+    assert_allclose(Loss("negative_binomial")(scores, targets)[0], expected, rtol=1e-9)
+
+
+def test_quantiles_of_over_dispersed_counts_are_those_of_scipy():
+    scores, levels = drawn(Loss("negative_binomial"))[0], [0.05, 0.5, 0.99]
+    successes, probability = (part[..., None] for part in of_negative_binomial(scores))
+    found = Loss("negative_binomial").quantiles(scores, levels)
+    assert_array_equal(found, stats.nbinom.ppf(levels, successes, probability))
+    far = Loss("negative_binomial").quantiles(np.array([[np.log(1e12), 0.0]]), [0.5])[0, 0]
+    shape = 1 / (np.log(2) + 1e-4)
+    assert_allclose(far, 1e12 * stats.gamma.median(shape) / shape, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["poisson", "gaussian_nll"])
@@ -358,7 +381,7 @@ def test_fits_and_quantiles_have_the_same_bits_for_any_n_jobs(four_cpus, by_unit
 def test_training_starts_from_what_is_to_be_expected(loss):
     model = bare(LSTMRegressor, **STILL, **options(loss)).fit(X, COUNTS, WEIGHTS)
     scores = np.tile(model.weights_["head.bias"], (1, 1))
-    if loss.name == "poisson":
+    if loss.targets == "counts":
         means = [np.average(COUNTS[:, k], weights=WEIGHTS[:, k]) for k in range(3)]
         assert_allclose(loss.point(scores)[0], means, rtol=1e-6)
     else:
@@ -474,11 +497,21 @@ def test_a_level_just_below_one_that_was_fitted_does_not_cross_it():
     assert (below == above).any()  # as near as roundings are
 
 
-@pytest.mark.parametrize("loss", ["gaussian_nll", "poisson"])
+@pytest.mark.parametrize("loss", ["gaussian_nll", "poisson", "negative_binomial"])
 def test_quantiles_of_distributions_never_cross(loss):
     scores = (10 * np.random.default_rng(0).normal(size=(300, Loss(loss).width))).astype("float32")
     found = Loss(loss).quantiles(scores, np.linspace(0.01, 0.99, 99))
     assert (np.diff(found, axis=-1) >= 0).all()
+
+
+def test_over_dispersion_is_learned():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1000, 4, 1))
+    counts = rng.negative_binomial(2, 1 / (1 + 0.5 * np.exp(1 + 0.5 * x[:, -1, 0])))  # variance m + m^2 / 2
+    model = LSTMRegressor(8, loss="negative_binomial", random_state=0).fit(x, counts)
+    low, high = model.predict_quantiles(x, [0.05, 0.95]).T
+    assert 0.88 < np.mean((counts >= low) & (counts <= high)) < 0.97
+    assert_allclose(model.predict(x).mean(), counts.mean(), rtol=0.05)
 
 
 def test_levels_come_in_the_order_that_was_asked_for():
@@ -768,7 +801,7 @@ def test_levels_outside_of_those_fitted(fitted, asked, message):
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
 def test_quantiles_of_a_loss_that_has_none(loss):
     model = bare(LSTMRegressor, **QUICK, loss=loss).fit(X, COUNTS)
-    message = f"loss='quantile', 'poisson' or 'gaussian_nll', .*fitted with loss='{loss}'"
+    message = f"loss='gaussian_nll', 'negative_binomial', 'poisson' or 'quantile', .*fitted with loss='{loss}'"
     assert_refused(lambda: model.predict_quantiles(X), ValueError, message, model)
     with pytest.raises(ValueError, match=message):  # the loss that was fitted is what counts
         model.set_params(loss="poisson").predict_quantiles(X)

@@ -20,6 +20,7 @@ LOSSES = {
     "absolute_error": Loss("absolute_error"),
     "quantile": Loss("quantile", (0.1, 0.5, 0.9)),
     "poisson": Loss("poisson"),
+    "negative_binomial": Loss("negative_binomial"),
     "gaussian_nll": Loss("gaussian_nll"),
     "binary_cross_entropy": Loss("binary_cross_entropy"),
     "cross_entropy": Loss("cross_entropy"),

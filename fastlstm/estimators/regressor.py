@@ -44,11 +44,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     Parameters
     ----------
-    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gaussian_nll"}, default="squared_error"
-        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond. Three learn
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "negative_binomial", "gaussian_nll"}, \
+            default="squared_error"
+        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond. Four learn
         more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the quantiles that
-        `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled; "gaussian_nll" mean
-        and variance of a normal distribution, both of which depend on the series, by its negative log-likelihood.
+        `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled;
+        "negative_binomial" mean and over-dispersion of counts (Salinas et al. 2020), "gaussian_nll" mean and variance
+        of a normal distribution, all of which depend on the series, by their negative log-likelihood.
     quantile : float or sequence of float, default=0.5
         Levels of the quantiles that ``loss="quantile"`` learns, inside (0, 1), and only for that loss. Those of several
         levels, given in rising order, never cross; the loss is their mean.
@@ -66,8 +68,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         RNN); ``head.weight`` (n_outputs_ S, D H) for D directions and ``head.bias``. S is 1, but the number of levels
         for "quantile", and 2 for "gaussian_nll".
     validation_scores_, validation_loss_curve_ : list of float or None
-        R squared and loss on the validation data after every epoch; None without such data. For "quantile", "poisson"
-        and "gaussian_nll" the score is minus the loss, because R squared says nothing of a distribution.
+        R squared and loss on the validation data after every epoch; None without such data. For distributions
+        (see `loss`) the score is minus the loss, because R squared says nothing of a distribution.
 
     Notes
     -----
@@ -306,7 +308,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """The expected target of each series, or with `return_sequences` of each step.
 
         A model of quantiles predicts the median, or what comes closest: between levels on both sides of it what is
-        linear in the level, otherwise the level next to it. One of "gaussian_nll" or "poisson" predicts the mean.
+        linear in the level, otherwise the level next to it. One of another distribution predicts the mean.
 
         Parameters
         ----------
@@ -339,9 +341,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def predict_quantiles(self, X: ArrayLike, levels: ArrayLike | None = None) -> ArrayOrList:
         """Quantiles of the target of each series, or with `return_sequences` of each step.
 
-        They are those of the distribution that a model of loss "quantile", "poisson" or "gaussian_nll" has learned; a
-        model of another loss has none. Behind ``TransformedTargetRegressor``, ask its `regressor_`, and pass what each
-        level has through its `transformer_`'s inverse.
+        They are those of the distribution that a model of loss "quantile", "poisson", "negative_binomial" or
+        "gaussian_nll" has learned; a model of another loss has none. Behind ``TransformedTargetRegressor``, ask its
+        `regressor_`, and pass what each level has through its `transformer_`'s inverse.
 
         Parameters
         ----------
@@ -357,7 +359,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ndarray of shape (n, L) or (n, K, L), of float64
             In the order of `levels`; L is 1 for a single number. With `return_sequences`, in the form that X has, as of
             `predict`: (n, T, L) or (n, T, K, L), with NaN behind an end; or a list of arrays. A higher level's is never
-            below a lower one's. Those of "poisson" are whole numbers.
+            below a lower one's. Those of counts are whole numbers.
 
         Raises
         ------
@@ -382,9 +384,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _levels(self, levels):
         name, fitted = self._model.loss
         if not self._model.loss.is_distribution:
+            *others, last = (repr(other) for other in losses.NAMES if Loss(other).is_distribution)
             raise ValueError(
-                f"predict_quantiles needs a model of loss='quantile', 'poisson' or 'gaussian_nll', this one was fitted "
-                f"with loss={name!r}: set one of the three, and fit anew."
+                f"predict_quantiles needs a model of loss={', '.join(others)} or {last}, but this one was fitted with "
+                f"loss={name!r}: set another loss, and fit anew."
             )
         if levels is None:
             return fitted or DEFAULT_LEVELS

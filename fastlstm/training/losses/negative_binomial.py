@@ -1,0 +1,70 @@
+"""Negative log-likelihood of over-dispersed counts: mean m, variance m + a m^2. Salinas et al. (2020), section 3.1.
+
+Scores are log m, as of "poisson", and s, of which the dispersion is a = softplus(s) + LEAST.
+"""
+
+import numpy as np
+from scipy import special, stats
+
+from fastlstm.training.losses._functions import LARGE_MEAN, SMALLEST_MEAN, first_means, sigmoid, softplus
+
+TARGETS, LIKELIHOOD = "counts", True
+LEAST = 1e-4  # dispersion, which is nearly Poisson's
+LARGE = 20  # from which on Stirling's series is right to 1e-13
+
+
+def width(levels):
+    return 2
+
+
+def loss(scores, targets, levels):
+    scores, y = scores.astype(float), targets.astype(float)
+    mean, a = np.exp(scores[..., 0]), softplus(scores[..., 1]) + LEAST
+    r, am = 1 / a, a * mean
+    log_ratio, (rising, d_rising) = np.log1p(am), _rising(r, y)
+    values = special.gammaln(y + 1) - rising + (r + y) * log_ratio - y * (np.log(a) + scores[..., 0])
+    d_a = (d_rising - log_ratio) * r * r + (mean - y) * r / (1 + am)
+    return values, np.stack([(mean - y) / (1 + am), d_a * sigmoid(scores[..., 1])], axis=-1)
+
+
+def _rising(r, y):
+    """log(gamma(r + y) / gamma(r)), and its derivative with respect to r; of large r without cancellation."""
+
+    def stirling(x):
+        return 1 / (12 * x) - 1 / (360 * x**3) + 1 / (1260 * x**5)
+
+    def d_stirling(x):
+        return -1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / (252 * x**6)
+
+    large, ratio = np.maximum(r, LARGE), np.log1p(y / np.maximum(r, LARGE))
+    series = (y + large - 0.5) * ratio + y * (np.log(large) - 1) + stirling(y + large) - stirling(large)
+    d_series = ratio + d_stirling(y + large) - d_stirling(large)
+    small = np.minimum(r, LARGE)
+    exact = special.gammaln(y + small) - special.gammaln(small), special.digamma(y + small) - special.digamma(small)
+    return np.where(r < LARGE, exact[0], series), np.where(r < LARGE, exact[1], d_series)
+
+
+def first_scores(targets, weights, levels):
+    log_means = first_means(targets, weights)
+    return np.stack([log_means, np.zeros_like(log_means)], axis=-1)
+
+
+def constant(y, weights, levels):
+    """The mean, and the best of many dispersions."""
+    score = np.log(max(np.average(y, weights=weights), SMALLEST_MEAN))
+    others = np.linspace(-12, 6, 181)
+    values, _ = loss(np.stack(np.broadcast_arrays(score, others), axis=-1)[None], np.tile(y[:, None], 181), levels)
+    return [score, others[np.argmin(np.average(values, axis=0, weights=weights))]]
+
+
+def point(scores, levels):
+    with np.errstate(over="ignore"):
+        return np.exp(scores[..., 0])
+
+
+def quantiles(scores, asked, levels):
+    """Of large means those of the gamma distribution of the same mean and variance."""
+    means, a = point(scores, levels)[..., None], softplus(scores[..., 1:]) + LEAST
+    small = np.minimum(means, LARGE_MEAN)
+    exact = stats.nbinom.ppf(asked, 1 / a, 1 / (1 + a * small))
+    return np.where(means < LARGE_MEAN, exact, np.rint(stats.gamma.ppf(asked, 1 / a) * a * means))

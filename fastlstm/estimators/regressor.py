@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -54,6 +54,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     quantile : float or sequence of float, default=0.5
         Levels of the quantiles that ``loss="quantile"`` learns, inside (0, 1), and only for that loss. Those of several
         levels, given in rising order, never cross; the loss is their mean.
+    out_activation : {"identity", "tanh", "logistic"}, default="identity"
+        Function of the head's outputs, for bounded targets: "tanh" for those in [-1, 1], "logistic" for [0, 1]; they
+        are not standardised. For the losses "squared_error", "absolute_error" and "huber".
 
     Attributes
     ----------
@@ -94,10 +97,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     _: KW_ONLY
     loss: str = "squared_error"
     quantile: float | Sequence[float] = 0.5
+    out_activation: Literal["identity", "tanh", "logistic"] = "identity"
 
     _parameter_constraints = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions(losses.names("numbers", "counts"))],
+        "out_activation": [StrOptions(set(losses.ACTIVATIONS))],
         "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray],
     }
 
@@ -187,13 +192,18 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def _asked_loss(self):
         levels = check_levels(self.quantile, "quantile")
+        if self.out_activation != "identity" and Loss(self.loss).is_distribution:
+            raise ValueError(
+                f"out_activation={self.out_activation!r} with loss={self.loss!r}: it is for 'squared_error', "
+                "'absolute_error' and 'huber'. Leave it at 'identity'."
+            )
         if self.loss != "quantile":
             if levels != [0.5]:
                 raise ValueError(
                     f"quantile={containers.brief(self.quantile)} with loss={self.loss!r}: it is for loss='quantile'. "
                     "Leave it at 0.5."
                 )
-            return Loss(self.loss)
+            return Loss(self.loss, activation=self.out_activation)
         if any(above <= below for below, above in pairwise(levels)):
             raise ValueError(
                 f"quantile={containers.brief(self.quantile)}: expected levels in rising order, each only once."
@@ -202,6 +212,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def _of_loss(self):
         asked, fitted = self._asked_loss(), self._model.loss
+        if asked.activation != fitted.activation:
+            return (("out_activation", asked.activation, fitted.activation),)
         if not (asked.is_distribution or fitted.is_distribution):
             return ()  # all of them read the head's outputs as the targets
         return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
@@ -234,7 +246,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"Negative values in {name}: loss={self.loss!r} expects counts, numbers of at least 0, got "
                 f"{targets[row].min():g} for {place}."
             )
+        self._check_bounds(targets, name)
         return targets
+
+    def _check_bounds(self, targets, name):
+        low, high = losses.ACTIVATIONS[self.out_activation].bounds
+        outside = (targets < low) | (targets > high)
+        if outside.any():
+            row = int(np.argmax(outside.any(axis=1)))
+            place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
+            raise ValueError(
+                f"{name} has {targets[outside][0]:g} for {place}: out_activation={self.out_activation!r} expects "
+                f"targets from {low} to {high}. Scale them, or leave it at 'identity'."
+            )
 
     def _check_held_out(self, targets, weights):
         super()._check_held_out(targets, weights)
@@ -249,6 +273,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return Numbers(self._asked_loss(), scaling, flat)
 
     def _scales_targets(self):
+        if self.out_activation != "identity":
+            return False  # the bounds are those of the targets as they are
         return self._asked_loss().targets != "counts"  # of counts it is the logarithm of the mean that is learned
 
     def _score_of(self, scores, targets, weights):
@@ -382,7 +408,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return fitted._apply(X, lambda scores: fitted._model.answers.predict_quantiles(scores, levels))
 
     def _levels(self, levels):
-        name, fitted = self._model.loss
+        name, fitted = self._model.loss[:2]
         if not self._model.loss.is_distribution:
             *others, last = (repr(other) for other in losses.NAMES if Loss(other).is_distribution)
             raise ValueError(

@@ -18,7 +18,7 @@ def bound(entries, loss, scores, targets, shares, values):
 
     That of the entries, or NumPy's where these have none of the name.
     """
-    number = entries.LOSSES.get(loss.name)
+    number = entries.LOSSES.get(loss.compiled)
     if number is None:
         return OfNumPy(loss, scores, targets, shares, values)
     if not loss.is_distribution:

@@ -37,6 +37,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm.callers import warn
+from fastlstm.training.losses._activations import ACTIVATIONS as ACTIVATIONS
 
 NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
@@ -47,14 +48,20 @@ def names(*targets):
 
 
 class Loss(NamedTuple):
-    """A loss by its name, with the levels that it was given."""
+    """A loss by its name, with the levels that it was given; that of single scores may be of scores `activated`."""
 
     name: str
     levels: tuple = ()
+    activation: str = "identity"
 
     @property
     def _file(self):
         return importlib.import_module(f"{__name__}.{self.name}")
+
+    @property
+    def compiled(self):
+        """The name that a compiled version would have."""
+        return self.name if self.activation == "identity" else f"{self.name} of {self.activation}"
 
     @property
     def targets(self):
@@ -78,7 +85,9 @@ class Loss(NamedTuple):
     def __call__(self, scores, targets):
         """Values [N, K], and the gradient of their sum with respect to scores [N, K S]."""
         if not self.is_distribution:
-            return self._file.loss(scores, targets)
+            outputs = ACTIVATIONS[self.activation].function(scores)
+            values, d_outputs = self._file.loss(outputs, targets)
+            return values, d_outputs * ACTIVATIONS[self.activation].slope(outputs)
         N, K = targets.shape
         values, d_scores = self._file.loss(scores.reshape(N, K, -1), targets, np.array(self.levels))
         return values / K, d_scores.reshape(scores.shape) / K
@@ -88,7 +97,9 @@ class Loss(NamedTuple):
         best = getattr(self._file, "constant", None)
         if best is None:
             return None
-        return best(y, weights, self.levels) if self.is_distribution else best(y, weights)
+        if self.is_distribution:
+            return best(y, weights, self.levels)
+        return ACTIVATIONS[self.activation].inverse(np.asarray(best(y, weights)))
 
     def first_scores(self, targets, weights):
         """The scores [K S] that training starts from; None if they are 0."""
@@ -99,7 +110,7 @@ class Loss(NamedTuple):
     def point(self, scores):
         """The number that is predicted for each target, [N, K]."""
         if not self.is_distribution:
-            return scores
+            return ACTIVATIONS[self.activation].function(scores)
         return _limited(self._file.point(self._by_target(scores), self.levels), scores.dtype)
 
     def quantiles(self, scores, asked):

@@ -35,6 +35,7 @@ RULES = {
     "32 units": {"hidden_size": 32},
     "128 units": {"hidden_size": 128},
     "adamw .1": {"solver": "adamw", "alpha": 0.1},
+    "bidirectional": {"bidirectional": True},
     # what the defaults were before: as MLPClassifier's
     "constant .001": {"learning_rate": "constant", "learning_rate_init": 0.001, "max_iter": 200, "dropout": 0.0}
     | {"batch_size": 200, "init": "standard", "standardize": True},

@@ -172,6 +172,15 @@ class PackedStack:
             packed.unpack(part, d_weights[4 * n : 4 * n + 4])
 
 
+@dataclass(slots=True)
+class Inputs:
+    """What a run reads: x and at as in a run's `load`; states, a tuple of arrays [N, H] for each run, or None."""
+
+    x: np.ndarray = None
+    at: np.ndarray = None
+    states: list | None = None
+
+
 class StackRun:
     """A run of a whole stack over a packed batch, played by all members of a team together.
 
@@ -208,20 +217,20 @@ class StackRun:
         twin.layers = [twin.runs[n : n + D] for n in range(0, len(twin.runs), D)]
         return twin
 
-    def forward(self, packed, x, at, states=None):
-        """The phases of a run through all layers; x and at as in a run's `load`."""
+    def forward(self, packed, inputs):
+        """The phases of a run through all layers; they look at `inputs`, which has what `Inputs` has, as they begin."""
         for layer in range(len(self.layers)):
-            yield ByRows(self._gather, layer, x, at, states)
+            yield ByRows(self._gather, layer, inputs)
             yield ByRows(self._forward, layer, packed)
 
-    def _gather(self, part, layer, x, at, states):
+    def _gather(self, part, layer, inputs):
         """The inputs of a layer's runs."""
-        D = len(self.layers[0])
+        D, states = len(self.layers[0]), inputs.states
         for direction, run in enumerate(self.layers[layer]):
             self._mask_states(part, layer, direction, run)
             state = None if states is None else states[layer * D + direction]
             if layer == 0:
-                run.load(part, x, at, state, reverse=direction == 1)
+                run.load(part, inputs.x, inputs.at, state, reverse=direction == 1)
             else:
                 run.connect(part, self.layers[layer - 1], self._turned[direction], state)
                 self._mask_outputs(part, layer - 1, 0, run.inputs)

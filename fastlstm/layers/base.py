@@ -497,7 +497,7 @@ class Layer:
                 yield Phase(packed.fill, weights)
             if run.masks is not None:
                 yield ByRows(draw)
-            yield from run.forward(packed, batch.x, batch.at, batch.states)
+            yield from run.forward(packed, batch)
             if room is not None:
                 yield ByRows(run.outputs, room)
 

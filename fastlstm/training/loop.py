@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastlstm.phases import Alone
 from fastlstm.training import batches, minibatch
 from fastlstm.training.model import check_channels
 from fastlstm.training.progress import Progress
@@ -70,7 +71,7 @@ class Training:
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
         self.penalised = settings.alpha > 0 and settings.solver != "adamw"
         self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
-        self._keep = keep
+        self._keep, self._kept_phases = keep, None
         self.progress.begin()
 
     def epoch(self):
@@ -99,19 +100,20 @@ class Training:
         """Those of an epoch: all members of the team of `size` go from minibatch to minibatch together."""
         for number, rows in drawn:
             for piece in range(batches.n_pieces(self.series, rows, self.settings.bptt_steps)):
-                yield from minibatch.train(self, number, rows, piece, size)
+                yield Alone(self.lay_out, number, rows, piece, size)
+                yield from self._kept_phases or minibatch.learn(self)
 
     def _set_rate(self, part_of_epoch):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
             done = min(1.0, (self.progress.epochs - self.progress.first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def lay_out(self, rows, number, size):
+    def lay_out(self, number, rows, piece, size):
         """Make a piece of a batch the `minibatch`, with room for a team of `size`."""
         network, steps = self.network, self.settings.bptt_steps
-        if steps is not None and number == 0:
+        if steps is not None and piece == 0:
             network.carry(len(rows))
-        rows, starts, at, places = batches.piece(self.series, rows, number, steps, network.per_step)
+        rows, starts, at, places = batches.piece(self.series, rows, piece, steps, network.per_step)
         weights, expected, shares = self.weights[places], 1.0, None
         weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
         if weight:
@@ -119,9 +121,13 @@ class Training:
             shares = (weights / expected).astype(network.parameters.dtype)
         self.minibatch = minibatch.Minibatch(
             starts, self.series.values, at, self.targets[places], shares, self.settings.loss,
-            (self.seed, self.progress.epochs, rows), weight, expected,
+            (self.seed, self.progress.epochs, rows), number, weight, expected,
         )  # fmt: skip
-        network.lay_out(self.minibatch, size, recording=shares is not None)
+        same = network.lay_out(self.minibatch, size, recording=shares is not None)
+        # Design: runs of several segments come and go among the phases, but those of a batch in one segment are the
+        # same until its layout changes; making them takes a few microseconds, which small minibatches would notice.
+        if not (same and self._kept_phases):
+            self._kept_phases = list(minibatch.learn(self)) if network.is_whole else None
 
     def penalise(self):
         """Add the penalty's part to the gradient and the loss."""
@@ -135,13 +141,13 @@ class Training:
         blocks = part.share(len(self._squares))
         self.network.kernels.solvers.square_sums(*blocks, self.network.gradient, self._squares)
 
-    def judge_minibatch(self, number):
+    def judge_minibatch(self):
         """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
         batch = self.minibatch
         loss = float(np.add.reduce(self.network.values)) * batch.expected + batch.penalty
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self.n_batches}"
+            place = f"epoch {self.progress.epochs + 1}, batch {batch.number + 1} of {self.n_batches}"
             raise FloatingPointError(
                 f"Training diverged in {place}: the loss is {loss / batch.weight:g} and the norm of its gradient "
                 f"{norm:g}. {self._advice()}"
@@ -151,7 +157,7 @@ class Training:
         self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + batch.weight
         self._norms.append(norm)
         self.progress.updates += 1
-        self._set_rate(number / self.n_batches)
+        self._set_rate(batch.number / self.n_batches)
 
     def update(self, part):
         """The parameters, by the solver."""

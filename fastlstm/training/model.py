@@ -11,7 +11,7 @@ import numpy as np
 from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import Alone, ByRows, Phase
-from fastlstm.stacks import PackedStack, Stack, StackRun
+from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun
 from fastlstm.training.answers import Labels, Numbers
 from fastlstm.training.standardization import Scaling
 
@@ -185,7 +185,7 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
         yield Phase(fill)
         for block in blocks:
             yield Alone(prepare, block)
-            yield from run.forward(packed, series.values, series.at[rows])
+            yield from run.forward(packed, Inputs(series.values, series.at[rows]))
             if per_step:
                 yield ByRows(run.outputs, features)
                 yield Phase(answer_steps)

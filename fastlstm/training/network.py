@@ -8,7 +8,7 @@ import numpy as np
 from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.stacks import PackedStack, StackRun
+from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.model import team_for
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
@@ -87,7 +87,8 @@ class Network:
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._layout = (), 0, True
-        self.run = self._masks = self._carried = None
+        self.run = self.batch = self._masks = self._carried = None
+        self.inputs = Inputs()
 
     def team(self, rows, steps, n_jobs):
         """A team to train with on batches of so many rows and steps."""
@@ -103,15 +104,24 @@ class Network:
         return len(self.segments) == 1
 
     def lay_out(self, batch, size, recording=True):
-        """Make room for a `Minibatch` and a team of `size`; without `recording`, only to run forward."""
-        starts, N = batch.starts, batch.rows
+        """Make room for a `Minibatch` and a team of `size`; without `recording`, only to run forward.
+
+        Returns whether the room for the last batch will do, and so the phases of it.
+        """
+        self.batch, starts = batch, batch.starts
         if self._carried is not None:
             copy_states(self._after, slice(self._carried_rows), self._carried)
-            self._carried_rows = N
+            self._carried_rows = batch.rows
         same = starts is self._layout[0] or np.array_equal(starts, self._layout[0])
-        if same and (size, recording) == self._layout[1:]:
-            return  # that of the last batch will do
-        self._layout = starts, size, recording
+        same = same and (size, recording) == self._layout[1:]
+        if not same:
+            self._make_layout(starts, size, recording)
+        if self.is_whole:
+            self._take_inputs(self.segments[0])
+        return same
+
+    def _make_layout(self, starts, size, recording):
+        self._layout, N = (starts, size, recording), int(starts[1])
         self.run = None
         if any(self._rates):
             self._masks = Masks(self.stack, self.kernels, N, self.parameters.dtype, *self._rates)
@@ -121,7 +131,7 @@ class Network:
             if not self.per_step:
                 self._make_room(N)
         if self.is_whole:
-            self.start_run(self.segments[0], recording)
+            self._make_run(self.segments[0], recording)
             self._d_states = [run.d_state for run in self.run.runs] if recording else None
         else:  # states before each segment, and their gradient
             self._states = [self._zero_states(N) for _ in self.segments]
@@ -149,7 +159,11 @@ class Network:
         self._d_scores = self._workspace.empty("d_scores", (rows, self._head.columns), self.parameters.dtype)
 
     def start_run(self, segment, recording):
-        """Buffers for one segment."""
+        """Buffers and inputs for one segment of several."""
+        self._make_run(segment, recording)
+        self._take_inputs(segment)
+
+    def _make_run(self, segment, recording):
         starts, size, _ = self._layout
         starts = starts[segment.first : segment.last + 1] - starts[segment.first]
         self.run = None  # its buffers are free
@@ -162,22 +176,20 @@ class Network:
                 self._features = self._d_features = self._d_scores = None  # likewise
                 self._make_room(int(starts[-1]))
 
-    def fill(self, part, batch):
+    def _take_inputs(self, segment):
+        inputs, states = self.inputs, self._states[segment.number] if segment.number else self._carried
+        inputs.x, inputs.at = self.batch.x, self.batch.at
+        if segment.first:
+            inputs.at = inputs.at + segment.first * self.stack.input_size
+        inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
+
+    def fill(self, part):
         """Weights into the kernels' order, and dropout's masks."""
         self.packed.fill(part, self._recurrent)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
         if self._masks:
-            self._masks.draw(*part.share(batch.rows), *batch.draw)
-
-    def forward(self, batch, segment):
-        """The phases of the run through a segment."""
-        at, states = batch.at, self._states[segment.number] if segment.number else self._carried
-        if states:
-            states = [tuple(array[: self.run.rows] for array in state) for state in states]
-        if segment.first:
-            at = at + segment.first * self.stack.input_size
-        return self.run.forward(self.packed, batch.x, at, states)
+            self._masks.draw(*part.share(self.batch.rows), *self.batch.draw)
 
     def keep_states(self, part, segment):
         """A segment's last states, for the head, the next segment or the next piece."""
@@ -190,8 +202,9 @@ class Network:
         elif self._carried:
             copy_states(states_n, rows, self._after)
 
-    def begin_backward(self, part, batch):
+    def begin_backward(self, part):
         """The gradient of the last states: that of the losses where the head is on them, otherwise zeros."""
+        batch = self.batch
         # where the batch is one segment, rows are divided as they are in its run
         rows = slice(*(self.run.bounds(part) if self.is_whole else part.share(batch.rows)))
         for state in self._d_states:
@@ -208,8 +221,9 @@ class Network:
         """The outputs of a segment's steps, for the head."""
         self.run.outputs(part, self._features)
 
-    def differentiate_steps(self, part, batch, segment):
+    def differentiate_steps(self, part, segment):
         """The losses of a segment's steps, and the gradient of its outputs."""
+        batch = self.batch
         here = slice(int(batch.starts[segment.first]), int(batch.starts[segment.last]))
         first, last = part.share(here.stop - here.start)
         self._head.differentiate(

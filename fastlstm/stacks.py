@@ -16,6 +16,7 @@ import numpy as np
 from fastlstm import kernels
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.phases import ByRows, Phase
 
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every run, in torch's order
 
@@ -171,11 +172,19 @@ class PackedStack:
             packed.unpack(part, d_weights[4 * n : 4 * n + 4])
 
 
+@dataclass(slots=True)
+class Inputs:
+    """What a run reads: x and at as in a run's `load`; states, a tuple of arrays [N, H] for each run, or None."""
+
+    x: np.ndarray = None
+    at: np.ndarray = None
+    states: list | None = None
+
+
 class StackRun:
     """A run of a whole stack over a packed batch, played by all members of a team together.
 
-    `wait` is the team's; states are tuples of [N, H], one for each run; `masks` are for all sequences of the batch, or
-    for more.
+    States are tuples of [N, H], one for each run; `masks` are for all sequences of the batch, or for more.
     """
 
     def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1, masks=None):
@@ -208,23 +217,32 @@ class StackRun:
         twin.layers = [twin.runs[n : n + D] for n in range(0, len(twin.runs), D)]
         return twin
 
-    def forward(self, part, wait, packed, x, at, states=None):
-        """Through all layers; x and at as in a run's `load`."""
-        n = 0
-        for layer, runs in enumerate(self.layers):
-            for direction, run in enumerate(runs):
-                self._mask_states(part, layer, direction, run)
-                state = None if states is None else states[n + direction]
-                if layer == 0:
-                    run.load(part, x, at, state, reverse=direction == 1)
-                else:
-                    run.connect(part, self.layers[layer - 1], self._turned[direction], state)
-                    self._mask_outputs(part, layer - 1, 0, run.inputs)
-            if part.by_units:
-                wait()
-            for run in runs:
-                run.forward(part, packed.runs[n])
-                n += 1
+    def forward(self, packed, inputs):
+        """The phases of a run through all layers; they look at `inputs`, which has what `Inputs` has, as they begin."""
+        for layer in range(len(self.layers)):
+            yield ByRows(self._gather, layer, inputs)
+            yield ByRows(self._forward, layer, packed)
+
+    def _gather(self, part, layer, inputs):
+        """The inputs of a layer's runs."""
+        D, states = len(self.layers[0]), inputs.states
+        for direction, run in enumerate(self.layers[layer]):
+            self._mask_states(part, layer, direction, run)
+            state = None if states is None else states[layer * D + direction]
+            if layer == 0:
+                run.load(part, inputs.x, inputs.at, state, reverse=direction == 1)
+            else:
+                run.connect(part, self.layers[layer - 1], self._turned[direction], state)
+                self._mask_outputs(part, layer - 1, 0, run.inputs)
+
+    def _forward(self, part, layer, packed):
+        for run, of_run in self._with_weights(layer, packed):
+            run.forward(part, of_run)
+
+    def _with_weights(self, layer, packed):
+        """A layer's runs, each with its weights of a `PackedStack`."""
+        D = len(self.layers[0])
+        return zip(self.layers[layer], packed.runs[layer * D : layer * D + D], strict=True)
 
     def _mask_states(self, part, layer, direction, run):
         mask = self.masks and self.masks.states[layer]
@@ -292,25 +310,33 @@ class StackRun:
             self._mask_outputs(part, -1, column, run.d_h)
             column += run.H
 
-    def backward(self, part, wait, packed, to_start=False, inputs=False, more=False):
-        """Back through all layers, and the gradient of all weights into `packed`; the runs' `d_x` with `inputs`."""
-        D = len(self.layers[0])
+    def backward(self, packed, to_start=False):
+        """The phases of a run back through all layers; `gradients` is for the phase after them."""
         for layer in range(len(self.layers) - 1, -1, -1):
-            runs, weights = self.layers[layer], packed.runs[layer * D : layer * D + D]
-            for run, of_run in zip(runs, weights, strict=True):
-                run.backward(part, of_run, to_start)
-            wait()
-            if layer or inputs:
-                for run, of_run in zip(runs, weights, strict=True):
-                    run.input_gradient(part, of_run)
+            yield ByRows(self._backward, layer, packed, to_start)
             if layer:
-                wait()
-                column = 0
-                for direction, below in enumerate(self.layers[layer - 1]):
-                    below.collect(part, [run.d_inputs for run in runs], self._turned[direction], column)
-                    self._mask_outputs(part, layer - 1, column, below.d_h)
-                    column += below.H
-                if part.by_units:
-                    wait()
+                yield Phase(self._input_gradient, layer, packed)
+                yield ByRows(self._collect, layer)
+
+    def _backward(self, part, layer, packed, to_start):
+        for run, of_run in self._with_weights(layer, packed):
+            run.backward(part, of_run, to_start)
+
+    def _input_gradient(self, part, layer, packed):
+        for run, of_run in self._with_weights(layer, packed):
+            run.input_gradient(part, of_run)
+
+    def _collect(self, part, layer):
+        """The gradient of the outputs below a layer, from that of its inputs."""
+        column, d_inputs = 0, [run.d_inputs for run in self.layers[layer]]
+        for direction, below in enumerate(self.layers[layer - 1]):
+            below.collect(part, d_inputs, self._turned[direction], column)
+            self._mask_outputs(part, layer - 1, column, below.d_h)
+            column += below.H
+
+    def gradients(self, part, packed, inputs=False, more=False):
+        """The gradient of all weights into `packed`, with `more` added to what is there; with `inputs`, `d_x`, too."""
+        if inputs:
+            self._input_gradient(part, 0, packed)
         for run, of_run in zip(self.runs, packed.runs, strict=True):
             run.weight_gradient(part, of_run, more)

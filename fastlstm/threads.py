@@ -1,4 +1,4 @@
-"""Threads of our own: a team computes one thing together, every member running the same function on its part.
+"""Threads of our own: a team computes one thing together, every member going through the same phases on its part.
 
 # Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
 # when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
@@ -14,7 +14,8 @@ import threading
 import time
 from _queue import SimpleQueue  # what `queue` has until gevent replaces it there, with one that knows no other threads
 from collections import deque
-from functools import cache
+from contextvars import copy_context
+from functools import cache, partial
 from itertools import repeat
 
 import numpy as np
@@ -119,7 +120,7 @@ class _Worker:
 
 
 class Team:
-    """The calling thread and some workers. Use it as `with team(...) as it: it.run(function)`."""
+    """The calling thread and some workers. Use it as `with team(...) as it: it.run(phases)`."""
 
     def __init__(self, workers, by_units, wait):
         self.size, self.by_units = len(workers) + 1, by_units and bool(workers)
@@ -133,17 +134,22 @@ class Team:
         if self.size > 1 and not self._wait(self._meeting, self.size):
             raise BrokenTeamError
 
-    def run(self, function):
-        """``function(part)`` in every member; the first error of one of them is raised here."""
+    def run(self, phases):
+        """Go through phases (see ``phases.py``) in all members; the first error of one of them is raised here.
+
+        Every member calls ``phases()`` and goes through what it gets from barrier to barrier, so what follows a barrier
+        may depend on what any member did before it. All are in the caller's context: what it lets NumPy ignore, say.
+        """
         if self.size == 1:
-            function(Part())
+            part = Part()
+            for phase in phases():
+                phase(part)
             return
         errors = []
 
         def member(rank):
             try:
-                function(Part(rank, self.size, self.by_units, self._meeting))
-                self.wait()
+                self._go_through(phases(), Part(rank, self.size, self.by_units, self._meeting))
             except BaseException as error:
                 self._meeting[0] = BROKEN
                 if not isinstance(error, BrokenTeamError):
@@ -152,7 +158,7 @@ class Team:
         try:
             with _apart(self._workers):
                 for rank, worker in enumerate(self._workers, 1):
-                    worker.hand(lambda rank=rank: member(rank))
+                    worker.hand(partial(copy_context().run, member, rank))
                 member(0)
         except BaseException:
             self._meeting[0] = BROKEN
@@ -165,6 +171,19 @@ class Team:
                 self._meeting[0] = 0
         if errors:
             raise errors[0]
+
+    def _go_through(self, phases, part):
+        """A member's way, with a barrier after every phase, but not between two that divide the same rows."""
+        ahead = False  # of the barrier after the last phase
+        for phase in phases:
+            if ahead and not phase.by_rows:
+                self.wait()
+            phase(part)
+            ahead = phase.by_rows and not self.by_units
+            if not ahead:
+                self.wait()
+        if ahead:
+            self.wait()
 
 
 #: The C library's function for the CPU that the calling thread runs on, where there is one.

@@ -19,6 +19,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from fastlstm import LSTMRegressor, kernels, layers, threads
 from fastlstm.stacks import Stack
 from fastlstm.training.losses import Loss
+from fastlstm.training.minibatch import Minibatch, differentiate
 from fastlstm.training.network import Network, initialise
 
 settings.register_profile("quick", max_examples=40, deadline=None)
@@ -288,10 +289,11 @@ def network_results(series, y, checkpoint, backend=FASTEST, n_jobs=1):
     stack = Stack("lstm", series.channels, (17,))
     network = Network(stack, initialise(stack, K, rng), series.values.dtype, backend, checkpoint)
     rows, starts = series.pack(np.arange(len(series)))
-    batch = series.values, series.at[rows], y[rows], np.full((len(y), 1), 1 / len(y), y.dtype), Loss("squared_error")
+    shares = np.full((len(y), 1), 1 / len(y), y.dtype)
+    batch = Minibatch(starts, series.values, series.at[rows], y[rows], shares, Loss("squared_error"))
     with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
-        network.begin(starts, team.size)
-        team.run(lambda part: network.differentiate(part, team.wait, *batch))
+        network.lay_out(batch, team.size)
+        team.run(lambda: differentiate(network))
     losses = np.empty(len(y))
     losses[rows] = network.values * len(y)  # each came times its share
     return losses, network.gradient

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler
 from fastlstm.estimators import fitting
-from fastlstm.training.network import Network
+from fastlstm.training.loop import Training
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has no callbacks before 1.9")
 QUICK = {"hidden_size": 4, "max_iter": 3, "learning_rate": "cosine", "random_state": 0}
@@ -282,7 +282,7 @@ def test_an_interrupted_fit_tears_down(monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Network, "differentiate", interrupt)
+    monkeypatch.setattr(Training, "judge_minibatch", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data())
     assert recorder.names()[-1] == ("teardown", "fit")

@@ -13,6 +13,7 @@ from fastlstm.kernels.numpy.dropout import philox
 from fastlstm.layers import LSTM
 from fastlstm.stacks import Stack
 from fastlstm.training.losses import Loss
+from fastlstm.training.minibatch import Minibatch, differentiate
 from fastlstm.training.network import Network, initialise
 
 # -- the generator ----------------------------------------------------------------------------------------------
@@ -131,10 +132,11 @@ class Problem:
         places = series.step_rows(rows, starts) if self.per_step else rows
         targets = self.targets[places]
         shares = np.ones((len(places), 1), targets.dtype)
-        batch = series.values, series.at[rows], targets, shares, Loss("squared_error")
+        draw = (*DRAW, rows)
+        batch = Minibatch(starts, series.values, series.at[rows], targets, shares, Loss("squared_error"), draw)
         with network.team(len(rows), series.steps, n_jobs) as team:
-            network.begin(starts, team.size, (*DRAW, rows))
-            team.run(lambda part: network.differentiate(part, team.wait, *batch))
+            network.lay_out(batch, team.size)
+            team.run(lambda: differentiate(network))
         losses = np.full(len(self.targets), np.nan)
         losses[places] = network.values
         return losses, network.gradient.copy()

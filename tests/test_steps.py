@@ -19,6 +19,7 @@ from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import Stack
 from fastlstm.training.losses import NAMES, Loss
+from fastlstm.training.minibatch import Minibatch, differentiate
 from fastlstm.training.network import Network, initialise
 
 QUICK = {"hidden_size": 6, "learning_rate": "cosine", "max_iter": 3, "batch_size": 8, "random_state": 0}
@@ -346,10 +347,10 @@ class Problem:
         network, series, shares = self.network, self.series, self.shares if shares is None else shares
         rows, starts = series.pack(np.arange(len(series)))
         places = series.step_rows(rows, starts)
-        batch = series.values, series.at[rows], self.targets[places], shares[places], self.loss
+        batch = Minibatch(starts, series.values, series.at[rows], self.targets[places], shares[places], self.loss)
         with network.team(len(rows), series.steps, n_jobs) as team:
-            network.begin(starts, team.size)
-            team.run(lambda part: network.differentiate(part, team.wait, *batch))
+            network.lay_out(batch, team.size)
+            team.run(lambda: differentiate(network))
         losses = np.empty(series.steps)
         losses[places] = network.values
         return losses, network.gradient.copy()
@@ -418,9 +419,10 @@ def test_the_last_step_alone_has_the_gradient_of_a_head_on_the_last_states(backe
     )
     rows, starts = problem.series.pack(np.arange(4))
     with problem.network.team(4, 12, 1) as team:
-        problem.network.begin(starts, 1)
-        batch = problem.series.values, problem.series.at[rows], problem.targets[ends][rows], np.full((4, 1), 0.25)
-        team.run(lambda part: problem.network.differentiate(part, team.wait, *batch, Loss("squared_error")))
+        data = problem.series.values, problem.series.at[rows], problem.targets[ends][rows], np.full((4, 1), 0.25)
+        batch = Minibatch(starts, *data, Loss("squared_error"))
+        problem.network.lay_out(batch, 1)
+        team.run(lambda: differentiate(problem.network))
     assert_allclose(problem.network.values, losses[ends][rows], rtol=1e-12)
     assert_allclose(problem.network.gradient, gradient, rtol=1e-10, atol=1e-12)
 

@@ -1,6 +1,7 @@
 """Threads change no bit: however many there are, however slow one is, and with others at once."""
 
 import copy
+import itertools
 import threading
 
 import numpy as np
@@ -24,6 +25,7 @@ from numpy.testing import assert_array_equal
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences, threads
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.phases import Phase
 
 # -- the same bits for any number of threads ----------------------------------------------------------------
 
@@ -120,16 +122,16 @@ def laggard(request, four_cpus, monkeypatch):
             if threading.get_ident() == self.lagging:
                 self.lag()
 
-        def run(self, function):
-            def unevenly(part):
+        def run(self, phases):
+            def begin(part):
                 if part.size > 1 and part.rank == slow:
                     self.lagging = threading.get_ident()
-                    self.lag()
-                function(part)
-                if part.size > 1 and part.rank == slow:
+
+            def end(part):
+                if part.rank == slow:
                     self.lagging = None
 
-            super().run(unevenly)
+            super().run(lambda: itertools.chain([Phase(begin)], phases(), [Phase(end)]))
 
     monkeypatch.setattr(threads, "Team", Uneven)
 

@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
+from fastlstm.phases import Alone, ByRows, Phase
 from fastlstm.stacks import StackRun
 
 # -- errors -------------------------------------------------------------------------------------------------
@@ -32,44 +33,100 @@ def team_of(size):
     return threads.team(size, False, KERNELS)
 
 
-def failing(team, ranks, error=ZeroDivisionError):
-    """What the members of these ranks raise an error in, while the others wait for them."""
+def run(team, *functions):
+    """Have the team go through phases, of these functions."""
+    within(LIMIT, team.run, lambda: map(Phase, functions))
 
-    def function(part):
-        team.wait()
+
+def failing(ranks, error=ZeroDivisionError):
+    """Functions of which the second raises an error in the members of these ranks, while the others wait for them."""
+
+    def fail(part):
         if part.rank in ranks:
             raise error
-        team.wait()
 
-    return function
+    return lambda part: None, fail, lambda part: None
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
 @pytest.mark.parametrize("rank", [0, 2])
 def test_an_error_in_one_member_is_raised_to_the_caller(four_cpus, rank, error):
     with team_of(4) as team, pytest.raises(error):
-        within(LIMIT, team.run, failing(team, [rank], error))
+        run(team, *failing([rank], error))
+
+
+@pytest.mark.parametrize("kind", [Phase, ByRows])
+@pytest.mark.parametrize("rank", [0, 2])
+def test_an_error_between_phases_frees_the_others(four_cpus, rank, kind):
+    def phases():
+        yield Phase(note)
+        if ranks[threading.get_ident()] == rank:
+            raise ZeroDivisionError
+        yield kind(lambda part: None)
+
+    def note(part):
+        ranks[threading.get_ident()] = part.rank
+
+    ranks = {}
+    with team_of(4) as team, pytest.raises(ZeroDivisionError):
+        within(LIMIT, team.run, phases)
+
+
+def passed(team, *kinds):
+    """How many members of a team of two have ended each phase but the last when the first of them begins the next."""
+    ended, seen = [0] * len(kinds), [[] for _ in kinds]
+
+    def function(part, number):
+        seen[number].append(ended[number - 1])
+        if part.rank == 1:
+            time.sleep(0.05)
+        ended[number] += 1
+
+    within(LIMIT, team.run, lambda: [kind(function, number) for number, kind in enumerate(kinds)])
+    return [min(of_phase) for of_phase in seen[1:]]
+
+
+@pytest.mark.parametrize(
+    ("divided_by_units", "kinds", "expected"),
+    [
+        (False, (Phase, Phase, Phase), [2, 2]),
+        (False, (Phase, ByRows, ByRows, Phase), [2, 1, 2]),
+        (True, (Phase, ByRows, ByRows, Phase), [2, 2, 2]),
+    ],
+    ids=["phases", "rows", "units"],
+)
+def test_all_members_meet_between_phases_unless_both_divide_rows(four_cpus, divided_by_units, kinds, expected):
+    with threads.team(2, divided_by_units, KERNELS) as team:
+        assert passed(team, *kinds) == expected
+
+
+def test_a_phase_alone_is_called_once_while_all_others_wait(four_cpus):
+    calls = []
+    with team_of(4) as team:
+        phases = [Alone(lambda: (time.sleep(0.02), calls.append("alone"))), Phase(lambda part: calls.append("all"))]
+        within(LIMIT, team.run, lambda: phases)
+    assert calls == ["alone"] + ["all"] * 4
 
 
 def test_one_of_many_errors_is_raised(monkeypatch):
     monkeypatch.setattr(threads, "cpu_limit", lambda: 12)
     with team_of(12) as team, pytest.raises(ZeroDivisionError):
-        within(LIMIT, team.run, failing(team, range(12)))
+        run(team, *failing(range(12)))
 
 
 def test_a_team_runs_again_after_an_error(four_cpus):
     ranks = []
     with team_of(4) as team:
         with pytest.raises(ZeroDivisionError):
-            within(LIMIT, team.run, failing(team, [1]))
-        within(LIMIT, team.run, lambda part: ranks.append(part.rank))
+            run(team, *failing([1]))
+        run(team, lambda part: ranks.append(part.rank))
     assert sorted(ranks) == [0, 1, 2, 3]
 
 
 def test_workers_return_after_an_error(new_workers):
     for _ in range(3):
         with team_of(4) as team, pytest.raises(ZeroDivisionError):
-            within(LIMIT, team.run, failing(team, [3]))
+            run(team, *failing([3]))
     with team_of(4) as team:
         assert team.size == 4
 
@@ -137,7 +194,7 @@ def test_nobody_is_at_work_any_more_when_an_error_is_raised(four_cpus):
         done.append(part.rank)
 
     with team_of(4) as team, pytest.raises(ZeroDivisionError):
-        within(LIMIT, team.run, function)
+        run(team, function)
     assert sorted(done) == [1, 2, 3]
 
 
@@ -162,9 +219,9 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
 
     with team_of(2) as team:
         team._wait = late
-        within(LIMIT, team.run, lambda part: None)
+        run(team, lambda part: None)
         with pytest.raises(ZeroDivisionError):
-            within(LIMIT, team.run, function)
+            run(team, function)
     assert done == ["begun", "ended"]
 
 
@@ -308,7 +365,7 @@ def test_members_have_cpus_of_their_own_and_the_caller_gets_its_own_back(fails):
 
     def run():
         with pytest.raises(ZeroDivisionError) if fails else nullcontext(), team_of(2) as team:
-            team.run(note)
+            team.run(lambda: [Phase(note)])
         return os.sched_getaffinity(0)
 
     assert within(LIMIT, run) == before
@@ -328,8 +385,8 @@ def test_cpus_that_are_changed_during_a_run_stay_so():
 
     def run():
         with team_of(2) as team:
-            team.run(lambda part: cpus.append(os.sched_getaffinity(0)) if part.rank == 0 else None)
-            team.run(change)
+            team.run(lambda: [Alone(lambda: cpus.append(os.sched_getaffinity(0)))])
+            team.run(lambda: [Phase(change)])
         cpus.append(os.sched_getaffinity(0))
 
     cpus = []
@@ -355,7 +412,7 @@ def test_all_threads_set_to_the_cpus_of_the_caller_during_a_run_stay_there():
 
     def run():
         with team_of(2) as team:
-            team.run(change)
+            team.run(lambda: [Phase(change)])
         cpus.append(os.sched_getaffinity(0))
 
     cpus = []

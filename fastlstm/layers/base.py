@@ -29,6 +29,7 @@ from fastlstm.layers.checks import (
 from fastlstm.layers.memory import RunMemory
 from fastlstm.layers.streams import StreamState
 from fastlstm.packing import Batch
+from fastlstm.phases import ByRows, Phase
 from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
 
 if TYPE_CHECKING:
@@ -377,16 +378,22 @@ class Layer:
         packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, False, True, input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
 
-        def compute(part):
+        def fill(part):
             packed.fill(part, tape.weights)
             if d_output is not None:
                 batch.pack(part, d_output, run.layers[-1])
-            team.wait()
-            run.backward(part, team.wait, packed, to_start=True, inputs=input_gradient)
+
+        def differentiate(part):
+            run.gradients(part, packed, input_gradient)
             packed.unpack(part, list(d_weights.values()))
 
+        def phases():
+            yield Phase(fill)
+            yield from run.backward(packed, to_start=True)
+            yield Phase(differentiate)
+
         with threads.team(*self._threads(batch, 2 + input_gradient, run.threads), self._kernels) as team:
-            team.run(compute)
+            team.run(phases)
         d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
         grads = Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
         if in_place:
@@ -504,21 +511,23 @@ class Layer:
         if fresh:
             packed = PackedStack(self._stack, self._kernels, self.dtype)
 
-        def compute(part):
+        def draw(part):
+            run.masks.draw(*run.bounds(part), self._seed, number, batch.order)
+
+        def phases():
             if fresh:
-                packed.fill(part, weights)
-                team.wait()
+                yield Phase(packed.fill, weights)
             if run.masks is not None:
-                run.masks.draw(*run.bounds(part), self._seed, number, batch.order)
-            run.forward(part, team.wait, packed, batch.x, batch.at, batch.states)
+                yield ByRows(draw)
+            yield from run.forward(packed, batch)
             if room is not None:
-                run.outputs(part, room)
+                yield ByRows(run.outputs, room)
 
         with threads.team(*self._threads(batch, 1), self._kernels) as team:
             shape = batch.starts, recording, team.size
             run, references = self._memory.take(lambda workspaces: self._make_run(workspaces, *shape), *shape)
             room = batch.room(self._stack, self.dtype)
-            team.run(compute)
+            team.run(phases)
         self._packed = weights, packed  # only now that it is complete
         return run, references, batch.outputs(run.layers[-1], room), weights
 

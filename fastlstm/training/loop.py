@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastlstm.training import batches
+from fastlstm.phases import Alone
+from fastlstm.training import batches, minibatch
 from fastlstm.training.model import check_channels
 from fastlstm.training.progress import Progress
 from fastlstm.training.restoring import restored
@@ -68,9 +69,9 @@ class Training:
         self.n_batches = math.ceil(len(series) / settings.batch_size)
         decay = settings.alpha * network.is_matrix if settings.alpha else 0.0
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
-        self._penalised = settings.alpha > 0 and settings.solver != "adamw"
+        self.penalised = settings.alpha > 0 and settings.solver != "adamw"
         self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
-        self._keep = keep
+        self._keep, self._kept_phases = keep, None
         self.progress.begin()
 
     def epoch(self):
@@ -85,92 +86,87 @@ class Training:
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)
         steps = max(int(longest[rows].sum()) for _, rows in drawn)
-        with self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team:
-            team.run(lambda part: self._train(part, team.wait, drawn))
+        with (
+            self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team,
+            np.errstate(over="ignore", invalid="ignore"),  # what overflows is reported in words that help
+        ):
+            team.run(lambda: self._phases(drawn, team.size))
         self.progress.samples += len(self.series)
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.grad_norm_curve.append(math.fsum(self._norms) / len(self._norms))
         self.progress.epochs += 1
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is reported in words that help
-    def _train(self, part, wait, drawn):
-        """A team member's part in an epoch: all members go from minibatch to minibatch together."""
-        network, progress = self.network, self.progress
-        parameters = network.parameters
-        blocks, mine = part.share(len(self._squares)), part.share(parameters.size, 16)
-        pieces = [
-            (number, rows, piece)
-            for number, rows in drawn
-            for piece in range(batches.n_pieces(self.series, rows, self.settings.bptt_steps))
-        ]
-        for number, rows, piece in pieces:
-            if part.rank == 0:
-                self._begin(rows, piece, part.size)
-            wait()
-            if self._only_reads:
-                network.read(part, wait, self.series.values, self._at)
-                continue
-            network.differentiate(
-                part, wait, self.series.values, self._at, self._batch_targets, self._shares, self.settings.loss
-            )
-            if self._penalised:
-                if part.rank == 0:
-                    self._penalise()
-                wait()
-            network.kernels.solvers.square_sums(*blocks, network.gradient, self._squares)
-            wait()
-            if part.rank == 0:
-                self._judge_minibatch(number)
-            wait()
-            kernels = network.kernels.solvers
-            self._update(
-                kernels, *mine, parameters, network.gradient, progress.moments, progress.rate, self._scale,
-                progress.updates, self._options,
-            )  # fmt: skip
+    def _phases(self, drawn, size):
+        """Those of an epoch: all members of the team of `size` go from minibatch to minibatch together."""
+        for number, rows in drawn:
+            for piece in range(batches.n_pieces(self.series, rows, self.settings.bptt_steps)):
+                yield Alone(self.lay_out, number, rows, piece, size)
+                yield from self._kept_phases or minibatch.learn(self)
 
     def _set_rate(self, part_of_epoch):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
             done = min(1.0, (self.progress.epochs - self.progress.first_epoch + part_of_epoch) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def _begin(self, rows, number, size):
-        """Lay out a piece of a batch for the team; it may be one whose states alone count."""
+    def lay_out(self, number, rows, piece, size):
+        """Make a piece of a batch the `minibatch`, with room for a team of `size`."""
         network, steps = self.network, self.settings.bptt_steps
-        if steps is not None and number == 0:
+        if steps is not None and piece == 0:
             network.carry(len(rows))
-        rows, starts, self._at, places = batches.piece(self.series, rows, number, steps, network.per_step)
-        self._batch_targets, weights = self.targets[places], self.weights[places]
-        self._weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
-        self._only_reads = self._weight == 0
-        if not self._only_reads:
-            self._expected = self._mean_weight * np.count_nonzero(self._weighed[places])
-            self._shares = (weights / self._expected).astype(network.parameters.dtype)
-            self._extra_loss = 0.0
-        network.begin(starts, size, (self.seed, self.progress.epochs, rows), not self._only_reads)
+        rows, starts, at, places = batches.piece(self.series, rows, piece, steps, network.per_step)
+        weights, expected, shares = self.weights[places], 1.0, None
+        weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
+        if weight:
+            expected = self._mean_weight * np.count_nonzero(self._weighed[places])
+            shares = (weights / expected).astype(network.parameters.dtype)
+        self.minibatch = minibatch.Minibatch(
+            starts, self.series.values, at, self.targets[places], shares, self.settings.loss,
+            (self.seed, self.progress.epochs, rows), number, weight, expected,
+        )  # fmt: skip
+        same = network.lay_out(self.minibatch, size, recording=shares is not None)
+        # Design: runs of several segments come and go among the phases, but those of a batch in one segment are the
+        # same until its layout changes; making them takes a few microseconds, which small minibatches would notice.
+        if not (same and self._kept_phases):
+            self._kept_phases = list(minibatch.learn(self)) if network.is_whole else None
 
-    def _penalise(self):
+    def penalise(self):
         """Add the penalty's part to the gradient and the loss."""
-        parameters = self.network.parameters
+        batch, parameters = self.minibatch, self.network.parameters
         pull = self._options.decay * parameters
-        self._extra_loss = 0.5 * float(np.sum(pull * parameters))
-        self.network.gradient += pull / self._expected
+        batch.penalty = 0.5 * float(np.sum(pull * parameters))
+        self.network.gradient += pull / batch.expected
 
-    def _judge_minibatch(self, number):
+    def sum_squares(self, part):
+        """Of the gradient, for its norm."""
+        blocks = part.share(len(self._squares))
+        self.network.kernels.solvers.square_sums(*blocks, self.network.gradient, self._squares)
+
+    def judge_minibatch(self):
         """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
-        loss = float(np.add.reduce(self.network.values)) * self._expected + self._extra_loss
+        batch = self.minibatch
+        loss = float(np.add.reduce(self.network.values)) * batch.expected + batch.penalty
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            place = f"epoch {self.progress.epochs + 1}, batch {number + 1} of {self.n_batches}"
+            place = f"epoch {self.progress.epochs + 1}, batch {batch.number + 1} of {self.n_batches}"
             raise FloatingPointError(
-                f"Training diverged in {place}: the loss is {loss / self._weight:g} and the norm of its gradient "
+                f"Training diverged in {place}: the loss is {loss / batch.weight:g} and the norm of its gradient "
                 f"{norm:g}. {self._advice()}"
             )
         clip = self.settings.clip_norm
-        self._scale = clip / norm if clip is not None and norm > clip else 1.0
-        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + self._weight
+        batch.scale = clip / norm if clip is not None and norm > clip else 1.0
+        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + batch.weight
         self._norms.append(norm)
         self.progress.updates += 1
-        self._set_rate(number / self.n_batches)
+        self._set_rate(batch.number / self.n_batches)
+
+    def update(self, part):
+        """The parameters, by the solver."""
+        network, progress = self.network, self.progress
+        mine = part.share(network.parameters.size, 16)
+        self._update(
+            network.kernels.solvers, *mine, network.parameters, network.gradient, progress.moments, progress.rate,
+            self.minibatch.scale, progress.updates, self._options,
+        )  # fmt: skip
 
     def _advice(self):
         return (

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.stacks import PackedStack, Stack, StackRun
+from fastlstm.phases import Alone, ByRows, Phase
+from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun
 from fastlstm.training.answers import Labels, Numbers
 from fastlstm.training.standardization import Scaling
 
@@ -154,36 +155,44 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
     blocks = sequences.blocks(len(order), int(series.lengths.max()), widest)
     run = rows = places = features = scores = None
 
-    def prepare(block, size):
+    def prepare(block):
         nonlocal run, rows, places, features, scores
         rows, starts = series.pack(order[block])
-        run = StackRun(stack, package, starts, dtype, workspaces, threads=size)
+        run = StackRun(stack, package, starts, dtype, workspaces, threads=team.size)
         places = series.step_rows(rows, starts) if per_step else rows
         features = head.room("features", len(places))
         scores = workspace.empty("scores", (len(places), head.columns), dtype)
 
-    def compute(part):
+    def fill(part):
         packed.fill(part, recurrent)
         if part.rank == 0:
             head.fill(weights["head.weight"], weights["head.bias"])
+
+    def answer(first, last):
+        if with_head:
+            head.forward(first, last, features, scores)
+        out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
+
+    def answer_last(part):
+        first, last = run.bounds(part)
+        run.last_outputs(slice(first, last), features)
+        answer(first, last)
+
+    def answer_steps(part):
+        answer(*part.share(len(places)))
+
+    def phases():
+        yield Phase(fill)
         for block in blocks:
-            if part.rank == 0:
-                prepare(block, part.size)
-            team.wait()
-            run.forward(part, team.wait, packed, series.values, series.at[rows])
+            yield Alone(prepare, block)
+            yield from run.forward(packed, Inputs(series.values, series.at[rows]))
             if per_step:
-                run.outputs(part, features)
-                team.wait()
-                first, last = part.share(len(places))
+                yield ByRows(run.outputs, features)
+                yield Phase(answer_steps)
             else:
-                first, last = run.bounds(part)
-                run.last_outputs(slice(first, last), features)
-            if with_head:
-                head.forward(first, last, features, scores)
-            out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
-            team.wait()
+                yield ByRows(answer_last)
 
     first = blocks[0].stop
     with team_for(package, stack, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
-        team.run(compute)
+        team.run(phases)
     return out

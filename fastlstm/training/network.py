@@ -1,13 +1,14 @@
 """The network of an estimator: a stack of recurrent layers and a linear head, on the last states or on every step."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.stacks import PackedStack, StackRun
+from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.model import team_for
 
 TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
@@ -30,8 +31,18 @@ def copy_states(states, rows, out):
             array[rows] = value[rows]
 
 
+class Segment(NamedTuple):
+    """The steps of a batch between two kept states."""
+
+    number: int
+    first: int
+    last: int
+
+
 class Network:
     """Trainable weights: one flat array of parameters and one of gradients, with named views into both.
+
+    Its methods with a `part` are phases, or steps of them; ``minibatch.py`` says in which order.
 
     Parameters
     ----------
@@ -72,11 +83,12 @@ class Network:
         self._workspaces = [Workspace() for _ in stack.places]
         self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
         self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
-        self._packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True)
+        self.packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True)
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
-        self._starts, self._size, self._recording = (), 0, True
-        self._run = self._masks = self._carried = None
+        self._layout = (), 0, True
+        self.run = self.batch = self._masks = self._carried = None
+        self.inputs = Inputs()
 
     def team(self, rows, steps, n_jobs):
         """A team to train with on batches of so many rows and steps."""
@@ -86,37 +98,43 @@ class Network:
         """From now on, N sequences come in pieces: each begins in the states in which the one before ended."""
         self._carried, self._after, self._carried_rows = self._zero_states(N), self._zero_states(N), 0
 
-    def begin(self, starts, size, draw=(0, 0, ()), recording=True):
-        """Make room for a packed batch; called once before the team of `size` calls `differentiate` or `read`.
+    @property
+    def is_whole(self):
+        """Whether the batch is one segment."""
+        return len(self.segments) == 1
 
-        draw: seed, epoch and the sequences' numbers, on which dropout depends. Without `recording`, it can `read` only.
+    def lay_out(self, batch, size, recording=True):
+        """Make room for a `Minibatch` and a team of `size`; without `recording`, only to run forward.
+
+        Returns whether the room for the last batch will do, and so the phases of it.
         """
-        self._drawn = draw
+        self.batch, starts = batch, batch.starts
         if self._carried is not None:
             copy_states(self._after, slice(self._carried_rows), self._carried)
-            self._carried_rows = int(starts[1])
-        same = starts is self._starts or np.array_equal(starts, self._starts)
-        if same and (size, recording) == (self._size, self._recording):
-            return  # that of the last batch will do
-        self._starts, self._size, self._recording = starts, size, recording
-        self._run = None
+            self._carried_rows = batch.rows
+        same = starts is self._layout[0] or np.array_equal(starts, self._layout[0])
+        same = same and (size, recording) == self._layout[1:]
+        if not same:
+            self._make_layout(starts, size, recording)
+        if self.is_whole:
+            self._take_inputs(self.segments[0])
+        return same
+
+    def _make_layout(self, starts, size, recording):
+        self._layout, N = (starts, size, recording), int(starts[1])
+        self.run = None
         if any(self._rates):
-            rows = int(starts[1])
-            self._masks = Masks(self.stack, self.kernels, rows, self.parameters.dtype, *self._rates)
-        if not recording:
-            self._segments = [(0, len(starts) - 1)]
-            self._start_run(0, recording=False)
-            return
-        self._segments = self._divide(starts)
-        self.values = np.empty(int(starts[-1] if self.per_step else starts[1]))
-        if not self.per_step:
-            self._make_room(int(starts[1]))
-        if len(self._segments) == 1:
-            self._start_run(0, recording=True)
-            self._d_states = [run.d_state for run in self._run.runs]
+            self._masks = Masks(self.stack, self.kernels, N, self.parameters.dtype, *self._rates)
+        self.segments = self._divide(starts) if recording else [Segment(0, 0, len(starts) - 1)]
+        if recording:
+            self.values = np.empty(int(starts[-1]) if self.per_step else N)
+            if not self.per_step:
+                self._make_room(N)
+        if self.is_whole:
+            self._make_run(self.segments[0], recording)
+            self._d_states = [run.d_state for run in self.run.runs] if recording else None
         else:  # states before each segment, and their gradient
-            N = int(starts[1])
-            self._states = [self._zero_states(N) for _ in self._segments]
+            self._states = [self._zero_states(N) for _ in self.segments]
             self._d_states = self._zero_states(N)
 
     def _zero_states(self, N):
@@ -124,7 +142,7 @@ class Network:
         return [tuple(np.zeros((kinds, N, H), dtype)) for _, _, H in self.stack.places]
 
     def _divide(self, starts):
-        """The segments between kept states: the steps that each begins and ends at."""
+        """The segments between kept states."""
         T, rows = len(starts) - 1, int(starts[1])
         steps = None if self.stack.bidirectional else self._checkpoint
         if steps == "auto":
@@ -133,130 +151,102 @@ class Network:
             whole = int(starts[-1]) * row_bytes <= TAPE_BYTES
             steps = None if whole else max(1, SEGMENT_BYTES // (rows * row_bytes))
         steps = steps or T
-        return [(first, min(first + steps, T)) for first in range(0, T, steps)]
+        return [Segment(number, first, min(first + steps, T)) for number, first in enumerate(range(0, T, steps))]
 
     def _make_room(self, rows):
         """Buffers of the head."""
         self._features, self._d_features = self._head.room("features", rows), self._head.room("d_features", rows)
         self._d_scores = self._workspace.empty("d_scores", (rows, self._head.columns), self.parameters.dtype)
 
-    def _start_run(self, segment, recording):
-        """Buffers for one segment."""
-        first, last = self._segments[segment]
-        starts = self._starts[first : last + 1] - self._starts[first]
-        self._run = None  # its buffers are free
-        self._run = StackRun(
-            self.stack,
-            self.kernels,
-            starts,
-            self.parameters.dtype,
-            self._workspaces,
-            recording,
-            self._size,
-            self._masks,
+    def start_run(self, segment, recording):
+        """Buffers and inputs for one segment of several."""
+        self._make_run(segment, recording)
+        self._take_inputs(segment)
+
+    def _make_run(self, segment, recording):
+        starts, size, _ = self._layout
+        starts = starts[segment.first : segment.last + 1] - starts[segment.first]
+        self.run = None  # its buffers are free
+        self.run = StackRun(
+            self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
         )
         if recording:
-            self._run.prepare_backward(outputs=self.per_step)
+            self.run.prepare_backward(outputs=self.per_step)
             if self.per_step:
                 self._features = self._d_features = self._d_scores = None  # likewise
                 self._make_room(int(starts[-1]))
 
-    def differentiate(self, part, wait, x, at, targets, shares, loss):
-        """A team member's part in the gradient of the losses' sum, and in `values`, the losses, each times its share.
+    def _take_inputs(self, segment):
+        inputs, states = self.inputs, self._states[segment.number] if segment.number else self._carried
+        inputs.x, inputs.at = self.batch.x, self.batch.at
+        if segment.first:
+            inputs.at = inputs.at + segment.first * self.stack.input_size
+        inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
 
-        x, at: where the sequences are, the longest first; targets, shares: of each row of the packed batch where the
-        head is on every step, of each sequence otherwise.
-        """
-        last = len(self._segments) - 1
-        self._prepare(part)
+    def fill(self, part):
+        """Weights into the kernels' order, and dropout's masks."""
+        self.packed.fill(part, self._recurrent)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
-        for segment in range(last + 1):
-            self._forward(part, wait, segment, x, at)
-        if last:
-            wait()  # a short sequence's last state may be another member's, of an earlier segment
-        rows = slice(*(part.share(int(self._starts[1])) if last else self._run.bounds(part)))
+        if self._masks:
+            self._masks.draw(*part.share(self.batch.rows), *self.batch.draw)
+
+    def keep_states(self, part, segment):
+        """A segment's last states, for the head, the next segment or the next piece."""
+        run, (_, _, recording) = self.run, self._layout
+        rows, states_n = slice(*run.bounds(part)), [now.state_n for now in run.runs]
+        if recording and not self.per_step:
+            run.last_outputs(rows, self._features)
+        if segment is not self.segments[-1]:
+            copy_states(states_n, rows, self._states[segment.number + 1])
+        elif self._carried:
+            copy_states(states_n, rows, self._after)
+
+    def begin_backward(self, part):
+        """The gradient of the last states: that of the losses where the head is on them, otherwise zeros."""
+        batch = self.batch
+        # where the batch is one segment, rows are divided as they are in its run
+        rows = slice(*(self.run.bounds(part) if self.is_whole else part.share(batch.rows)))
         for state in self._d_states:
             for d_state in state:
                 d_state[rows] = 0
         if not self.per_step:
             self._head.differentiate(
-                loss, rows.start, rows.stop, self._features, targets, shares, self.values, self._d_scores,
-                self._d_features,
+                batch.loss, rows.start, rows.stop, self._features, batch.targets, batch.shares, self.values,
+                self._d_scores, self._d_features,
             )  # fmt: skip
-            self._run.set_d_last_outputs(rows, self._d_features, self._d_states)
-        if last or part.by_units:
-            wait()
-        for segment in range(last, -1, -1):
-            if segment < last:
-                self._forward(part, wait, segment, x, at, again=True)
-            if self.per_step:
-                self._differentiate_steps(part, wait, segment, targets, shares, loss)
-            self._backward(part, wait, segment)
-        self._packed.unpack(part, self._d_recurrent)
-        wait()
+            self.run.set_d_last_outputs(rows, self._d_features, self._d_states)
 
-    def read(self, part, wait, x, at):
-        """A team member's part in a run forward alone, for the states that it leaves to the next piece."""
-        self._prepare(part)
-        self._forward(part, wait, 0, x, at)
-        wait()
+    def gather_outputs(self, part):
+        """The outputs of a segment's steps, for the head."""
+        self.run.outputs(part, self._features)
 
-    def _prepare(self, part):
-        self._packed.fill(part, self._recurrent)
-        if self._masks:
-            self._masks.draw(*part.share(int(self._starts[1])), *self._drawn)
-
-    def _forward(self, part, wait, segment, x, at, again=False):
-        divided, last = len(self._segments) > 1, segment + 1 == len(self._segments)
-        if divided:
-            wait()
-            if part.rank == 0:
-                self._start_run(segment, recording=again or last)
-        wait()  # weights and, where divided, buffers and states are there
-        run = self._run
-        states = self._states[segment] if segment else self._carried
-        if states:
-            rows = run.rows
-            states = [tuple(array[:rows] for array in state) for state in states]
-        skipped = self._segments[segment][0] * self.stack.input_size
-        run.forward(part, wait, self._packed, x, at + skipped if segment else at, states)
-        if again:
-            return
-        rows = slice(*run.bounds(part))
-        if not self.per_step and self._recording:
-            run.last_outputs(rows, self._features)
-        states_n = [now.state_n for now in run.runs]
-        if not last:
-            copy_states(states_n, rows, self._states[segment + 1])
-        elif self._carried:
-            copy_states(states_n, rows, self._after)
-
-    def _differentiate_steps(self, part, wait, segment, targets, shares, loss):
+    def differentiate_steps(self, part, segment):
         """The losses of a segment's steps, and the gradient of its outputs."""
-        run, here = self._run, slice(*(int(self._starts[t]) for t in self._segments[segment]))
-        run.outputs(part, self._features)
-        wait()
+        batch = self.batch
+        here = slice(int(batch.starts[segment.first]), int(batch.starts[segment.last]))
         first, last = part.share(here.stop - here.start)
         self._head.differentiate(
-            loss, first, last, self._features, targets[here], shares[here], self.values[here], self._d_scores,
-            self._d_features,
+            batch.loss, first, last, self._features, batch.targets[here], batch.shares[here], self.values[here],
+            self._d_scores, self._d_features,
         )  # fmt: skip
-        wait()
-        run.set_d_outputs(part, self._d_features)
-        if part.by_units:
-            wait()
 
-    def _backward(self, part, wait, segment):
-        run, last = self._run, segment == len(self._segments) - 1
-        if len(self._segments) > 1:
-            rows = slice(*run.bounds(part))
-            run.set_d_states(rows, self._d_states)
-            if part.by_units:
-                wait()
-        run.backward(part, wait, self._packed, to_start=segment > 0, more=not last)
-        if segment:
-            copy_states([now.d_state for now in run.runs], rows, self._d_states)
-        if self.per_step or last:  # the head's rows are complete
+    def scatter_d_outputs(self, part):
+        """The gradient of a segment's outputs to the runs that go back through it."""
+        self.run.set_d_outputs(part, self._d_features)
+
+    def take_d_states(self, part):
+        """The gradient of a segment's last states, from the segment after it."""
+        self.run.set_d_states(slice(*self.run.bounds(part)), self._d_states)
+
+    def collect_gradients(self, part, segment):
+        """The gradient of all weights, summed over the segments, and that of the states before a segment."""
+        run, later = self.run, segment is not self.segments[-1]
+        run.gradients(part, self.packed, more=later)
+        if self.per_step or not later:  # the head's rows are complete
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
-            self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, more=not last)
+            self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, more=later)
+        if segment.number:
+            copy_states([now.d_state for now in run.runs], slice(*run.bounds(part)), self._d_states)
+        else:
+            self.packed.unpack(part, self._d_recurrent)

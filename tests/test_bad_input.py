@@ -261,6 +261,7 @@ BAD_PARAMETERS = {
     "early_stopping": ["auto", None],
     "validation_fraction": [0, 1, -0.1, 1.5, None],
     "validation_split": ["shuffle", None],
+    "out_activation": ["sigmoid", None],
     "momentum": [-0.1, 1.1, np.nan, None],
     "nesterovs_momentum": ["yes", None],
     "warm_start": ["yes", None],

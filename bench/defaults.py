@@ -2,8 +2,9 @@
 
 ``python bench/defaults.py rules [--sets PART ...] [--rules NAME ...]``: cross-validation on the data to choose by, the
 defaults beside the same with one thing changed. ``... final``: the test data of every set, once: the defaults, a grid
-search over rate, batch size and hidden units, and scikit-learn's MLP with its defaults; ``--unscaled`` the defaults on
-the same data times 1,000 plus 10,000. All numbers go to .benchmarks/defaults.json, where other rows stay.
+search over rate, batch size and hidden units, scikit-learn's MLP with its defaults, and ("unscaled") the defaults on
+the same data times 1,000 plus 10,000. ``... table``: the tables of what was run. All numbers go to
+.benchmarks/defaults.json, where other rows stay.
 """
 
 import argparse
@@ -166,7 +167,9 @@ def main():
                 path.write_text(json.dumps(results, default=float))
                 print(f"{data.name}, {name}: {np.mean(row['scores']):.4f}, {np.mean(row['seconds']):.2f} s", flush=True)
         results = json.loads(path.read_text()).get(stage, {}) if path.exists() else {}
-        if results:
+        if not results:
+            print(f"{path} has no results of {stage!r}: run that first.")
+        else:
             print(table(results, [name for name in every[stage] if any(name in row for row in results.values())]))
 
 

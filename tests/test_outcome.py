@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm.training import plan
 from fastlstm.training.baselines import best_constant_loss
 from fastlstm.training.losses import Loss
 
@@ -126,6 +127,44 @@ def test_a_cosine_runs_to_its_end():
     assert model.n_iter_ == 30
     model.set_params(early_stopping=True).fit(X, Y)
     assert model.n_iter_ < 30
+
+
+def shortfalls(model, x, y):
+    """What a fit warns of how it trained."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(x, y)
+    return [str(warning.message) for warning in caught if warning.category is ConvergenceWarning]
+
+
+def test_a_weak_signal_in_many_series_is_no_failure():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8000, 3))
+    y = 0.12 * x[:, -1] + rng.normal(size=8000)  # R squared is 0.014 at best
+    model = LSTMRegressor(4, max_iter=3, random_state=0)
+    assert shortfalls(model, x, y) == []
+    assert np.corrcoef(model.predict(x), x[:, -1])[0, 1] > 0.9
+
+
+def test_what_was_switched_off_is_advised_first():
+    x, y = 1000 * X + 10000, 1000 * Y + 10000
+    [raw] = shortfalls(LSTMRegressor(4, standardize=False, random_state=0), x, y)
+    assert "then try standardize=True, learning_rate_init=" in raw
+    [penalised] = shortfalls(LSTMRegressor(4, alpha=1e3, random_state=0), x, y)
+    assert "then try a smaller alpha (now 1000), learning_rate_init=" in penalised
+
+
+def test_a_first_partial_fit_on_constants_far_from_zero_warns():
+    with pytest.warns(UserWarning, match="first call of partial_fit has a constant y"):
+        LSTMRegressor(2).partial_fit(X[:1], [10000.0])
+    LSTMRegressor(2).partial_fit(X[:1], [2.0]).partial_fit(X[1:2], [10000.0])  # no warning: near 0, or not the first
+
+
+@pytest.mark.parametrize("n", [1, 32, 33])
+def test_long_series_train_for_no_more_steps_than_the_limit(n):
+    T = 2_000_000 // n
+    settings = plan.settle(dict.fromkeys(plan.NAMES, "auto"), "lstm", n, T, n * T)
+    assert settings["max_iter"] * n * T <= plan.STEPS
 
 
 # -- data that are hardly what was meant ------------------------------------------------------------------------------

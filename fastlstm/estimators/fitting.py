@@ -26,6 +26,8 @@ from fastlstm.training.network import Network, initialise
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
 
+FAR = 10  # from 0, beyond which values are hardly of unit variance
+
 
 def fit(estimator, X, y, sample_weight, validation_data):
     """Train the estimator anew, or with `warm_start` on; it changes at the end, in one step."""
@@ -98,6 +100,8 @@ def _begin(estimator, data, going_on, validation_data=(None, None, None), partia
         scaling = target_scaling = None
         if estimator._standardised:
             scaling, target_scaling = learn_scaling(data, estimator._per_step, dtype, estimator._scales_targets())
+            if partial:
+                _warn_of_no_scale(scaling, target_scaling)
     estimator.settings_ = _settled(estimator, data.series, partial)
     if checkpoints:
         checkpoints.describe(estimator, seed, data=fingerprint(data, *([held_out] if held_out else [])))
@@ -140,6 +144,18 @@ def _begin(estimator, data, going_on, validation_data=(None, None, None), partia
         n_jobs=estimator.n_jobs,
     )
     return training, checkpoints
+
+
+def _warn_of_no_scale(scaling, target_scaling):
+    """Warn where the first call of `partial_fit`, which settles the units of all, has only constants far from 0."""
+    for name, of in [("X", scaling), ("y", target_scaling)]:
+        if of is not None and (of.scale == 1).all() and np.abs(of.mean).max() > FAR:
+            warn(
+                f"The first call of partial_fit has a constant {name}, from which no scale can be learned; it stays 1. "
+                "Begin with a batch that shows how the data vary, or pass data of about unit variance and "
+                "standardize=False.",
+                UserWarning,
+            )
 
 
 def _seed(estimator):
@@ -207,7 +223,8 @@ def _validate(estimator, network, held_out):
 
 def _warn_of_shortfall(estimator, training):
     gated = estimator.cell in plan.GATED and estimator.settings_["init"] != "chrono"
-    why = outcome.shortfall(training, ["init='chrono'"] if gated else [])
+    untried = [] if estimator._standardised else ["standardize=True"]
+    why = outcome.shortfall(training, [*untried, "init='chrono'"] if gated else untried)
     if why:
         warn(why, ConvergenceWarning)
 

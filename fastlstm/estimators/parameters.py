@@ -72,12 +72,13 @@ class Parameters:
     return_sequences : bool, default=False
         Whether there is a target for each step, not one for each series.
     missing : {"error", "mask"}, default="error"
-        What NaN inside a series is: an error; or replaced by the last value seen (0 at the start), with a channel more
-        for each channel that is 1 where a value was missing.
+        What NaN inside a series is: an error; or replaced by the last value seen (at the start the mean; 0 without
+        `standardize`), with a channel more for each channel that is 1 where a value was missing.
     standardize : bool, default=True
         Whether to standardise every channel of X, and targets that are numbers, inside: the mean is removed, and the
-        rest divided by the standard deviation, both weighted, of the training data. Everything that comes out is in the
-        original units. `partial_fit` and `warm_start` keep the first statistics.
+        rest divided by the standard deviation, both weighted, of the training data. Predictions, quantiles, streams and
+        scores are in the original units; losses are of standardised targets. `partial_fit`
+        and `warm_start` keep the first statistics.
     init : {"auto", "standard", "chrono"}, default="auto"
         Initial weights. "standard": input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" also
         draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &

@@ -46,9 +46,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ----------
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "negative_binomial", "gaussian_nll"}, \
             default="squared_error"
-        Half the mean square of the residuals, their mean size, or Huber's: square up to 1, linear beyond. Four learn
-        more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the quantiles that
-        `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled;
+        Half the mean square of the residuals, their mean size, or Huber's: square up to 1 (standardised), linear
+        beyond. Four learn more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the
+        quantiles that `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled;
         "negative_binomial" mean and over-dispersion of counts (Salinas et al. 2020), "gaussian_nll" mean and variance
         of a normal distribution, all of which depend on the series, by their negative log-likelihood.
     quantile : float or sequence of float, default=0.5

@@ -34,7 +34,8 @@ class Stream:
     state : tuple of ndarray
         Where the streams are, copied: (h, c), of GRU and RNN (h,), as a layer's state, each of shape (L, n_streams, H),
         or where hidden sizes differ a tuple of L arrays (1, n_streams, H). With ``missing="mask"`` one array more, of
-        shape (n_streams, C): the last value seen of each channel. Set it to go on from there.
+        shape (n_streams, C): the last value seen of each channel, standardised
+        where the model is. Set it to go on from there.
 
     Examples
     --------

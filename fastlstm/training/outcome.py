@@ -3,7 +3,8 @@
 from fastlstm.training.baselines import best_constant_loss
 
 ENOUGH_UPDATES = 200  # fewer cannot be expected to learn
-LEARNED = 0.02  # of the best constant's loss; what lies closer to it is nothing
+LEARNED = 0.02  # of the best constant's loss: what is gained beyond is something,
+SIGNIFICANT = 50  # and so is what is gained by each row, times their number: chance alone hardly comes to that
 STILL_FALLING = 0.01  # of the loss, over as many epochs as must pass without improvement to stop
 
 
@@ -20,11 +21,12 @@ def shortfall(training, untried=()):
     if updates >= ENOUGH_UPDATES:
         constant = best_constant_loss(settings.loss, training.targets, training.weights)
         scale = 1.0 if settings.loss.is_likelihood else constant
-        if scale and loss > constant - LEARNED * scale:
+        gain = (constant - loss) / scale if scale else LEARNED
+        if gain < LEARNED and gain * len(training.targets) < SIGNIFICANT:
             return (
                 f"Training ended at a loss of {loss:.4g}, no better than predicting a constant ({constant:.4g}): the "
                 "model has learned nothing from X. Check that X and y belong together, row by row; then try "
-                f"{', '.join([*_measures(settings), *untried])}."
+                f"{', '.join([*untried, *_measures(settings)])}."
             )
     if progress.stopped or settings.learning_rate == "cosine":
         return None
@@ -35,7 +37,9 @@ def _measures(settings):
     """What may help, without what is done already."""
     rate = settings.learning_rate_init
     falling = [] if settings.learning_rate == "cosine" else ["learning_rate='cosine'"]
-    return [f"learning_rate_init={rate / 3:.1g} or {rate * 3:.1g}", f"max_iter={3 * settings.max_iter}", *falling]
+    smaller = [f"a smaller alpha (now {settings.alpha:g})"] if settings.alpha else []
+    rates = f"learning_rate_init={rate / 3:.1g} or {rate * 3:.1g}"
+    return [*smaller, rates, f"max_iter={3 * settings.max_iter}", *falling]
 
 
 def _still_falling(progress, settings):

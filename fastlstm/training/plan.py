@@ -42,8 +42,8 @@ def settle(given, cell, n, longest, steps, online=False):
     default("learning_rate", "constant" if online else "cosine")
     default("learning_rate_init", RATE if settings["learning_rate"] == "cosine" else ONLINE_RATE)
     of_epoch = math.ceil(n / settings["batch_size"])
-    most = FEW_UPDATES if few else min(EPOCHS + longest, MOST_EPOCHS, STEPS // steps)
-    default("max_iter", max(FEWEST_EPOCHS, min(most, round(UPDATES / of_epoch))))
+    most = FEW_UPDATES if few else min(EPOCHS + longest, MOST_EPOCHS, round(UPDATES / of_epoch))
+    default("max_iter", max(FEWEST_EPOCHS, min(most, STEPS // steps)))
     if online:
         settings["max_iter"] = 1
     default("dropout", 0.0 if few else DROPOUT)

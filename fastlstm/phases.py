@@ -1,21 +1,18 @@
 """Phases: what a team computes from barrier to barrier.
 
-What a team does together is an iterator over phases. A phase is called with each member's `Part`, and its type says how
-it is divided; from that, `threads.Team.run` knows where barriers are needed, and nothing else has any.
+What a team does together is an iterator over phases. A phase is for each member's `Part`, and its type says how it is
+divided; from that, `threads.Team.run` knows where barriers are needed, and nothing else has any.
 """
 
 
 class Phase:
     """``function(part, *args)`` in every member, between two barriers."""
 
-    __slots__ = ("_args", "_function")
+    __slots__ = ("args", "function")
     by_rows = False
 
     def __init__(self, function, *args):
-        self._function, self._args = function, args
-
-    def __call__(self, part):
-        self._function(part, *self._args)
+        self.function, self.args = function, args  # not to be called itself: that takes as long as the call of them
 
 
 class ByRows(Phase):
@@ -33,6 +30,10 @@ class Alone(Phase):
 
     __slots__ = ()
 
-    def __call__(self, part):
-        if part.rank == 0:
-            self._function(*self._args)
+    def __init__(self, function, *args):
+        self.function, self.args = _alone, (function, args)
+
+
+def _alone(part, function, args):
+    if part.rank == 0:
+        function(*args)

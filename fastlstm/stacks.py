@@ -219,9 +219,9 @@ class StackRun:
 
     def forward(self, packed, inputs):
         """The phases of a run through all layers; they look at `inputs`, which has what `Inputs` has, as they begin."""
-        for layer in range(len(self.layers)):
+        for layer, runs in enumerate(self._with_weights(packed)):
             yield ByRows(self._gather, layer, inputs)
-            yield ByRows(self._forward, layer, packed)
+            yield ByRows(self._forward, runs)
 
     def _gather(self, part, layer, inputs):
         """The inputs of a layer's runs."""
@@ -235,14 +235,14 @@ class StackRun:
                 run.connect(part, self.layers[layer - 1], self._turned[direction], state)
                 self._mask_outputs(part, layer - 1, 0, run.inputs)
 
-    def _forward(self, part, layer, packed):
-        for run, of_run in self._with_weights(layer, packed):
-            run.forward(part, of_run)
+    def _forward(self, part, runs):
+        for run, packed in runs:
+            run.forward(part, packed)
 
-    def _with_weights(self, layer, packed):
-        """A layer's runs, each with its weights of a `PackedStack`."""
-        D = len(self.layers[0])
-        return zip(self.layers[layer], packed.runs[layer * D : layer * D + D], strict=True)
+    def _with_weights(self, packed):
+        """For every layer its runs, each with its weights of a `PackedStack`."""
+        pairs, D = list(zip(self.runs, packed.runs, strict=True)), len(self.layers[0])
+        return [pairs[n : n + D] for n in range(0, len(pairs), D)]
 
     def _mask_states(self, part, layer, direction, run):
         mask = self.masks and self.masks.states[layer]
@@ -312,19 +312,19 @@ class StackRun:
 
     def backward(self, packed, to_start=False):
         """The phases of a run back through all layers; `gradients` is for the phase after them."""
-        for layer in range(len(self.layers) - 1, -1, -1):
-            yield ByRows(self._backward, layer, packed, to_start)
+        for layer, runs in reversed(list(enumerate(self._with_weights(packed)))):
+            yield ByRows(self._backward, runs, to_start)
             if layer:
-                yield Phase(self._input_gradient, layer, packed)
+                yield Phase(self._input_gradient, runs)
                 yield ByRows(self._collect, layer)
 
-    def _backward(self, part, layer, packed, to_start):
-        for run, of_run in self._with_weights(layer, packed):
-            run.backward(part, of_run, to_start)
+    def _backward(self, part, runs, to_start):
+        for run, packed in runs:
+            run.backward(part, packed, to_start)
 
-    def _input_gradient(self, part, layer, packed):
-        for run, of_run in self._with_weights(layer, packed):
-            run.input_gradient(part, of_run)
+    def _input_gradient(self, part, runs):
+        for run, packed in runs:
+            run.input_gradient(part, packed)
 
     def _collect(self, part, layer):
         """The gradient of the outputs below a layer, from that of its inputs."""
@@ -337,6 +337,6 @@ class StackRun:
     def gradients(self, part, packed, inputs=False, more=False):
         """The gradient of all weights into `packed`, with `more` added to what is there; with `inputs`, `d_x`, too."""
         if inputs:
-            self._input_gradient(part, 0, packed)
+            self._input_gradient(part, self._with_weights(packed)[0])
         for run, of_run in zip(self.runs, packed.runs, strict=True):
             run.weight_gradient(part, of_run, more)

@@ -143,7 +143,7 @@ class Team:
         if self.size == 1:
             part = Part()
             for phase in phases():
-                phase(part)
+                phase.function(part, *phase.args)
             return
         errors = []
 
@@ -178,7 +178,7 @@ class Team:
         for phase in phases:
             if ahead and not phase.by_rows:
                 self.wait()
-            phase(part)
+            phase.function(part, *phase.args)
             ahead = phase.by_rows and not self.by_units
             if not ahead:
                 self.wait()

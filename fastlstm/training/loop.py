@@ -56,6 +56,7 @@ class Training:
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
         self._weighed = weights.any(axis=1)
+        self._all_weighed = bool(self._weighed.all())
         self._counts = np.logical_or.reduceat(self._weighed, series.step_at) if network.per_step else self._weighed
         # Design: a minibatch is divided by what as many rows weigh on average. Divided by its own weight, a heavy row
         # would count for little more than a light one, having mostly its own weight below the line.
@@ -117,7 +118,8 @@ class Training:
         weights, expected, shares = self.weights[places], 1.0, None
         weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
         if weight:
-            expected = self._mean_weight * np.count_nonzero(self._weighed[places])
+            n_weighed = len(places) if self._all_weighed else np.count_nonzero(self._weighed[places])
+            expected = self._mean_weight * n_weighed
             shares = (weights / expected).astype(network.parameters.dtype)
         self.minibatch = minibatch.Minibatch(
             starts, self.series.values, at, self.targets[places], shares, self.settings.loss,

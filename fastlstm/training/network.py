@@ -87,7 +87,7 @@ class Network:
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._layout = (), 0, True
-        self.run = self.batch = self._masks = self._carried = None
+        self.run = self.batch = self._masks = self._carried = self._after = None
         self.inputs = Inputs()
 
     def team(self, rows, steps, n_jobs):
@@ -97,11 +97,6 @@ class Network:
     def carry(self, N):
         """From now on, N sequences come in pieces: each begins in the states in which the one before ended."""
         self._carried, self._after, self._carried_rows = self._zero_states(N), self._zero_states(N), 0
-
-    @property
-    def is_whole(self):
-        """Whether the batch is one segment."""
-        return len(self.segments) == 1
 
     def lay_out(self, batch, size, recording=True):
         """Make room for a `Minibatch` and a team of `size`; without `recording`, only to run forward.
@@ -126,6 +121,7 @@ class Network:
         if any(self._rates):
             self._masks = Masks(self.stack, self.kernels, N, self.parameters.dtype, *self._rates)
         self.segments = self._divide(starts) if recording else [Segment(0, 0, len(starts) - 1)]
+        self.is_whole = len(self.segments) == 1
         if recording:
             self.values = np.empty(int(starts[-1]) if self.per_step else N)
             if not self.per_step:
@@ -194,13 +190,12 @@ class Network:
     def keep_states(self, part, segment):
         """A segment's last states, for the head, the next segment or the next piece."""
         run, (_, _, recording) = self.run, self._layout
-        rows, states_n = slice(*run.bounds(part)), [now.state_n for now in run.runs]
+        rows = slice(*run.bounds(part))
         if recording and not self.per_step:
             run.last_outputs(rows, self._features)
-        if segment is not self.segments[-1]:
-            copy_states(states_n, rows, self._states[segment.number + 1])
-        elif self._carried:
-            copy_states(states_n, rows, self._after)
+        later = self._after if segment is self.segments[-1] else self._states[segment.number + 1]
+        if later:
+            copy_states([now.state_n for now in run.runs], rows, later)
 
     def begin_backward(self, part):
         """The gradient of the last states: that of the losses where the head is on them, otherwise zeros."""

@@ -337,7 +337,7 @@ def test_meetings(arrivals, both):
 
 
 def test_every_entry_is_compared():
-    classes = {"lanes", "Part", "Packed", "Run", "Linear", "Loss"}
+    classes = {"lanes", "Part", "Packed", "Run", "Linear", "Loss", "LOSSES"}
     assert vars(entries(np.dtype("float32"))).keys() - classes == {
         "wait", "pack_panels", "multiply_rows", "gradient", "gradient_of_rows", "gather", "scatter", "draw", "scale",
         "square_sums", "adam", "sgd", "rmsprop",

@@ -475,7 +475,7 @@ def _check_classes(classes):
     """The labels that `partial_fit` is told, as an array."""
     classes = containers.plain(classes, "classes")
     with named("classes"):
-        classes = column_or_1d(classes, input_name="classes")
+        classes = column_or_1d(classes)
     _check_labels(classes, "classes")
     return classes
 

@@ -1,5 +1,6 @@
 """From X and y to a fitted estimator: the steps of `fit` and `partial_fit`."""
 
+import contextlib
 import math
 from dataclasses import fields, replace
 from numbers import Integral
@@ -45,16 +46,10 @@ def fit(estimator, X, y, sample_weight, validation_data):
 
     if estimator.verbose:
         print(plan.described(draft.copy.settings_), flush=True)
-    try:
+    with _adopting(draft, training, epochs_before):
         for _ in task.epochs(watched(training, estimator.verbose), training, attributes):
             pass
         _warn_of_shortfall(draft.copy, training)
-    except KeyboardInterrupt:
-        if training.progress.epochs > epochs_before:
-            training.leave()
-            _adopt(draft, training)
-        raise
-    _adopt(draft, training)
     task.end()
     return estimator
 
@@ -67,16 +62,23 @@ def partial_fit(estimator, X, y, sample_weight, classes=None):
     draft = Draft(estimator)
     data = X, y, sample_weight
     training, _ = _begin(draft.copy, data, hasattr(estimator, "weights_"), partial=True, classes=classes)
-    try:
+    with _adopting(draft, training, training.progress.epochs):
         for _ in watched(training, estimator.verbose, say_why=False):
             pass
+    return estimator
+
+
+@contextlib.contextmanager
+def _adopting(draft, training, epochs_before):
+    """Let the estimator become what is trained meanwhile, or what was when an interrupt came after a whole epoch."""
+    try:
+        yield
     except KeyboardInterrupt:
-        if training.progress.epochs > training.progress.first_epoch:
+        if training.progress.epochs > epochs_before:
             training.leave()
             _adopt(draft, training)
         raise
     _adopt(draft, training)
-    return estimator
 
 
 def _begin(estimator, data, going_on, validation_data=(None, None, None), partial=False, classes=None):

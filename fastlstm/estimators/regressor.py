@@ -240,8 +240,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
             )
         if self._asked_loss().targets == "counts" and (targets < 0).any():
-            row = int(np.argmax((targets < 0).any(axis=1)))
-            place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
+            row, place = self._first(targets < 0)
             raise ValueError(
                 f"Negative values in {name}: loss={self.loss!r} expects counts, numbers of at least 0, got "
                 f"{targets[row].min():g} for {place}."
@@ -253,12 +252,16 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         low, high = losses.ACTIVATIONS[self.out_activation].bounds
         outside = (targets < low) | (targets > high)
         if outside.any():
-            row = int(np.argmax(outside.any(axis=1)))
-            place = f"step {row}, counted through all series" if self._per_step else f"sample {row}"
+            _, place = self._first(outside)
             raise ValueError(
                 f"{name} has {targets[outside][0]:g} for {place}: out_activation={self.out_activation!r} expects "
                 f"targets from {low} to {high}. Scale them, or leave it at 'identity'."
             )
+
+    def _first(self, wrong):
+        """The first row of targets in which one is wrong, and its place in words."""
+        row = int(np.argmax(wrong.any(axis=1)))
+        return row, f"step {row}, counted through all series" if self._per_step else f"sample {row}"
 
     def _check_held_out(self, targets, weights):
         super()._check_held_out(targets, weights)

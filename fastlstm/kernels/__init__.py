@@ -86,7 +86,7 @@ with `reverse` the rows go through each sequence from its end:
 ``solvers``, for the parameters from `first` to `last`; p [P], g [P] and moments [., P] are flat, c is of their type:
 
 ``adam(first, last, p, g, moments, c)``, likewise ``sgd`` and ``rmsprop``
-    One update; ``training/solvers.py`` says what the numbers c are.
+    One update; ``training/solvers`` says what the numbers c are, and does it in NumPy where a backend has none.
 ``square_sums(first, last, g, sums)``
     sums[b] = the sum of squares of block b of `BLOCK` numbers of g, float64.
 

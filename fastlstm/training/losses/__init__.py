@@ -30,16 +30,16 @@ computes alone is as right, but slower; and its exponentials and logarithms, oth
 last bit between CPUs.
 """
 
-import importlib
-import pkgutil
 from typing import NamedTuple
 
 import numpy as np
 
 from fastlstm.callers import warn
+from fastlstm.training.files import files_of
 from fastlstm.training.losses._activations import ACTIVATIONS as ACTIVATIONS
 
-NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+FILES = files_of(__name__, __path__)
+NAMES = tuple(FILES)
 
 
 def names(*targets):
@@ -56,7 +56,7 @@ class Loss(NamedTuple):
 
     @property
     def _file(self):
-        return importlib.import_module(f"{__name__}.{self.name}")
+        return FILES[self.name]
 
     @property
     def compiled(self):

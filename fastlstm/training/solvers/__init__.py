@@ -17,14 +17,14 @@ A file has, in NumPy,
     Of a compiled version of `update`, which then takes its place.
 """
 
-import importlib
-import pkgutil
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__))
+from fastlstm.training.files import files_of
+
+FILES = files_of(__name__, __path__)
 
 
 class Options(NamedTuple):
@@ -33,10 +33,6 @@ class Options(NamedTuple):
     momentum: float = 0.9
     nesterov: bool = True
     decay: object = 0.0  # number or [P]: decoupled weight decay, of solvers that have it
-
-
-def _file(name):
-    return importlib.import_module(f"{__name__}.{name}")
 
 
 def _update(file, name, kernels, first, last, p, g, moments, rate, scale, t, options):
@@ -48,6 +44,6 @@ def _update(file, name, kernels, first, last, p, g, moments, rate, scale, t, opt
 
 
 #: Updates, functions of kernels, range, p, g, moments, rate, scale, t and options; and numbers of moments.
-SOLVERS = {name: (partial(_update, _file(name), name), _file(name).MOMENTS) for name in NAMES}
+SOLVERS = {name: (partial(_update, file, name), file.MOMENTS) for name, file in FILES.items()}
 #: Which of a solver's moments is an average of squares.
-SQUARES = {name: _file(name).SQUARES for name in NAMES}
+SQUARES = {name: file.SQUARES for name, file in FILES.items()}

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 
-MOMENTS, SQUARES = 2, 1
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+from fastlstm.training.solvers.adam import BETA1, BETA2, EPSILON, MOMENTS, SQUARES
+
+__all__ = ["MOMENTS", "SQUARES", "numbers", "update"]
+
 BASE, DECAY = 0.96, 0.004  # of the momentum's rise
 LAST = 1000  # updates after which the product of all momenta is 0 to any precision
 

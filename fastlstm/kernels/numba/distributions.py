@@ -63,19 +63,20 @@ def gaussian_nll(scores, target, levels, slopes):
 
 
 def _of_rows(of_target):
-    def losses(first, last, S, levels, targets, shares, values, d_scores, slopes):
+    def losses(first, last, levels, targets, sample_weight, values, d_scores, slopes):
         """The rows' losses; d_scores [M, K S and more] comes with the scores and leaves with their gradient."""
-        K = targets.shape[1]
+        K, S = targets.shape[1], levels.size
         for m in range(first, last):
             value = 0.0
             for k in range(K):
-                d, share = d_scores[m, k * S : k * S + S], shares[m, k if shares.shape[1] > 1 else 0] / K
-                if share == 0:  # what does not count may be infinite
+                d = d_scores[m, k * S : k * S + S]
+                weight = sample_weight[m, k if sample_weight.shape[1] > 1 else 0] / K
+                if weight == 0:  # what does not count may be infinite
                     d[:] = 0
                     continue
-                value += of_target(d, targets[m, k], levels, slopes) * share
+                value += of_target(d, targets[m, k], levels, slopes) * weight
                 for j in range(S):
-                    d[j] *= share
+                    d[j] *= weight
             values[m] = value
 
     losses.__qualname__ = f"losses_{of_target.__name__}"  # machine code is kept under this name

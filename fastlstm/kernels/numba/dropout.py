@@ -22,9 +22,9 @@ def philox(key_0, key_1, a, b, c, d):
 
 
 @entry
-def draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
-    """keep: what stands for a unit that is not left out."""
-    W = masks.shape[1]
+def draw(key, threshold, keep, sequences, rows, masks):
+    """key is (seed, epoch, stream), rows (first, last); a unit that is kept becomes `keep`."""
+    (seed, epoch, stream), (first, last), W = key, rows, masks.shape[1]
     key_0, key_1, epoch, stream = np.uint64(seed) & MASK, np.uint64(seed) >> HALF, np.uint64(epoch), np.uint64(stream)
     threshold = np.uint64(threshold)
     for n in range(first, last):
@@ -42,7 +42,10 @@ def draw(seed, epoch, stream, threshold, keep, sequences, first, last, masks):
 
 
 @entry
-def scale(starts, first, last, masks, m_stride, column, W, rows, stride):
+def scale(starts, sequences, masks, column, rows):
+    """sequences is (first, last)."""
+    (first, last), W = sequences, rows.shape[1]
+    stride, m_stride = rows.strides[0] // rows.itemsize, masks.strides[0] // masks.itemsize
     masks, out = pointer(masks), pointer(rows)
     for t in range(starts.size - 1):
         for n in range(first, min(last, starts[t + 1] - starts[t])):

@@ -3,7 +3,7 @@
 from functools import cache, partial
 from types import SimpleNamespace
 
-from fastlstm.kernels.numba import head, meeting, runs, solvers
+from fastlstm.kernels.numba import barrier, head, runs, solvers
 from fastlstm.kernels.numba.target import lanes
 
 
@@ -12,7 +12,7 @@ def entries(dtype):
     """One set for each type of numbers; Numba tells the types of arrays, and compiles once more for every other."""
     return SimpleNamespace(
         lanes=partial(lanes, dtype),
-        wait=meeting.wait,
+        wait=barrier.wait,
         Part=runs.Part,
         Packed=partial(runs.Packed, lanes(dtype)),
         Run=partial(runs.Run, lanes(dtype)),

@@ -76,11 +76,11 @@ def binary_loss(score, target):
 
 
 @inlined
-def loss_of_row(number, K, targets, shares, d):
-    """The row's loss times its share; d [K], the scores, becomes the gradient. `shares` has one for all, or K."""
+def loss_of_row(number, K, targets, sample_weight, d):
+    """The row's weighted loss; d [K], the scores, becomes the gradient. `sample_weight` has one for all, or K."""
     value = 0.0
     if number == CROSS_ENTROPY:
-        if shares[0] == 0:  # what does not count may be infinite
+        if sample_weight[0] == 0:  # what does not count may be infinite
             d[:] = 0
             return value
         label = int(targets[0])
@@ -88,28 +88,28 @@ def loss_of_row(number, K, targets, shares, d):
         largest, logarithm = softmax(d, K)
         d[label] -= 1
         for k in range(K):
-            d[k] *= shares[0]
-        return value + (logarithm - (score - largest)) * shares[0]
-    of_all, divisor = shares.size == 1, 1 if number == BINARY_CROSS_ENTROPY else K
+            d[k] *= sample_weight[0]
+        return value + (logarithm - (score - largest)) * sample_weight[0]
+    of_all, divisor = sample_weight.size == 1, 1 if number == BINARY_CROSS_ENTROPY else K
     for k in range(K):
-        share = shares[0] if of_all else shares[k]
-        if share == 0:
+        weight = sample_weight[0] if of_all else sample_weight[k]
+        if weight == 0:
             d[k] = 0
             continue
         if number == BINARY_CROSS_ENTROPY:
             loss, derivative = binary_loss(d[k], targets[k])
         else:
             loss, derivative = residual_loss(number, d[k] - targets[k])
-        value += loss / divisor * share
-        d[k] = derivative / divisor * share
+        value += loss / divisor * weight
+        d[k] = derivative / divisor * weight
     return value
 
 
 @entry
-def losses_of_rows(number, first, last, K, targets, shares, values, d_scores):
+def losses_of_rows(number, first, last, K, targets, sample_weight, values, d_scores):
     """The rows' losses; d_scores [M, K and more] comes with the scores and leaves with their gradient."""
     for m in range(first, last):
-        values[m] = loss_of_row(number, K, targets[m], shares[m], d_scores[m])
+        values[m] = loss_of_row(number, K, targets[m], sample_weight[m], d_scores[m])
 
 
 @entry
@@ -121,14 +121,16 @@ def forward_rows(first, last, features, weight, bias, scores):
 
 
 @entry
-def differentiate_rows(number, first, last, features, weight, bias, targets, shares, values, d_scores, d_features):
+def differentiate_rows(number, rows, layer, loss, features, d_scores, d_features):
+    """rows is (first, last), layer (weight, bias), loss (targets, sample_weight, values)."""
+    (first, last), (weight, bias), (targets, sample_weight, values) = rows, layer, loss
     K = len(weight)
     sums = np.empty(WAYS, features.dtype)
     for m in range(first, last):
         d = d_scores[m]
         for k in range(K):
             d[k] = bias[k] + dot(features[m], weight[k], sums)
-        values[m] = loss_of_row(number, K, targets[m], shares[m], d)
+        values[m] = loss_of_row(number, K, targets[m], sample_weight[m], d)
         d_features[m] = 0
         for k in range(K):
             for unit in range(d_features.shape[1]):
@@ -145,11 +147,11 @@ def backward_rows(first, last, weight, d_scores, d_features):
 
 
 @entry
-def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more):
+def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, accumulate):
     """In the columns from `first` to `last` of the weights; the biases with the first column."""
     if first >= last:
         return
-    if not more:
+    if not accumulate:
         d_weight[:, first:last] = 0
         if first == 0:
             d_bias[:] = 0

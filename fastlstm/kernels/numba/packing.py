@@ -6,7 +6,9 @@ from fastlstm.kernels.numba.tiles import pointer
 
 
 @entry
-def gather(starts, lengths, order, reverse, first, last, T, F, column, array, rows):
+def gather(batch, reverse, steps, blocks, rows):
+    """batch is (starts, lengths, order), steps (first, last), blocks (array, T, F, column)."""
+    (starts, lengths, order), (first, last), (array, T, F, column) = batch, steps, blocks
     W, stride = rows.shape[1], rows.strides[0] // rows.itemsize
     a, out = pointer(array), pointer(rows)
     for t in range(first, last):
@@ -16,7 +18,8 @@ def gather(starts, lengths, order, reverse, first, last, T, F, column, array, ro
 
 
 @entry
-def scatter(starts, lengths, order, reverse, states, add, rows, out, column):
+def scatter(batch, reverse, states, add, rows, out, column):
+    starts, lengths, order = batch
     _, T, F = out.shape
     W, steps, stride = rows.shape[1], starts.size - 1, rows.strides[0] // rows.itemsize
     a, whole = pointer(rows), pointer(out)

@@ -155,6 +155,46 @@ def pointer(typingctx, array):
     return types.CPointer(array.dtype)(array), codegen
 
 
+@intrinsic
+def address(typingctx, array):
+    """Where an array's first element is, as an integer."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(context.make_array(signature.args[0])(context, builder, args[0]).data, I64)
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def pointer_to(typingctx, address, like):
+    """`pointer` to the numbers at an address, of the type of those in `like`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(types.int64, like), codegen
+
+
+@intrinsic
+def integers_at(typingctx, address):
+    """`pointer` to the int64 numbers at an address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int64)(types.int64), codegen
+
+
+@intrinsic
+def shift(typingctx, pointer, offset):
+    """Pointer to element `offset`."""
+
+    def codegen(context, builder, signature, args):
+        return builder.gep(args[0], [args[1]])
+
+    return pointer(pointer, types.int64), codegen
+
+
 @intrinsic(prefer_literal=True)
 def load(typingctx, rows, vecs, a, offset, stride):
     """Tile whose row r is ``a[offset + r * stride : ... + vecs * lanes]``; stride 0 repeats one row."""
@@ -286,20 +326,17 @@ def _emit_rank1(builder, tile, total, element, weights):
 
 
 @intrinsic
-def accumulate(typingctx, tile, K, a, a_at, a_row, a_k, w, w_at, p, p_at, p_k, q, q_at, q_k):
-    """tile[r, :] += sum over k < K of a[a_at + r * a_row + k * a_k] * w[w_at + k * vecs * lanes : ...]
+def add_products(typingctx, tile, K, a, a_row, a_k, w, p, q):
+    """tile[r, :] += sum over k < K of a[r * a_row + k * a_k] * w[k * vecs * lanes : ...]
 
-    K >= 1 products, added in the order of k. Step k asks for the cache lines of p[p_at + k * p_k] and
-    q[q_at + k * q_k], which will be needed next, unless p or q is None.
+    K >= 1 products, added in the order of k. p and q are pairs (pointer, distance): step k prefetches
+    p[k * distance] and q[k * distance], which will be needed next.
     """
     # Design: the loop is written in LLVM, not in Python around a rank-1 update, because each Python
     # function of every tile shape would cost Numba half a second to compile.
 
     def codegen(context, builder, signature, args):
-        acc, K_, a_, a_at_, a_row_, a_k_, w_, w_at_, p_, p_at_, p_k_, q_, q_at_, q_k_ = args
-        types_ = signature.args
-        first_a = _address(context, builder, types_[2], a_, a_at_)
-        first_w = _address(context, builder, types_[6], w_, w_at_)
+        acc, K_, a_, a_row_, a_k_, w_, p_, q_ = args
         rows = [builder.mul(a_row_, I64(r)) for r in range(tile.rows)]
         before, body, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
         start = _unpack(builder, tile, acc)
@@ -307,11 +344,10 @@ def accumulate(typingctx, tile, K, a, a_at, a_row, a_k, w, w_at, p, p_at, p_k, q
         builder.position_at_end(body)
         k = builder.phi(I64)
         phis = [builder.phi(tile.vector) for _ in start]
-        row0 = builder.gep(first_a, [builder.mul(k, a_k_)])
-        weights0 = builder.gep(first_w, [builder.mul(k, I64(tile.vecs * tile.lanes))])
-        for kind, array, at, step in ((types_[8], p_, p_at_, p_k_), (types_[11], q_, q_at_, q_k_)):
-            if not isinstance(kind, types.NoneType):
-                _emit_prefetch(context, builder, kind, array, builder.add(at, builder.mul(k, step)))
+        row0 = builder.gep(a_, [builder.mul(k, a_k_)])
+        weights0 = builder.gep(w_, [builder.mul(k, I64(tile.vecs * tile.lanes))])
+        for kind, (memory, step) in ((kind, cgutils.unpack_tuple(builder, pair)) for kind, pair in ((p, p_), (q, q_))):
+            _emit_prefetch(context, builder, kind[0], memory, builder.mul(k, step))
         total = _emit_rank1(
             builder,
             tile,
@@ -328,7 +364,8 @@ def accumulate(typingctx, tile, K, a, a_at, a_row, a_k, w, w_at, p, p_at, p_k, q
         return _pack(builder, tile, total)
 
     index = types.int64
-    return tile(tile, index, a, index, index, index, w, index, p, index, index, q, index, index), codegen
+    ahead = [types.Tuple([pair[0], index]) for pair in (p, q)]
+    return tile(tile, index, a, index, index, w, *ahead), codegen
 
 
 # -- arithmetic -------------------------------------------------------------------------------------------

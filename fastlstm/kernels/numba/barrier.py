@@ -1,8 +1,8 @@
-"""A meeting point of threads in machine code: a spin barrier.
+"""A spin barrier for the threads of a team, in machine code.
 
-# Design: threads meet some times a minibatch, or once a step where a recurrence is divided by units. Waking a
-# sleeping thread takes tens of microseconds, a step less than that; so those who wait spin. After a while they offer
-# their CPU to others at every turn, for the one they wait for may need it.
+# Design: threads synchronize a few times per minibatch, or once per step if a recurrence is divided by units. Waking a
+# sleeping thread takes tens of microseconds, a step less than that, so waiting threads spin. After a while they yield
+# their CPU at every turn, because the thread they wait for may need it.
 """
 
 import platform
@@ -16,38 +16,38 @@ from numba.extending import intrinsic
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.parts import BROKEN
 
-PATIENCE = 2000  # turns before the CPU is offered to others
+PATIENCE = 2000  # turns before a waiting thread yields its CPU
 
-#: LLVM's function for an instruction that tells the core that its thread is waiting.
+#: The LLVM intrinsic that tells a core that its thread is spinning.
 PAUSE = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
 
 
 @intrinsic
-def _arrive(typingctx, meeting):
-    """meeting[0] += 1; the value after it. Whatever this thread wrote before is seen by those who see that."""
+def _arrive(typingctx, barrier):
+    """Increment barrier[0] and return it. Whoever sees the new value sees all that this thread wrote before."""
 
     def codegen(context, builder, signature, args):
         place = context.make_array(signature.args[0])(context, builder, args[0]).data
         one = ir.Constant(ir.IntType(64), 1)
         return builder.add(builder.atomic_rmw("add", place, one, "seq_cst"), one)
 
-    return types.int64(meeting), codegen
+    return types.int64(barrier), codegen
 
 
 @intrinsic
-def _arrivals(typingctx, meeting):
-    """meeting[0], read anew."""
+def _arrivals(typingctx, barrier):
+    """Read barrier[0] from memory."""
 
     def codegen(context, builder, signature, args):
         place = context.make_array(signature.args[0])(context, builder, args[0]).data
         return builder.load_atomic(place, "seq_cst", 8)
 
-    return types.int64(meeting), codegen
+    return types.int64(barrier), codegen
 
 
 @intrinsic
-def _rest(typingctx, offer):
-    """Let a moment pass; where `offer`, let the system run another thread on this CPU."""
+def _rest(typingctx, give_way):
+    """Pause for a moment; if `give_way`, let the system run another thread on this CPU."""
 
     def codegen(context, builder, signature, args):
         nothing = ir.FunctionType(ir.VoidType(), [])
@@ -60,22 +60,22 @@ def _rest(typingctx, offer):
                 builder.call(sched_yield, [])
         return context.get_dummy_value()
 
-    return types.void(offer), codegen
+    return types.void(give_way), codegen
 
 
 @kernel
-def meet(meeting, size):
-    """Return when all `size` threads are here, or one of them has failed."""
-    arrived = _arrive(meeting)
+def synchronize(barrier, size):
+    """Return when all `size` threads have called this, or one of them has failed."""
+    arrived = _arrive(barrier)
     goal = (arrived + size - 1) // size * size
     turns = 0
-    while arrived < BROKEN and _arrivals(meeting) < goal:
+    while arrived < BROKEN and _arrivals(barrier) < goal:
         turns += 1
         _rest(turns > PATIENCE)
 
 
 @entry
-def wait(meeting, size):
-    """`meet`, for Python; whether all is well."""
-    meet(meeting, size)
-    return meeting[0] < BROKEN
+def wait(barrier, size):
+    """`synchronize`, for Python; return whether no thread has failed."""
+    synchronize(barrier, size)
+    return barrier[0] < BROKEN

@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
 from fastlstm.kernels.compiled.layout import row_layout
-from fastlstm.kernels.compiled.recurrence import SLOTS, Buffers
+from fastlstm.kernels.compiled.recurrence import Buffers
 from fastlstm.kernels.parts import BROKEN, starts_of
 
 #: What the objects of a run's calls are made of.
@@ -133,12 +133,12 @@ def padded(units, lanes):
 def sizes_of(cell, C, H, lanes):
     """P, G, the numbers of the packed weights and of the gradient of the inputs in a row."""
     P, G = padded(H, lanes), len(kernels.CELLS[cell].gates)
-    return P, G, (G * (C + 1 + H) + SLOTS[cell].apart) * P, padded(C, lanes)
+    return P, G, (G * (C + 1 + H) + kernels.CELLS[cell].separate_biases) * P, padded(C, lanes)
 
 
 def arguments_of_run(lanes, cell, dtype):
     """Those of a thread that has half of the rows or the last of the units, of a run with every array there is."""
-    rng = np.random.default_rng(0)
+    rng, kind = np.random.default_rng(0), kernels.CELLS[cell]
     C, H, N, lengths = 3, 21, 4, np.array([4, 4, 3, 1])
     starts = starts_of(lengths).astype(np.int64)
     M, (P, G, of_weights, columns) = int(starts[-1]), sizes_of(cell, C, H, lanes)
@@ -165,14 +165,14 @@ def arguments_of_run(lanes, cell, dtype):
         "x": normal(M * C), "at": (np.cumsum(lengths) - lengths) * C, "h_0": normal(N, 2 * H)[:, :H], "reverse": True,
         "out": normal(M * (H + 5)), "column": 2, "o_stride": H + 5, "d": normal(M * (H + 5)), "d_stride": H + 5,
         "more": True, "to_start": True,
-        "dz": normal(M * SLOTS[cell].number * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
+        "dz": normal(M * kind.n_slots * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
         "d_h": states(M), "d_x": normal(M * columns),
     }  # fmt: skip
-    if SLOTS[cell].kept:
-        given["gates"] = normal(M * SLOTS[cell].number * P)
-    if cell == "lstm":
+    if kind.keeps_gates:
+        given["gates"] = normal(M * kind.n_slots * P)
+    if "c" in kind.states:
         given |= {"c": states(M + N), "dc": states(N), "c_0": normal(N, 2 * H)[:, :H]}
-    if cell == "gru":
+    if kind.direct:
         given["d_seen"] = states(N)
     return given
 
@@ -184,7 +184,7 @@ def arguments_of_step(lanes, cell, dtype):
         "starts": np.array([0, N], np.int64), "rows": rng.standard_normal(2 * N * stride).astype(dtype),
         "x_t": rng.standard_normal((N, C + 2)).astype(dtype)[:, :C], "h_t": np.zeros((N, H + 2), dtype)[:, :H],
     }  # fmt: skip
-    if cell == "lstm":
+    if "c" in kernels.CELLS[cell].states:
         given["c"] = given["c"][: N * sizes_of(cell, C, H, lanes)[0]]
     return {name: value for name, value in given.items() if name not in ("h", "mask", "gates")}
 

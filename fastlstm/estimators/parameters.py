@@ -188,7 +188,7 @@ class Parameters:
     hidden_size: int | Sequence[int] = 64
     num_layers: int = 1
     _: KW_ONLY
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: str = "lstm"
     bidirectional: bool = False
     dropout: float | Literal["auto"] = "auto"
     recurrent_dropout: float = 0.0

@@ -3,11 +3,14 @@
 cdef const fl_cell *cell_of(str name) except NULL:
     """The cell of this name, on the level in use."""
     cdef bytes wanted = name.encode()
-    cdef int n
-    for n in range(FL_CELLS):
-        if wanted == table.cells[n].name:
-            return table.cells[n]
-    raise ValueError(f"cell is {name!r}, expected one of {[table.cells[n].name.decode() for n in range(FL_CELLS)]}.")
+    cdef const fl_cell *const *cell = table.cells
+    names = []
+    while cell[0] is not NULL:
+        if wanted == cell[0].name:
+            return cell[0]
+        names.append(cell[0].name.decode())
+        cell += 1
+    raise ValueError(f"cell is {name!r}, expected one of {names}.")
 
 
 cdef inline real *start_of(real[::1] array) noexcept:

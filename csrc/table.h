@@ -112,13 +112,11 @@ typedef struct {
     void (*input_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, FL_REAL *d_x);
 } FL_NAME(fl_cell);
 
-#define FL_CELLS 3
-
 /* -- the table ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t lanes; /* L */
-    const FL_NAME(fl_cell) *cells[FL_CELLS];
+    const FL_NAME(fl_cell) *const *cells; /* NULL ends them */
 
     /* -- threads: meeting.h */
 

@@ -10,7 +10,6 @@ cdef extern from "fastlstm.h":
         FL_SUMS_BYTES
         FL_SQUARES
         FL_MOST_THREADS
-        FL_CELLS
         FL_CROSS_ENTROPY
         FL_SQUARED_ERROR
         FL_ABSOLUTE_ERROR
@@ -118,7 +117,7 @@ cdef extern from *:
 
     ctypedef struct fl_kernels:
         int64_t lanes
-        const fl_cell *cells[FL_CELLS]
+        const fl_cell *const *cells
         bint (*wait)(int64_t *, int64_t) noexcept nogil
         void (*load_rows)(const fl_run *, const fl_part *, const real *, const int64_t *, bint) noexcept nogil
         void (*put_states)(const fl_run *, const fl_part *, const real *, int64_t, const real *,

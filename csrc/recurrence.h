@@ -5,7 +5,7 @@
        GATES                blocks of its weights, G
        SLOTS                numbers of a row and unit in dz: the first G for the weights of x, the last G for those of h'
        KEEPS_GATES          1 where forward leaves as many in `gates`, which backward reads
-       APART                biases of a unit in the packed weights beside those of the gates
+       SEPARATE_BIASES      biases of a unit in the packed weights, beside those of the gates
        HAS_C                1 where there are cell states
        DIRECT               1 where a state reaches the next also past the gates: backward leaves that gradient in dh
        AHEAD_OF(run)        the length of the products that ask for the memory of the next step's gates
@@ -18,7 +18,9 @@
        unpack, weight_gradient                       as table.h has them
        sums(run, step, units, w, ahead, out)         the sums of those units' gates in a step
        state(run, at, sums)                          the equations: h of a row's vector of units; stores c and gates
-       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh */
+       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh
+
+   gates.h has all of these but CELL, GATES, HAS_C, `state` and `gradients`, for gates that are sums of [x, 1, h']. */
 
 static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_packed *packed)
 {
@@ -127,7 +129,7 @@ static const fl_cell OF(cell) = {
     .name = NAME(CELL),
     .gates = GATES,
     .slots = SLOTS,
-    .apart = APART,
+    .separate_biases = SEPARATE_BIASES,
     .keeps_gates = KEEPS_GATES,
     .has_c = HAS_C,
     .direct = DIRECT,
@@ -144,7 +146,7 @@ static const fl_cell OF(cell) = {
 #undef GATES
 #undef SLOTS
 #undef KEEPS_GATES
-#undef APART
+#undef SEPARATE_BIASES
 #undef HAS_C
 #undef DIRECT
 #undef AHEAD_OF

@@ -57,7 +57,7 @@ cdef class Packed:
         at_least("H", H, 1)
         self.cell = cell_of(cell)
         G = self.cell.gates
-        numbers = product(total(product(G, total(total(C, 1), H)), self.cell.apart), P)
+        numbers = product(total(product(G, total(total(C, 1), H)), self.cell.separate_biases), P)
         if forward is not None:
             fits("forward", forward.shape[0], numbers)
         if backward is not None:

@@ -31,7 +31,7 @@ typedef struct {
 
 /* The same as kernels have them, each NULL where it is not needed. */
 typedef struct {
-    FL_REAL *forward;  /* [(G * (C+1+H) + apart) * P], in the cell's own order */
+    FL_REAL *forward;  /* [(G * (C+1+H) + separate_biases) * P], in the cell's own order */
     FL_REAL *backward; /* [G, P, P], as `pack_panels` lays it out */
     FL_REAL *inputs;   /* [G, P, C padded to whole vectors], likewise: for the gradient of the inputs */
     FL_REAL *gradient; /* as many as `forward`, in the cell's own order */
@@ -86,7 +86,7 @@ typedef struct {
     const char *name;
     int64_t gates; /* G */
     int64_t slots; /* numbers of a row and unit in `dz` and `gates` */
-    int64_t apart; /* biases that the packed weights hold beside those of the rows' ones */
+    int64_t separate_biases; /* of a unit in the packed weights, beside those of the gates */
     bool keeps_gates; /* whether backward reads them */
     bool has_c;       /* whether there are cell states */
     bool direct;      /* whether a state reaches the next also past the gates */

@@ -105,7 +105,7 @@ cdef extern from *:
 
     ctypedef struct fl_cell:
         const char *name
-        int64_t gates, slots, apart
+        int64_t gates, slots, separate_biases
         bint keeps_gates, has_c, direct
         void (*pack)(const fl_weights *, const fl_part *, const fl_packed *) noexcept nogil
         void (*unpack)(const fl_weights *, const fl_part *, const real *) noexcept nogil

@@ -17,7 +17,7 @@ lengths this is ``[T+1, N]``, slot 0 the initial state.
 A backend is the `BACKEND` of a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be
 called with a `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called
 it; backends that say the same by ``bits()`` leave the same bits. It has one module per cell, named as in `CELLS`, where
-the order of gates is torch's and G is their number. Each has two classes:
+the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is their number. Each has two classes:
 
 ``Packed(C, H, dtype, workspace, forward=True, backward=False, inputs=False)``
     Weights as the kernels read them: those that runs forward, backward and the gradient of inputs need.
@@ -132,6 +132,7 @@ CELLS = {
     "lstm": Cell("ifgo", ("h", "c")),
     "gru": Cell("rzn", ("h",), slots="nrzm", separate_biases=1, direct=True),
     "rnn": Cell("h", ("h",), keeps_gates=False),
+    "cifg": Cell("fgo", ("h", "c")),
 }
 BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"

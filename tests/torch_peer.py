@@ -22,7 +22,7 @@ class CIFG(torch.nn.Module):
             self.register_parameter(name, torch.nn.Parameter(weight.detach()[H:]))
         self.call = lambda weights, *args: torch.func.functional_call(lstm, weights, args)
 
-    def forward(self, x, state):
+    def forward(self, x, state=None):
         gates = {name: weight.chunk(3) for name, weight in self.named_parameters()}
         return self.call({name: torch.cat([-f, f, g, o]) for name, (f, g, o) in gates.items()}, x, state)
 

@@ -100,7 +100,7 @@ class Stack:
         return max(self.gates * H * (C + H) for _, C, H in self.places)
 
     def initial_weights(self, rng, longest_lag=None):
-        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, the forget bias f 1.
+        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, forget biases 1.
 
         Glorot & Bengio (2010), equation 16; Saxe, McClelland & Ganguli (2014); Gers, Schmidhuber & Cummins (2000).
         Each gate's block is drawn on its own. With a `longest_lag`, biases of gates are drawn for lags up to it:

@@ -81,7 +81,7 @@ class Parameters:
         scores are in the original units; losses are of standardised targets. `partial_fit`
         and `warm_start` keep the first statistics.
     init : {"auto", "standard", "chrono"}, default="auto"
-        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, the bias of a gate f 1. "chrono" also
+        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, forget biases 1. "chrono" also
         draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &
         Ollivier 2018). "auto": see Notes.
     longest_lag : int or None, default=None

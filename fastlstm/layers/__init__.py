@@ -130,9 +130,8 @@ class RNN(Layer):
 class CIFG(Layer):
     """LSTM layers whose input gate is coupled to the forget gate: i = 1 - f.
 
-    Greff et al. (2017), "LSTM: A Search Space Odyssey". A fourth of the LSTM's weights and products less, and a cell
-    state that stays within the range of the candidates. Weights have PyTorch's names, and the order of the LSTM's
-    gates, without i: f, g, o. They start as those of `LSTM`.
+    Greff et al. (2017), "LSTM: A Search Space Odyssey". It has three quarters of the LSTM's weights. Weights have the
+    names of ``torch.nn.LSTM`` and the order of its gates, without i: f, g, o. They start as those of `LSTM`.
 
     Parameters
     ----------

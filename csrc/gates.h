@@ -1,5 +1,5 @@
-/* What recurrence.h asks for of a cell whose gates' sums are one product each, of [x, 1, h']. Its file defines CELL and
-   GATES, includes this, and has only its equations and their derivatives to add. */
+/* What recurrence.h needs of a cell all of whose gates are sums of [x, 1, h']: weights and products. The cell's file
+   defines CELL, GATES and HAS_C, includes this, and adds `state` and `gradients`. */
 
 #define SLOTS GATES
 #define KEEPS_GATES 1
@@ -19,9 +19,9 @@ static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const r
     unpack_gates(GATES, d_weights, part, d_w);
 }
 
-static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
+static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool accumulate)
 {
-    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, GATES, GATES, d_w, more);
+    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, GATES, GATES, d_w, accumulate);
 }
 
 INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)

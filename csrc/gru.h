@@ -5,8 +5,8 @@
        r = sigmoid(W_r [x, 1] + U_r h' + b_r)      n = tanh(W_n [x, 1] + r * m),   m = U_n h' + b_m
        z = sigmoid(W_z [x, 1] + U_z h' + b_z)      h = (1 - z) * n + z * h';       h': the state before the step
 
-   The candidate's two sums stay apart until r is known. They stand around those of the gates, [n, r, z, m]: so the
-   inputs' products fill the first three, the states' products the last three, and none is done for nothing. */
+   The candidate's two sums are kept apart until r is known. They surround those of the gates, [n, r, z, m]: the inputs'
+   products fill the first three, the states' products the last three, and no product is wasted. */
 
 #define CELL gru
 #define GATES 3
@@ -54,7 +54,7 @@ static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const r
     const int64_t C = d_weights->C, H = d_weights->H, P = d_weights->P;
     const range gates = share(part, 2 * P, 4 * L), candidate = share(part, P, 4 * L);
     for (int64_t gate = 0; gate < 3; gate++) {
-        const bool both = gate < 2; /* weights of inputs and states are in one product */
+        const bool both = gate < 2; /* one product has the weights of inputs and states */
         const int64_t Q = both ? 2 * P : P;
         const int64_t begin = both ? larger(gates.first - gate * P, 0) : candidate.first;
         const int64_t end = both ? smaller(gates.last - gate * P, H) : smaller(candidate.last, H);
@@ -72,12 +72,12 @@ static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const r
     }
 }
 
-static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
+static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool accumulate)
 {
     const int64_t C = run->C, K = C + 1 + run->H;
-    add_products(run, part, (range){0, K}, 1, 2, 4, d_w, more);
-    add_products(run, part, (range){0, C + 1}, 0, 1, 4, d_w + OF_N(run), more);
-    add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), more);
+    add_products(run, part, (range){0, K}, 1, 2, 4, d_w, accumulate);
+    add_products(run, part, (range){0, C + 1}, 0, 1, 4, d_w + OF_N(run), accumulate);
+    add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), accumulate);
 }
 
 INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)

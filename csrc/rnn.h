@@ -15,7 +15,7 @@
 #define GROUP(rows) (4 * L)
 #define SUM(active, n, unit) ((n) * 4 * L + (unit))
 
-/* The weights of [x, 1, h'], in panels as those of `pack_panels`. */
+/* The weights of [x, 1, h'], in panels like those of `pack_panels`. */
 static void OF(pack_forward)(const fl_weights *weights, range units, real *out)
 {
     const int64_t C = weights->C, H = weights->H, K = C + 1 + H;
@@ -38,9 +38,9 @@ static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const r
     unpack_gates(1, d_weights, part, d_w);
 }
 
-static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
+static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool accumulate)
 {
-    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 1, 1, d_w, more);
+    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 1, 1, d_w, accumulate);
 }
 
 INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)

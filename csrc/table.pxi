@@ -9,7 +9,7 @@ cdef extern from "fastlstm.h":
         FL_BLOCK_ROWS
         FL_SUMS_BYTES
         FL_SQUARES
-        FL_MOST_THREADS
+        FL_MAX_THREADS
         FL_CROSS_ENTROPY
         FL_SQUARED_ERROR
         FL_ABSOLUTE_ERROR
@@ -27,7 +27,7 @@ cdef extern from "fastlstm.h":
     ctypedef struct fl_part:
         int64_t first, last, rank, size
         bint by_units
-        int64_t *meeting
+        int64_t *barrier
 
     ctypedef struct fl_draw:
         uint64_t seed, epoch, stream, threshold
@@ -96,8 +96,8 @@ cdef extern from *:
         int64_t number, K
         const real *targets
         const int64_t *labels
-        const real *shares
-        int64_t share_columns
+        const real *weights
+        int64_t weight_columns
         double *values
         int64_t S
         const double *levels

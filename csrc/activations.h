@@ -1,8 +1,8 @@
 /* tanh and sigmoid of vectors. fastlstm/kernels/numba/activations.py has the equations and their errors;
    bench/derive_activations.py derives the coefficients, and a test compares both files.
 
-   p / q = tanh(x / 2) in vtanh and tanh(x / 4) in vsigmoid, where p = x P(x^2), q = Q(x^2). |x| above a bound is taken
-   as the bound. NaN gives NaN. */
+   p / q = tanh(x / 2) in vtanh and tanh(x / 4) in vsigmoid, where p = x P(x^2), q = Q(x^2). |x| is clipped to a
+   bound. NaN propagates. */
 
 #define vtanh FL(vtanh)
 #define vsigmoid FL(vsigmoid)
@@ -12,7 +12,7 @@
 #define SIGMOID_P FL(SIGMOID_P)
 #define SIGMOID_Q FL(SIGMOID_Q)
 
-/* Coefficients of low powers come first. */
+/* Coefficients, lowest power first. */
 #if FL_BITS == 32
 #define TANH_BOUND 8.25f
 #define SIGMOID_BOUND 16.5f

@@ -1,6 +1,6 @@
 /* Kernels for CPUs with AVX2 and FMA. */
 
-#include "meeting.h"
+#include "barrier.h"
 
 #if FL_X86
 

@@ -1,6 +1,6 @@
 /* Kernels for CPUs with AVX-512F. */
 
-#include "meeting.h"
+#include "barrier.h"
 
 #if FL_X86
 

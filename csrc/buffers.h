@@ -6,7 +6,7 @@
 #define pack_groups FL(pack_groups)
 #define unpack_gates FL(unpack_gates)
 
-#define AHEAD 8 /* rows that are asked for before they are copied */
+#define AHEAD 8 /* rows to prefetch before they are copied */
 
 /* out[R, Q : out_stride] = a[Q, R : a_stride].T */
 static void transpose(int64_t R, int64_t Q, const real *a, int64_t a_stride, real *out, int64_t out_stride)
@@ -107,7 +107,7 @@ static void FL(load_rows)(const fl_run *run, const fl_part *part, const real *x,
         for (int64_t n = part->first; n < end; n++) {
             real *const row = run->rows + (starts[t] + n) * stride;
             if (x) {
-                /* series and rows lie far apart: no cache foresees them */
+                /* series and rows lie far apart: no hardware prefetches them */
                 PREFETCH(x, at[smaller(n + AHEAD, end - 1)] + t * C);
                 PREFETCH(row, AHEAD * stride);
                 copy(C, x + at[n] + (reverse ? lengths[n] - 1 - t : t) * C, row);
@@ -153,7 +153,7 @@ static void FL(copy_outputs)(const fl_run *run, const fl_part *part, bool revers
 }
 
 static void FL(add_gradients)(const fl_run *run, const fl_part *part, bool reverse, const real *d, int64_t d_stride,
-                              bool more)
+                              bool accumulate)
 {
     const int64_t *const starts = run->batch.starts, *const lengths = run->batch.lengths;
     const int64_t H = run->H, whole = H / L * L;
@@ -161,7 +161,7 @@ static void FL(add_gradients)(const fl_run *run, const fl_part *part, bool rever
         for (int64_t n = part->first; n < smaller(part->last, starts[t + 1] - starts[t]); n++) {
             real *const here = run->d_h + (starts[t] + n) * run->P;
             const real *const there = d + ((reverse ? starts[lengths[n] - 1 - t] : starts[t]) + n) * d_stride;
-            if (!more) {
+            if (!accumulate) {
                 copy(H, there, here);
                 continue;
             }

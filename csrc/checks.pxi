@@ -1,32 +1,32 @@
-"""Checks of a call's arguments, after which no pointer leaves its array.
+"""Checks of arguments, after which no pointer leaves its array.
 
-Sizes are added and multiplied without overflow: what is too large stands as MOST, which no array has. Nothing here
-makes a Python object, but to say what is wrong.
+Sizes are added and multiplied with saturation: INT64_MAX stands for anything too large, which no array has. Python
+objects are only made for error messages.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 cdef extern from "<stdint.h>":
-    const int64_t MOST "INT64_MAX"
+    const int64_t INT64_MAX
 
 
 cdef inline int64_t product(int64_t a, int64_t b) noexcept nogil:
-    """a * b, of numbers that are not negative."""
+    """a * b of non-negative numbers, saturated."""
     if (a | b) >> 31 == 0:
         return a * b
-    return MOST if b > 0 and a > MOST // b else a * b
+    return INT64_MAX if b > 0 and a > INT64_MAX // b else a * b
 
 
 cdef inline int64_t total(int64_t a, int64_t b) noexcept nogil:
-    """a + b, of numbers that are not negative."""
-    return MOST if a > MOST - b else a + b
+    """a + b of non-negative numbers, saturated."""
+    return INT64_MAX if a > INT64_MAX - b else a + b
 
 
 # -- sizes and ranges --------------------------------------------------------------------------------------------------
 
 cdef inline int at_least(str name, int64_t value, int64_t least) except -1:
     if value < least:
-        raise ValueError(f"{name} is {value}, expected {least} or more.")
+        raise ValueError(f"{name} is {value}, expected at least {least}.")
     return 0
 
 
@@ -37,65 +37,65 @@ cdef inline int range_in(str name, int64_t first, int64_t last, int64_t end) exc
 
 
 cdef inline int multiples(int64_t first, int64_t last, int64_t of_first, int64_t of_last) except -1:
-    """Columns from `first` to `last` begin and end at multiples of so many."""
+    """`first` and `last` are multiples of these."""
     if first % of_first or last % of_last:
         raise ValueError(f"columns from {first} to {last}: expected multiples of {of_first} and of {of_last}.")
     return 0
 
 
 cdef inline int64_t padded(int64_t size) noexcept:
-    """`size` filled up to whole vectors."""
+    """`size` rounded up to whole vectors."""
     return product(total(size, table.lanes - 1) // table.lanes, table.lanes)
 
 
 # -- arrays ------------------------------------------------------------------------------------------------------------
 
 cdef int too_short(str name, int64_t size, int64_t needed) except -1:
-    if needed == MOST:
-        raise ValueError(f"{name} has {size} numbers, more than any array has are needed.")
-    raise ValueError(f"{name} has {size} numbers, {needed} are needed.")
+    if needed == INT64_MAX:
+        raise ValueError(f"{name} has {size} elements, but these sizes need more than any array can have.")
+    raise ValueError(f"{name} has {size} elements, expected at least {needed}.")
 
 
 cdef inline int fits(str name, int64_t size, int64_t needed) except -1:
-    """A flat array of this size has the numbers that are needed."""
+    """A flat array of this size is large enough."""
     if size < needed:
         too_short(name, size, needed)
     return 0
 
 
-cdef inline int can_meet(const int64_t[::1] meeting, int64_t size) except -1:
-    """So many threads can."""
+cdef inline int is_barrier(const int64_t[::1] barrier, int64_t size) except -1:
+    """An array that so many threads can use as a barrier."""
     if not 0 < size < FL_BROKEN:
-        raise ValueError(f"size is {size}, expected a number of threads.")
-    return fits("meeting", meeting.shape[0], 1)
+        raise ValueError(f"size is {size}, expected a number of threads, at least 1.")
+    return fits("barrier", barrier.shape[0], 1)
 
 
 cdef inline int fits_from(str name, int64_t size, int64_t at, int64_t needed) except -1:
-    """So many numbers from `at` on."""
+    """The same, from `at` on."""
     if at < 0:
-        raise ValueError(f"{name} begins at {at}.")
+        raise ValueError(f"{name} is read or written from {at} on, expected an offset of at least 0.")
     return fits(name, size, total(at, needed))
 
 
 cdef inline int rows_fit(str name, int64_t size, int64_t at, int64_t rows, int64_t stride, int64_t width) except -1:
-    """[rows, width : stride] from `at` on in a flat array; the last row needs `width` numbers only."""
+    """[rows, width : stride] from `at` on in a flat array; the last row needs only `width` elements."""
     if stride < width:
-        raise ValueError(f"rows of {name} lie {stride} numbers apart, but have {width}.")
+        raise ValueError(f"{name} has a row stride of {stride}, expected at least {width}.")
     return fits_from(name, size, at, total(product(rows - 1, stride), width)) if rows > 0 else 0
 
 
 cdef inline int is_matrix(str name, int64_t rows, int64_t columns, int64_t needed, int64_t width) except -1:
-    """An array [rows, columns] has as many rows as are needed, and this width."""
+    """An array [rows, columns] has enough rows, and this width."""
     if rows < needed or columns != width:
-        raise ValueError(f"{name} is [{rows}, {columns}], [{needed}, {width}] is needed.")
+        raise ValueError(f"{name} has shape ({rows}, {columns}), expected at least {needed} rows of {width}.")
     return 0
 
 
 cdef inline int64_t distance(str name, const real[:, :] a, int64_t rows, int64_t columns) except? -1:
-    """How far apart the rows of a, which has [rows, columns] or more, lie, in numbers."""
+    """The row stride of a, in elements; a is [rows, columns] or larger, and its rows are contiguous."""
     cdef int64_t size = sizeof(real)
     if a.shape[0] < rows or a.shape[1] < columns:
-        raise ValueError(f"{name} is [{a.shape[0]}, {a.shape[1]}], [{rows}, {columns}] is needed.")
+        raise ValueError(f"{name} has shape ({a.shape[0]}, {a.shape[1]}), expected at least ({rows}, {columns}).")
     if (columns > 1 and a.strides[1] != size) or (rows > 1 and a.strides[0] % size):
         raise ValueError(f"{name} has rows that are not contiguous.")
     return a.strides[0] // size
@@ -104,24 +104,24 @@ cdef inline int64_t distance(str name, const real[:, :] a, int64_t rows, int64_t
 # -- packed batches ----------------------------------------------------------------------------------------------------
 
 cdef class Batch:
-    """A batch whose rows are in an array of this name and size, of a copy of its starts: nobody changes them later."""
+    """A batch whose rows are in an array of this name and size. It copies starts, which may change later."""
 
     cdef fl_batch of
 
     def __cinit__(self, const int64_t[::1] starts, str name, int64_t size):
-        cdef int64_t T = starts.shape[0] - 1, t, n, active, before = MOST
+        cdef int64_t T = starts.shape[0] - 1, t, n, active, before = INT64_MAX
         cdef int64_t *numbers
         if T < 1 or starts[0] != 0:
-            raise ValueError("starts begins with 0 and has one number more than there are steps.")
+            raise ValueError("starts must begin with 0 and have one element more than there are steps.")
         for t in range(T):
             active = starts[t + 1] - starts[t] if starts[t + 1] > starts[t] else 0
             if not 0 < active <= before:
                 raise ValueError(
-                    f"starts[{t + 1}] is {starts[t + 1]}: a step has one row or more, and none that ended."
+                    f"starts[{t + 1}] is {starts[t + 1]}: expected at least one row per step, and no more than before."
                 )
             before = active
         if size < starts[T]:
-            raise ValueError(f"{name} has {size} rows, {starts[T]} are needed.")
+            raise ValueError(f"{name} has {size} rows, expected at least {starts[T]}.")
         numbers = <int64_t *>PyMem_Malloc((T + 1 + starts[1]) * sizeof(int64_t))
         if numbers is NULL:
             raise MemoryError()
@@ -139,7 +139,7 @@ cdef class Batch:
 
 
 cdef int order_fits(const int64_t[::1] order, int64_t N, str name, int64_t blocks) except -1:
-    """The blocks of N sequences, or more, are in an array of so many."""
+    """`order` has at least N elements, all of them blocks of an array with so many."""
     cdef int64_t n
     fits("order", order.shape[0], N)
     for n in range(order.shape[0]):

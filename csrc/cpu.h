@@ -1,4 +1,4 @@
-/* What this CPU has and its operating system saves for every thread: which levels it supports. */
+/* Which levels the CPU and its operating system, which must save the registers, support. */
 
 #ifndef FASTLSTM_CPU_H
 #define FASTLSTM_CPU_H

@@ -1,4 +1,4 @@
-/* What dropout leaves, from a counter-based generator, and its use on packed rows. */
+/* Dropout masks from a counter-based random number generator, and their application to packed rows. */
 
 #define philox FL(philox)
 

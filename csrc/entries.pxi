@@ -1,9 +1,8 @@
 """The kernels as functions and classes of arrays; csrc/table.h says what they compute and of what.
 
-A class holds what many calls share: it has checked its arrays when it was made, and its methods check what they are
-given. Every array is as long as the sizes say that it will be read or written, or else a ValueError comes before
-anything has changed. The GIL is released while kernels run: arrays of whole numbers must neither change meanwhile nor
-overlap what is written.
+A class holds what many calls share. It checks its arrays when it is made; its methods check their arguments. An array
+that is shorter than what the sizes say will be read or written raises a ValueError before anything has changed. The
+GIL is released while kernels run: meanwhile, integer arrays must neither change nor overlap what is written.
 """
 
 include "table.pxi"
@@ -14,7 +13,7 @@ cdef extern from *:
     #include <string.h>
     #include "cpu.h"
 
-    /* The table of this level; NULL if the CPU has not got it. */
+    /* The table of this level; NULL if the CPU does not support it. */
     static const fl_kernels *table_of(const char *level)
     {
     #if FL_X86
@@ -40,7 +39,7 @@ def levels():
 
 
 def use(str name):
-    """Take the kernels of this level, while no call is under way; what others have packed is not for them."""
+    """Use the kernels of this level, which cannot read weights packed by another. No call may be running."""
     global table, name_of_level
     if name not in levels():
         raise ValueError(f"{name!r} is not a level of this CPU; expected one of {list(levels())}.")
@@ -53,7 +52,7 @@ def level():
 
 
 def lanes():
-    """How many numbers a vector of the level in use has: L."""
+    """Number of elements in a vector of the level in use, L."""
     return table.lanes
 
 

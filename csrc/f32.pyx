@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The kernels of csrc for float32; csrc/entries.pxi says more."""
+"""The kernels of csrc for float32; see csrc/entries.pxi."""
 
 cdef extern from *:
     """

@@ -12,15 +12,16 @@
 
    A row is all that a step's gates depend on, [x (C), 1, h' (H)] with h' the state before the step. Rows lie `stride`
    apart, and there is room for P units from row + C + 1 on. Where the gates see masked states, `rows` holds them times
-   mask [N, P], and `states` is elsewhere; otherwise states = rows + C + 1 with the same stride. A run, fl_run, is all
-   buffers of a pass over a batch; a part, fl_part, is what one thread does of it.
+   mask [N, P], and `states` is elsewhere; otherwise states = rows + C + 1 with the same stride. A run, fl_run, holds
+   the buffers of a pass over a batch; a part, fl_part, says what one thread computes of it.
 
    `name_stride` is the distance of two rows of `name`, in numbers, and [a, b : stride] an array with such rows.
-   Pointers are to the first number that is used, and owned by the caller; what is const is only read. A padded unit
+   Pointers point to the first number used and are owned by the caller; const arrays are only read. A padded unit
    has zero weights, hence zero states and gradients. No function allocates, checks sizes or starts threads.
 
-   A level is a set of CPU features; each has one table of functions per type of numbers. The caller must have made sure
-   that the CPU and its operating system support the level. What a table's functions have packed is for its own. */
+   A level is a set of CPU features; each has one table of functions per floating-point type. The caller must make sure
+   that the CPU and its operating system support the level. Weights packed by a table's functions are for the functions
+   of the same table. */
 
 #ifndef FASTLSTM_H
 #define FASTLSTM_H
@@ -36,18 +37,19 @@
 #error "csrc has kernels for x86-64 and arm64; other CPUs have the Numba backend"
 #endif
 
-/* Rows whose gradients are summed by themselves: a panel has room for so many. */
+/* Gradients are summed over blocks of so many rows; a panel holds one block. */
 #define FL_BLOCK_ROWS 64
-/* Bytes of gates' sums that wait in the first-level cache; see `sums` of a run. */
+/* Bytes of the gates' sums that are kept in the first-level cache; see `sums` of a run. */
 #define FL_SUMS_BYTES (8 * 1024)
-/* The largest team of threads. */
-#define FL_MOST_THREADS (1 << 16)
-/* Numbers of a gradient whose squares are summed by themselves. */
+/* Maximum number of threads in a team. */
+#define FL_MAX_THREADS (1 << 16)
+/* Block size of the sum of a gradient's squares. */
 #define FL_SQUARES 4096
-/* Arrivals at a meeting from which on nobody waits: a thread that fails sets them. */
+/* A barrier with so many arrivals is broken, and nobody waits at it: a thread that fails sets this. */
 #define FL_BROKEN ((int64_t)1 << 60)
 
-/* Losses that are compiled, of single scores and then of distributions: files of fastlstm/training/losses/. */
+/* The compiled losses, first those of single scores, then those of distributions, named as the files in
+   fastlstm/training/losses/. */
 enum fl_losses {
     FL_CROSS_ENTROPY,
     FL_SQUARED_ERROR,
@@ -66,14 +68,14 @@ typedef struct {
     int64_t T, N, M;
 } fl_batch;
 
-/* What one of a team of threads does: its rows of a batch; its columns of weights, which `rank` tells. A recurrence is
-   divided by rows or, where `by_units`, by hidden units: then every thread has all rows, and all wait for each other
-   after every step. */
+/* The part of one thread of a team: its rows of a batch, and its columns of weights, which follow from `rank`. A
+   recurrence is divided by rows or, with `by_units`, by hidden units: every thread then has all rows, and all of them
+   wait at a barrier after every step. */
 typedef struct {
     int64_t first, last; /* sequences */
-    int64_t rank, size;  /* which thread of how many */
+    int64_t rank, size;  /* which thread, of how many */
     bool by_units;
-    int64_t *meeting; /* [1], counts arrivals, from 0: read only where threads divide the units */
+    int64_t *barrier; /* [1]: number of arrivals, from 0; only used where threads divide the units */
 } fl_part;
 
 /* Which random numbers dropout draws; see `draw`. */

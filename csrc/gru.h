@@ -5,14 +5,14 @@
        r = sigmoid(W_r [x, 1] + U_r h' + b_r)      n = tanh(W_n [x, 1] + r * m),   m = U_n h' + b_m
        z = sigmoid(W_z [x, 1] + U_z h' + b_z)      h = (1 - z) * n + z * h';       h': the state before the step
 
-   The candidate's two sums stay apart until r is known. They stand around those of the gates, [n, r, z, m]: so the
-   inputs' products fill the first three, the states' products the last three, and none is done for nothing. */
+   The candidate's two sums are kept apart until r is known. They surround those of the gates, [n, r, z, m]: the inputs'
+   products fill the first three, the states' products the last three, and no product is wasted. */
 
 #define CELL gru
 #define GATES 3
 #define SLOTS 4 /* n, r, z, m */
 #define KEEPS_GATES 1
-#define APART 1 /* b_m */
+#define SEPARATE_BIASES 1 /* b_m */
 #define HAS_C 0
 #define DIRECT 1
 #define AHEAD_OF(run) ((run)->H)
@@ -20,7 +20,7 @@
 #define SUM(active, n, unit) (((unit) * (active) + (n) * L) * 4) /* of 4 slots */
 
 /* out, for each vector of units: b_m [L], the weights of [x, 1] [C+1][n, r, z][L], those of h' [H][r, z, m][L]. */
-static void FL(gru_pack_forward)(const fl_weights *weights, range units, real *out)
+static void OF(pack_forward)(const fl_weights *weights, range units, real *out)
 {
     const int64_t C = weights->C, H = weights->H, size = (1 + 3 * (C + 1 + H)) * L;
     for (int64_t unit = units.first; unit < smaller(units.last, H); unit += L) {
@@ -49,12 +49,12 @@ static void FL(gru_pack_forward)(const fl_weights *weights, range units, real *o
 #define OF_N(sizes) (((sizes)->C + 1 + (sizes)->H) * 2 * (sizes)->P)
 #define OF_M(sizes) (OF_N(sizes) + ((sizes)->C + 1) * (sizes)->P)
 
-static void FL(gru_unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
+static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
 {
     const int64_t C = d_weights->C, H = d_weights->H, P = d_weights->P;
     const range gates = share(part, 2 * P, 4 * L), candidate = share(part, P, 4 * L);
     for (int64_t gate = 0; gate < 3; gate++) {
-        const bool both = gate < 2; /* weights of inputs and states are in one product */
+        const bool both = gate < 2; /* one product has the weights of inputs and states */
         const int64_t Q = both ? 2 * P : P;
         const int64_t begin = both ? larger(gates.first - gate * P, 0) : candidate.first;
         const int64_t end = both ? smaller(gates.last - gate * P, H) : smaller(candidate.last, H);
@@ -72,16 +72,15 @@ static void FL(gru_unpack)(const fl_weights *d_weights, const fl_part *part, con
     }
 }
 
-static void FL(gru_weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
+static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool accumulate)
 {
     const int64_t C = run->C, K = C + 1 + run->H;
-    add_products(run, part, (range){0, K}, 1, 2, 4, d_w, more);
-    add_products(run, part, (range){0, C + 1}, 0, 1, 4, d_w + OF_N(run), more);
-    add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), more);
+    add_products(run, part, (range){0, K}, 1, 2, 4, d_w, accumulate);
+    add_products(run, part, (range){0, C + 1}, 0, 1, 4, d_w + OF_N(run), accumulate);
+    add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), accumulate);
 }
 
-INLINE void FL(gru_sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead,
-                             real *out)
+INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)
 {
     const int64_t C = run->C, H = run->H, P = run->P, next_gates = run->gates ? step.later * 4 * P : 0;
     const real *const x = run->rows + step.now * run->stride, *const h = x + C + 1;
@@ -96,7 +95,7 @@ INLINE void FL(gru_sums)(const fl_run *run, struct step step, range units, const
     }
 }
 
-INLINE vec FL(gru_state)(const fl_run *run, const struct place *at, const real *sums)
+INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)
 {
     const vec h_before = vload(run->states + at->before), m = vload(sums + 3 * L);
     const vec r = vsigmoid(vload(sums + L)), z = vsigmoid(vload(sums + 2 * L));
@@ -112,7 +111,7 @@ INLINE vec FL(gru_state)(const fl_run *run, const struct place *at, const real *
     return vfma(z, vsub(h_before, n), n);
 }
 
-INLINE void FL(gru_gradients)(const fl_run *run, const struct place *at, vec dh)
+INLINE void OF(gradients)(const fl_run *run, const struct place *at, vec dh)
 {
     const int64_t P = run->P;
     const real *const gate = run->gates + at->gate;

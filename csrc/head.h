@@ -70,19 +70,19 @@ static void FL(backward_rows)(const fl_linear *linear, int64_t first, int64_t la
 }
 
 static void FL(gradient_of_rows)(const fl_linear *d_linear, int64_t M, int64_t first, int64_t last,
-                                 const real *features, const real *d_scores, bool more)
+                                 const real *features, const real *d_scores, bool accumulate)
 {
     const int64_t K = d_linear->K, F = d_linear->F;
     real *const d_weight = d_linear->weight, *const d_bias = d_linear->bias;
-    if (first >= last) /* the biases are for the member that has the first column */
+    if (first >= last) /* the thread that has the first column sums the biases */
         return;
-    for (int64_t k = 0; k < K && !more; k++) {
+    for (int64_t k = 0; k < K && !accumulate; k++) {
         for (int64_t unit = first; unit < last; unit++)
             d_weight[k * F + unit] = 0;
         if (first == 0)
             d_bias[k] = 0;
     }
-    for (int64_t block = 0; block < M; block += FL_BLOCK_ROWS) /* whose sums are rounded less than one of all */
+    for (int64_t block = 0; block < M; block += FL_BLOCK_ROWS) /* sums of blocks have smaller rounding errors */
         for (int64_t k = 0; k < K; k++) {
             const int64_t end = smaller(block + FL_BLOCK_ROWS, M);
             for (int64_t column = first; column < last; column += COLUMNS) {

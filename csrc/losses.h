@@ -1,7 +1,7 @@
 /* Losses of rows and their gradient: those of fastlstm/training/losses/.
 
-   Scores, targets and shares are `real`; what Python's numbers make of them is double, as in the Numba kernels: losses,
-   and all that is divided by a whole number or added to one. */
+   Scores, targets and weights are `real`. As in the Numba kernels, losses are double, and so is everything that is
+   divided by an integer or added to one. */
 
 #define softmax FL(softmax)
 #define residual_loss FL(residual_loss)
@@ -15,7 +15,7 @@
 #define loss_of_distributions FL(loss_of_distributions)
 
 #define HUBER_DELTA 1.0
-#define LOG_FLOOR (-13.815510557964274) /* log of the least variance, 1e-6 */
+#define LOG_FLOOR (-13.815510557964274) /* log of the minimum variance, 1e-6 */
 #define LOG_2PI 1.8378770664093453
 
 #if FL_BITS == 32
@@ -24,15 +24,15 @@
 #define REAL(function) function
 #endif
 
-/* max(a, 0), NaN where a is */
+/* max(a, 0); NaN if a is NaN */
 #define POSITIVE(a) (0 > (a) ? 0 : (double)(a))
 
-/* Turn K scores into probabilities; the largest score, and the logarithm of the sum of e^(score - it). */
+/* Turn K scores into probabilities. Returns the largest score; *logarithm is log(sum of e^(score - largest)). */
 INLINE real softmax(real *scores, int64_t K, real *logarithm)
 {
     real largest = scores[0], total = scores[0] - scores[0];
     for (int64_t k = 1; k < K; k++)
-        largest = !(scores[k] <= largest) ? scores[k] : largest; /* a NaN stays */
+        largest = !(scores[k] <= largest) ? scores[k] : largest; /* NaN propagates */
     for (int64_t k = 0; k < K; k++) {
         scores[k] = REAL(exp)(scores[k] - largest);
         total += scores[k];
@@ -67,12 +67,12 @@ INLINE double binary_loss(real score, real target, double *derivative)
     return POSITIVE(score) - score * target + REAL(log1p)(small);
 }
 
-/* -- losses of a row, times their shares; d, the scores, becomes the gradient -------------------------------------- */
+/* -- weighted losses of a row; d, the scores, becomes the gradient ------------------------------------------------- */
 
 /* Cross-entropy of softmax(d[K]); a gradient of zeros fills d[d_stride]. */
-static double class_loss(int64_t K, int64_t label, real share, real *d, int64_t d_stride)
+static double class_loss(int64_t K, int64_t label, real weight, real *d, int64_t d_stride)
 {
-    if (share == 0) { /* what does not count may be infinite */
+    if (weight == 0) { /* its scores may be infinite */
         for (int64_t k = 0; k < d_stride; k++)
             d[k] = 0;
         return 0;
@@ -82,26 +82,26 @@ static double class_loss(int64_t K, int64_t label, real share, real *d, int64_t 
     const real largest = softmax(d, K, &logarithm);
     d[label] -= 1;
     for (int64_t k = 0; k < K; k++)
-        d[k] *= share;
-    return (logarithm - (score - largest)) * share;
+        d[k] *= weight;
+    return (logarithm - (score - largest)) * weight;
 }
 
-/* The other losses of d[K]; `shares` has one for all, or K. */
-static double target_loss(int64_t number, int64_t K, const real *targets, const real *shares, bool of_all, real *d)
+/* The other losses of d[K]; `weights` has one element for all of them, or K. */
+static double target_loss(int64_t number, int64_t K, const real *targets, const real *weights, bool of_all, real *d)
 {
     const double divisor = number == FL_BINARY_CROSS_ENTROPY ? 1 : (double)K;
     double value = 0;
     for (int64_t k = 0; k < K; k++) {
-        const real share = of_all ? shares[0] : shares[k];
-        if (share == 0) {
+        const real weight = of_all ? weights[0] : weights[k];
+        if (weight == 0) {
             d[k] = 0;
             continue;
         }
         double derivative;
         const double loss = number == FL_BINARY_CROSS_ENTROPY ? binary_loss(d[k], targets[k], &derivative)
                                                               : residual_loss(number, d[k] - targets[k], &derivative);
-        value += loss / divisor * share;
-        d[k] = (real)(derivative / divisor * share);
+        value += loss / divisor * weight;
+        d[k] = (real)(derivative / divisor * weight);
     }
     return value;
 }
@@ -109,10 +109,10 @@ static double target_loss(int64_t number, int64_t K, const real *targets, const 
 /* The loss of row m, whose scores d become its gradient; one of classes fills d[d_stride] with zeros. */
 INLINE double loss_of_row(const fl_loss *loss, int64_t m, real *d, int64_t d_stride)
 {
-    const real *const share = loss->shares + m * loss->share_columns;
+    const real *const weight = loss->weights + m * loss->weight_columns;
     if (loss->number == FL_CROSS_ENTROPY)
-        return class_loss(loss->K, loss->labels[m], share[0], d, d_stride);
-    return target_loss(loss->number, loss->K, loss->targets + m * loss->K, share, loss->share_columns == 1, d);
+        return class_loss(loss->K, loss->labels[m], weight[0], d, d_stride);
+    return target_loss(loss->number, loss->K, loss->targets + m * loss->K, weight, loss->weight_columns == 1, d);
 }
 
 /* -- distributions: losses of one target --------------------------------------------------------------------------- */
@@ -131,7 +131,7 @@ INLINE double quantile_loss(int64_t S, real *scores, real target, const double *
             q += SOFTPLUS(scores[j], REAL(exp)(-REAL(fabs)(scores[j])), REAL(log1p));
         const double residual = target - q;
         loss += (residual > 0 ? levels[j] : levels[j] - 1) * residual;
-        slopes[j] = residual - residual - levels[j]; /* a NaN stays */
+        slopes[j] = residual - residual - levels[j]; /* NaN propagates */
         if (residual <= 0)
             slopes[j] += residual < 0 ? 1 : 0.5;
     }
@@ -169,19 +169,19 @@ INLINE double loss_of_distributions(const fl_loss *loss, int64_t m, real *d)
 {
     double value = 0;
     for (int64_t k = 0; k < loss->K; k++, d += loss->S) {
-        const real share_of_k = loss->shares[m * loss->share_columns + (loss->share_columns > 1 ? k : 0)];
-        const double share = share_of_k / (double)loss->K;
+        const real weight_of_k = loss->weights[m * loss->weight_columns + (loss->weight_columns > 1 ? k : 0)];
+        const double weight = weight_of_k / (double)loss->K;
         const real target = loss->targets[m * loss->K + k];
-        if (share == 0) { /* what does not count may be infinite */
+        if (weight == 0) { /* its scores may be infinite */
             for (int64_t j = 0; j < loss->S; j++)
                 d[j] = 0;
             continue;
         }
-        value += share * (loss->number == FL_QUANTILE  ? quantile_loss(loss->S, d, target, loss->levels, loss->slopes)
+        value += weight * (loss->number == FL_QUANTILE  ? quantile_loss(loss->S, d, target, loss->levels, loss->slopes)
                           : loss->number == FL_POISSON ? poisson_loss(d, target)
                                                        : gaussian_loss(d, target));
         for (int64_t j = 0; j < loss->S; j++)
-            d[j] = (real)(d[j] * share);
+            d[j] = (real)(d[j] * weight);
     }
     return value;
 }

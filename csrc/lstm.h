@@ -8,42 +8,12 @@
        o = sigmoid(W_o [x, 1, h'])      h', c': the states before the step */
 
 #define CELL lstm
-#define GATES 4
-#define SLOTS 4 /* i, f, g, o */
-#define KEEPS_GATES 1
-#define APART 0
+#define GATES 4 /* i, f, g, o */
 #define HAS_C 1
-#define DIRECT 0
-#define AHEAD_OF(run) ((run)->C + 1 + (run)->H)
-#define GROUP GROUP_IN_CACHE
-#define SUM(active, n, unit) (((unit) * (active) + (n) * L) * 4) /* of 4 gates */
 
-static void FL(lstm_pack_forward)(const fl_weights *weights, range units, real *out)
-{
-    pack_gates(4, weights, units, out);
-}
+#include "gates.h"
 
-static void FL(lstm_unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
-{
-    unpack_gates(4, d_weights, part, d_w);
-}
-
-static void FL(lstm_weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
-{
-    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 4, 4, d_w, more);
-}
-
-INLINE void FL(lstm_sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead,
-                          real *out)
-{
-    const int64_t P = run->P, K = run->C + 1 + run->H, next_gates = run->gates ? step.later * 4 * P : 0;
-    for (int64_t unit = units.first; unit < units.last; unit += L)
-        products(4, step.active, K, run->zero, 0, run->rows + step.now * run->stride, run->stride, w + unit * 4 * K,
-                 out + (unit - units.first) * step.active * 4, 4 * L, run->gates, next_gates + unit * 4 * ROWS, 4 * P,
-                 ahead);
-}
-
-INLINE vec FL(lstm_state)(const fl_run *run, const struct place *at, const real *sums)
+INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)
 {
     const vec c_before = vload(run->c + at->c_before);
     const vec i = vsigmoid(vload(sums)), f = vsigmoid(vload(sums + L));
@@ -61,7 +31,7 @@ INLINE vec FL(lstm_state)(const fl_run *run, const struct place *at, const real 
     return h;
 }
 
-INLINE void FL(lstm_gradients)(const fl_run *run, const struct place *at, vec dh)
+INLINE void OF(gradients)(const fl_run *run, const struct place *at, vec dh)
 {
     const int64_t P = run->P;
     const real *const gate = run->gates + at->gate;

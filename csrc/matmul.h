@@ -4,7 +4,7 @@
    gradient of weights in blocks of rows), whatever rows are computed beside it: so a row's result has the same bits in
    every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits. */
 
-#define accumulate FL(accumulate)
+#define multiply_add FL(multiply_add)
 #define product_tile FL(product_tile)
 #define products FL(products)
 #define multiply FL(multiply)
@@ -19,7 +19,7 @@
 #define GROUP_BYTES (256 * 1024)
 #define CHUNK 126
 
-/* call(rows), with rows a constant. */
+/* call(rows), with `rows` a compile-time constant. */
 #define FOR_ROWS(rows, call) \
     switch (rows) { \
     case 6: if (ROWS >= 6) call(6); break; \
@@ -32,11 +32,11 @@
 
 /* sum[rows][vecs] += sum over k < K of a[r * a_row + k * a_k] * w[k][vecs * L]
 
-   K >= 1 products, added in the order of k. Step k asks for the cache lines of p[p_at + k * p_k] and q[q_at + k * q_k],
-   which will be needed next. */
-INLINE void accumulate(const int rows, const int vecs, vec sum[][4], int64_t K, const real *a, int64_t a_row,
-                       int64_t a_k, const real *w, const real *p, int64_t p_at, int64_t p_k, const real *q,
-                       int64_t q_at, int64_t q_k)
+   K >= 1 products, added in the order of k. Step k prefetches p[p_at + k * p_k] and q[q_at + k * q_k], which are
+   needed next. */
+INLINE void multiply_add(const int rows, const int vecs, vec sum[][4], int64_t K, const real *a, int64_t a_row,
+                         int64_t a_k, const real *w, const real *p, int64_t p_at, int64_t p_k, const real *q,
+                         int64_t q_at, int64_t q_k)
 {
     int64_t k = 0;
     do {
@@ -77,7 +77,7 @@ INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             sum[r][v] = vload(start + r * start_stride + v * L);
-    accumulate(rows, vecs, sum, K, a, a_stride, 1, w, p, p_at, p_k, q, q_at, q_k);
+    multiply_add(rows, vecs, sum, K, a, a_stride, 1, w, p, p_at, p_k, q, q_at, q_k);
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             vstore(out + r * out_stride + v * L, sum[r][v]);
@@ -85,8 +85,8 @@ INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *
 
 /* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L]; w is contiguous, start_stride may be 0.
 
-   Meanwhile asks for soon[soon_at + n * soon_row + k * soon_k], which the caller will need next; not for the last rows,
-   beyond which memory may be another thread's, who would lose it from its cache. */
+   Also prefetches soon[soon_at + n * soon_row + k * soon_k], which the caller needs next; but not beyond the last rows,
+   where memory may be another thread's, which would lose it from its cache. */
 INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride, const real *a,
                      int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at,
                      int64_t soon_row, int64_t soon_k)
@@ -109,7 +109,7 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
         const real *const w_k = w + k * vecs * L;
         for (int64_t tile = 0, n = 0; tile < tiles; tile++) {
             const int64_t rows = height + (tile < taller);
-            const int64_t ahead = here * (vecs + tile % vecs) * L; /* each tile asks for its share of the next block */
+            const int64_t ahead = here * (vecs + tile % vecs) * L; /* of the next block: each tile prefetches a share */
             const int64_t near = soon_at + n * soon_row + k * soon_k, near_k = tile + 1 < tiles ? soon_k : 0;
 #define TILE(rows) \
     product_tile(rows, vecs, here, start + n * start_stride, start_stride, a + n * a_stride + k, a_stride, w_k, \
@@ -123,7 +123,7 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
 
 /* out[N, M] = start[N, M] + a[N, K] @ w[K, M], w packed as by `pack_panels`, M a multiple of L.
 
-   Meanwhile asks for soon[N, K] from soon_at on, each panel of columns for its share. */
+   Also prefetches soon[N, K] from soon_at on, a share of it with each panel of columns. */
 static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const real *a,
                      int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
 {
@@ -154,17 +154,17 @@ static void FL(multiply_rows)(int64_t first, int64_t last, const fl_matrix *a, c
                  a->at, first * a->stride);
 }
 
-/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], added to what is there where `add`. */
+/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], with `accumulate` added to what is there. */
 INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const real *a, int64_t a_stride,
-                          const real *panel, real *out, int64_t Q, bool add, int64_t a_next, const real *b,
+                          const real *panel, real *out, int64_t Q, bool accumulate, int64_t a_next, const real *b,
                           int64_t b_next, int64_t b_stride)
 {
     vec sum[ROWS][4];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             sum[r][v] = vsplat(0);
-    accumulate(rows, vecs, sum, M, a, 1, a_stride, panel, a, a_next, a_stride, b, b_next, b_stride);
-    if (add) {
+    multiply_add(rows, vecs, sum, M, a, 1, a_stride, panel, a, a_next, a_stride, b, b_next, b_stride);
+    if (accumulate) {
         UNROLLED for (int r = 0; r < rows; r++)
             UNROLLED for (int v = 0; v < vecs; v++)
                 sum[r][v] = vadd(sum[r][v], vload(out + r * Q + v * L));
@@ -174,17 +174,17 @@ INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const real 
             vstore(out + r * Q + v * L, sum[r][v]);
 }
 
-/* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], added to what is there where `add`.
+/* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], with `accumulate` added to what is there.
 
-   Meanwhile M rows of b from b_next on and the next M rows of a are asked for. */
+   Also prefetches M rows of b from b_next on, and the next M rows of a. */
 INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64_t a_stride, const real *panel,
-                      real *out, int64_t Q, bool add, const real *b, int64_t b_next, int64_t b_stride)
+                      real *out, int64_t Q, bool accumulate, const real *b, int64_t b_next, int64_t b_stride)
 {
     const int64_t tiles = (R + ROWS - 1) / ROWS, height = R / tiles, taller = R % tiles;
     for (int64_t tile = 0, r = 0; tile < tiles; tile++) {
         const int64_t rows = height + (tile < taller);
 #define TILE(rows) \
-    gradient_tile(rows, vecs, M, a + r, a_stride, panel, out + r * Q, Q, add, M * a_stride, b, \
+    gradient_tile(rows, vecs, M, a + r, a_stride, panel, out + r * Q, Q, accumulate, M * a_stride, b, \
                   b_next + tile % vecs * L, b_stride)
         FOR_ROWS(rows, TILE)
 #undef TILE
@@ -194,9 +194,9 @@ INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64
 
 /* `gradient`, in panels of vecs * L columns, from q_first to q_last. */
 INLINE void gradient_of_panels(const int vecs, const fl_matrix *a, const fl_matrix *b, int64_t q_first, int64_t q_last,
-                               real *panel, real *out, bool more)
+                               real *panel, real *out, bool accumulate)
 {
-    /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by. */
+    /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b are read. */
     const int64_t M = a->rows, R = a->columns, a_stride = a->stride, Q = b->columns, b_stride = b->stride;
     const int64_t chunks = (R + CHUNK - 1) / CHUNK, chunk = (R + chunks - 1) / chunks, wide = vecs * L;
     const int64_t group = larger(1, GROUP_BYTES / (chunk * vecs * VECTOR_BYTES)) * wide;
@@ -211,19 +211,19 @@ INLINE void gradient_of_panels(const int vecs, const fl_matrix *a, const fl_matr
                             vstore(panel + row * wide + v * L, vload(b->at + (m + row) * b_stride + q + v * L));
                     const int64_t b_next = q + wide < last ? m * b_stride + q + wide : (m + here) * b_stride + first;
                     add_panel(vecs, here, smaller(chunk, R - r), a->at + m * a_stride + r, a_stride, panel,
-                              out + r * Q + q, Q, more || m > 0, b->at, b_next, b_stride);
+                              out + r * Q + q, Q, accumulate || m > 0, b->at, b_next, b_stride);
                 }
             }
     }
 }
 
 static void FL(gradient)(const fl_matrix *a, const fl_matrix *b, int64_t first, int64_t last, real *panel, real *out,
-                         bool more)
+                         bool accumulate)
 {
     int64_t end = first + (last - first) / (4 * L) * 4 * L;
-    gradient_of_panels(4, a, b, first, end, panel, out, more);
+    gradient_of_panels(4, a, b, first, end, panel, out, accumulate);
     first = end;
     end = first + (last - first) / (2 * L) * 2 * L;
-    gradient_of_panels(2, a, b, first, end, panel, out, more);
-    gradient_of_panels(1, a, b, end, last, panel, out, more);
+    gradient_of_panels(2, a, b, first, end, panel, out, accumulate);
+    gradient_of_panels(1, a, b, end, last, panel, out, accumulate);
 }

@@ -1,4 +1,4 @@
-/* What is the same for every type of numbers: sizes and addresses. */
+/* Helpers that do not depend on the floating-point type. */
 
 #ifndef FASTLSTM_NUMBERS_H
 #define FASTLSTM_NUMBERS_H
@@ -29,8 +29,8 @@ static inline range share(const fl_part *part, int64_t n, int64_t multiple)
     return (range){smaller(first * multiple, n), smaller(last * multiple, n)};
 }
 
-/* Ask for the cache line of array[offset], which may lie outside the array, in the second-level cache. (Macros, for GCC
-   drops the calls of a function that does nothing else.) */
+/* Prefetch the cache line of array[offset], which may lie outside the array, into the second-level cache. (Macros,
+   because GCC drops calls of functions that do nothing else.) */
 #define PREFETCH(array, offset) FETCH((uintptr_t)(array) + (uintptr_t)((offset) * (int64_t)sizeof *(array)))
 
 #if FL_X86

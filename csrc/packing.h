@@ -2,7 +2,7 @@
 
 #define place_in_blocks FL(place_in_blocks)
 
-/* Where step t of sequence n is, in blocks that `reverse` has each go through from its end. */
+/* The address of step t of sequence n in the blocks; with `reverse`, steps count from the sequence's end. */
 INLINE real *place_in_blocks(const fl_batch *batch, const fl_blocks *blocks, bool reverse, int64_t n, int64_t t)
 {
     return blocks->at + (blocks->order[n] * blocks->T + (reverse ? batch->lengths[n] - 1 - t : t)) * blocks->F;

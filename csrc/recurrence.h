@@ -1,24 +1,26 @@
-/* The loop over time of one cell, forward and back: whose turn it is, masks, groups of units, and threads that wait for
-   each other. A cell's file includes this after it has defined
+/* The loop over time of one cell, forward and backward: active rows, masks, groups of units, and barriers between
+   threads. A cell's file includes this after it has defined
 
        CELL                 its name
        GATES                blocks of its weights, G
-       SLOTS                numbers of a row and unit in dz: the first G for the weights of x, the last G for those of h'
+       SLOTS                values per row and unit in dz: the first G for the weights of x, the last G for those of h'
        KEEPS_GATES          1 where forward leaves as many in `gates`, which backward reads
-       APART                biases of a unit in the packed weights beside those of the gates
+       SEPARATE_BIASES      biases of a unit in the packed weights, beside those of the gates
        HAS_C                1 where there are cell states
-       DIRECT               1 where a state reaches the next also past the gates: backward leaves that gradient in dh
-       AHEAD_OF(run)        the length of the products that ask for the memory of the next step's gates
-       GROUP(rows)          units whose sums are made at once
-       SUM(active, n, unit) where in these sums those of row n and that unit of the group begin
+       DIRECT               1 where a state also reaches the next one directly: `gradients` stores that gradient in dh
+       AHEAD_OF(run)        the length of the products that prefetch the memory of the next step's gates
+       GROUP(rows)          units whose sums are computed together
+       SUM(active, n, unit) where in these sums those of row n and the group's unit begin
 
    and these functions, of which CELL is a part of the name:
 
        pack_forward(weights, units, out)             weights as `sums` reads them
-       unpack, weight_gradient                       as table.h has them
+       unpack, weight_gradient                       as in table.h
        sums(run, step, units, w, ahead, out)         the sums of those units' gates in a step
        state(run, at, sums)                          the equations: h of a row's vector of units; stores c and gates
-       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh */
+       gradients(run, at, dh)                        their derivatives: stores dz and, where there are any, dc or dh
+
+   gates.h has all of these but CELL, GATES, HAS_C, `state` and `gradients`, for gates that are sums of [x, 1, h']. */
 
 static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_packed *packed)
 {
@@ -28,23 +30,23 @@ static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_pa
         OF(pack_forward)(weights, units, packed->forward);
     if (packed->backward)
         pack_groups(GATES, 0, H, P, H, units, weights->weight_hh, packed->backward);
-    if (packed->inputs) /* in the order of slots, of which the last gate's is the first where there are more */
+    if (packed->inputs) /* in the order of slots: with more slots than gates, the last gate comes first */
         pack_groups(GATES, SLOTS > GATES ? GATES - 1 : 0, H, P, C, inputs, weights->weight_ih, packed->inputs);
 }
 
 static void OF(forward)(const fl_run *run_, const fl_part *part, const real *w)
 {
-    const fl_run copied = *run_, *const run = &copied; /* which no store through a pointer can change */
+    const fl_run copied = *run_, *const run = &copied; /* a copy that stores through pointers cannot change */
     const range rows = rows_of(run, part), units = units_of(run, part);
     if (rows.first >= rows.last)
         return;
     real *const sums = run->sums + part->rank * size_of_sums(run);
     const int64_t group = GROUP(rows.last - rows.first);
-    /* Each unit's products ask for a share of the memory that the next step's gates will be written to. */
+    /* Each unit's products prefetch a share of the memory that the next step's gates are written to. */
     const int64_t ahead = run->gates ? (4 * L * ROWS + AHEAD_OF(run) - 1) / AHEAD_OF(run) : 0;
     for (int64_t t = 0; t < run->batch.T; t++) {
         const struct step step = step_of(&run->batch, rows, t);
-        if (step.active <= 0) /* all of these sequences have ended; threads that divide units have all, and go on */
+        if (step.active <= 0) /* all of these sequences have ended; never the case where threads divide the units */
             break;
         for (int64_t first = units.first; first < units.last; first += group) {
             const range here = {first, smaller(first + group, units.last)};
@@ -71,7 +73,7 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w,
         if (step.going_on > 0) {
             const int64_t sequence = rows.first * P + units.first, output = step.now * P + units.first;
             const real *start = run->zero;
-            if (DIRECT && !run->mask) /* dh holds what the later step has passed on */
+            if (DIRECT && !run->mask) /* dh holds what the later step has passed on directly */
                 start = run->dh + sequence;
             else if (!DIRECT && !run->mask && run->d_h && t >= 0)
                 start = run->d_h + output;
@@ -127,7 +129,7 @@ static const fl_cell OF(cell) = {
     .name = NAME(CELL),
     .gates = GATES,
     .slots = SLOTS,
-    .apart = APART,
+    .separate_biases = SEPARATE_BIASES,
     .keeps_gates = KEEPS_GATES,
     .has_c = HAS_C,
     .direct = DIRECT,
@@ -144,7 +146,7 @@ static const fl_cell OF(cell) = {
 #undef GATES
 #undef SLOTS
 #undef KEEPS_GATES
-#undef APART
+#undef SEPARATE_BIASES
 #undef HAS_C
 #undef DIRECT
 #undef AHEAD_OF

@@ -8,15 +8,15 @@
 #define GATES 1
 #define SLOTS 1
 #define KEEPS_GATES 0
-#define APART 0
+#define SEPARATE_BIASES 0
 #define HAS_C 0
 #define DIRECT 0
 #define AHEAD_OF(run) 1 /* there are no gates */
 #define GROUP(rows) (4 * L)
 #define SUM(active, n, unit) ((n) * 4 * L + (unit))
 
-/* The weights of [x, 1, h'], in panels as those of `pack_panels`. */
-static void FL(rnn_pack_forward)(const fl_weights *weights, range units, real *out)
+/* The weights of [x, 1, h'], in panels like those of `pack_panels`. */
+static void OF(pack_forward)(const fl_weights *weights, range units, real *out)
 {
     const int64_t C = weights->C, H = weights->H, K = C + 1 + H;
     for (int64_t unit = units.first, wide; unit < units.last; unit += wide) {
@@ -33,18 +33,17 @@ static void FL(rnn_pack_forward)(const fl_weights *weights, range units, real *o
     }
 }
 
-static void FL(rnn_unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
+static void OF(unpack)(const fl_weights *d_weights, const fl_part *part, const real *d_w)
 {
     unpack_gates(1, d_weights, part, d_w);
 }
 
-static void FL(rnn_weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool more)
+static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_w, bool accumulate)
 {
-    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 1, 1, d_w, more);
+    add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 1, 1, d_w, accumulate);
 }
 
-INLINE void FL(rnn_sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead,
-                             real *out)
+INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)
 {
     (void)ahead;
     const int64_t K = run->C + 1 + run->H, now = step.now * run->stride;
@@ -52,13 +51,13 @@ INLINE void FL(rnn_sums)(const fl_run *run, struct step step, range units, const
              out, 4 * L, run->rows, now);
 }
 
-INLINE vec FL(rnn_state)(const fl_run *run, const struct place *at, const real *sums)
+INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)
 {
     (void)run, (void)at;
     return vtanh(vload(sums));
 }
 
-INLINE void FL(rnn_gradients)(const fl_run *run, const struct place *at, vec dh)
+INLINE void OF(gradients)(const fl_run *run, const struct place *at, vec dh)
 {
     const vec h = vload(run->states + at->after);
     vstore(run->dz + at->gate, vmul(dh, one_minus(vmul(h, h))));

@@ -1,16 +1,16 @@
-"""Rows of packed batches from and to users' arrays, dropout, and products beside the recurrence."""
+"""The barrier, packed rows from and to users' arrays, dropout, and products outside the recurrence."""
 
 
-def wait(int64_t[::1] meeting, int64_t size):
-    cdef bint well
-    can_meet(meeting, size)
+def wait(int64_t[::1] barrier, int64_t size):
+    cdef bint unbroken
+    is_barrier(barrier, size)
     with nogil:
-        well = table.wait(&meeting[0], size)
-    return well
+        unbroken = table.wait(&barrier[0], size)
+    return unbroken
 
 
 cdef fl_matrix matrix_of(str name, const real[:, :] a, int64_t rows) except *:
-    """An array of as many rows or more."""
+    """The first rows of an array, which must have so many."""
     return fl_matrix(<real *>&a[0, 0], rows, a.shape[1], distance(name, a, rows, a.shape[1]))
 
 
@@ -55,7 +55,7 @@ def scatter(
         table.scatter(&batch.of, &blocks, reverse, states, add, &of_rows)
 
 
-# -- what dropout leaves -----------------------------------------------------------------------------------------------
+# -- dropout -----------------------------------------------------------------------------------------------------------
 
 def draw(
     key, uint64_t threshold, double keep, const int64_t[::1] sequences, int64_t first, int64_t last, real[:, :] masks
@@ -65,7 +65,7 @@ def draw(
     cdef fl_matrix of_masks
     cdef uint64_t seed, epoch, stream
     seed, epoch, stream = key
-    range_in("rows", first, last, MOST)
+    range_in("rows", first, last, INT64_MAX)
     if first == last or masks.shape[1] == 0:
         return
     of_masks = matrix_of("masks", masks, last)
@@ -97,7 +97,7 @@ def pack_panels(int64_t H, int64_t P, int64_t M, int64_t first, int64_t last, co
     at_least("H", H, 1)
     at_least("P", P, H)
     at_least("M", M, 0)
-    range_in("columns", first, last, MOST)
+    range_in("columns", first, last, INT64_MAX)
     multiples(first, last, table.lanes, table.lanes)
     if first == last:
         return
@@ -112,13 +112,13 @@ def multiply_rows(
 ):
     cdef int64_t K = a.shape[1], M = out.shape[1]
     cdef fl_matrix of_a
-    range_in("rows", first, last, MOST)
+    range_in("rows", first, last, INT64_MAX)
     if M % table.lanes:
         raise ValueError(f"out has {M} columns, expected a multiple of {table.lanes}.")
     if first == last or M == 0:
         return
     if K == 0:
-        raise ValueError("a has no columns, expected 1 or more.")
+        raise ValueError("a has no columns, expected at least 1.")
     of_a = matrix_of("a", a, last)
     fits("start", start.shape[0], M)
     fits("w", w.shape[0], product(K, M))
@@ -129,9 +129,9 @@ def multiply_rows(
 
 def gradient(
     int64_t first, int64_t last, int64_t R, const real[:, ::1] a, const real[:, ::1] b, real[::1] panels,
-    real[:, ::1] out, bint more,
+    real[:, ::1] out, bint accumulate,
 ):
-    """Of R columns of a; `panels` has room for all columns of b."""
+    """Of the first R columns of a; `panels` has room for all columns of b."""
     cdef int64_t M = b.shape[0], Q = b.shape[1]
     cdef fl_matrix of_a, of_b
     at_least("R", R, 0)
@@ -140,10 +140,10 @@ def gradient(
     if first == last or M == 0 or R == 0:
         return
     if a.shape[1] < R:
-        raise ValueError(f"a has {a.shape[1]} columns, {R} are needed.")
+        raise ValueError(f"a has {a.shape[1]} columns, expected at least {R}.")
     of_a, of_b = matrix_of("a", a, M), matrix_of("b", b, M)
     of_a.columns = R
     fits_from("panels", panels.shape[0], product(first, FL_BLOCK_ROWS), FL_BLOCK_ROWS * 4 * table.lanes)
     is_matrix("out", out.shape[0], out.shape[1], R, Q)
     with nogil:
-        table.gradient(&of_a, &of_b, first, last, &panels[first * FL_BLOCK_ROWS], &out[0, 0], more)
+        table.gradient(&of_a, &of_b, first, last, &panels[first * FL_BLOCK_ROWS], &out[0, 0], accumulate)

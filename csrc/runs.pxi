@@ -1,44 +1,47 @@
-"""Runs of all cells, forward and back, the weights that they read, and a thread's part in them."""
+"""Runs of all cells, forward and backward, their packed weights, and the parts of threads."""
 
 cdef const fl_cell *cell_of(str name) except NULL:
-    """The cell of this name, on the level in use."""
+    """The cell of this name, of the level in use."""
     cdef bytes wanted = name.encode()
-    cdef int n
-    for n in range(FL_CELLS):
-        if wanted == table.cells[n].name:
-            return table.cells[n]
-    raise ValueError(f"cell is {name!r}, expected one of {[table.cells[n].name.decode() for n in range(FL_CELLS)]}.")
+    cdef const fl_cell *const *cell = table.cells
+    names = []
+    while cell[0] is not NULL:
+        if wanted == cell[0].name:
+            return cell[0]
+        names.append(cell[0].name.decode())
+        cell += 1
+    raise ValueError(f"cell is {name!r}, expected one of {names}.")
 
 
 cdef inline real *start_of(real[::1] array) noexcept:
-    """Where an array begins; NULL if there is none."""
+    """A pointer to the array's first element; NULL if it is None."""
     return &array[0] if array is not None else NULL
 
 
 cdef inline int is_given(str name, real[::1] array, int64_t needed) except -1:
     if array is None:
-        raise ValueError(f"{name} is None, {needed} numbers are needed.")
+        raise ValueError(f"{name} is None, expected an array of at least {needed} elements.")
     return fits(name, array.shape[0], needed)
 
 
 cdef class Part:
-    """A thread's part: sequences from `first` to `last`, and which thread of how many it is; see fl_part."""
+    """A thread's part: the sequences from `first` to `last`, and the thread's rank in a team; see fl_part."""
 
     cdef fl_part of
-    cdef int64_t[::1] meeting
+    cdef int64_t[::1] barrier
 
-    def __cinit__(self, int64_t first, int64_t last, int64_t rank, int64_t size, bint by_units, int64_t[::1] meeting):
-        range_in("sequences", first, last, MOST)
-        if not 0 <= rank < size <= FL_MOST_THREADS:
-            raise ValueError(f"rank is {rank} of size {size}, expected 0 <= rank < size <= {FL_MOST_THREADS}.")
-        can_meet(meeting, size)
-        self.meeting, self.of = meeting, fl_part(first, last, rank, size, by_units, &meeting[0])
+    def __cinit__(self, int64_t first, int64_t last, int64_t rank, int64_t size, bint by_units, int64_t[::1] barrier):
+        range_in("sequences", first, last, INT64_MAX)
+        if not 0 <= rank < size <= FL_MAX_THREADS:
+            raise ValueError(f"rank is {rank} of size {size}, expected 0 <= rank < size <= {FL_MAX_THREADS}.")
+        is_barrier(barrier, size)
+        self.barrier, self.of = barrier, fl_part(first, last, rank, size, by_units, &barrier[0])
 
 
 # -- weights -----------------------------------------------------------------------------------------------------------
 
 cdef class Packed:
-    """A cell's weights as kernels have them, flat: each may be None where it is not needed."""
+    """A cell's packed weights, flat; each array may be None if it is not needed."""
 
     cdef const fl_cell *cell
     cdef fl_weights sizes
@@ -54,7 +57,7 @@ cdef class Packed:
         at_least("H", H, 1)
         self.cell = cell_of(cell)
         G = self.cell.gates
-        numbers = product(total(product(G, total(total(C, 1), H)), self.cell.apart), P)
+        numbers = product(total(product(G, total(total(C, 1), H)), self.cell.separate_biases), P)
         if forward is not None:
             fits("forward", forward.shape[0], numbers)
         if backward is not None:
@@ -107,8 +110,8 @@ cdef class Packed:
 # -- forward -----------------------------------------------------------------------------------------------------------
 
 cdef class Run:
-    """A run of a cell over a batch. Its `buffers` have, flat, what fl_run lists: rows, which lie `stride` apart, c,
-    gates, sums and zero, and mask and h, the states beside the rows, or None for both."""
+    """A run of a cell over a batch. Its `buffers` are flat arrays, as fl_run lists them: rows, with their `stride`, c,
+    gates, sums and zero; mask and h, the states that are not in the rows, may both be None."""
 
     cdef const fl_cell *cell
     cdef const fl_kernels *table  # of the level in use when it was made
@@ -116,7 +119,7 @@ cdef class Run:
     cdef fl_run of
     cdef real[::1] rows, h, c, gates, sums
     cdef const real[::1] mask, zero
-    cdef int64_t threads  # that there is room for
+    cdef int64_t threads  # for which `sums` has room
 
     def __cinit__(self, str cell, int64_t C, int64_t H, const int64_t[::1] starts, buffers):
         cdef int64_t P = padded(H), M, N, stride = buffers.stride, of_sums = FL_SUMS_BYTES // sizeof(real)
@@ -148,21 +151,21 @@ cdef class Run:
         self.of.gates, self.of.sums, self.of.zero = start_of(self.gates), &self.sums[0], &self.zero[0]
 
     cdef int fits_part(self, Part part) except -1:
-        """This part's sequences are in the batch."""
+        """The part's sequences are in the batch."""
         return range_in("sequences", part.of.first, part.of.last, self.of.batch.N)
 
     cdef int has_room(self, Part part, str name, int64_t threads) except -1:
-        """An array has room for this part's thread, too."""
+        """The part's sequences are in the batch, and an array has room for its thread."""
         if part.of.rank >= threads:
             raise ValueError(f"{name} has room for {threads} threads, but rank is {part.of.rank}.")
         return self.fits_part(part)
 
     cdef int fits_packed(self, Packed packed, const real *of, str name) except -1:
-        """These weights are a cell's of this kind, level and size, and have been packed for this use."""
+        """The weights are of the run's cell, level and sizes, and have been packed for this use."""
         if packed.cell != self.cell or packed.sizes.C != self.of.C or packed.sizes.H != self.of.H:
             raise ValueError("packed is of another cell, level or size than the run.")
         if of is NULL:
-            raise ValueError(f"{name} is None: these weights were packed without.")
+            raise ValueError(f"{name} is None: these weights were packed without it.")
         return 0
 
     cdef int put_states(self, Part part, state) except -1:
@@ -192,20 +195,20 @@ cdef class Run:
         for n in range(part.of.first, part.of.last):
             if at[n] < 0 or at[n] > x.shape[0] - product(self.of.batch.lengths[n], C):
                 steps = self.of.batch.lengths[n]
-                raise ValueError(f"x has {x.shape[0]} numbers, but sequence {n} has {steps} * {C} from {at[n]} on.")
+                raise ValueError(f"x has {x.shape[0]} elements, but sequence {n} has {steps} * {C} from {at[n]} on.")
         self.put_states(part, state)
         with nogil:
             self.table.load_rows(&self.of, &part.of, &x[0], &at[0], reverse)
 
     def begin(self, Part part not None, state):
-        """Initial states, for inputs that others write."""
+        """Initial states; the inputs are written by other runs."""
         self.fits_part(part)
         self.put_states(part, state)
         with nogil:
             self.table.load_rows(&self.of, &part.of, NULL, NULL, False)
 
     def copy_outputs(self, Part part not None, bint reverse, real[::1] out, int64_t column, int64_t stride):
-        """Into the flat out[M, . : stride] from that column on."""
+        """Into the flat out[M, . : stride], starting at that column."""
         self.fits_part(part)
         rows_fit("out", out.shape[0], column, self.of.batch.M, stride, self.of.H)
         with nogil:
@@ -230,14 +233,14 @@ cdef class Run:
     def prepare_backward(
         self, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc, real[::1] d_seen
     ):
-        """A way back, with these buffers; d_h, dc and d_seen are None where there are none."""
+        """The backward run, with these buffers; d_h, dc and d_seen may be None."""
         return Backward(self, dz, dh, panels, d_h, dc, d_seen)
 
 
-# -- back --------------------------------------------------------------------------------------------------------------
+# -- backward ----------------------------------------------------------------------------------------------------------
 
 cdef class Backward:
-    """A run back through time, of buffers as fl_run lists them, flat."""
+    """Backpropagation through a run, with flat buffers, as fl_run lists them."""
 
     cdef Run run
     cdef fl_run of
@@ -251,7 +254,7 @@ cdef class Backward:
         cdef int64_t M = run.of.batch.M, of_states = product(run.of.batch.N, run.of.P)
         cdef int64_t of_panels = FL_BLOCK_ROWS * 4 * run.table.lanes
         if run.cell.keeps_gates and run.gates is None:
-            raise ValueError("gates is None: backward needs what forward keeps there.")
+            raise ValueError("gates is None: backward needs what forward stores there.")
         fits("dz", dz.shape[0], product(product(M, run.cell.slots), run.of.P))
         fits("dh", dh.shape[0], of_states)
         fits("panels", panels.shape[0], of_panels)
@@ -268,15 +271,15 @@ cdef class Backward:
         self.of.d_h, self.of.dc, self.of.d_seen = start_of(d_h), start_of(dc), start_of(d_seen)
 
     def add_gradients(
-        self, Part part not None, bint reverse, const real[::1] d, int64_t column, int64_t stride, bint more
+        self, Part part not None, bint reverse, const real[::1] d, int64_t column, int64_t stride, bint accumulate
     ):
-        """Into d_h, from the flat d[M, . : stride] from that column on."""
+        """Into d_h, from the flat d[M, . : stride], starting at that column."""
         self.run.fits_part(part)
         if self.of.d_h is NULL:
             raise ValueError("d_h is None: there is no room for the gradient of outputs.")
         rows_fit("d", d.shape[0], column, self.of.batch.M, stride, self.of.H)
         with nogil:
-            self.run.table.add_gradients(&self.of, &part.of, reverse, &d[column], stride, more)
+            self.run.table.add_gradients(&self.of, &part.of, reverse, &d[column], stride, accumulate)
 
     def backward(self, Part part not None, Packed packed not None, bint to_start):
         self.run.fits_part(part)
@@ -284,12 +287,12 @@ cdef class Backward:
         with nogil:
             self.run.cell.backward(&self.of, &part.of, packed.of.backward, to_start)
 
-    def weight_gradient(self, Part part not None, Packed packed not None, bint more):
-        """Into `gradient` of packed, or added to it."""
+    def weight_gradient(self, Part part not None, Packed packed not None, bint accumulate):
+        """Into `gradient` of packed; with `accumulate`, added to it."""
         self.run.has_room(part, "panels", self.threads)
         self.run.fits_packed(packed, packed.of.gradient, "gradient")
         with nogil:
-            self.run.cell.weight_gradient(&self.of, &part.of, packed.of.gradient, more)
+            self.run.cell.weight_gradient(&self.of, &part.of, packed.of.gradient, accumulate)
 
     def input_gradient(self, Part part not None, Packed packed not None, real[::1] d_x):
         """Into the flat d_x[M, C padded to whole vectors]."""

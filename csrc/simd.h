@@ -1,7 +1,7 @@
-/* Vectors of numbers of FL_BITS bits: the words the kernels are written in.
+/* Vectors of floating-point numbers of FL_BITS bits: the operations the kernels are written in.
 
-   The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS. Multiplications and additions are fused only where
-   vfma or vnfma is written, so that a result has the same bits on every vector width with fused multiply-add hardware.
+   The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS. Multiplications and additions are fused only by
+   vfma and vnfma, so that a result has the same bits on every vector width with fused multiply-add hardware.
 
    Names of functions are macros that add type and level to them: no two files have one symbol. */
 
@@ -12,7 +12,7 @@
 #define real FL(real)
 #define vec FL(vec)
 
-/* Structs of fastlstm.h, of this type. */
+/* Structs of fastlstm.h for this type. */
 #define OF_TYPE(name) JOIN(name, _f, FL_BITS, )
 #define fl_matrix OF_TYPE(fl_matrix)
 #define fl_blocks OF_TYPE(fl_blocks)

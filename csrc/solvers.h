@@ -2,7 +2,7 @@
 
 static void FL(square_sums)(int64_t first, int64_t last, int64_t P, const real *g, double *sums)
 {
-    /* WAYS partial sums: one order of additions on every level, and vectors for the compiler */
+    /* WAYS partial sums: the same order of additions on every level, and the compiler can vectorise them */
     for (int64_t block = first; block < last; block++) {
         const real *const part = g + block * FL_SQUARES;
         const int64_t size = smaller(FL_SQUARES, P - block * FL_SQUARES), whole = size / WAYS * WAYS;

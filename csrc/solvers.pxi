@@ -4,7 +4,7 @@ cdef inline int update_fits(
     int64_t first, int64_t last, const real[::1] p, const real[::1] g, const real[:, ::1] moments, int64_t rows,
     const real[::1] c, int64_t settings,
 ) except -1:
-    """Parameters from `first` to `last` of p[P] and g[P], moments[rows, P], and so many settings c."""
+    """Parameters from `first` to `last` of p[P] and g[P]; moments[rows, P]; and enough settings c."""
     range_in("parameters", first, last, g.shape[0])
     fits("p", p.shape[0], last)
     is_matrix("moments", moments.shape[0], moments.shape[1], rows, g.shape[0])

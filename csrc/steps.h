@@ -1,4 +1,4 @@
-/* What a step of a part's sequences reads and writes, and what the files of all cells use; see recurrence.h. */
+/* The rows and offsets of a step, and functions that all cells share; see recurrence.h. */
 
 #define place_of FL(place_of)
 #define rows_of FL(rows_of)
@@ -13,13 +13,13 @@
 #define add_products FL(add_products)
 
 struct step {
-    int64_t r_first;          /* the first of the sequences */
-    int64_t active, going_on; /* how many have this step, and how many the next */
-    int64_t now;              /* the row of the first one's state before the step */
-    int64_t later, end;       /* and after it, if it goes on, or if this was its last step */
+    int64_t r_first;          /* the first of the part's sequences */
+    int64_t active, going_on; /* how many sequences have this step, and how many the next */
+    int64_t now;              /* the row of the first sequence's state before the step */
+    int64_t later, end;       /* and after it, if it has a next step, or if this is its last */
 };
 
-/* Step t, or -1: the end of the way back, where nobody is active and all go on to step 0. */
+/* Step t, or -1 for the end of backpropagation, where no sequence is active and all have step 0 next. */
 INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
 {
     const int64_t *const starts = batch->starts;
@@ -33,10 +33,10 @@ INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
     };
 }
 
-/* The row of the n-th one's state after the step. */
+/* The row of the n-th sequence's state after the step. */
 INLINE int64_t row_after(struct step step, int64_t n) { return (n < step.going_on ? step.later : step.end) + n; }
 
-/* What a step's states are for the gates of the next: the states times the mask, into the rows; of some units. */
+/* Write a step's states times the mask into the rows, where the gates of the next step read them; for some units. */
 static void mask_states(const fl_run *run, struct step step, range units)
 {
     for (int64_t n = 0; n < step.active; n++) {
@@ -49,7 +49,7 @@ static void mask_states(const fl_run *run, struct step step, range units)
     }
 }
 
-/* The gradient of a row's sums, dz[slots, P], in the padded units: zero already, but where an input is infinite. */
+/* Clear the padded units of dz[slots, P], the gradient of a row's sums. They are zero unless an input is infinite. */
 INLINE void clear_padding(int64_t slots, int64_t H, int64_t P, range units, real *dz)
 {
     for (int64_t slot = 0; slot < slots; slot++)
@@ -57,7 +57,7 @@ INLINE void clear_padding(int64_t slots, int64_t H, int64_t P, range units, real
             dz[slot * P + unit] = 0;
 }
 
-/* x[N, C : x_stride] as the inputs of the first rows. */
+/* Write x[N, C : x_stride] into the first rows, as inputs. */
 static void put_inputs(const fl_run *run, const real *x, int64_t x_stride)
 {
     for (int64_t n = 0; n < run->batch.N; n++)
@@ -65,7 +65,7 @@ static void put_inputs(const fl_run *run, const real *x, int64_t x_stride)
             run->rows[n * run->stride + k] = x[n * x_stride + k];
 }
 
-/* h[N, H : h_stride]: the states after one step; they are left where the next begins. */
+/* Copy the states after one step to h[N, H : h_stride], and to the initial states for the next call. */
 static void take_states(const fl_run *run, real *h, int64_t h_stride)
 {
     const int64_t N = run->batch.N, stride = run->stride;
@@ -76,10 +76,10 @@ static void take_states(const fl_run *run, real *h, int64_t h_stride)
     }
 }
 
-/* With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap. */
+/* With few rows, compute the sums of all units first: their gates, which depend on nothing else, then overlap. */
 #define GROUP_IN_CACHE(rows) (larger(1, FL_SUMS_BYTES / ((rows) * 4 * VECTOR_BYTES)) * L)
 
-/* Where one row and vector of units is in a run's arrays. */
+/* Offsets of one row and vector of units in a run's arrays. */
 struct place {
     int64_t before, after;     /* in `states`, before and after the step */
     int64_t c_before, c_after; /* in `c` */
@@ -113,25 +113,25 @@ INLINE range units_of(const fl_run *run, const fl_part *part)
     return part->by_units ? share(part, run->P, 4 * L) : (range){0, run->P};
 }
 
-/* Numbers of a thread's room for sums. */
+/* Size of a thread's buffer for sums. */
 INLINE int64_t size_of_sums(const fl_run *run)
 {
     return larger(FL_SUMS_BYTES / (int64_t)sizeof(real), run->batch.N * 4 * L);
 }
 
-/* A part's share of out[inputs, gates * P]: those inputs of the rows, times as many slots of dz from `slot` on. */
+/* A part's share of out[inputs, gates * P]: these inputs of the rows times `gates` slots of dz, from `slot` on. */
 static void add_products(const fl_run *run, const fl_part *part, range inputs, int64_t slot, int64_t gates,
-                         int64_t slots, real *out, bool more)
+                         int64_t slots, real *out, bool accumulate)
 {
     const int64_t P = run->P, M = run->batch.M;
     const fl_matrix of_rows = {run->rows + inputs.first, M, inputs.last - inputs.first, run->stride};
     const fl_matrix of_dz = {run->dz + slot * P, M, gates * P, slots * P};
     const range columns = share(part, gates * P, 4 * L);
     real *const panel = run->panels + part->rank * FL_BLOCK_ROWS * 4 * L;
-    FL(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, more);
+    FL(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, accumulate);
 }
 
-/* A function of the cell whose file it is. */
+/* OF(name): a function of the cell whose file this is. */
 #define NAME_(cell) #cell
 #define NAME(cell) NAME_(cell)
 #define OF__(cell, name) FL(cell##_##name)

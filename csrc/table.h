@@ -1,10 +1,10 @@
-/* The functions of one level for one type of numbers, FL_REAL, and what they are given; fastlstm.h includes this for
+/* The functions of one level for one floating-point type, FL_REAL, and their arguments; fastlstm.h includes this for
    each type.
 
-   What describes a call travels in structs: the batch, a run over it, a thread's part in that. Functions that take a
-   part compute that part only, and nothing where it is empty. */
+   Arguments are grouped into structs: the batch, a run over it, a thread's part of it. A function that takes a part
+   computes only that part, and nothing if it is empty. */
 
-/* -- what functions are given -------------------------------------------------------------------------------------- */
+/* -- arguments ----------------------------------------------------------------------------------------------------- */
 
 /* [rows, columns : stride] */
 typedef struct {
@@ -12,15 +12,15 @@ typedef struct {
     int64_t rows, columns, stride;
 } FL_NAME(fl_matrix);
 
-/* W columns, as many as the packed rows beside them have, from `at` on in an array [., T, F] of one block per sequence;
-   order[n] is the block of the n-th of the N sequences. */
+/* W columns, as many as the packed rows passed with them have, from `at` on, of an array [., T, F] with one block per
+   sequence; order[n] is the block of the n-th of the N sequences. */
 typedef struct {
     FL_REAL *at;
     int64_t T, F, N;
     const int64_t *order; /* [N] */
 } FL_NAME(fl_blocks);
 
-/* A cell's weights, or their gradient, in the shapes of torch. */
+/* A cell's weights, or their gradient, in PyTorch's shapes. */
 typedef struct {
     int64_t C, H, P;
     FL_REAL *weight_ih; /* [G*H, C] */
@@ -29,9 +29,9 @@ typedef struct {
     FL_REAL *bias_hh;   /* [G*H] */
 } FL_NAME(fl_weights);
 
-/* The same as kernels have them, each NULL where it is not needed. */
+/* The same, packed for the kernels; each is NULL if it is not needed. */
 typedef struct {
-    FL_REAL *forward;  /* [(G * (C+1+H) + apart) * P], in the cell's own order */
+    FL_REAL *forward;  /* [(G * (C+1+H) + separate_biases) * P], in the cell's own order */
     FL_REAL *backward; /* [G, P, P], as `pack_panels` lays it out */
     FL_REAL *inputs;   /* [G, P, C padded to whole vectors], likewise: for the gradient of the inputs */
     FL_REAL *gradient; /* as many as `forward`, in the cell's own order */
@@ -43,18 +43,18 @@ typedef struct {
     int64_t C, H, P;
     FL_REAL *rows; /* [M+N, C+1+P : stride]: inputs, ones, and the states as the gates see them */
     int64_t stride;
-    FL_REAL *states; /* [M+N, P : s_stride]: in the rows or, with a mask, beside them */
+    FL_REAL *states; /* [M+N, P : s_stride]: in the rows or, with a mask, in an array of their own */
     int64_t s_stride;
-    const FL_REAL *mask; /* [N, P]: the gates see the states times it; or NULL */
+    const FL_REAL *mask; /* [N, P]: the gates see the states times this; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */
-    FL_REAL *gates;      /* [M, slots, P]: what backward reads of the steps; or NULL */
-    FL_REAL *sums;       /* for each thread, sums of a group of units: FL_SUMS_BYTES, or [N, 4, L] if that is more */
+    FL_REAL *gates;      /* [M, slots, P]: what backward reads of each step; or NULL */
+    FL_REAL *sums;       /* for each thread, sums of a group of units: FL_SUMS_BYTES, or [N, 4, L] if larger */
     const FL_REAL *zero; /* zeros, [4, P] and [C padded to whole vectors] */
 
-    /* of a run back through time */
+    /* of a backward run */
     FL_REAL *d_h;    /* [M, P]: the gradient of the outputs; or NULL */
     FL_REAL *dz;     /* [M, slots, P]: that of the gates' sums; may be `gates` */
-    FL_REAL *dh;     /* [N, P]: that of every sequence's last states, and in the end of the first */
+    FL_REAL *dh;     /* [N, P]: that of every sequence's last state, and finally of its first */
     FL_REAL *dc;     /* [N, P]: likewise, of the cell states; or NULL */
     FL_REAL *d_seen; /* [N, P]: the part of dh that comes through the gates, where a mask and a `direct` cell need it */
     FL_REAL *panels; /* for each thread, [FL_BLOCK_ROWS, 4L] */
@@ -66,80 +66,78 @@ typedef struct {
     FL_REAL *weight, *bias;
 } FL_NAME(fl_linear);
 
-/* The loss of M rows of scores: K of each row or, of a distribution, S for each of K targets, side by side. */
+/* A loss of M rows of scores: K per row or, for distributions, S for each of K targets, side by side. */
 typedef struct {
     int64_t number; /* an fl_losses */
     int64_t K;
     const FL_REAL *targets; /* [M, K]; or NULL */
     const int64_t *labels;  /* [M]: classes, for cross-entropy; or NULL */
-    const FL_REAL *shares;  /* [M, share_columns], of K targets or of all: weights of losses; 0 allows any target */
-    int64_t share_columns;
-    double *values; /* [M]: the losses times their shares */
+    const FL_REAL *weights;  /* [M, weight_columns], for each target or each row; where 0, any target is allowed */
+    int64_t weight_columns;
+    double *values; /* [M]: weighted losses */
     int64_t S;
     const double *levels; /* [S], of quantiles */
     double *slopes;       /* [S], scratch */
 } FL_NAME(fl_loss);
 
-/* -- a kind of recurrence: recurrence.h, and a file for each ------------------------------------------------------- */
+/* -- cells: recurrence.h, and one file for each -------------------------------------------------------------------- */
 
 typedef struct {
     const char *name;
     int64_t gates; /* G */
-    int64_t slots; /* numbers of a row and unit in `dz` and `gates` */
-    int64_t apart; /* biases that the packed weights hold beside those of the rows' ones */
+    int64_t slots; /* values per row and unit in `dz` and `gates` */
+    int64_t separate_biases; /* biases of a unit in the packed weights, beside those of the gates */
     bool keeps_gates; /* whether backward reads them */
     bool has_c;       /* whether there are cell states */
-    bool direct;      /* whether a state reaches the next also past the gates */
+    bool direct;      /* whether a state also reaches the next one directly, not only through the gates' sums */
 
-    /* This part's share of all that `packed` has room for, but the gradient. */
+    /* This part's share of the packed weights: of each array that is not NULL, except the gradient. */
     void (*pack)(const FL_NAME(fl_weights) *weights, const fl_part *part, const FL_NAME(fl_packed) *packed);
     /* This part's share of the gradient, in the shapes of the weights. */
     void (*unpack)(const FL_NAME(fl_weights) *d_weights, const fl_part *part, const FL_REAL *d_w);
 
-    /* All steps of a part; w is `forward` of the packed weights. The rows come with the inputs, ones and initial
-       states, and leave with all states. */
+    /* All steps of a part; w is `forward` of the packed weights. On entry, the rows hold the inputs, ones
+       and initial states; on return, all states. */
     void (*forward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w);
-    /* Back through them; w is `backward`. Where `to_start`, dh (and dc) leave with the gradient of the initial
-       states. */
+    /* Backpropagation through these steps; w is `backward`. With `to_start`, dh (and dc) return the gradient of the
+       initial states. */
     void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, bool to_start);
-    /* h[N, H : h_stride]: the state after the inputs x[N, C : x_stride], left where a next step begins. Of a run of one
-       step, without mask or gates. */
+    /* h[N, H : h_stride]: the state after the inputs x[N, C : x_stride], which also becomes the run's initial state for
+       the next call. For runs of one step, without mask or gates. */
     void (*step)(const FL_NAME(fl_run) *run, const FL_REAL *w, const FL_REAL *x, int64_t x_stride, FL_REAL *h,
                  int64_t h_stride);
-    /* This part's share of d_w, `gradient` of the packed weights; added to what is there where `more`. */
-    void (*weight_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, FL_REAL *d_w, bool more);
+    /* This part's share of d_w, `gradient` of the packed weights; with `accumulate`, added to what is there. */
+    void (*weight_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, FL_REAL *d_w, bool accumulate);
     /* This part's rows of d_x[M, C padded to whole vectors]; w is `inputs`. */
     void (*input_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, FL_REAL *d_x);
 } FL_NAME(fl_cell);
-
-#define FL_CELLS 3
 
 /* -- the table ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t lanes; /* L */
-    const FL_NAME(fl_cell) *cells[FL_CELLS];
+    const FL_NAME(fl_cell) *const *cells; /* NULL-terminated */
 
-    /* -- threads: meeting.h */
+    /* -- threads: barrier.h */
 
-    /* Return when `size` threads have called this, or one of them has failed; whether all is well. */
-    bool (*wait)(int64_t *meeting, int64_t size);
+    /* Return once `size` threads have called this or one of them has failed; false in the latter case. */
+    bool (*wait)(int64_t *barrier, int64_t size);
 
     /* -- sequences into runs, outputs and gradients out of them: buffers.h */
 
-    /* The inputs and ones of a part's sequences: sequence n from x[at[n]] on, step after step, or where `reverse` from
-       its last step to its first. Without x, ones only. */
+    /* Write the inputs and ones of a part's sequences. Those of sequence n begin at x[at[n]]; with `reverse`, they are
+       read from the last step to the first. If x is NULL, write only the ones. */
     void (*load_rows)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *x, const int64_t *at,
                       bool reverse);
-    /* Their initial states, h_0[N, H : h_stride] and c_0[N, H : c_stride], or zeros without h_0. */
+    /* Write their initial states, h_0[N, H : h_stride] and c_0[N, H : c_stride], or zeros if h_0 is NULL. */
     void (*put_states)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *h_0, int64_t h_stride,
                        const FL_REAL *c_0, int64_t c_stride);
-    /* out[row of step t] = the state after step t, H numbers, for a part's sequences; where `reverse`, out goes through
-       time the other way. out[M, H : o_stride]. */
+    /* out[row of step t] = the state after step t, H numbers, for a part's sequences; with `reverse`, out is in
+       reversed time. out[M, H : o_stride]. */
     void (*copy_outputs)(const FL_NAME(fl_run) *run, const fl_part *part, bool reverse, FL_REAL *out, int64_t o_stride);
-    /* The run's d_h[row of step t] = d[row of step t], or added to it where `more`; otherwise as `copy_outputs`. */
+    /* The run's d_h[row of step t] = d[row of step t], or with `accumulate` += it; otherwise as `copy_outputs`. */
     void (*add_gradients)(const FL_NAME(fl_run) *run, const fl_part *part, bool reverse, const FL_REAL *d,
-                          int64_t d_stride, bool more);
+                          int64_t d_stride, bool accumulate);
 
     /* -- products beside the recurrence: buffers.h, matmul.h */
 
@@ -151,10 +149,10 @@ typedef struct {
     void (*multiply_rows)(int64_t first, int64_t last, const FL_NAME(fl_matrix) *a, const FL_REAL *w, int64_t M,
                           const FL_REAL *start, FL_REAL *out);
     /* out[R, Q] = a[M, R].T @ b[M, Q] in the columns from `first`, a multiple of 4L, to `last`, one of L. Summed over
-       blocks of FL_BLOCK_ROWS rows in order; where `more`, added to what is there. panel[FL_BLOCK_ROWS, 4L] is room for
-       one block of b. */
+       blocks of FL_BLOCK_ROWS rows in order; with `accumulate`, added to what is there. panel[FL_BLOCK_ROWS, 4L] is
+       scratch for one block of b. */
     void (*gradient)(const FL_NAME(fl_matrix) *a, const FL_NAME(fl_matrix) *b, int64_t first, int64_t last,
-                     FL_REAL *panel, FL_REAL *out, bool more);
+                     FL_REAL *panel, FL_REAL *out, bool accumulate);
 
     /* -- a linear layer of one or two outputs, and losses: head.h, losses.h. For more outputs, `multiply_rows` and
        `gradient` are faster. */
@@ -168,12 +166,12 @@ typedef struct {
     /* d_features[M, F] = d_scores[M, K] @ weight[K, F] */
     void (*backward_rows)(const FL_NAME(fl_linear) *linear, int64_t first, int64_t last, const FL_REAL *d_scores,
                           FL_REAL *d_features);
-    /* d_linear, of M rows: the weight's columns from `first` to `last`, and the bias with the first column; where
-       `more`, added to what is there. */
+    /* d_linear, of M rows: the weight's columns from `first` to `last`, and the bias with the first column; with
+       `accumulate`, added to what is there. */
     void (*gradient_of_rows)(const FL_NAME(fl_linear) *d_linear, int64_t M, int64_t first, int64_t last,
-                             const FL_REAL *features, const FL_REAL *d_scores, bool more);
-    /* The losses of the rows from `first` to `last`; d_scores[M, . : d_stride] comes with the scores and leaves with
-       their gradient. */
+                             const FL_REAL *features, const FL_REAL *d_scores, bool accumulate);
+    /* The losses of the rows from `first` to `last`; on entry, d_scores[M, . : d_stride] holds the scores; on
+       return, their gradient. */
     void (*losses_of_rows)(const FL_NAME(fl_loss) *loss, int64_t first, int64_t last, FL_REAL *d_scores,
                            int64_t d_stride);
 
@@ -187,7 +185,7 @@ typedef struct {
     void (*scatter)(const fl_batch *batch, const FL_NAME(fl_blocks) *blocks, bool reverse, bool states, bool add,
                     const FL_NAME(fl_matrix) *rows);
 
-    /* -- what dropout leaves: dropout.h */
+    /* -- dropout: dropout.h */
 
     /* masks[., W], rows `first` to `last`: 0 where a random word is below `threshold`, else `keep`. A word depends on
        its column, its row's sequences[n], the epoch, the stream and the seed alone. */
@@ -201,8 +199,8 @@ typedef struct {
 
     /* sums[b] = the sum of squares of block b of FL_SQUARES numbers of g[P], for the blocks from `first` to `last`. */
     void (*square_sums)(int64_t first, int64_t last, int64_t P, const FL_REAL *g, double *sums);
-    /* One update of the parameters from `first` to `last`: p[P], g[P], moments[., P]; fastlstm/training/solvers.py
-       says what the numbers c are. */
+    /* One update of the parameters from `first` to `last`: p[P], g[P], moments[., P]; the files of
+       fastlstm/training/solvers/ say what the settings c are. */
     void (*adam)(int64_t first, int64_t last, int64_t P, FL_REAL *p, const FL_REAL *g, FL_REAL *moments,
                  const FL_REAL *c);
     void (*sgd)(int64_t first, int64_t last, int64_t P, FL_REAL *p, const FL_REAL *g, FL_REAL *moments,

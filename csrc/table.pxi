@@ -9,8 +9,7 @@ cdef extern from "fastlstm.h":
         FL_BLOCK_ROWS
         FL_SUMS_BYTES
         FL_SQUARES
-        FL_MOST_THREADS
-        FL_CELLS
+        FL_MAX_THREADS
         FL_CROSS_ENTROPY
         FL_SQUARED_ERROR
         FL_ABSOLUTE_ERROR
@@ -28,7 +27,7 @@ cdef extern from "fastlstm.h":
     ctypedef struct fl_part:
         int64_t first, last, rank, size
         bint by_units
-        int64_t *meeting
+        int64_t *barrier
 
     ctypedef struct fl_draw:
         uint64_t seed, epoch, stream, threshold
@@ -97,8 +96,8 @@ cdef extern from *:
         int64_t number, K
         const real *targets
         const int64_t *labels
-        const real *shares
-        int64_t share_columns
+        const real *weights
+        int64_t weight_columns
         double *values
         int64_t S
         const double *levels
@@ -106,7 +105,7 @@ cdef extern from *:
 
     ctypedef struct fl_cell:
         const char *name
-        int64_t gates, slots, apart
+        int64_t gates, slots, separate_biases
         bint keeps_gates, has_c, direct
         void (*pack)(const fl_weights *, const fl_part *, const fl_packed *) noexcept nogil
         void (*unpack)(const fl_weights *, const fl_part *, const real *) noexcept nogil
@@ -118,7 +117,7 @@ cdef extern from *:
 
     ctypedef struct fl_kernels:
         int64_t lanes
-        const fl_cell *cells[FL_CELLS]
+        const fl_cell *const *cells
         bint (*wait)(int64_t *, int64_t) noexcept nogil
         void (*load_rows)(const fl_run *, const fl_part *, const real *, const int64_t *, bint) noexcept nogil
         void (*put_states)(const fl_run *, const fl_part *, const real *, int64_t, const real *,

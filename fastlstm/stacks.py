@@ -100,7 +100,7 @@ class Stack:
         return max(self.gates * H * (C + H) for _, C, H in self.places)
 
     def initial_weights(self, rng, longest_lag=None):
-        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1.
+        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, forget biases 1.
 
         Glorot & Bengio (2010), equation 16; Saxe, McClelland & Ganguli (2014); Gers, Schmidhuber & Cummins (2000).
         Each gate's block is drawn on its own. With a `longest_lag`, biases of gates are drawn for lags up to it:
@@ -112,7 +112,7 @@ class Stack:
                 f"hidden sizes {self.hidden_sizes} with {self.input_size} inputs make {numbers:.2g} weights, more than "
                 "any memory holds; expected smaller sizes."
             )
-        weights, gates = {}, kernels.CELLS[self.cell].gates
+        weights, cell = {}, kernels.CELLS[self.cell]
         for suffix, C, H in self.places:
             limit, G = np.sqrt(6 / (C + H)), self.gates * H
             weights[f"weight_ih{suffix}"] = rng.uniform(-limit, limit, (G, C))
@@ -122,13 +122,13 @@ class Stack:
                 blocks.append(q * np.where(np.diag(r) < 0, -1, 1))  # the sign makes the draw uniform
             weights[f"weight_hh{suffix}"] = np.concatenate(blocks)
             weights[f"bias_ih{suffix}"], weights[f"bias_hh{suffix}"] = np.zeros((2, G))
-            bias = dict(zip(gates, weights[f"bias_ih{suffix}"].reshape(self.gates, H), strict=True))
-            if "f" in gates:
+            bias = dict(zip(cell.gates, weights[f"bias_ih{suffix}"].reshape(self.gates, H), strict=True))
+            if "f" in bias:
                 bias["f"][:] = 1
             if longest_lag is not None:
                 logarithm = np.log(rng.uniform(1, max(longest_lag - 1, 1), H))
-                bias["f" if "f" in gates else "z"][:] = logarithm
-                if "i" in gates:
+                bias[cell.forget_gate][:] = logarithm
+                if "i" in bias:
                     bias["i"][:] = -logarithm
         return weights
 

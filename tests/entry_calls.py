@@ -8,11 +8,11 @@ from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
 from fastlstm.kernels.compiled.layout import row_layout
-from fastlstm.kernels.compiled.recurrence import SLOTS, Buffers
+from fastlstm.kernels.compiled.recurrence import Buffers
 from fastlstm.kernels.parts import BROKEN, starts_of
 
 #: What the objects of a run's calls are made of.
-PART = ["first", "last", "rank", "size", "by_units", "meeting"]
+PART = ["first", "last", "rank", "size", "by_units", "barrier"]
 PACKED = ["forward", "backward", "inputs", "gradient"]
 BUFFERS = list(Buffers._fields)
 BACKWARD = ["dz", "dh", "panels", "d_h", "dc", "d_seen"]
@@ -133,12 +133,12 @@ def padded(units, lanes):
 def sizes_of(cell, C, H, lanes):
     """P, G, the numbers of the packed weights and of the gradient of the inputs in a row."""
     P, G = padded(H, lanes), len(kernels.CELLS[cell].gates)
-    return P, G, (G * (C + 1 + H) + SLOTS[cell].apart) * P, padded(C, lanes)
+    return P, G, (G * (C + 1 + H) + kernels.CELLS[cell].separate_biases) * P, padded(C, lanes)
 
 
 def arguments_of_run(lanes, cell, dtype):
     """Those of a thread that has half of the rows or the last of the units, of a run with every array there is."""
-    rng = np.random.default_rng(0)
+    rng, kind = np.random.default_rng(0), kernels.CELLS[cell]
     C, H, N, lengths = 3, 21, 4, np.array([4, 4, 3, 1])
     starts = starts_of(lengths).astype(np.int64)
     M, (P, G, of_weights, columns) = int(starts[-1]), sizes_of(cell, C, H, lanes)
@@ -156,7 +156,7 @@ def arguments_of_run(lanes, cell, dtype):
         "C": C, "H": H, "starts": starts, "rows": normal((M + N) * stride), "stride": stride, "h": states(M + N),
         "mask": states(N), "sums": np.zeros(2 * max(8192 // dtype.itemsize, 4 * N * lanes), dtype),
         "zero": np.zeros(max(4 * P, columns), dtype),
-        "first": 2, "last": N, "rank": 1, "size": 2, "by_units": True, "meeting": np.full(1, BROKEN, np.int64),
+        "first": 2, "last": N, "rank": 1, "size": 2, "by_units": True, "barrier": np.full(1, BROKEN, np.int64),
         "forward": normal(of_weights), "backward": normal(G * P * P), "inputs": normal(G * P * columns),
         "gradient": normal(of_weights),
         "weight_ih": normal(G * H * C), "weight_hh": normal(G * H * H), "bias_ih": normal(G * H),
@@ -165,14 +165,14 @@ def arguments_of_run(lanes, cell, dtype):
         "x": normal(M * C), "at": (np.cumsum(lengths) - lengths) * C, "h_0": normal(N, 2 * H)[:, :H], "reverse": True,
         "out": normal(M * (H + 5)), "column": 2, "o_stride": H + 5, "d": normal(M * (H + 5)), "d_stride": H + 5,
         "more": True, "to_start": True,
-        "dz": normal(M * SLOTS[cell].number * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
+        "dz": normal(M * kind.n_slots * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
         "d_h": states(M), "d_x": normal(M * columns),
     }  # fmt: skip
-    if SLOTS[cell].kept:
-        given["gates"] = normal(M * SLOTS[cell].number * P)
-    if cell == "lstm":
+    if kind.keeps_gates:
+        given["gates"] = normal(M * kind.n_slots * P)
+    if "c" in kind.states:
         given |= {"c": states(M + N), "dc": states(N), "c_0": normal(N, 2 * H)[:, :H]}
-    if cell == "gru":
+    if kind.direct:
         given["d_seen"] = states(N)
     return given
 
@@ -184,7 +184,7 @@ def arguments_of_step(lanes, cell, dtype):
         "starts": np.array([0, N], np.int64), "rows": rng.standard_normal(2 * N * stride).astype(dtype),
         "x_t": rng.standard_normal((N, C + 2)).astype(dtype)[:, :C], "h_t": np.zeros((N, H + 2), dtype)[:, :H],
     }  # fmt: skip
-    if cell == "lstm":
+    if "c" in kernels.CELLS[cell].states:
         given["c"] = given["c"][: N * sizes_of(cell, C, H, lanes)[0]]
     return {name: value for name, value in given.items() if name not in ("h", "mask", "gates")}
 
@@ -203,12 +203,12 @@ def others(entries, dtype):
     def linear(method):
         return lambda weight, bias, **given: getattr(entries.Linear(weight, bias), method)(*given.values())
 
-    def differentiate(number, weight, bias, targets, shares, values, **given):
-        loss = entries.Loss(number, len(weight), None, targets, shares, values)
+    def differentiate(number, weight, bias, targets, weights, values, **given):
+        loss = entries.Loss(number, len(weight), None, targets, weights, values)
         entries.Linear(weight, bias).differentiate(loss, *given.values())
 
-    def losses(number, K, targets, shares, values, levels=None, **given):
-        entries.Loss(number, K, levels, targets, shares, values).of_rows(*given.values())
+    def losses(number, K, targets, weights, values, levels=None, **given):
+        entries.Loss(number, K, levels, targets, weights, values).of_rows(*given.values())
 
     def draw(seed, epoch, stream, **given):
         entries.draw((seed, epoch, stream), *given.values())
@@ -216,7 +216,7 @@ def others(entries, dtype):
     def plain(name):
         return lambda **given: getattr(entries, name)(*given.values())
 
-    put("wait", plain("wait"), meeting=np.zeros(1, np.int64), size=1)
+    put("wait", plain("wait"), barrier=np.zeros(1, np.int64), size=1)
     wide = {"w": normal(21 * 40), "out": normal(32 * 4 * lanes)}
     put("pack_panels", plain("pack_panels"), H=21, P=32, M=40, first=lanes, last=4 * lanes, **wide)
     of_products = {"a": normal(M, F), "w": normal(F * 2 * lanes), "start": normal(2 * lanes)}
@@ -227,7 +227,7 @@ def others(entries, dtype):
 
     layer, rows = {"weight": normal(K, F), "bias": normal(K)}, {"first": 2, "last": M}
     put("linear_forward", linear("forward"), **layer, **rows, features=normal(M, F), scores=normal(M, K))
-    classes = {"targets": rng.integers(0, K, (M, 1)), "shares": normal(M, 1), "values": np.zeros(M)}
+    classes = {"targets": rng.integers(0, K, (M, 1)), "weights": normal(M, 1), "values": np.zeros(M)}
     gradients = {"features": normal(M, F), "d_scores": normal(M, K), "d_features": normal(M, F)}
     put("linear_differentiate", differentiate, number=0, **layer, **classes, **rows, **gradients)
     of_features = {"d_scores": normal(M, K), "d_features": normal(M, F)}
@@ -235,7 +235,7 @@ def others(entries, dtype):
     of_weights = {"d_scores": normal(M, K), "d_weight": normal(K, F), "d_bias": normal(K), "more": True}
     put("gradient_of_rows", plain("gradient_of_rows"), first=0, last=F, features=normal(M, F), **of_weights)
     K = 3
-    given = {"K": K, "targets": normal(M, K), "shares": normal(M, K), "values": np.zeros(M)}
+    given = {"K": K, "targets": normal(M, K), "weights": normal(M, K), "values": np.zeros(M)}
     put("losses_of_rows", losses, number=entries.LOSSES["huber"], **given, **rows, d_scores=normal(M, K + 1))
     given |= {"levels": np.array([0.1, 0.5, 0.9]), **rows, "d_scores": normal(M, K * S + 1)}
     put("losses_of_distributions", losses, number=entries.LOSSES["quantile"], **given)

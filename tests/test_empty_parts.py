@@ -50,7 +50,7 @@ def test_an_empty_part_changes_nothing(name, fast, dtype, calls):
     call = calls(fast, dtype, name)
     for given in empty_parts(name, call.given):
         for array, after in call(**given).items():
-            if array != "meeting":  # where threads divide the units, one without any arrives, too
+            if array != "barrier":  # where threads divide the units, one without any arrives, too
                 assert_array_equal(after, call.given[array], err_msg=f"{array}, {given}")
 
 

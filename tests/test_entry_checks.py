@@ -115,7 +115,7 @@ def test_read_only_arrays_are_refused_where_they_are_written(call, name_of):
     for name, array in call.arrays().items():
         fixed = alike(array)
         fixed.flags.writeable = False
-        if np.array_equal(after[name], array, equal_nan=True) and name not in held | {"meeting", "panels"}:
+        if np.array_equal(after[name], array, equal_nan=True) and name not in held | {"barrier", "panels"}:
             call(**{name: fixed})
         else:
             assert "read-only" in call.refused(**{name: fixed})
@@ -160,15 +160,15 @@ def test_places_outside_an_array_are_refused(call, bad):
 
 
 @pytest.mark.parametrize("label", [-1, 2, 2**40, -(2**63)])
-def test_labels_without_a_score_are_refused_where_they_have_a_share(dtype, calls, label):
+def test_labels_without_a_score_are_refused_where_they_have_a_weight(dtype, calls, label):
     of = calls[f"f{8 * np.dtype(dtype).itemsize}"]["linear_differentiate"]
-    targets, shares = of.given["targets"].copy(), of.given["shares"].copy()
+    targets, weights = of.given["targets"].copy(), of.given["weights"].copy()
     targets[3] = label
     assert "targets[3]" in of.refused(targets=targets)
-    shares[3] = 0
-    of(targets=targets, shares=shares)
-    shares[3] = np.nan
-    of.refused(targets=targets, shares=shares)
+    weights[3] = 0
+    of(targets=targets, weights=weights)
+    weights[3] = np.nan
+    of.refused(targets=targets, weights=weights)
 
 
 def test_a_loss_of_another_kind_is_refused(call, name_of):
@@ -188,7 +188,7 @@ def test_empty_ranges_read_nothing(call, name_of):
 def test_what_is_not_there_is_refused_where_it_is_needed(name, calls):
     call = calls["f32"][name]
     optional = {"mask", "gates", "d_h"} if name.endswith("gradients") else {"mask", "d_h"}
-    for array in call.arrays().keys() - optional - {"meeting", "starts", "h_0", "c_0"}:
+    for array in call.arrays().keys() - optional - {"barrier", "starts", "h_0", "c_0"}:
         if not (name.endswith("fill") and array in PACKED) and not (array == "gates" and "dz" not in call.given):
             call.refused((ValueError, TypeError), **{array: None})
 
@@ -197,7 +197,7 @@ def test_weights_of_another_run_are_refused(dtype):
     module = cython.entries(np.dtype(dtype))
     given = good_calls("cython", dtype)["lstm_forward"].given
     run = module.Run("lstm", given["C"], given["H"], given["starts"], Buffers(*map(given.get, BUFFERS)))
-    part = module.Part(0, 1, 0, 1, False, given["meeting"])
+    part = module.Part(0, 1, 0, 1, False, given["barrier"])
     numbers = np.zeros(10**5, dtype)
     for cell, C, H in (("gru", given["C"], given["H"]), ("lstm", 1, given["H"]), ("lstm", given["C"], 1)):
         with pytest.raises(ValueError, match="packed is of another cell, level or size"):
@@ -219,12 +219,12 @@ def test_a_batch_that_changes_later_changes_no_run(dtype):
     expected, given["rows"][:] = given["rows"].copy(), given["rows"]
     starts[:] = 2**62
     packed = module.Packed("lstm", given["C"], given["H"], given["forward"], None, None, None)
-    run.forward(module.Part(0, 4, 0, 1, False, given["meeting"]), packed)
+    run.forward(module.Part(0, 4, 0, 1, False, given["barrier"]), packed)
     assert not np.array_equal(given["rows"], expected)
 
 
 def test_an_unknown_cell_is_refused():
-    with pytest.raises(ValueError, match=r"cell is 'rnnn', expected one of \['lstm', 'gru', 'rnn'\]"):
+    with pytest.raises(ValueError, match=re.escape(f"cell is 'rnnn', expected one of {list(kernels.CELLS)}")):
         cython.f32.Packed("rnnn", 1, 1, None, None, None, None)
 
 

@@ -36,6 +36,12 @@ def test_chrono_biases_of_a_gru_are_drawn_for_the_lags():
     assert not biases("gru", 400, gate=2).any()
 
 
+def test_chrono_biases_of_a_cifg_are_drawn_for_the_lags():
+    assert_uniform(np.exp(biases("cifg", 400, gate=0)), 1, 399)
+    assert not biases("cifg", 400, gate=1).any()
+    assert not biases("cifg", 400, gate=2).any()
+
+
 def test_without_chrono_only_the_forget_bias_is_set():
     assert (biases("lstm", None, gate=1) == 1).all()
     assert not biases("lstm", None, gate=0).any()
@@ -57,7 +63,7 @@ def test_the_longest_lag_is_that_of_the_data_unless_given():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"init": "chrono", "cell": "rnn"}, "init='chrono' with cell='rnn'.*only LSTM and GRU"),
+        ({"init": "chrono", "cell": "rnn"}, "init='chrono' with cell='rnn'.*only LSTM, GRU and CIFG"),
         ({"longest_lag": 10, "init": "standard"}, "longest_lag=10 with init='standard'"),
         ({"longest_lag": 10, "cell": "rnn"}, "longest_lag=10 with cell='rnn'"),
         ({"init": "chrono", "longest_lag": 0}, "'longest_lag'.*Got 0"),

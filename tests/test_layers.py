@@ -1,5 +1,6 @@
 """Every cell's layers on every backend: the equations, the gradients, the bits."""
 
+import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +22,7 @@ from conftest import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
-from fastlstm.layers import LSTM, base
+from fastlstm.layers import CIFG, LSTM, base
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = {cell: sorted(GOLDEN.glob(f"{cell}_*.npz")) for cell in kernels.CELLS}
@@ -84,11 +85,11 @@ def test_outputs_and_gradients_are_those_of_installed_torch(backend, cell, dtype
 @needs_torch
 def test_weights_come_from_torch_and_go_back(backend, cell):
     import torch
+    from torch_peer import module_of
 
-    module = getattr(torch.nn, cell.upper())
-    theirs, ours = module(3, 5), class_of(cell)(3, 5, backend=backend)
+    theirs, ours = module_of(cell, 3, 5), class_of(cell)(3, 5, backend=backend)
     ours.load_state_dict(theirs.state_dict())
-    again = module(3, 5)
+    again = module_of(cell, 3, 5)
     again.load_state_dict({name: torch.from_numpy(value) for name, value in ours.state_dict().items()})
     for name, value in theirs.state_dict().items():
         assert torch.equal(again.state_dict()[name], value)
@@ -130,6 +131,42 @@ def test_one_step_worked_by_hand(backend, dtype):
     expected[:, 0] = np.concatenate([of_first_input[gate] for gate in "ifgo"])
     assert_allclose(grads.weights["weight_ih_l0"], expected, **close)
     assert_array_equal(grads.weights["weight_hh_l0"], np.zeros((8, 2)))  # h_0 is zero
+
+
+def test_a_cifg_computes_its_equations(backend, dtype):
+    C, H = 2, 3
+    layer = CIFG(C, H, dtype=dtype, backend=backend, random_state=0)
+    x, (h_0, c_0), *_ = problem(1, 4, C, H, dtype, cell="cifg")
+    output, (h_n, c_n) = layer(x, (h_0, c_0))
+
+    weights = {name: value.tolist() for name, value in layer.state_dict().items()}
+    h, c = h_0[0, 0].tolist(), c_0[0, 0].tolist()
+    for t in range(4):
+        sums = [
+            sum(w * x_k for w, x_k in zip(weights["weight_ih_l0"][row], x[0, t].tolist(), strict=True))
+            + sum(w * h_k for w, h_k in zip(weights["weight_hh_l0"][row], h, strict=True))
+            + weights["bias_ih_l0"][row] + weights["bias_hh_l0"][row]
+            for row in range(3 * H)
+        ]  # fmt: skip
+        f = [1 / (1 + math.exp(-z)) for z in sums[:H]]
+        g = [math.tanh(z) for z in sums[H : 2 * H]]
+        o = [1 / (1 + math.exp(-z)) for z in sums[2 * H :]]
+        c = [f[k] * c[k] + (1 - f[k]) * g[k] for k in range(H)]
+        h = [o[k] * math.tanh(c[k]) for k in range(H)]
+        assert_allclose(output[0, t], h, rtol=0, atol=TOLERANCE[dtype])
+    assert_allclose(h_n[0, 0], h, rtol=0, atol=TOLERANCE[dtype])
+    assert_allclose(c_n[0, 0], c, rtol=0, atol=TOLERANCE[dtype])
+
+
+def test_a_cifg_is_an_lstm_whose_input_gate_mirrors_the_forget_gate(backend, dtype):
+    layer, data = layer_and_problem("cifg", (5, 6, 3, 20), dtype, backend)
+    lstm = LSTM(3, 20, dtype=dtype, backend=backend)
+    lstm.load_state_dict({name: np.concatenate([-w[:20], w]) for name, w in layer.state_dict().items()})
+    expected = all_results(lstm, *data)
+    for name in filter(is_of_weights, expected):
+        of_input, of_others = expected[name][:20], expected[name][20:]
+        expected[name] = np.concatenate([of_others[:20] - of_input, of_others[20:]])
+    assert_close(all_results(layer, *data), expected, dtype)
 
 
 @pytest.mark.parametrize("H", [1, 16, 37])
@@ -212,16 +249,9 @@ def test_a_state_in_another_memory_order_needs_no_other_machine_code(cell, dtype
     assert load_rows.signatures == before
 
 
-def test_the_forget_gate_is_open_at_the_start():
-    weights = LSTM(3, 6, dtype="float64", random_state=0).state_dict()
-    assert_array_equal(weights["bias_ih_l0"], np.repeat([0, 1, 0, 0], 6))
-    assert_array_equal(weights["bias_hh_l0"], np.zeros(24))
-
-
-@pytest.mark.parametrize("cell", sorted(kernels.CELLS.keys() - {"lstm"}))
-def test_biases_without_a_forget_gate_are_zero_at_the_start(cell):
-    weights = class_of(cell)(3, 6, random_state=0).state_dict()
-    assert not weights["bias_ih_l0"].any()
+def test_only_a_gate_f_is_open_at_the_start(cell):
+    weights = class_of(cell)(3, 6, dtype="float64", random_state=0).state_dict()
+    assert_array_equal(weights["bias_ih_l0"], np.repeat([gate == "f" for gate in kernels.CELLS[cell].gates], 6))
     assert not weights["bias_hh_l0"].any()
 
 

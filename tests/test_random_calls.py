@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from conftest import LIMIT, within
+from conftest import LIMIT, class_of, within
 
-from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, layers
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, kernels
 
 CALLS = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "fuzz" else 3  # of each method
 N, T, C = 6, 4, 2
@@ -309,7 +309,7 @@ def layering(kind, method):
         two = rng.random() < 0.3 and method not in ("step", "initial_state")
         layer = kind(C, 3, bidirectional=two, dtype="float64", random_state=0)
         h = np.ones((1 + two, N, 3))
-        state = (h, h) if kind is layers.LSTM else (h,)
+        state = (h,) * len(kernels.CELLS[kind.__name__.lower()].states)
         state_of_streams = layer.initial_state(N) if not two else None
         if method == "load_state_dict":
             arguments = {"mapping": layer.state_dict()}
@@ -340,7 +340,7 @@ for method in ("fit", "partial_fit", "transform", "fit_transform", "inverse_tran
 for method in ("fit", "transform", "fit_transform", "get_feature_names_out"):
     METHODS[f"SequenceEncoder.{method}"] = encoding(method)
 METHODS |= {f"Stream.{method}": streaming(method) for method in ("step", "reset", "state")}
-for kind in (layers.LSTM, layers.GRU, layers.RNN):
+for kind in map(class_of, kernels.CELLS):
     for method in ("__init__", "__call__", "record", "backward", "initial_state", "step", "load_state_dict"):
         METHODS[f"{kind.__name__}.{method}"] = layering(kind, method)
 
@@ -389,7 +389,7 @@ def state_of(subject, changed):
 
 
 def not_finite(name, result):
-    of_layers, of_scaler = name.split(".")[0] in ("LSTM", "GRU", "RNN"), name.startswith("SequenceScaler")
+    of_layers, of_scaler = name.split(".")[0].lower() in kernels.CELLS, name.startswith("SequenceScaler")
     if of_layers or of_scaler:  # these pass on what they are given
         return None
     arrays = getattr(result, "weights_", {}).values() or [result]

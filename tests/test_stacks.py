@@ -320,9 +320,9 @@ def test_a_bidirectional_layer_refuses_streams(cell):
 
 @needs_torch
 def test_names_order_and_shapes_of_weights_are_those_of_torch(cell, bidirectional):
-    import torch
+    from torch_peer import module_of
 
-    theirs = getattr(torch.nn, cell.upper())(4, 5, num_layers=3, bidirectional=bidirectional).state_dict()
+    theirs = module_of(cell, 4, 5, num_layers=3, bidirectional=bidirectional).state_dict()
     ours = class_of(cell)(4, 5, num_layers=3, bidirectional=bidirectional).state_dict()
     assert [(name, value.shape) for name, value in ours.items()] == [(k, tuple(v.shape)) for k, v in theirs.items()]
 

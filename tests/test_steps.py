@@ -434,6 +434,7 @@ def test_the_last_step_alone_has_the_gradient_of_a_head_on_the_last_states(backe
 def test_the_gradient_is_that_of_torch(cell, shape, lengths, loss):
     import torch
     from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+    from torch_peer import module_of
 
     sizes = shape.get("hidden_sizes", (5,))
     if len(set(sizes)) > 1:
@@ -441,7 +442,7 @@ def test_the_gradient_is_that_of_torch(cell, shape, lengths, loss):
     problem = Problem(lengths, cell, loss=loss, K=3, **shape)
     losses, gradient = problem.results()
     options = {"num_layers": len(sizes), "bidirectional": problem.network.stack.bidirectional, "batch_first": True}
-    module = getattr(torch.nn, cell.upper())(2, sizes[0], **options, dtype=torch.float64)
+    module = module_of(cell, 2, sizes[0], **options, dtype=torch.float64)
     weights = {name: torch.tensor(value) for name, value in problem.network.weights.items()}
     head = {name.removeprefix("head."): weights.pop(name) for name in ("head.weight", "head.bias")}
     linear = torch.nn.Linear(problem.network.stack.width, 3, dtype=torch.float64)

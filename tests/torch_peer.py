@@ -4,10 +4,32 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from fastlstm.kernels import CELLS
+
 #: N, T, C, H: one of everything, odd sizes, one more than a vector's width.
 SHAPES = [(1, 1, 1, 1), (3, 5, 4, 17), (2, 7, 3, 8), (7, 3, 9, 33)]
 #: Two layers in both directions, and sequences of unequal lengths.
 STACKED = {"N": 5, "T": 6, "C": 3, "H": 7, "num_layers": 2, "bidirectional": True, "lengths": (2, 6, 1, 6, 5)}
+
+
+class CIFG(torch.nn.Module):
+    """An LSTM of torch whose input gate is 1 - f = sigmoid(-(W_f [x, 1, h'])): its weights are those of f, negated."""
+
+    def __init__(self, C, H, **options):
+        super().__init__()
+        lstm = torch.nn.LSTM(C, H, **options)
+        for name, weight in lstm.named_parameters():
+            self.register_parameter(name, torch.nn.Parameter(weight.detach()[H:]))
+        self.call = lambda weights, *args: torch.func.functional_call(lstm, weights, args)
+
+    def forward(self, x, state=None):
+        gates = {name: weight.chunk(3) for name, weight in self.named_parameters()}
+        return self.call({name: torch.cat([-f, f, g, o]) for name, (f, g, o) in gates.items()}, x, state)
+
+
+def module_of(cell, *sizes, **options):
+    """Torch's layers of that kind."""
+    return (CIFG if cell == "cifg" else getattr(torch.nn, cell.upper()))(*sizes, **options)
 
 
 def results_of(module, x, state, d_output, d_state, lengths=None):
@@ -30,9 +52,9 @@ def results_of(module, x, state, d_output, d_state, lengths=None):
 def layer_case(cell, N, T, C, H, num_layers=1, bidirectional=False, lengths=None, dtype="float64"):
     """Inputs, and for them the outputs and gradients of torch's layers of that kind."""
     torch.manual_seed(N + 10 * T + 100 * C + 1000 * H)
-    kind, D, states = getattr(torch, dtype), 1 + bidirectional, 2 if cell == "lstm" else 1
+    kind, D, states = getattr(torch, dtype), 1 + bidirectional, len(CELLS[cell].states)
     options = {"num_layers": num_layers, "bidirectional": bidirectional, "batch_first": True, "dtype": kind}
-    module = getattr(torch.nn, cell.upper())(C, H, **options)
+    module = module_of(cell, C, H, **options)
     x = torch.randn(N, T, C, dtype=kind)
     state = [torch.randn(num_layers * D, N, H, dtype=kind) for _ in range(states)]
     d_output = torch.randn(N, T, D * H, dtype=kind)
@@ -47,8 +69,8 @@ def layer_case(cell, N, T, C, H, num_layers=1, bidirectional=False, lengths=None
 def results_with_weights_of(layer, x, state, d_output, d_state, lengths=None):
     """What torch's layers with the weights of ours compute in float64."""
     options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional, "batch_first": True}
-    kind = getattr(torch.nn, type(layer).__name__)
-    module = kind(layer.input_size, layer.hidden_size, **options, dtype=torch.float64)
+    cell = type(layer).__name__.lower()
+    module = module_of(cell, layer.input_size, layer.hidden_size, **options, dtype=torch.float64)
     module.load_state_dict({name: torch.from_numpy(value) for name, value in layer.state_dict().items()})
 
     def tensors(arrays):

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, show_versions
-from fastlstm.layers import GRU, LSTM, RNN, Gradients, StreamState
+from fastlstm.layers import CIFG, GRU, LSTM, RNN, Gradients, StreamState
 
 
 def call_layers(x: NDArray[np.float32]) -> None:
     layer = LSTM(input_size=3, hidden_size=8, random_state=0)
     LSTM(3, (16, 8), 2, bidirectional=True, dropout=0.1, dtype="float64", backend="numpy", n_jobs=-1)
+    CIFG(3, 8, dtype=np.dtype("float32"))
     RNN(3, 8, random_state=np.random.default_rng(0))
     output, (h_n, c_n) = layer(x, lengths=[5, 3])
     assert_type(output, NDArray[Any])

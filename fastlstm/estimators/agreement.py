@@ -8,10 +8,15 @@ def check_parameters(estimator):
     """Raise where parameters contradict each other."""
     kernels.resolve(estimator.backend)
     check_sizes(estimator.hidden_size, estimator.num_layers)
-    if estimator.init == "chrono" and estimator.cell == "rnn":
-        raise ValueError("init='chrono' with cell='rnn': it draws the biases of gates, which only LSTM and GRU have.")
-    if estimator.longest_lag is not None and (estimator.init == "standard" or estimator.cell == "rnn"):
-        other = "init='standard'" if estimator.init == "standard" else "cell='rnn'"
+    gated = [name for name, cell in kernels.CELLS.items() if cell.forget_gate]
+    if estimator.init == "chrono" and estimator.cell not in gated:
+        *others, last = map(str.upper, gated)
+        raise ValueError(
+            f"init='chrono' with cell={estimator.cell!r}: it draws the biases of gates, which only "
+            f"{', '.join(others)} and {last} have."
+        )
+    if estimator.longest_lag is not None and (estimator.init == "standard" or estimator.cell not in gated):
+        other = "init='standard'" if estimator.init == "standard" else f"cell={estimator.cell!r}"
         raise ValueError(
             f"longest_lag={estimator.longest_lag} with {other}: it is for init='chrono', which is for gates."
         )

@@ -224,7 +224,7 @@ def _validate(estimator, network, held_out):
 
 
 def _warn_of_shortfall(estimator, training):
-    gated = estimator.cell in plan.GATED and estimator.settings_["init"] != "chrono"
+    gated = kernels.CELLS[estimator.cell].forget_gate and estimator.settings_["init"] != "chrono"
     untried = [] if estimator._standardised else ["standardize=True"]
     why = outcome.shortfall(training, [*untried, "init='chrono'"] if gated else untried)
     if why:

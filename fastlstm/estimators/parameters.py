@@ -60,8 +60,9 @@ class Parameters:
         Hidden units: of every layer, or one number for each, as many as `num_layers`.
     num_layers : int, default=1
         Recurrent layers upon each other.
-    cell : {"lstm", "gru", "rnn"}, default="lstm"
-        Kind of recurrence: LSTM, GRU (Cho et al. 2014), or the vanilla RNN h = tanh(W_x x + W_h h + b).
+    cell : {"lstm", "gru", "rnn", "cifg"}, default="lstm"
+        Kind of recurrence: LSTM; GRU (Cho et al. 2014); vanilla RNN, h = tanh(W_x x + W_h h + b); or LSTM with coupled
+        input and forget gates, i = 1 - f (Greff et al. 2017), whose gates are f, g, o in the order of the weights.
     bidirectional : bool, default=False
         Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
     dropout : float or "auto", default="auto"
@@ -80,7 +81,7 @@ class Parameters:
         scores are in the original units; losses are of standardised targets. `partial_fit`
         and `warm_start` keep the first statistics.
     init : {"auto", "standard", "chrono"}, default="auto"
-        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, an LSTM's forget bias 1. "chrono" also
+        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, forget biases 1. "chrono" also
         draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &
         Ollivier 2018). "auto": see Notes.
     longest_lag : int or None, default=None
@@ -188,7 +189,7 @@ class Parameters:
     hidden_size: int | Sequence[int] = 64
     num_layers: int = 1
     _: KW_ONLY
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: str = "lstm"
     bidirectional: bool = False
     dropout: float | Literal["auto"] = "auto"
     recurrent_dropout: float = 0.0

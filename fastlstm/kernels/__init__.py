@@ -17,7 +17,7 @@ lengths this is ``[T+1, N]``, slot 0 the initial state.
 A backend is the `BACKEND` of a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be
 called with a `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called
 it; backends that say the same by ``bits()`` leave the same bits. It has one module per cell, named as in `CELLS`, where
-the order of gates is torch's and G is their number. Each has two classes:
+the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is their number. Each has two classes:
 
 ``Packed(C, H, dtype, workspace, forward=True, backward=False, inputs=False)``
     Weights as the kernels read them: those that runs forward, backward and the gradient of inputs need.
@@ -109,13 +109,31 @@ class LevelError(ValueError):
 
 
 class Cell(NamedTuple):
-    """A kind of recurrence."""
+    """A kind of recurrence; the last four fields are for the compiled kernels."""
 
     gates: str  # a letter for each block of H rows of the weights, in torch's order
     states: tuple  # names of what a step passes on to the next; outputs are the first
+    slots: str | None = None  # the sums that backward differentiates, if they are not those of the gates, in order
+    keeps_gates: bool = True  # whether backward reads what forward made of them
+    separate_biases: int = 0  # biases of a unit in the packed weights, beside those of the gates
+    direct: bool = False  # whether a state also reaches the next one directly, not only through the gates' sums
+
+    @property
+    def n_slots(self):
+        return len(self.slots or self.gates)
+
+    @property
+    def forget_gate(self):
+        """The letter of the gate that says how much of the old state stays; None if there is none."""
+        return next((gate for gate in "fz" if gate in self.gates), None)
 
 
-CELLS = {"lstm": Cell("ifgo", ("h", "c")), "gru": Cell("rzn", ("h",)), "rnn": Cell("h", ("h",))}
+CELLS = {
+    "lstm": Cell("ifgo", ("h", "c")),
+    "gru": Cell("rzn", ("h",), slots="nrzm", separate_biases=1, direct=True),
+    "rnn": Cell("h", ("h",), keeps_gates=False),
+    "cifg": Cell("fgo", ("h", "c")),
+}
 BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"

@@ -7,7 +7,7 @@ from fastlstm.layers.base import Gradients as Gradients
 from fastlstm.layers.base import Layer, Tape
 from fastlstm.layers.streams import StreamState
 
-__all__ = ["GRU", "LSTM", "RNN", "Gradients", "StreamState", "Tape"]
+__all__ = ["CIFG", "GRU", "LSTM", "RNN", "Gradients", "StreamState", "Tape"]
 
 
 class LSTM(Layer):
@@ -125,3 +125,32 @@ class RNN(Layer):
     """
 
     _cell = "rnn"
+
+
+class CIFG(Layer):
+    """LSTM layers whose input gate is coupled to the forget gate: i = 1 - f.
+
+    Greff et al. (2017), "LSTM: A Search Space Odyssey". It has three quarters of the LSTM's weights. Weights have the
+    names of ``torch.nn.LSTM`` and the order of its gates, without i: f, g, o. They start as those of `LSTM`.
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
+        As of `LSTM`.
+
+    Raises
+    ------
+    ValueError
+        As of `LSTM`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm.layers import CIFG
+    >>> layer = CIFG(input_size=3, hidden_size=8, random_state=0)
+    >>> output, (h_n, c_n) = layer(np.zeros((2, 5, 3), dtype="float32"))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((2, 5, 8), (1, 2, 8), (1, 2, 8))
+    """
+
+    _cell = "cifg"

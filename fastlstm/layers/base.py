@@ -189,7 +189,8 @@ class Layer:
         dict of str to ndarray
             For each layer l, ``weight_ih_l{l}`` (G H, C), ``weight_hh_l{l}`` (G H, H), ``bias_ih_l{l}`` (G H,) and
             ``bias_hh_l{l}`` (G H,), and the same with ``_reverse`` at the end for the backward direction. G gates, in
-            PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU. C: above the first layer, the outputs below.
+            PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU; f, g, o of a CIFG. C: above the first layer, the
+            outputs below.
 
         Examples
         --------

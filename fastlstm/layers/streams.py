@@ -27,7 +27,7 @@ class StreamState:
     state : tuple of ndarray of shape (L, N, H)
         (h, c), for GRU and RNN (h,), copied: the state that a call of the layer takes.
     h, c : ndarray of shape (L, N, H)
-        The same one by one: hidden and, of an LSTM, cell states.
+        The same one by one: hidden and, of an LSTM or CIFG, cell states.
 
     Examples
     --------

@@ -5,6 +5,8 @@
 
 import math
 
+from fastlstm.kernels import CELLS
+
 #: Series up to which every update sees all of them and nothing is dropped: an update costs little then, and the weight
 #: of a series acts exactly as its copies would.
 FEW = 32
@@ -19,7 +21,6 @@ STEPS = 16_000_000
 RATE = 0.01
 ONLINE_RATE = 1e-3  # of partial_fit, which knows no end to fall to
 DROPOUT = 0.2
-GATED = ("lstm", "gru")
 
 #: Parameters that may be "auto".
 NAMES = ("batch_size", "learning_rate", "learning_rate_init", "max_iter", "dropout", "init")
@@ -47,7 +48,7 @@ def settle(given, cell, n, longest, steps, online=False):
     if online:
         settings["max_iter"] = 1
     default("dropout", 0.0 if few else DROPOUT)
-    default("init", "chrono" if cell in GATED else "standard")
+    default("init", "chrono" if CELLS[cell].forget_gate else "standard")
     return settings
 
 

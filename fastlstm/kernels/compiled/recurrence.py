@@ -11,18 +11,11 @@ from fastlstm.kernels.parts import row_bounds
 
 
 class Slots(NamedTuple):
-    """What a step of a cell leaves for each row and unit."""
-
-    number: int  # of the gradients of sums and, where they are kept, of the gates
-    kept: bool  # whether backward reads the gates
-    apart: int  # biases of a unit in the packed weights beside those of the rows' ones
+    number: int
+    kept: bool
 
 
-SLOTS = {
-    "lstm": Slots(4, True, 0),  # i, f, g, o
-    "gru": Slots(4, True, 1),  # n, r, z, m, the bias of m apart
-    "rnn": Slots(1, False, 0),  # the gradient of the sum; forward, a step leaves its state only
-}
+SLOTS = {name: Slots(cell.n_slots, cell.keeps_gates) for name, cell in CELLS.items()}
 
 
 class Buffers(NamedTuple):
@@ -44,10 +37,10 @@ class Packed:
     cell = entries_of = None  # its name, and the backend's entries for a type
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
-        entries = self.entries_of(dtype)
+        entries, kind = self.entries_of(dtype), CELLS[self.cell]
         lanes = entries.lanes()
-        P, G = padded(H, lanes), len(CELLS[self.cell].gates)
-        size = (G * (C + 1 + H) + SLOTS[self.cell].apart) * P
+        P, G = padded(H, lanes), len(kind.gates)
+        size = (G * (C + 1 + H) + kind.separate_biases) * P
         self.forward = self.backward = self.inputs = self.gradient = None
         if forward:
             self.forward = workspace.empty("packed", (size,), dtype)
@@ -78,7 +71,7 @@ class Run:
         self._entries = entries = self.entries_of(dtype)
         self._lanes = lanes = entries.lanes()
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, lanes), dtype
-        self.N, self.M, self._slots = int(starts[1]), int(starts[-1]), SLOTS[self.cell]
+        self.N, self.M, self._kind = int(starts[1]), int(starts[-1]), CELLS[self.cell]
         begin, stride = row_layout(C, self.P, dtype)
         self._empty, self._threads, self._bounds = workspace.empty, threads, {1: [0, self.N]}
         rows = self._empty("rows", (self.M + self.N, stride), dtype)
@@ -88,11 +81,11 @@ class Run:
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
-        if len(CELLS[self.cell].states) > 1:
+        if "c" in self._kind.states:
             c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
             self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
-        if recording and self._slots.kept:
-            self._gates = self._empty("gates", (self.M * self._slots.number * self.P,), dtype)
+        if recording and self._kind.keeps_gates:
+            self._gates = self._empty("gates", (self.M * self._kind.n_slots * self.P,), dtype)
         self._sums = self._empty("sums", (threads * max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes),), dtype)
         flat_h, flat_mask, flat_c = (array if array is None else array.reshape(-1) for array in (h, mask, c))
         self._buffers = Buffers(
@@ -140,17 +133,16 @@ class Run:
         P, H, dtype = self.P, self.H, self.dtype
         # buffers of an earlier time are free
         self._backward = self._dz = self.d_state = self.d_h = self.d_inputs = self.d_x = None
-        # of h, and of an LSTM's c
-        room = [self._room(f"d{name}", self.N) for name in CELLS[self.cell].states]
+        room = [self._room(f"d{name}", self.N) for name in self._kind.states]
         self.d_state = tuple(array[:, :H] for array in room)
         d_h = d_seen = None
         if outputs:
             d_h = self._room("d_h", self.M)
             self.d_h, d_h = d_h[:, :H], d_h.reshape(-1)
-        if self._buffers.mask is not None:
+        if self._kind.direct and self._buffers.mask is not None:
             d_seen = self._room("d_seen", self.N).reshape(-1)
         in_place = self._gates is not None and not keep
-        self._dz = self._gates if in_place else self._empty("dz", (self.M * self._slots.number * P,), dtype)
+        self._dz = self._gates if in_place else self._empty("dz", (self.M * self._kind.n_slots * P,), dtype)
         panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * self._lanes,), dtype)
         if inputs:
             self.d_inputs = self._empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)

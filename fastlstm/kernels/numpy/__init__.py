@@ -1,8 +1,10 @@
 """NumPy backend: the equations, slow and plain; the specification that the other backends are tested against."""
 
+from importlib import import_module
 from types import SimpleNamespace
 
-from fastlstm.kernels.numpy import dropout, gru, head, lstm, packing, rnn, solvers
+from fastlstm.kernels import CELLS
+from fastlstm.kernels.numpy import dropout, head, packing, solvers
 
 
 def wait(meeting, size):
@@ -14,11 +16,9 @@ BACKEND = SimpleNamespace(
     PARALLEL=False,
     bits=lambda: "numpy",
     wait=wait,
-    lstm=lstm,
-    gru=gru,
-    rnn=rnn,
     head=head,
     dropout=dropout,
     packing=packing,
     solvers=solvers,
+    **{cell: import_module(f"{__name__}.{cell}") for cell in CELLS},
 )

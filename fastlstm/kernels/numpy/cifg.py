@@ -1,0 +1,44 @@
+"""LSTM with coupled input and forget gates (CIFG) in NumPy.
+
+Greff et al. (2017), "LSTM: A Search Space Odyssey", without peepholes::
+
+    f = sigmoid(W_f x + U_f h' + b_f)      c = f * c' + (1 - f) * g
+    g = tanh(W_g x + U_g h' + b_g)         h = o * tanh(c)
+    o = sigmoid(W_o x + U_o h' + b_o)      h', c': the states before the step
+"""
+
+import numpy as np
+
+from fastlstm.kernels.numpy import recurrence
+from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
+
+
+class Packed(recurrence.Packed):
+    GATES = 3
+
+
+class Run(recurrence.Run):
+    STATES, GATES, KEPT = 2, 3, 3
+
+    def forward(self, part, packed):
+        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        h, c = self._states
+        for now, after in self._places:
+            sums = rows_times(self._x[now], weight_ih) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
+            of_f, of_g, of_o = np.split(sums, 3, axis=-1)
+            f, g, o = sigmoid(of_f), np.tanh(of_g), sigmoid(of_o)
+            c[after] = f * c[now] + (1 - f) * g
+            h[after] = o * np.tanh(c[after])
+            self._kept[:, now] = f, g, o
+
+    def backward(self, part, packed, to_start=False):
+        c = self._states[1]
+        for now, after in reversed(self._places):
+            d_h, d_c = (d[: now.stop - now.start] for d in self.d_state)
+            f, g, o = self._kept[:, now]
+            tanh_c = np.tanh(c[after])
+            dh = d_h + self.d_h[now]
+            dc = d_c + dh * o * (1 - tanh_c**2)
+            d_sums = dc * (c[now] - g) * f * (1 - f), dc * (1 - f) * (1 - g**2), dh * tanh_c * o * (1 - o)
+            self._d_of_x[now] = self._d_of_h[now] = np.concatenate(d_sums, axis=-1)
+            d_h[:], d_c[:] = self._past(self._d_of_h[now], packed), dc * f

@@ -10,14 +10,6 @@ from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import row_bounds
 
 
-class Slots(NamedTuple):
-    number: int
-    kept: bool
-
-
-SLOTS = {name: Slots(cell.n_slots, cell.keeps_gates) for name, cell in CELLS.items()}
-
-
 class Buffers(NamedTuple):
     """What a run reads and writes, in flat arrays; None where it does not."""
 

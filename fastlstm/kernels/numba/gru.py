@@ -142,10 +142,6 @@ def gradients(run, at, dh):
 
 CELL = Cell(
     name="gru",
-    gates=3,
-    slots=4,  # n, r, z, m
-    keeps_gates=True,
-    direct=True,
     pack=pack,
     unpack=unpack,
     gradient=gradient,

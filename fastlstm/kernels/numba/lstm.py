@@ -8,20 +8,10 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
     o = sigmoid(W_o [x, 1, h'])      h', c': the states before the step
 """
 
-from functools import partial
-
 from fastlstm.kernels.numba.activations import sigmoid, tanh
-from fastlstm.kernels.numba.buffers import pack_gates, unpack_gates
+from fastlstm.kernels.numba.gates import cell_of_gates
 from fastlstm.kernels.numba.jit import kernel
-from fastlstm.kernels.numba.matmul import products4
-from fastlstm.kernels.numba.recurrence import Cell
-from fastlstm.kernels.numba.steps import gate_sums, group_in_cache, sum_of_slots, whole_gradient
 from fastlstm.kernels.numba.tiles import fma, load, store, width
-
-
-@kernel
-def ahead_of(run):
-    return run.C + 1 + run.H
 
 
 @kernel
@@ -56,19 +46,4 @@ def gradients(run, at, dh):
     store(dc * f, run.dc, at.sequence, 0)
 
 
-CELL = Cell(
-    name="lstm",
-    gates=4,
-    slots=4,  # i, f, g, o
-    keeps_gates=True,
-    direct=False,
-    pack=partial(pack_gates, 4),
-    unpack=partial(unpack_gates, 4),
-    gradient=whole_gradient(4),
-    ahead_of=ahead_of,
-    group=group_in_cache,
-    sum_at=sum_of_slots(4),
-    sums=gate_sums(4, products4),
-    state=state,
-    gradients=gradients,
-)
+CELL = cell_of_gates("lstm", 4, state, gradients)

@@ -79,7 +79,9 @@ def _products(vecs):
     return products
 
 
-products4, products3, products2, products1 = (_products(vecs) for vecs in (4, 3, 2, 1))
+#: By the number of vectors beside each other.
+PRODUCTS = {vecs: _products(vecs) for vecs in (1, 2, 3, 4)}
+products1, products2, products3, products4 = PRODUCTS.values()
 
 
 @kernel

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from fastlstm.kernels import CELLS
 from fastlstm.kernels.numba.barrier import synchronize
 from fastlstm.kernels.numba.jit import entry
 from fastlstm.kernels.numba.matmul import Matrix, multiply
@@ -13,13 +14,9 @@ from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
 
 
 class Cell(NamedTuple):
-    """What the loop needs to know of a cell. All functions but `gradient` are compiled."""
+    """What the loop needs of a cell beside `kernels.CELLS`. All functions but `gradient` are compiled."""
 
     name: str
-    gates: int  # blocks of its weights, G
-    slots: int  # numbers of a row and unit in dz: the first G for the weights of x, the last G for those of h'
-    keeps_gates: bool  # whether forward leaves as many in `gates`, which backward reads
-    direct: bool  # whether a state reaches the next also past the gates: backward leaves that gradient in dh
     pack: object  # (sizes, parts, weights, out): weights as `sums` reads them
     unpack: object  # (sizes, parts, d_w, d_weights): their gradient in the shapes of the weights
     gradient: object  # (C, H, P): which inputs meet which slots of dz: (first, last, slot, gates, where in d_w)
@@ -29,6 +26,11 @@ class Cell(NamedTuple):
     sums: object  # (run, step, first, last, w, ahead, out): the sums of those units' gates in a step
     state: object  # (run, at, sums): the equations: h of a row's vector of units; stores c and gates
     gradients: object  # (run, at, dh): their derivatives: stores dz and, where there are any, dc or dh
+
+
+def whole_gradient(gates):
+    """`Cell.gradient` where [x, 1, h'] meets all gates."""
+    return lambda C, H, P: [(0, C + 1 + H, 0, gates, 0)]
 
 
 class Recurrence(NamedTuple):
@@ -45,7 +47,8 @@ def _named(function, cell):
 @lru_cache
 def recurrence(cell):
     """The entries of a cell, of which each run is one call."""
-    GATES, SLOTS, KEEPS_GATES, DIRECT = cell.gates, cell.slots, cell.keeps_gates, cell.direct
+    kind = CELLS[cell.name]
+    GATES, SLOTS, KEEPS_GATES, DIRECT = len(kind.gates), kind.n_slots, kind.keeps_gates, kind.direct
     make_sums, state_of, store_gradients = cell.sums, cell.state, cell.gradients
     ahead_of, group_of, sum_at = cell.ahead_of, cell.group, cell.sum_at
 
@@ -61,7 +64,7 @@ def recurrence(cell):
             return
         sums, group = shift(run.sums, part.rank * size_of_sums(run, L)), group_of(r_last - r_first, L)
         # Each unit's products ask for a share of the memory that the next step's gates will be written to.
-        ahead = (4 * L * ROWS + ahead_of(run) - 1) // ahead_of(run) if run.recording else 0
+        ahead = (SLOTS * L * ROWS + ahead_of(run) - 1) // ahead_of(run) if run.recording else 0
         for t in range(run.T):
             step = step_of(run, r_first, r_last, t)
             if step.active <= 0:  # all of these sequences have ended; threads that divide units have all, and go on

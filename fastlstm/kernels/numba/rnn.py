@@ -11,8 +11,8 @@ from fastlstm.kernels.numba.activations import tanh
 from fastlstm.kernels.numba.buffers import transpose, unpack_gates
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, multiply
-from fastlstm.kernels.numba.recurrence import Cell
-from fastlstm.kernels.numba.steps import ZERO, whole_gradient
+from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
+from fastlstm.kernels.numba.steps import ZERO
 from fastlstm.kernels.numba.structs import read_part, share
 from fastlstm.kernels.numba.tiles import load, pointer, shift, store, width
 
@@ -76,10 +76,6 @@ def gradients(run, at, dh):
 
 CELL = Cell(
     name="rnn",
-    gates=1,
-    slots=1,
-    keeps_gates=False,
-    direct=False,
     pack=pack,
     unpack=partial(unpack_gates, 1),
     gradient=whole_gradient(1),

@@ -1,18 +1,25 @@
 """The classes of the entries, which hold what calls of compiled functions share; see ``kernels.compiled``."""
 
+from functools import cache
+from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm.kernels import parts
+from fastlstm.kernels import CELLS, parts
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, flat, padded
 from fastlstm.kernels.lazy import lazy
-from fastlstm.kernels.numba import distributions, dropout, gru, head, lstm, matmul, packing, rnn
+from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing
 from fastlstm.kernels.numba.buffers import add_gradients, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
 
-CELLS = {module.CELL.name: module.CELL for module in (lstm, gru, rnn)}
+
+@cache
+def _cell(name):
+    """The `Cell` in the file of that name, and its entries."""
+    cell = import_module(f"fastlstm.kernels.numba.{name}").CELL
+    return cell, recurrence(cell)
 
 
 class Part(NamedTuple):
@@ -32,17 +39,18 @@ class Part(NamedTuple):
 
 class Packed:
     def __init__(self, lanes, cell, C, H, forward, backward, inputs, gradient):
-        self.cell, self.sizes, self.lanes = CELLS[cell], (C, H, padded(H, lanes)), lanes
+        self.kind, (self.cell, _) = CELLS[cell], _cell(cell)
+        self.sizes, self.lanes = (C, H, padded(H, lanes)), lanes
         self.forward, self.backward, self.inputs, self.gradient = forward, backward, inputs, gradient
 
     def fill(self, part, *weights):
-        (C, H, P), G, panel = self.sizes, self.cell.gates, 4 * self.lanes
+        (C, H, P), G, panel = self.sizes, len(self.kind.gates), 4 * self.lanes
         if self.forward is not None:
             self.cell.pack(self.sizes, part.struct, weights, self.forward)
         if self.backward is not None:
             pack_groups((G, 0), (H, P, H), part.share(P, panel), weights[1], self.backward)
         if self.inputs is not None:  # in the order of slots, of which the last gate's is the first where there are more
-            start = G - 1 if self.cell.slots > G else 0
+            start = G - 1 if self.kind.n_slots > G else 0
             pack_groups((G, start), (H, P, C), part.share(padded(C, self.lanes), panel), weights[0], self.inputs)
 
     def unpack(self, part, *d_weights):
@@ -51,7 +59,7 @@ class Packed:
 
 class Run:
     def __init__(self, lanes, cell, C, H, starts, buffers):
-        self.lanes, self.cell, self.entries, self.buffers = lanes, CELLS[cell], recurrence(CELLS[cell]), buffers
+        self.kind, (self.cell, self.entries), self.lanes, self.buffers = CELLS[cell], _cell(cell), lanes, buffers
         self.C, self.H, self.P, self.starts, self.M = C, H, padded(H, lanes), starts, int(starts[-1])
         self._lengths = parts.lengths_of(starts)  # kept alive, as `buffers` are
         states, s_stride = (buffers.h, self.P) if buffers.mask is not None else (buffers.rows[C + 1 :], buffers.stride)
@@ -108,13 +116,13 @@ class Backward:
         panel = self.panels[part.rank * BLOCK_ROWS * 4 * run.lanes :]
         for first, last, slot, gates, at in run.cell.gradient(run.C, run.H, P):
             rows = run.buffers.rows[first:], run.M, last - first, run.buffers.stride
-            dz = self.dz[slot * P :], run.cell.slots * P
+            dz = self.dz[slot * P :], run.kind.n_slots * P
             columns = part.share(gates * P, 4 * run.lanes)
             matmul.gradient(columns, rows, dz, panel, (packed.gradient[at:], gates * P), accumulate)
 
     def input_gradient(self, part, packed, d_x):
-        run, cell, P = self.run, self.run.cell, self.run.P
-        dz, out = (self.dz, cell.gates * P, cell.slots * P), (d_x, padded(run.C, run.lanes))
+        run, kind, P = self.run, self.run.kind, self.run.P
+        dz, out = (self.dz, len(kind.gates) * P, kind.n_slots * P), (d_x, padded(run.C, run.lanes))
         matmul.multiply_rows(part.share(run.M), run.buffers.zero, dz, packed.inputs, out)
 
 

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
-from fastlstm.kernels.numba.jit import inlined, kernel
-from fastlstm.kernels.numba.matmul import Matrix
-from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
-from fastlstm.kernels.numba.tiles import load, shift, store, width
+from fastlstm.kernels.numba.jit import kernel
+from fastlstm.kernels.numba.target import VECTOR_BYTES
+from fastlstm.kernels.numba.tiles import load, store, width
 
 ZERO = np.int64(0)  # not a literal, for which Numba would compile what takes it once more
 
@@ -113,24 +112,3 @@ def sum_of_slots(slots):
         return (unit * active + n * L) * slots
 
     return sum_at
-
-
-def gate_sums(gates, products):
-    """`Cell.sums` of a cell whose gates are all made of [x, 1, h'], by the products of so many vectors."""
-
-    @inlined
-    def sums(run, step, first, last, w, ahead, out):
-        L, P, K = width(w), run.P, run.C + 1 + run.H
-        rows, zero = Matrix(shift(run.rows, step.now * run.stride), run.stride), Matrix(run.zero, ZERO)
-        next_gates = shift(run.gates, step.later * gates * P if run.recording else 0)
-        for unit in range(first, last, L):
-            at = Matrix(shift(out, (unit - first) * step.active * gates), gates * L)
-            soon = shift(next_gates, unit * gates * ROWS), gates * P, ahead
-            products(step.active, K, zero, rows, shift(w, unit * gates * K), at, soon)
-
-    return sums
-
-
-def whole_gradient(gates):
-    """The products [x, 1, h'] times the gradient of all gates' sums; see `Cell.gradient`."""
-    return lambda C, H, P: [(0, C + 1 + H, 0, gates, 0)]

@@ -1,0 +1,44 @@
+"""What the loop over time needs of a cell all of whose gates are sums of [x, 1, h']: weights and products."""
+
+from functools import partial
+
+from fastlstm.kernels.numba.buffers import pack_gates, unpack_gates
+from fastlstm.kernels.numba.jit import inlined, kernel
+from fastlstm.kernels.numba.matmul import PRODUCTS, Matrix
+from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
+from fastlstm.kernels.numba.steps import ZERO, group_in_cache, sum_of_slots
+from fastlstm.kernels.numba.target import ROWS
+from fastlstm.kernels.numba.tiles import shift, width
+
+
+@kernel
+def _ahead_of(run):
+    return run.C + 1 + run.H
+
+
+def cell_of_gates(name, gates, state, gradients):
+    """The cell with so many gates, of its equations and their derivatives; see `Cell`."""
+    products = PRODUCTS[gates]
+
+    @inlined
+    def sums(run, step, first, last, w, ahead, out):
+        L, P, K = width(w), run.P, run.C + 1 + run.H
+        rows, zero = Matrix(shift(run.rows, step.now * run.stride), run.stride), Matrix(run.zero, ZERO)
+        next_gates = shift(run.gates, step.later * gates * P if run.recording else 0)
+        for unit in range(first, last, L):
+            at = Matrix(shift(out, (unit - first) * step.active * gates), gates * L)
+            soon = shift(next_gates, unit * gates * ROWS), gates * P, ahead
+            products(step.active, K, zero, rows, shift(w, unit * gates * K), at, soon)
+
+    return Cell(
+        name=name,
+        pack=partial(pack_gates, gates),
+        unpack=partial(unpack_gates, gates),
+        gradient=whole_gradient(gates),
+        ahead_of=_ahead_of,
+        group=group_in_cache,
+        sum_at=sum_of_slots(gates),
+        sums=sums,
+        state=state,
+        gradients=gradients,
+    )

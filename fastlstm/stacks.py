@@ -133,11 +133,12 @@ class Stack:
         return weights
 
 
-def join_states(stack, states, order=slice(None)):
+def join_states(stack, states, order=None):
     """States of all runs, tuples of [N, H], copied to arrays (runs, N, H), the n-th sequence at order[n].
 
     Where hidden sizes differ from layer to layer, to tuples of one array for each layer.
     """
+    order = slice(None) if order is None else order
 
     def join(parts):
         out = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
@@ -196,24 +197,16 @@ class StackRun:
             for (_, C, H), workspace in zip(stack.places, workspaces, strict=True)
         ]
         self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
-        self.starts, self.recording, self.threads, self.workspaces = starts, recording, threads, workspaces
+        self.starts, self.recording, self.threads = starts, recording, threads
         self.rows, self.bounds, self._width = int(starts[1]), self.runs[0].bounds, stack.width
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
 
-    def references(self):
-        """To the memory of all outputs: more than after the run was made, if somebody looks at them.
-
-        Those of a workspace, which another run may have taken over since, are not counted.
-        """
-        return [
-            sys.getrefcount(run.h.base) - 2 * workspace.keeps("rows", run.h.base)
-            for run, workspace in zip(self.runs, self.workspaces, strict=True)
-        ]
-
-    def twin(self):
-        """A run of the same tape, which goes back through it in memory of its own."""
+    def twin(self, workspaces):
+        """A run of the same tape, which goes back through it in these workspaces."""
         twin, D = copy.copy(self), len(self.layers[0])
         twin.runs = [copy.copy(run) for run in self.runs]
+        for run, workspace in zip(twin.runs, workspaces, strict=True):
+            run.workspace = workspace
         twin.layers = [twin.runs[n : n + D] for n in range(0, len(twin.runs), D)]
         return twin
 

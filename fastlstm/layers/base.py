@@ -13,7 +13,6 @@ import numpy as np
 from fastlstm import kernels, threads
 from fastlstm.dropout import Masks
 from fastlstm.kernels.parts import Part
-from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import (
     DTYPES,
     check_array,
@@ -28,9 +27,9 @@ from fastlstm.layers.checks import (
 )
 from fastlstm.layers.memory import RunMemory
 from fastlstm.layers.streams import StreamState
-from fastlstm.packing import Batch
+from fastlstm.packing import layout_of
 from fastlstm.phases import ByRows, Phase
-from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
+from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun, join_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,31 +49,36 @@ class Gradients(NamedTuple):
     state: State
 
 
+class Recording(NamedTuple):
+    """A recorded run's room, and its output, which keeps the room from being taken for another run."""
+
+    room: object
+    output: NDArray[Any]
+
+
 @dataclass
 class Tape:
     """What a layer's `record` keeps for its `backward`."""
 
     layer: object
-    runs: deque  # the run, until it is used up
-    references: list  # to the run's outputs, but for the caller's
+    recordings: deque  # one, until it is used up
     weights: tuple  # flat
-    batch: object
+    layout: object
     players: deque = field(default_factory=deque)  # one entry for each `backward` at work
 
     def take(self, keep):
-        """The run to go back through, and whether that may be done in the tape's own memory: without `keep`, and alone.
+        """The recording to go back through, and whether that may be done in its own room: without `keep`, and alone.
 
         Threads may play one tape at once, and so may a signal handler that interrupts its own thread: none waits for
         another, each has memory of its own. The caller is one of the `players`, from before until it has finished.
         """
         try:
-            run = self.runs[0] if keep else self.runs.pop()
+            recording = self.recordings[0] if keep else self.recordings.pop()
         except IndexError:
             raise ValueError(
                 "tape: used up by backward(keep_tape=False); record the run again, or keep the tape."
             ) from None
-        alone = not keep and len(self.players) == 1
-        return (run if alone else run.twin()), alone
+        return recording, not keep and len(self.players) == 1
 
 
 class Layer:
@@ -125,7 +129,7 @@ class Layer:
         for value in weights.values():
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
-        self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
+        self._packed = None, None
         self._memory = RunMemory(len(self._stack.places))
 
     def _number_records(self, made):
@@ -262,10 +266,9 @@ class Layer:
         >>> output[1, 1:].any()
         np.False_
         """
-        batch = self._batch(x, state, lengths)
-        run, references, output, _ = self._run(batch, recording=False)
-        states = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        self._memory.leave(run, references)
+        layout, inputs = self._check(x, state, lengths)
+        room, output, states, _ = self._run(layout, inputs, recording=False)
+        self._memory.leave(room)
         return output, states
 
     def record(
@@ -298,12 +301,12 @@ class Layer:
         >>> layer = LSTM(3, 8)
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
-        batch = self._batch(x, state, lengths)
-        run, references, output, weights = self._run(batch, recording=True, number=next(self._records))
-        output = output.view()  # what is under it, others write to once nobody holds it
+        layout, inputs = self._check(x, state, lengths)
+        room, output, states, weights = self._run(layout, inputs, recording=True, number=next(self._records))
         output.flags.writeable = False
-        state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        return output, state, Tape(self, deque([run]), references, weights, batch)
+        tape = Tape(self, deque([Recording(room, output)]), weights, layout)
+        self._memory.leave(room)
+        return output, states, tape
 
     def backward(
         self,
@@ -361,27 +364,31 @@ class Layer:
             tape.players.pop()
 
     def _backward(self, tape, d_output, d_state, input_gradient, keep_tape):
-        batch = tape.batch
+        layout = tape.layout
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
-        N, T, _ = batch.shape
+        N, T, _ = layout.shape
         if d_output is not None:
             d_output = check_array("d_output", d_output, (N, T, self._stack.width), self.dtype)
             d_output = np.ascontiguousarray(d_output)
         d_states = check_state("d_state", d_state, self._stack, N, self.dtype)
         if d_states is not None:
-            d_states = [tuple(part[batch.places] for part in of_run) for of_run in d_states]
+            d_states = [layout.pick(of_run) for of_run in d_states]
 
-        run, in_place = tape.take(keep_tape)
+        recording, in_place = tape.take(keep_tape)
+        room, run = recording.room, recording.room.run
+        if not in_place:
+            room = self._memory.take()
+            run = run.twin(room.workspaces)
         run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=not in_place)
         run.set_d_states(slice(None), d_states)
-        packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, False, True, input_gradient)
+        packed = PackedStack(self._stack, self._kernels, self.dtype, room.workspaces, False, True, input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
 
         def fill(part):
             packed.fill(part, tape.weights)
             if d_output is not None:
-                batch.pack(part, d_output, run.layers[-1])
+                layout.pack(part, d_output, self._kernels, run.layers[-1])
 
         def differentiate(part):
             run.gradients(part, packed, input_gradient)
@@ -392,13 +399,15 @@ class Layer:
             yield from run.backward(packed, to_start=True)
             yield Phase(differentiate)
 
-        with threads.team(*self._threads(batch, 2 + input_gradient, run.threads), self._kernels) as team:
+        with threads.team(*self._threads(layout, 2 + input_gradient, run.threads), self._kernels) as team:
             team.run(phases)
-        d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
-        grads = Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
-        if in_place:
-            self._memory.leave(run, tape.references)
-        return grads
+        d_x = None
+        if input_gradient:
+            d_x = room.lend(layout.input_gradient(run, self._kernels, room.workspaces[0]))
+        d_states = join_states(self._stack, [of_run.d_state for of_run in run.runs], layout.places)
+        if not in_place:
+            self._memory.leave(room)
+        return Gradients(d_weights, d_x, d_states)
 
     def initial_state(self, n: int = 1, state: ArrayLike | None = None) -> StreamState:
         """Room for the states of n streams, for `step`.
@@ -494,15 +503,15 @@ class Layer:
         self._packed = weights, packed
         return packed
 
-    def _threads(self, batch, passes, most=None):
+    def _threads(self, layout, passes, most=None):
         """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
-        flops = passes * self._stack.flops(int(batch.starts[-1]))
+        flops = passes * self._stack.flops(int(layout.starts[-1]))
         weight_bytes = self._stack.largest * self.dtype.itemsize
-        size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
+        size, by_units = threads.worthwhile(self.n_jobs, flops, layout.shape[0], weight_bytes)
         return min(size, most or size), by_units
 
-    def _run(self, batch, recording, number=0):
-        """Run forward; the run, the references to its outputs before, the output, and the weights.
+    def _run(self, layout, inputs, recording, number=0):
+        """Run forward; the room, the output and the states for the caller, and the weights.
 
         number: of the call, for which dropout is drawn.
         """
@@ -512,24 +521,26 @@ class Layer:
             packed = PackedStack(self._stack, self._kernels, self.dtype)
 
         def draw(part):
-            run.masks.draw(*run.bounds(part), self._seed, number, batch.order)
+            run.masks.draw(*run.bounds(part), self._seed, number, layout.order)
 
         def phases():
             if fresh:
                 yield Phase(packed.fill, weights)
             if run.masks is not None:
                 yield ByRows(draw)
-            yield from run.forward(packed, batch)
-            if room is not None:
-                yield ByRows(run.outputs, room)
+            yield from run.forward(packed, inputs)
+            if gathered is not None:
+                yield ByRows(run.outputs, gathered)
 
-        with threads.team(*self._threads(batch, 1), self._kernels) as team:
-            shape = batch.starts, recording, team.size
-            run, references = self._memory.take(lambda workspaces: self._make_run(workspaces, *shape), *shape)
-            room = batch.room(self._stack, self.dtype)
+        with threads.team(*self._threads(layout, 1), self._kernels) as team:
+            room = self._memory.take(layout.starts, recording, team.size)
+            run = room.run = room.run or self._make_run(room.workspaces, layout.starts, recording, team.size)
+            gathered = layout.gathered(self._stack, room.workspaces[0], self.dtype)
             team.run(phases)
         self._packed = weights, packed  # only now that it is complete
-        return run, references, batch.outputs(run.layers[-1], room), weights
+        output = room.lend(layout.outputs(run, gathered, self._kernels, room.workspaces[0]))
+        states = join_states(self._stack, [of_run.state_n for of_run in run.runs], layout.places)
+        return room, output, states, weights
 
     def _make_run(self, workspaces, starts, recording, size):
         masks = None
@@ -537,7 +548,8 @@ class Layer:
             masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
         return StackRun(self._stack, self._kernels, starts, self.dtype, workspaces, recording, size, masks)
 
-    def _batch(self, x, state, lengths):
+    def _check(self, x, state, lengths):
+        """The layout of a batch, and what a run reads."""
         shape = shape_of("x", x)
         if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
             raise ValueError(
@@ -546,8 +558,6 @@ class Layer:
             )
         x = check_array("x", x, shape, self.dtype)
         states = check_state("state", state, self._stack, shape[0], self.dtype)
-        return Batch(x, states, check_lengths(lengths, *shape[:2]), self._kernels, self._workspaces[0])
-
-    def _states_of(self, batch, states):
-        """States of all runs, tuples of [N, H], in the shapes that callers have them."""
-        return join_states(self._stack, states, batch.places)
+        layout = layout_of(shape, check_lengths(lengths, *shape[:2]))
+        states = states and [layout.pick(of_run) for of_run in states]
+        return layout, Inputs(np.ascontiguousarray(x).reshape(-1), layout.at, states)

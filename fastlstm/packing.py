@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 from fastlstm.kernels.parts import longest_first
+from fastlstm.phases import Alone, ByRows
 
 
 class Layout:
@@ -21,47 +22,54 @@ class Layout:
         else:
             self.order, self.starts = longest_first(lengths)
             self.places = self.order
-        self.at = self.order * (T * C)
+        self.at, self.steps = self.order * (T * C), int(self.starts[-1])
 
     @property
     def is_equal(self):
         """Whether all lengths are T."""
         return self.places is None
 
+    def __eq__(self, other):
+        return self is other or (
+            self.shape == other.shape
+            and np.array_equal(self.starts, other.starts)
+            and np.array_equal(self.order, other.order)
+        )
+
     def pick(self, state):
         """A run's state, arrays [N, H] in the array's order, as copies in the packed order."""
         return tuple(np.array(part, order="C") if self.is_equal else part[self.places] for part in state)
 
-    def gathered(self, stack, workspace, dtype):
-        """Room [M, F] for the outputs of both directions, where a team gathers them side by side; else None."""
-        if not (self.is_equal and stack.bidirectional):
-            return None
-        return workspace.empty("outputs", (int(self.starts[-1]), stack.width), dtype)
+    def outputs(self, run, package, workspace):
+        """Where the outputs of a stack's run are as (N, T, F), and the phases after which they are there.
 
-    def outputs(self, run, gathered, package, workspace):
-        """The outputs of a stack's run as (N, T, F), zeros after a sequence's last step.
-
-        They are views of what was `gathered` or of the run's states, where that is possible.
+        Zeros stand after a sequence's last step. The array is a view of the run's states where these serve as they are.
         """
-        if gathered is not None:
-            return self._as_sequences(gathered)
-        return self._unpack([of_layer.h for of_layer in run.layers[-1]], True, package, workspace)
+        runs, (N, T, _) = run.layers[-1], self.shape
+        dtype, width = runs[0].h.dtype, sum(of_layer.H for of_layer in runs)
+        if not self.is_equal:
+            out = workspace.empty("outputs", (N, T, width), dtype)
+            return out, [Alone(self._scatter, [of_layer.h for of_layer in runs], True, out, package)]
+        if len(runs) == 1:
+            return self._as_sequences(runs[0].h[N:]), []
+        rows = workspace.empty("outputs", (N * T, width), dtype)
+        return self._as_sequences(rows), [ByRows(run.outputs, rows)]
 
     def input_gradient(self, run, package, workspace):
-        """The gradient of a stack's inputs as (N, T, C), zeros after a sequence's last step; likewise."""
-        return self._unpack([of_layer.d_x for of_layer in run.layers[0]], False, package, workspace)
-
-    def _unpack(self, rows, states, package, workspace):
-        N, T, _ = self.shape
+        """The gradient of a stack's inputs as (N, T, C), zeros after a sequence's last step."""
+        rows = [of_layer.d_x for of_layer in run.layers[0]]
         if self.is_equal and len(rows) == 1:
-            return self._as_sequences(rows[0][N if states else 0 :])
-        widths = [some.shape[1] for some in rows]
-        name, width = ("outputs", sum(widths)) if states else ("d_inputs", widths[0])
-        out = workspace.empty(name, (N, T, width), rows[0].dtype)
-        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
-            add, column = (False, widths[0] * direction) if states else (direction > 0, 0)
-            package.packing.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
+            return self._as_sequences(rows[0])
+        out = workspace.empty("d_inputs", self.shape, rows[0].dtype)
+        self._scatter(rows, False, out, package)
         return out
+
+    def _scatter(self, rows, states, out, package):
+        column = 0
+        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
+            add = not states and direction > 0
+            package.packing.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
+            column += some.shape[1] if states else 0
 
     def _as_sequences(self, rows):
         N, T, _ = self.shape
@@ -76,7 +84,7 @@ class Layout:
             column += run.d_h.shape[1]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def _of_equal_lengths(shape):
     return Layout(shape)
 

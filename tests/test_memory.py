@@ -1,8 +1,10 @@
 """Memory of a layer's results: never written to while anybody holds one, and used again afterwards."""
 
 import gc
+import pickle
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -218,3 +220,26 @@ def test_counts_of_references_decide_nothing(layer, x, monkeypatch):
     monkeypatch.setattr(sys, "getrefcount", none)
     for compute in RESULTS:
         compute(layer, x)
+
+
+def test_a_layer_does_not_keep_its_inputs(layer):
+    x = np.ones(SHAPE, "float32")
+    state = tuple(np.ones((1 + layer.bidirectional, 4, 8), "float32") for _ in range(2))
+    kept = [weakref.ref(array) for array in (x, *state)]
+    layer(x, state)
+    del x, state
+    gc.collect()
+    assert [array() for array in kept] == [None] * 3
+
+
+def test_equal_lengths_in_another_order_are_another_layout(layer, x):
+    layer(x, lengths=[5, 2, 4, 1])
+    again = pickle.loads(pickle.dumps(layer))
+    assert_array_equal(layer(x, lengths=[1, 2, 4, 5])[0], again(x, lengths=[1, 2, 4, 5])[0])
+
+
+def test_runs_that_were_prepared_compute_with_weights_loaded_later(layer, x):
+    other = LSTM(3, 8, bidirectional=layer.bidirectional, backend=layer.backend, random_state=1)
+    layer(x)
+    layer.load_state_dict(other.state_dict())
+    assert_array_equal(layer(x)[0], other(x)[0])

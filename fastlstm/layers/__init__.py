@@ -3,9 +3,9 @@
 A class for every cell of ``kernels.CELLS``, of its name in capitals.
 """
 
-from fastlstm.layers.base import Gradients as Gradients
-from fastlstm.layers.base import Layer, Tape
+from fastlstm.layers.base import Layer
 from fastlstm.layers.streams import StreamState
+from fastlstm.layers.tape import Gradients, Tape
 
 __all__ = ["GRU", "LSTM", "RNN", "Gradients", "StreamState", "Tape"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 import sys
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import kernels, threads
 from fastlstm.dropout import Masks
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import Part
 from fastlstm.layers.checks import (
     DTYPES,
@@ -26,10 +26,12 @@ from fastlstm.layers.checks import (
     shape_of,
 )
 from fastlstm.layers.memory import RunMemory
+from fastlstm.layers.prepared import Prepared
 from fastlstm.layers.streams import StreamState
+from fastlstm.layers.tape import Gradients, Recording, Tape
 from fastlstm.packing import layout_of
-from fastlstm.phases import ByRows, Phase
-from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun, join_states
+from fastlstm.phases import Phase
+from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,48 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    #: (h, c) or (h,): of arrays or, where the layers' sizes differ, of tuples of arrays.
-    State = tuple[Any, ...]
-
-
-class Gradients(NamedTuple):
-    """What a layer's `backward` returns."""
-
-    weights: dict[str, NDArray[Any]]
-    x: NDArray[Any] | Any  # None without `input_gradient`; Any, so that other callers need not rule that out
-    state: State
-
-
-class Recording(NamedTuple):
-    """A recorded run's room, and its output, which keeps the room from being taken for another run."""
-
-    room: object
-    output: NDArray[Any]
-
-
-@dataclass
-class Tape:
-    """What a layer's `record` keeps for its `backward`."""
-
-    layer: object
-    recordings: deque  # one, until it is used up
-    weights: tuple  # flat
-    layout: object
-    players: deque = field(default_factory=deque)  # one entry for each `backward` at work
-
-    def take(self, keep):
-        """The recording to go back through, and whether that may be done in its own room: without `keep`, and alone.
-
-        Threads may play one tape at once, and so may a signal handler that interrupts its own thread: none waits for
-        another, each has memory of its own. The caller is one of the `players`, from before until it has finished.
-        """
-        try:
-            recording = self.recordings[0] if keep else self.recordings.pop()
-        except IndexError:
-            raise ValueError(
-                "tape: used up by backward(keep_tape=False); record the run again, or keep the tape."
-            ) from None
-        return recording, not keep and len(self.players) == 1
+    from fastlstm.layers.tape import State
 
 
 class Layer:
@@ -172,7 +133,7 @@ class Layer:
         """Part of a layer's outputs that `record` leaves out."""
         return self._dropout
 
-    @property
+    @lazy
     def _kernels(self):
         return kernels.load(self.backend)
 
@@ -266,8 +227,8 @@ class Layer:
         >>> output[1, 1:].any()
         np.False_
         """
-        layout, inputs = self._check(x, state, lengths)
-        room, output, states, _ = self._run(layout, inputs, recording=False)
+        layout, x, state = self._check(x, state, lengths)
+        room, output, states, _ = self._run(layout, x, state, False)
         self._memory.leave(room)
         return output, states
 
@@ -301,8 +262,8 @@ class Layer:
         >>> layer = LSTM(3, 8)
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
-        layout, inputs = self._check(x, state, lengths)
-        room, output, states, weights = self._run(layout, inputs, recording=True, number=next(self._records))
+        layout, x, state = self._check(x, state, lengths)
+        room, output, states, weights = self._run(layout, x, state, True, next(self._records))
         output.flags.writeable = False
         tape = Tape(self, deque([Recording(room, output)]), weights, layout)
         self._memory.leave(room)
@@ -376,7 +337,7 @@ class Layer:
             d_states = [layout.pick(of_run) for of_run in d_states]
 
         recording, in_place = tape.take(keep_tape)
-        room, run = recording.room, recording.room.run
+        room, run = recording.room, recording.room.prepared.run
         if not in_place:
             room = self._memory.take()
             run = run.twin(room.workspaces)
@@ -505,12 +466,13 @@ class Layer:
 
     def _threads(self, layout, passes, most=None):
         """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
-        flops = passes * self._stack.flops(int(layout.starts[-1]))
-        weight_bytes = self._stack.largest * self.dtype.itemsize
-        size, by_units = threads.worthwhile(self.n_jobs, flops, layout.shape[0], weight_bytes)
-        return min(size, most or size), by_units
+        stack = self._stack
+        size, by_units = threads.worthwhile(
+            self.n_jobs, passes * stack.flops(layout.steps), layout.shape[0], stack.largest * self.dtype.itemsize
+        )
+        return size if most is None else min(size, most), by_units
 
-    def _run(self, layout, inputs, recording, number=0):
+    def _run(self, layout, x, states, recording, number=0):
         """Run forward; the room, the output and the states for the caller, and the weights.
 
         number: of the call, for which dropout is drawn.
@@ -519,45 +481,35 @@ class Layer:
         fresh = source is not weights
         if fresh:
             packed = PackedStack(self._stack, self._kernels, self.dtype)
-
-        def draw(part):
-            run.masks.draw(*run.bounds(part), self._seed, number, layout.order)
-
-        def phases():
-            if fresh:
-                yield Phase(packed.fill, weights)
-            if run.masks is not None:
-                yield ByRows(draw)
-            yield from run.forward(packed, inputs)
-            if gathered is not None:
-                yield ByRows(run.outputs, gathered)
-
         with threads.team(*self._threads(layout, 1), self._kernels) as team:
-            room = self._memory.take(layout.starts, recording, team.size)
-            run = room.run = room.run or self._make_run(room.workspaces, layout.starts, recording, team.size)
-            gathered = layout.gathered(self._stack, room.workspaces[0], self.dtype)
-            team.run(phases)
-        self._packed = weights, packed  # only now that it is complete
-        output = room.lend(layout.outputs(run, gathered, self._kernels, room.workspaces[0]))
-        states = join_states(self._stack, [of_run.state_n for of_run in run.runs], layout.places)
-        return room, output, states, weights
+            shape = layout, recording, team.size
+            room = self._memory.take(shape)
+            prepared = room.prepared
+            if prepared is None:
+                prepared = room.prepared = self._prepare(room.workspaces, *shape)
+            if fresh:
+                team.run([Phase(packed.fill, weights)].__iter__)
+            prepared.play(team, packed, x, states, (self._seed, number))
+        if fresh:
+            self._packed = weights, packed  # only now that it is complete
+        return room, room.lend(prepared.output), prepared.last_states(), weights
 
-    def _make_run(self, workspaces, starts, recording, size):
+    def _prepare(self, workspaces, layout, recording, size):
         masks = None
         if recording and self._dropout:
-            masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
-        return StackRun(self._stack, self._kernels, starts, self.dtype, workspaces, recording, size, masks)
+            masks = Masks(self._stack, self._kernels, layout.shape[0], self.dtype, self._dropout, 0.0, 0.0)
+        run = StackRun(self._stack, self._kernels, layout.starts, self.dtype, workspaces, recording, size, masks)
+        return Prepared(self._stack, run, layout, self._kernels, workspaces[0])
 
     def _check(self, x, state, lengths):
-        """The layout of a batch, and what a run reads."""
-        shape = shape_of("x", x)
+        """The layout of a batch, x [N T C] and the states of all runs."""
+        shape = x.shape if type(x) is np.ndarray else shape_of("x", x)
         if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
             raise ValueError(
                 f"x has shape {shape}; expected (N, T, C): sequences, steps and C={self.input_size} inputs, none of "
                 "them zero."
             )
         x = check_array("x", x, shape, self.dtype)
+        layout = layout_of(shape, None if lengths is None else check_lengths(lengths, *shape[:2]))
         states = check_state("state", state, self._stack, shape[0], self.dtype)
-        layout = layout_of(shape, check_lengths(lengths, *shape[:2]))
-        states = states and [layout.pick(of_run) for of_run in states]
-        return layout, Inputs(np.ascontiguousarray(x).reshape(-1), layout.at, states)
+        return layout, x.ravel(), states and [layout.pick(of_run) for of_run in states]

@@ -13,7 +13,7 @@ ROOMS = 3
 
 
 class Room:
-    """Memory for one run at a time: a workspace for each of its places, and the run made there last.
+    """Memory for one run at a time: a workspace for each of its places, and the run prepared there last.
 
     # Design: results are views of this memory, as a copy of a large output can take a quarter as long as the run. Such
     # a view must say when its caller has dropped it. NumPy lets a view of a view refer to the owner of the memory, but
@@ -25,7 +25,8 @@ class Room:
     """
 
     def __init__(self, places):
-        self.workspaces, self.run, self.loans = [Workspace() for _ in range(places)], None, []
+        self.workspaces, self.loans = [Workspace() for _ in range(places)], []
+        self.shape = self.prepared = None
 
     def lend(self, array):
         """An array in this room for a caller: the room is free again once that array and all its views are gone."""
@@ -40,16 +41,6 @@ class Room:
                 return False
         return True
 
-    def has_run_for(self, starts, recording, threads):
-        """Whether the last run is one of this shape."""
-        run = self.run
-        return (
-            run is not None
-            and run.recording == recording
-            and run.threads == threads
-            and (run.starts is starts or np.array_equal(run.starts, starts))
-        )
-
 
 class RunMemory:
     """The rooms of a layer's last runs.
@@ -63,23 +54,23 @@ class RunMemory:
         """For runs of stacks of so many places."""
         self._places, self._kept = places, deque(maxlen=ROOMS)
 
-    def take(self, *shape):
-        """A free room: one with a run of this shape, see `Room.has_run_for`, or else one whose `run` is None.
+    def take(self, shape=None):
+        """A free room: one with a run `prepared` for this shape, or else one whose `prepared` is None.
 
-        Without a shape, any; then the buffers that its run reads and writes on the way forward must stay.
+        Without a shape, what is prepared there stays valid if the buffers of its way forward are left alone.
         """
         others = []
         while (room := self._pop()) is not None:
-            if room.is_free() and (not shape or room.has_run_for(*shape)):
+            if room.is_free() and (shape is None or room.shape == shape):
                 break
             others.append(room)
-        else:
+        if room is None:
             room = next(filter(Room.is_free, others), None)
             if room is None:
                 room = Room(self._places)
             else:
                 others.remove(room)
-                room.run = None
+            room.shape, room.prepared = shape, None
         self._kept.extend(others)
         room.loans.clear()
         return room

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fastlstm.layers.base import State
+    from fastlstm.layers.tape import State
 
 
 class StreamState:

@@ -1,4 +1,4 @@
-"""What all layers are: a stack's weights, and calls into its runs."""
+"""The base class of all layers: the weights of a stack, and the calls that run it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 
 class Layer:
-    """Recurrent layers of one kind of cell, which a subclass names.
+    """Base class for recurrent layers; a subclass names the cell.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
-        As of `LSTM`.
+        See `LSTM`.
     """
 
     _cell = None
@@ -109,28 +109,28 @@ class Layer:
 
     @property
     def input_size(self) -> int:
-        """Inputs per step, C."""
+        """Number of input features per step, C."""
         return self._stack.input_size
 
     @property
     def hidden_size(self) -> int | tuple[int, ...]:
-        """Hidden units, H; a tuple of one number for every layer where they differ."""
+        """Number of hidden units, H; a tuple with one number per layer if they differ."""
         sizes = self._stack.hidden_sizes
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
     @property
     def num_layers(self) -> int:
-        """Layers, L."""
+        """Number of stacked layers, L."""
         return len(self._stack.hidden_sizes)
 
     @property
     def bidirectional(self) -> bool:
-        """Whether each layer has a backward direction."""
+        """Whether each layer also reads the sequence in reverse."""
         return self._stack.bidirectional
 
     @property
     def dropout(self) -> float:
-        """Part of a layer's outputs that `record` leaves out."""
+        """Fraction of each layer's outputs that `record` drops before the next layer."""
         return self._dropout
 
     @lazy
@@ -147,14 +147,15 @@ class Layer:
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The weights, copied, under PyTorch's names.
+        """Return a copy of the weights, under PyTorch's names.
 
         Returns
         -------
         dict of str to ndarray
             For each layer l, ``weight_ih_l{l}`` (G H, C), ``weight_hh_l{l}`` (G H, H), ``bias_ih_l{l}`` (G H,) and
-            ``bias_hh_l{l}`` (G H,), and the same with ``_reverse`` at the end for the backward direction. G gates, in
-            PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU. C: above the first layer, the outputs below.
+            ``bias_hh_l{l}`` (G H,); for the reverse direction, the same with the suffix ``_reverse``. G is the number
+            of gates, which are in PyTorch's order: i, f, g, o for an LSTM, r, z, n for a GRU. Above the first layer, C
+            is the number of outputs of the layer below.
 
         Examples
         --------
@@ -165,19 +166,19 @@ class Layer:
         return {name: value.copy() for name, value in self._weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Take weights from a mapping as `state_dict` returns it; those of PyTorch's module do as well.
+        """Load weights from a mapping such as `state_dict` of a layer or of PyTorch's module returns.
 
         Parameters
         ----------
         mapping : mapping of str to array or tensor
-            One entry for every name of `state_dict`, of the same shape.
+            One entry for each name in `state_dict`, of the same shape.
 
         Raises
         ------
         ValueError
-            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer keeps its weights.
+            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer is left unchanged.
         TypeError
-            If a weight is not of real numbers; likewise.
+            If a weight does not consist of real numbers. The layer is left unchanged.
 
         Examples
         --------
@@ -190,31 +191,32 @@ class Layer:
     def __call__(
         self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
     ) -> tuple[NDArray[Any], State]:
-        """Run over a batch of sequences.
+        """Run the layers over a batch of sequences.
 
         Parameters
         ----------
         x : ndarray of shape (N, T, C)
             N sequences of T steps, of the layer's dtype.
         state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
-            Initial state: arrays of shape (L D, N, H) for L layers of D directions, the first layer first, forward
-            before backward; where the layers' sizes differ, each a tuple of L arrays (D, N, H). None is zeros.
-        lengths : array of N integers or None, default=None
-            How many steps of each sequence count, from 1 to T; None is T. What stands behind them is not read.
+            Initial state: arrays of shape (L D, N, H) for L layers with D directions, layer by layer, forward before
+            reverse. If the layers' sizes differ, each is a tuple of L arrays of shape (D, N, H). If None, zeros.
+        lengths : array-like of shape (N,) or None, default=None
+            Length of each sequence, from 1 to T. Later steps are ignored. If None, all sequences have T steps.
 
         Returns
         -------
         output : ndarray of shape (N, T, D H)
-            The last layer's hidden state after every step, of both directions side by side; 0 after a sequence's last.
+            Hidden state of the last layer after each step, with both directions concatenated; 0 beyond the end of a
+            sequence.
         state : (h_n, c_n), for GRU and RNN (h_n,)
-            State after each sequence's last step (of the backward direction: its first), shaped as `state`.
+            State after the last step of each sequence (for the reverse direction, the first), in the shape of `state`.
 
         Raises
         ------
         ValueError
-            If a shape is wrong, a size is zero, or a length is out of [1, T].
+            If a shape is wrong, a size is zero or a length is not in [1, T].
         TypeError
-            If an array is not of the layer's dtype, or lengths are not integers.
+            If an array does not have the layer's dtype or lengths are not integers.
 
         Examples
         --------
@@ -222,7 +224,7 @@ class Layer:
         >>> from fastlstm.layers import LSTM
         >>> layer = LSTM(1, 4, dtype="float64")
         >>> output, state = layer(np.ones((2, 3, 1)))
-        >>> more, state = layer(np.ones((2, 3, 1)), state)  # goes on where the first call stopped
+        >>> more, state = layer(np.ones((2, 3, 1)), state)  # continues from the first call
         >>> output, state = layer(np.ones((2, 3, 1)), lengths=[3, 1])
         >>> output[1, 1:].any()
         np.False_
@@ -235,7 +237,7 @@ class Layer:
     def record(
         self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
     ) -> tuple[NDArray[Any], State, Tape]:
-        """Run as a call does, and keep what `backward` needs.
+        """Run the layers as a call does, and record what `backward` needs.
 
         Parameters
         ----------
@@ -245,10 +247,10 @@ class Layer:
         Returns
         -------
         output, state
-            As in a call, with the same bits unless there is dropout. `output` is read-only: it may be a part of the
-            tape.
+            As in a call, with the same bits unless dropout is used. `output` is read-only, as it may share memory with
+            the tape.
         tape : Tape
-            To be passed to `backward`, any number of times unless told otherwise there.
+            Record to pass to `backward`.
 
         Raises
         ------
@@ -277,34 +279,34 @@ class Layer:
         input_gradient: bool = True,
         keep_tape: bool = True,
     ) -> Gradients:
-        """Backpropagation through time.
+        """Backpropagate through time.
 
         Parameters
         ----------
         tape : Tape
-            From `record` of this layer. Gradients are taken at the weights that were recorded.
+            From `record` of this layer. Gradients are evaluated at the weights in use when it was recorded.
         d_output : ndarray of shape (N, T, D H) or None, default=None
-            Gradient of the loss with respect to `output`; None is zeros. What stands behind a sequence's last step is
-            not read.
+            Gradient of the loss with respect to `output`. Values beyond the end of a sequence are ignored. If None,
+            zeros.
         d_state : (d_h_n, d_c_n), for GRU and RNN (d_h_n,), or None, default=None
-            Gradient with respect to the last state, shaped as it; None is zeros.
+            Gradient of the loss with respect to the final state, in the same shape. If None, zeros.
         input_gradient : bool, default=True
             Whether to compute the gradient with respect to x.
         keep_tape : bool, default=True
-            Whether the tape can be passed once more. If not, gradients are computed in its memory, which is faster.
+            Whether the tape can be used again. If False, gradients are computed in its memory, which is faster.
 
         Returns
         -------
         Gradients
-            ``weights``: a dict with the names and shapes of `state_dict`; ``x``: (N, T, C), or None;
-            ``state``: the gradient of the initial state, shaped as it.
+            ``weights``, a dict with the names and shapes of `state_dict`; ``x`` of shape (N, T, C), or None; and
+            ``state``, the gradient with respect to the initial state, in the same shape.
 
         Raises
         ------
         ValueError
-            If the tape is another layer's or used up, both gradients are None, or a shape is wrong.
+            If the tape belongs to another layer or is used up, both gradients are None, or a shape is wrong.
         TypeError
-            If an array is not of the layer's dtype.
+            If an array does not have the layer's dtype.
 
         Examples
         --------
@@ -371,14 +373,14 @@ class Layer:
         return Gradients(d_weights, d_x, d_states)
 
     def initial_state(self, n: int = 1, state: ArrayLike | None = None) -> StreamState:
-        """Room for the states of n streams, for `step`.
+        """Create the state of n streams, for `step`.
 
         Parameters
         ----------
         n : int, default=1
-            Streams that go on side by side, N.
+            Number of parallel streams, N.
         state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
-            Where to start, shaped as in a call; None is zeros.
+            Initial state, in the shape that a call takes. If None, zeros.
 
         Returns
         -------
@@ -387,10 +389,10 @@ class Layer:
         Raises
         ------
         ValueError
-            If `n` is not a positive integer, an array has a wrong shape, or the layer is bidirectional: its output
-            depends on steps to come.
+            If `n` is not a positive integer, an array has the wrong shape, or the layer is bidirectional, so that its
+            output depends on later steps.
         TypeError
-            If an array is not of the layer's dtype.
+            If an array does not have the layer's dtype.
 
         Examples
         --------
@@ -408,26 +410,26 @@ class Layer:
         return StreamState(self, int(n), check_state("state", state, self._stack, int(n), self.dtype))
 
     def step(self, x_t: ArrayLike, state: StreamState) -> NDArray[Any]:
-        """One step of every stream: what a call computes, a step at a time and in microseconds.
+        """Advance all streams by one step, in microseconds.
 
         Parameters
         ----------
         x_t : ndarray of shape (N, C)
-            The next inputs, of the layer's dtype.
+            Inputs of the step, of the layer's dtype.
         state : StreamState
-            From `initial_state` of this layer; goes on by one step.
+            From `initial_state` of this layer; updated in place.
 
         Returns
         -------
         h_t : ndarray of shape (N, H)
-            The last layer's hidden state after the step, with the same bits as a call's output.
+            Hidden state of the last layer after the step, with the same bits as the output of a call.
 
         Raises
         ------
         ValueError
-            If the state is not of this layer, or the shape of `x_t` is wrong; the state stays.
+            If the state belongs to another layer or the shape of `x_t` is wrong. The state is left unchanged.
         TypeError
-            If `x_t` is not of the layer's dtype; the state stays.
+            If `x_t` does not have the layer's dtype. The state is left unchanged.
 
         Examples
         --------

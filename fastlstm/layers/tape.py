@@ -1,4 +1,4 @@
-"""What a layer's `record` leaves for its `backward`, and what that returns."""
+"""The record of a run, and the gradients computed from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Gradients(NamedTuple):
-    """What a layer's `backward` returns."""
+    """Gradients that a layer's `backward` returns."""
 
     weights: dict[str, NDArray[Any]]
     x: NDArray[Any] | Any  # None without `input_gradient`; Any, so that other callers need not rule that out
@@ -24,7 +24,7 @@ class Gradients(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """A recorded run's room, and its output, which keeps the room from being taken for another run."""
+    """A recorded run's room and output; holding the output keeps the room from being used for another run."""
 
     room: object
     output: NDArray[Any]
@@ -32,7 +32,7 @@ class Recording(NamedTuple):
 
 @dataclass
 class Tape:
-    """What a layer's `record` keeps for its `backward`."""
+    """Record of a forward run, made by a layer's `record` for its `backward`."""
 
     layer: object
     recordings: deque  # one, until it is used up

@@ -1,58 +1,94 @@
 """Sequences of one array as the packed batches that kernels take, and back."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from fastlstm.kernels.parts import longest_first
+from fastlstm.phases import Alone, ByRows
 
 
-class Batch:
-    """Sequences of one array, packed: the longest first, step by step, no row for what lies behind an end."""
+class Layout:
+    """Where the sequences of an array (N, T, C) stand in a packed batch: the longest first, step by step.
 
-    def __init__(self, x, states, lengths, kernels, workspace):
-        self.shape = N, T, C = x.shape
-        self.x, self.at = np.ascontiguousarray(x).reshape(-1), np.arange(N) * (T * C)
-        self._equal, self._kernels, self._empty = lengths is None, kernels.packing, workspace.empty
-        # the n-th packed sequence is the order[n]-th; `places` says the same to an index
-        if self._equal:
-            self.order, self.starts = np.arange(N), np.arange(T + 1) * N
-            self.places = slice(None)
+    The n-th packed sequence is the order[n]-th of the array and starts at[n] numbers into it; `places` is that order as
+    an index, or None where all lengths are T and nothing changes its place. Steps after a sequence's last have no row.
+    """
+
+    def __init__(self, shape, lengths=None):
+        self.shape = N, T, C = shape
+        if lengths is None:
+            self.order, self.starts, self.places = np.arange(N), np.arange(T + 1) * N, None
         else:
             self.order, self.starts = longest_first(lengths)
-            self.at, self.places = self.at[self.order], self.order
-        self.states = states and [tuple(np.array(part[self.places], order="C") for part in state) for state in states]
+            self.places = self.order
+        self.at, self.steps = self.order * (T * C), int(self.starts[-1])
 
-    def room(self, stack, dtype):
-        """Room [M, F] for the outputs of a layer whose runs' states do not serve as they are; else None."""
-        if not (self._equal and stack.bidirectional):
-            return None
-        return self._empty("outputs", (int(self.starts[-1]), stack.width), dtype)
+    @property
+    def is_equal(self):
+        """Whether all lengths are T."""
+        return self.places is None
 
-    def outputs(self, runs, room):
-        """The outputs of a layer's runs as (N, T, F), from what is in `room` if there is; zeros behind an end."""
-        if room is not None:
-            N, T, _ = self.shape
-            return room.reshape(T, N, -1).transpose(1, 0, 2)
-        return self._unpack([run.h for run in runs], states=True)
+    def __eq__(self, other):
+        return self is other or (
+            self.shape == other.shape
+            and np.array_equal(self.starts, other.starts)
+            and np.array_equal(self.order, other.order)
+        )
 
-    def input_gradient(self, runs):
-        """That of a layer's runs as (N, T, C); zeros behind an end."""
-        return self._unpack([run.d_x for run in runs], states=False)
+    def pick(self, state):
+        """A run's state, arrays [N, H] in the array's order, as copies in the packed order."""
+        return tuple(np.array(part, order="C") if self.is_equal else part[self.places] for part in state)
 
-    def _unpack(self, rows, states):
-        N, T, _ = self.shape
-        widths = [some.shape[1] for some in rows]
-        if self._equal and len(rows) == 1:
-            return rows[0][N if states else 0 :].reshape(T, N, widths[0]).transpose(1, 0, 2)
-        out = self._empty("unpacked", (N, T, sum(widths) if states else widths[0]), rows[0].dtype)
-        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
-            add, column = (False, widths[0] * direction) if states else (direction > 0, 0)
-            self._kernels.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
+    def outputs(self, run, package, workspace):
+        """Where the outputs of a stack's run are as (N, T, F), and the phases after which they are there.
+
+        Zeros stand after a sequence's last step. The array is a view of the run's states where these serve as they are.
+        """
+        runs, (N, T, _) = run.layers[-1], self.shape
+        dtype, width = runs[0].h.dtype, sum(of_layer.H for of_layer in runs)
+        if not self.is_equal:
+            out = workspace.empty("outputs", (N, T, width), dtype)
+            return out, [Alone(self._scatter, [of_layer.h for of_layer in runs], True, out, package)]
+        if len(runs) == 1:
+            return self._as_sequences(runs[0].h[N:]), []
+        rows = workspace.empty("outputs", (N * T, width), dtype)
+        return self._as_sequences(rows), [ByRows(run.outputs, rows)]
+
+    def input_gradient(self, run, package, workspace):
+        """The gradient of a stack's inputs as (N, T, C), zeros after a sequence's last step."""
+        rows = [of_layer.d_x for of_layer in run.layers[0]]
+        if self.is_equal and len(rows) == 1:
+            return self._as_sequences(rows[0])
+        out = workspace.empty("d_inputs", self.shape, rows[0].dtype)
+        self._scatter(rows, False, out, package)
         return out
 
-    def pack(self, part, array, runs):
+    def _scatter(self, rows, states, out, package):
+        column = 0
+        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
+            add = not states and direction > 0
+            package.packing.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
+            column += some.shape[1] if states else 0
+
+    def _as_sequences(self, rows):
+        N, T, _ = self.shape
+        return rows.reshape(T, N, -1).transpose(1, 0, 2)
+
+    def pack(self, part, array, package, runs):
         """A part's steps of array (N, T, F), the gradient of the outputs, into the runs' packed rows."""
         column = 0
         for direction, run in enumerate(runs):
             steps = part.share(len(self.starts) - 1)
-            self._kernels.gather(self.starts, self.order, direction == 1, *steps, array, column, run.d_h)
+            package.packing.gather(self.starts, self.order, direction == 1, *steps, array, column, run.d_h)
             column += run.d_h.shape[1]
+
+
+@lru_cache(maxsize=16)
+def _of_equal_lengths(shape):
+    return Layout(shape)
+
+
+def layout_of(shape, lengths=None):
+    """The `Layout` of sequences of these lengths; None if all are T."""
+    return _of_equal_lengths(shape) if lengths is None else Layout(shape, lengths)

@@ -57,6 +57,11 @@ class Stack:
     def directions(self):
         return 2 if self.bidirectional else 1
 
+    @lazy
+    def is_uniform(self):
+        """Whether all layers are of one size."""
+        return len(set(self.hidden_sizes)) == 1
+
     @property
     def width(self):
         """Numbers in the output of a step."""
@@ -133,22 +138,32 @@ class Stack:
         return weights
 
 
-def join_states(stack, states, order=slice(None)):
-    """States of all runs, tuples of [N, H], copied to arrays (runs, N, H), the n-th sequence at order[n].
+def states_by_kind(stack, states):
+    """States of all runs, tuples of [N, H], as a tuple with a list of all runs' arrays for each kind of state.
 
-    Where hidden sizes differ from layer to layer, to tuples of one array for each layer.
+    Where hidden sizes differ from layer to layer, with a tuple of one list for each layer instead.
     """
+    of_kinds, D = [list(parts) for parts in zip(*states, strict=True)], stack.directions
+    if not stack.is_uniform:
+        of_kinds = [tuple(parts[n : n + D] for n in range(0, len(parts), D)) for parts in of_kinds]
+    return tuple(of_kinds)
 
-    def join(parts):
-        out = np.empty((len(parts), *parts[0].shape), parts[0].dtype)
-        for n, part in enumerate(parts):
-            out[n, order] = part
-        return out
 
-    of_kinds, D, sizes = tuple(zip(*states, strict=True)), stack.directions, stack.hidden_sizes
-    if len(sizes) == 1 or len(set(sizes)) == 1:
-        return tuple(map(join, of_kinds))
-    return tuple(tuple(join(parts[n : n + D]) for n in range(0, len(parts), D)) for parts in of_kinds)
+def join(parts, order=None):
+    """A list of arrays [N, H], copied to one array (runs, N, H) with the n-th sequence at order[n]; tuples likewise."""
+    if isinstance(parts, tuple):
+        return tuple([join(some, order) for some in parts])
+    joined = np.array(parts)
+    if order is None:
+        return joined
+    out = np.empty_like(joined)
+    out[:, order] = joined
+    return out
+
+
+def join_states(stack, states, order=None):
+    """States of all runs, tuples of [N, H], in the shapes that callers have them."""
+    return join(states_by_kind(stack, states), order)
 
 
 class PackedStack:
@@ -189,33 +204,29 @@ class StackRun:
 
     def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1, masks=None):
         module = getattr(package, stack.cell)
-        self.masks, self._scale, D = masks, package.dropout.scale, stack.directions
+        self.masks, self._scale, self._directions = masks, package.dropout.scale, stack.directions
         masked = masks is not None and masks.states[0] is not None
         self.runs = [
             module.Run(C, H, starts, dtype, workspace, recording, threads, masked)
             for (_, C, H), workspace in zip(stack.places, workspaces, strict=True)
         ]
-        self.layers = [self.runs[n : n + D] for n in range(0, len(self.runs), D)]
-        self.starts, self.recording, self.threads, self.workspaces = starts, recording, threads, workspaces
+        self.layers, D = self._of_layers(self.runs), self._directions
+        self.starts, self.recording, self.threads = starts, recording, threads
         self.rows, self.bounds, self._width = int(starts[1]), self.runs[0].bounds, stack.width
         self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
 
-    def references(self):
-        """To the memory of all outputs: more than after the run was made, if somebody looks at them.
-
-        Those of a workspace, which another run may have taken over since, are not counted.
-        """
-        return [
-            sys.getrefcount(run.h.base) - 2 * workspace.keeps("rows", run.h.base)
-            for run, workspace in zip(self.runs, self.workspaces, strict=True)
-        ]
-
-    def twin(self):
-        """A run of the same tape, which goes back through it in memory of its own."""
-        twin, D = copy.copy(self), len(self.layers[0])
+    def twin(self, workspaces):
+        """A run of the same tape, which goes back through it in these workspaces."""
+        twin = copy.copy(self)
         twin.runs = [copy.copy(run) for run in self.runs]
-        twin.layers = [twin.runs[n : n + D] for n in range(0, len(twin.runs), D)]
+        for run, workspace in zip(twin.runs, workspaces, strict=True):
+            run.workspace = workspace
+        twin.layers = self._of_layers(twin.runs)
         return twin
+
+    def _of_layers(self, runs):
+        D = self._directions
+        return [runs[n : n + D] for n in range(0, len(runs), D)]
 
     def forward(self, packed, inputs):
         """The phases of a run through all layers; they look at `inputs`, which has what `Inputs` has, as they begin."""
@@ -225,12 +236,13 @@ class StackRun:
 
     def _gather(self, part, layer, inputs):
         """The inputs of a layer's runs."""
-        D, states = len(self.layers[0]), inputs.states
+        D, states = self._directions, inputs.states
         for direction, run in enumerate(self.layers[layer]):
-            self._mask_states(part, layer, direction, run)
+            if self.masks is not None:
+                self._mask_states(part, layer, direction, run)
             state = None if states is None else states[layer * D + direction]
             if layer == 0:
-                run.load(part, inputs.x, inputs.at, state, reverse=direction == 1)
+                run.load(part, inputs.x, inputs.at, state, direction == 1)
             else:
                 run.connect(part, self.layers[layer - 1], self._turned[direction], state)
                 self._mask_outputs(part, layer - 1, 0, run.inputs)
@@ -241,11 +253,10 @@ class StackRun:
 
     def _with_weights(self, packed):
         """For every layer its runs, each with its weights of a `PackedStack`."""
-        pairs, D = list(zip(self.runs, packed.runs, strict=True)), len(self.layers[0])
-        return [pairs[n : n + D] for n in range(0, len(pairs), D)]
+        return self._of_layers(list(zip(self.runs, packed.runs, strict=True)))
 
     def _mask_states(self, part, layer, direction, run):
-        mask = self.masks and self.masks.states[layer]
+        mask = self.masks.states[layer]
         if mask is not None:
             rows, column = slice(*run.bounds(part)), direction * run.H
             run.mask[rows] = mask[rows, column : column + run.H]

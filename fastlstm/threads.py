@@ -77,6 +77,9 @@ def worthwhile(n_jobs, flops, rows, weight_bytes):
     return (size, True) if by_units else (min(size, rows), False)
 
 
+_ALONE = Part()
+
+
 class BrokenTeamError(RuntimeError):
     """Another member of the team failed; its error is the one that counts."""
 
@@ -129,6 +132,12 @@ class Team:
             self._meeting = aligned_empty((8,), np.int64)  # a cache line of its own
             self._meeting[:] = 0
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
     def wait(self):
         """Return when every member has come here."""
         if self.size > 1 and not self._wait(self._meeting, self.size):
@@ -141,9 +150,8 @@ class Team:
         may depend on what any member did before it. All are in the caller's context: what it lets NumPy ignore, say.
         """
         if self.size == 1:
-            part = Part()
             for phase in phases():
-                phase.function(part, *phase.args)
+                phase.function(_ALONE, *phase.args)
             return
         errors = []
 
@@ -278,13 +286,18 @@ def _claim(workers, wanted):
         workers.extend(map(deque.pop, repeat(_idle, wanted)))
 
 
-@contextlib.contextmanager
 def team(size, by_units, kernels):
     """A team of at most `size` members for kernels of one backend; workers return when the block ends."""
+    if size == 1 or not kernels.PARALLEL:  # at little cost: small runs notice a microsecond
+        return Team((), by_units, kernels.wait)
+    return _of_workers(size, by_units, kernels)
+
+
+@contextlib.contextmanager
+def _of_workers(size, by_units, kernels):
     idle, workers = _idle, []  # a child forked meanwhile has others
     try:
-        if size > 1 and kernels.PARALLEL:
-            _claim(workers, size - 1)
+        _claim(workers, size - 1)
         yield Team(workers, by_units, kernels.wait)
     finally:
         idle.extend(reversed(workers))  # in the order in which they were taken from the end: each keeps its CPU

@@ -18,7 +18,7 @@ ALLOWED = {
     "callers.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
-    "packing.py": ("fastlstm.kernels",),
+    "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
     "phases.py": (),
     "threads.py": ("fastlstm.kernels",),
     "dropout.py": ("fastlstm.kernels",),

@@ -343,8 +343,7 @@ def test_a_run_that_nobody_looks_at_is_used_again(monkeypatch, backend):
     assert len(made) == 3
 
 
-def test_the_same_number_of_references_as_before_says_nothing(cell, backend):
-    # that of a buffer falls when another run takes its place in the layer's memory, and views make up for it
+def test_views_of_a_recorded_output_are_left_alone(cell, backend):
     layer = class_of(cell)(3, 8, backend=backend, random_state=0)
     x = np.random.default_rng(0).standard_normal((2, 5, 3)).astype("float32")
     for views in range(5):

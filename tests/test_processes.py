@@ -118,7 +118,7 @@ from fastlstm.stacks import StackRun
 
 layer, x = LSTM(2, 3, random_state=0), np.ones((4, 5, 2), "float32")
 output, _, tape = layer.record(x)
-method = "prepare_backward" if "backward" in "{use}" else "references"
+method = "prepare_backward" if "backward" in "{use}" else "forward"
 whole = getattr(StackRun, method)
 
 

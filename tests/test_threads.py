@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads
 from fastlstm.layers import LSTM
+from fastlstm.layers.memory import Room
 from fastlstm.phases import Alone, ByRows, Phase
 from fastlstm.stacks import StackRun
 
@@ -435,28 +436,30 @@ def test_where_affinity_may_not_be_set_a_team_computes_all_the_same(monkeypatch,
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Has a method of runs call a function first, once: as a signal handler or a finalizer that comes just then."""
+    """Has a method call a function first, once: as a signal handler or a finalizer that comes just then."""
 
-    def interrupt(method, function):
-        method_of_runs, left = getattr(StackRun, method), [function]
+    def interrupt(owner, name, function):
+        method, left = getattr(owner, name), [function]
 
-        def first(run, *args, **options):
+        def first(*args, **options):
             if left:
                 left.pop()()
-            return method_of_runs(run, *args, **options)
+            return method(*args, **options)
 
-        monkeypatch.setattr(StackRun, method, first)
+        monkeypatch.setattr(owner, name, first)
 
     return interrupt
 
 
-@pytest.mark.parametrize("method", ["references", "forward"])
-def test_a_layer_may_be_called_while_its_own_thread_is_in_it(method, interrupted, backend):
+@pytest.mark.parametrize("where", ["looking for memory", "computing"])
+def test_a_layer_may_be_called_while_its_own_thread_is_in_it(where, interrupted, backend):
     layer, (x, *_) = LSTM(3, 4, dtype="float64", backend=backend, random_state=0), problem(4, 5, 3, 4)
     expected, results = layer(x)[0].copy(), []
-    interrupted(method, lambda: results.append(layer(x)[0]))
+    owner, method = (Room, "is_free") if where == "looking for memory" else (kernels.load(backend).lstm.Run, "forward")
+    interrupted(owner, method, lambda: results.append(layer(x)[0]))
     results.append(within(LIMIT, layer, x)[0])
     results.append(layer(x)[0])
+    assert len(results) == 3
     for output in results:
         assert_array_equal(output, expected)
 
@@ -472,7 +475,7 @@ def test_a_tape_may_be_played_while_its_own_thread_plays_it(outer, inner, interr
         with nullcontext() if outer else pytest.raises(ValueError, match="used up"):
             results.append(layer.backward(tape, d_output, keep_tape=inner))
 
-    interrupted("backward", play)
+    interrupted(StackRun, "backward", play)
     results.append(within(LIMIT, lambda: layer.backward(tape, d_output, keep_tape=outer)))
     assert len(results) == 1 + outer
     for grads in results:

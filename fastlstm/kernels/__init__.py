@@ -40,9 +40,9 @@ the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is 
     each step, or where `turned` of the step that is as far from the sequence's end as this is from its start.
     ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state` is where the next
     call goes on.
-    ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room; with `keep` the tape survives. The
-    caller then fills `d_state`, arrays [N, H], the gradient of each sequence's last state, and with `outputs` `d_h`
-    [M, H], that of the outputs.
+    ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room in `workspace`, which the caller may set
+    to another than that of the run; with `keep` the tape survives. The caller then fills `d_state`, arrays [N, H], the
+    gradient of each sequence's last state, and with `outputs` `d_h` [M, H], that of the outputs.
     ``collect(part, d_outputs, turned, column)``: `d_h` is the sum of arrays [M, .], each from that column on, turned as
     in `outputs`.
     ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `d_state` becomes the gradient of

@@ -29,50 +29,25 @@ def aligned_empty(shape, dtype):
     return _view(_owner(shape, dtype), shape, dtype)
 
 
-def _take(kept, name):
-    """kept[name], which is removed, or None twice; and the numbers of references to both."""
-    owner, view = kept.pop(name, (None, None))  # popped: no other thread takes it meanwhile
-    return owner, view, (sys.getrefcount(owner), sys.getrefcount(view))
-
-
-def _references():
-    """How many references there are to a buffer that nobody holds; the interpreter's versions differ in that."""
-    owner = _owner((0,), np.dtype(np.uint8))
-    kept = {"": (owner, _view(owner, (0,), np.dtype(np.uint8)))}
-    del owner
-    return _take(kept, "")[2]
-
-
-UNHELD = _references()
-
-
 class Workspace:
-    """Named buffers that are used again once nobody holds them, so that a minibatch allocates nothing.
+    """Named buffers that keep their memory, so that a minibatch allocates nothing.
 
-    What a buffer holds is undefined whenever it is asked for.
+    A buffer is valid until the next one of its name is asked for, which may be in the same memory; its contents are
+    undefined at first. Whoever owns the workspace decides when that is: nothing in it may be in use then.
     """
 
-    # Design: asking the system for fresh memory costs more than a small minibatch does, page by page on first
-    # use. Every view of a buffer, also a caller's, refers to the array that owns the memory: while there is one,
-    # reference counts say so, and the buffer is left alone.
+    # Design: asking the system for fresh memory costs more than a small minibatch does, page by page on first use.
 
     def __init__(self):
         self._kept = {}
 
-    def keeps(self, name, owner):
-        """Whether the buffer `name` is in this memory: then it has two references here."""
-        return self._kept.get(name, (None, None))[0] is owner
-
     def empty(self, name, shape, dtype):
-        """A buffer of `shape`: the one of the last call where that is free and large enough."""
+        """A buffer of `shape`, in the memory of the last one of that name if it is large enough."""
         dtype = np.dtype(dtype)
-        owner, view, references = _take(self._kept, name)
-        if references[0] > UNHELD[0] or references[1] > UNHELD[1]:
-            owner = view = None
+        owner, view = self._kept.get(name, (None, None))
         if view is None or view.shape != shape or view.dtype != dtype:
-            view = None
             if owner is None or owner.size < math.prod(shape) * dtype.itemsize + ALIGNMENT:
                 owner = _owner(shape, dtype)
             view = _view(owner, shape, dtype)
-        self._kept[name] = owner, view
+            self._kept[name] = owner, view
         return view

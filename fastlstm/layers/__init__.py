@@ -1,11 +1,11 @@
-"""The recurrence itself, for use without an estimator and for comparison with PyTorch.
+"""Recurrent layers, for use without an estimator and for comparison with PyTorch.
 
-A class for every cell of ``kernels.CELLS``, of its name in capitals.
+There is one class for each cell of ``kernels.CELLS``, named after it in capitals.
 """
 
-from fastlstm.layers.base import Gradients as Gradients
-from fastlstm.layers.base import Layer, Tape
+from fastlstm.layers.base import Layer
 from fastlstm.layers.streams import StreamState
+from fastlstm.layers.tape import Gradients, Tape
 
 __all__ = ["CIFG", "GRU", "LSTM", "RNN", "Gradients", "StreamState", "Tape"]
 
@@ -14,40 +14,40 @@ class LSTM(Layer):
     """LSTM layers.
 
     Hochreiter & Schmidhuber (1997) with the forget gate of Gers, Schmidhuber & Cummins (2000), computed as
-    ``torch.nn.LSTM(batch_first=True)`` does, with the same names and shapes of weights. Weights start as Glorot
-    uniform (input), orthogonal (recurrent) and zero (biases), but for the forget gate's input bias, which is 1.
+    ``torch.nn.LSTM(batch_first=True)`` does, with the same names and shapes of weights. Input weights are initialised
+    Glorot uniform, recurrent weights orthogonal and biases zero, except the forget gate's input bias, which is 1.
 
     Parameters
     ----------
     input_size : int
-        Inputs per step, C.
+        Number of input features per step, C.
     hidden_size : int or sequence of int
-        Hidden units, H: of every layer, or one number for each.
+        Number of hidden units, H. A sequence gives each layer its own number.
     num_layers : int, default=1
-        Layers upon each other, L: the outputs of one are the inputs of the next.
+        Number of stacked recurrent layers, L.
     bidirectional : bool, default=False
-        Whether each layer also goes through the sequence from its end, with weights of its own
-        (Schuster & Paliwal 1997); its output is that of both directions side by side.
+        Whether each layer also reads the sequence in reverse, with separate weights (Schuster & Paliwal 1997). The
+        outputs of both directions are concatenated.
     dropout : float, default=0.0
-        Part of a layer's outputs that `record` leaves out on their way to the next layer: in each call and for each
-        sequence others, but the same at all steps (Gal & Ghahramani 2016). A call leaves out nothing.
+        Fraction of each layer's outputs to drop before the next layer in `record`. Each call draws a new mask for each
+        sequence, shared by all its steps (Gal & Ghahramani 2016). Calling the layer itself applies no dropout.
     dtype : {"float32", "float64"}, default="float32"
-        Type of weights, inputs and outputs.
+        Data type of weights, inputs and outputs.
     backend : {"auto", "cython", "numba", "numpy"}, default="auto"
-        Who computes; "auto" takes FASTLSTM_BACKEND, else the first of these that is installed. The first two give the
-        same bits; "cython" starts at once, "numba" compiles for some seconds when it is first used on a machine.
+        Implementation of the kernels. "auto" selects the one named by the environment variable FASTLSTM_BACKEND or,
+        if it is not set, the first of "cython", "numba" and "numpy" that is available. "cython" and "numba" give the
+        same bits; "numba" compiles for a few seconds the first time it is used on a machine.
     n_jobs : int or None, default=None
-        Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
-        as many as pay. Never more than there are CPUs; results are the same bits for any number.
+        Maximum number of threads. -1 uses all CPUs available to this process, -2 all but one, and so on. If None, use
+        as many as are worthwhile. Results have the same bits for any number of threads.
     random_state : int, numpy.random.Generator or None, default=None
-        Seed of the weights and of dropout.
+        Seed for the initial weights and dropout.
 
     Raises
     ------
     ValueError
-        If a size is not a positive integer, `hidden_size` has another number of sizes than `num_layers` says, `dropout`
-        is not in [0, 1) or there is no layer for it to act on, `dtype` or `backend` is unknown, or `n_jobs` is 0 or no
-        integer.
+        If a size is not a positive integer, `hidden_size` does not have `num_layers` sizes, `dropout` is not in [0, 1)
+        or is used with a single layer, `dtype` or `backend` is unknown, or `n_jobs` is 0 or not an integer.
 
     Examples
     --------
@@ -71,18 +71,18 @@ class GRU(Layer):
     """GRU layers.
 
     Cho et al. (2014), computed as ``torch.nn.GRU(batch_first=True)`` does, with the same names and shapes of weights:
-    the reset gate acts on the product with the state, bias included. Weights start as Glorot uniform (input),
-    orthogonal (recurrent) and zero (biases).
+    the reset gate is applied after the recurrent product and its bias. Input weights are initialised Glorot uniform,
+    recurrent weights orthogonal and biases zero.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
-        As of `LSTM`.
+        See `LSTM`.
 
     Raises
     ------
     ValueError
-        As of `LSTM`.
+        See `LSTM`.
 
     Examples
     --------
@@ -100,19 +100,19 @@ class GRU(Layer):
 class RNN(Layer):
     """Vanilla RNN layers: h = tanh(W_x x + W_h h + b).
 
-    Elman (1990), computed as ``torch.nn.RNN(batch_first=True)`` does, with the same names and shapes of weights. It
-    shows what the cell state of an LSTM buys. Weights start as Glorot uniform (input), orthogonal (recurrent) and zero
-    (biases).
+    Elman (1990), computed as ``torch.nn.RNN(batch_first=True)`` does, with the same names and shapes of weights. A
+    baseline for the gated cells. Input weights are initialised Glorot uniform, recurrent weights orthogonal and biases
+    zero.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
-        As of `LSTM`.
+        See `LSTM`.
 
     Raises
     ------
     ValueError
-        As of `LSTM`.
+        See `LSTM`.
 
     Examples
     --------

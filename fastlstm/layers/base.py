@@ -1,19 +1,18 @@
-"""What all layers are: a stack's weights, and calls into its runs."""
+"""The base class of all layers: the weights of a stack, and the calls that run it."""
 
 from __future__ import annotations
 
 import operator
 import sys
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import kernels, threads
 from fastlstm.dropout import Masks
+from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import Part
-from fastlstm.kernels.workspace import Workspace
 from fastlstm.layers.checks import (
     DTYPES,
     check_array,
@@ -27,9 +26,11 @@ from fastlstm.layers.checks import (
     shape_of,
 )
 from fastlstm.layers.memory import RunMemory
+from fastlstm.layers.prepared import Prepared
 from fastlstm.layers.streams import StreamState
-from fastlstm.packing import Batch
-from fastlstm.phases import ByRows, Phase
+from fastlstm.layers.tape import Gradients, Recording, Tape
+from fastlstm.packing import layout_of
+from fastlstm.phases import Phase
 from fastlstm.stacks import PackedStack, Stack, StackRun, join_states
 
 if TYPE_CHECKING:
@@ -38,52 +39,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    #: (h, c) or (h,): of arrays or, where the layers' sizes differ, of tuples of arrays.
-    State = tuple[Any, ...]
-
-
-class Gradients(NamedTuple):
-    """What a layer's `backward` returns."""
-
-    weights: dict[str, NDArray[Any]]
-    x: NDArray[Any] | Any  # None without `input_gradient`; Any, so that other callers need not rule that out
-    state: State
-
-
-@dataclass
-class Tape:
-    """What a layer's `record` keeps for its `backward`."""
-
-    layer: object
-    runs: deque  # the run, until it is used up
-    references: list  # to the run's outputs, but for the caller's
-    weights: tuple  # flat
-    batch: object
-    players: deque = field(default_factory=deque)  # one entry for each `backward` at work
-
-    def take(self, keep):
-        """The run to go back through, and whether that may be done in the tape's own memory: without `keep`, and alone.
-
-        Threads may play one tape at once, and so may a signal handler that interrupts its own thread: none waits for
-        another, each has memory of its own. The caller is one of the `players`, from before until it has finished.
-        """
-        try:
-            run = self.runs[0] if keep else self.runs.pop()
-        except IndexError:
-            raise ValueError(
-                "tape: used up by backward(keep_tape=False); record the run again, or keep the tape."
-            ) from None
-        alone = not keep and len(self.players) == 1
-        return (run if alone else run.twin()), alone
+    from fastlstm.layers.tape import State
 
 
 class Layer:
-    """Recurrent layers of one kind of cell, which a subclass names.
+    """Base class for recurrent layers; a subclass names the cell.
 
     Parameters
     ----------
     input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
-        As of `LSTM`.
+        See `LSTM`.
     """
 
     _cell = None
@@ -125,7 +90,7 @@ class Layer:
         for value in weights.values():
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
-        self._workspaces, self._packed = [Workspace() for _ in self._stack.places], (None, None)
+        self._packed = None, None
         self._memory = RunMemory(len(self._stack.places))
 
     def _number_records(self, made):
@@ -144,31 +109,31 @@ class Layer:
 
     @property
     def input_size(self) -> int:
-        """Inputs per step, C."""
+        """Number of input features per step, C."""
         return self._stack.input_size
 
     @property
     def hidden_size(self) -> int | tuple[int, ...]:
-        """Hidden units, H; a tuple of one number for every layer where they differ."""
+        """Number of hidden units, H; a tuple with one number per layer if they differ."""
         sizes = self._stack.hidden_sizes
         return sizes[0] if len(set(sizes)) == 1 else sizes
 
     @property
     def num_layers(self) -> int:
-        """Layers, L."""
+        """Number of stacked layers, L."""
         return len(self._stack.hidden_sizes)
 
     @property
     def bidirectional(self) -> bool:
-        """Whether each layer has a backward direction."""
+        """Whether each layer also reads the sequence in reverse."""
         return self._stack.bidirectional
 
     @property
     def dropout(self) -> float:
-        """Part of a layer's outputs that `record` leaves out."""
+        """Fraction of each layer's outputs that `record` drops before the next layer."""
         return self._dropout
 
-    @property
+    @lazy
     def _kernels(self):
         return kernels.load(self.backend)
 
@@ -182,15 +147,15 @@ class Layer:
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """The weights, copied, under PyTorch's names.
+        """Return a copy of the weights, under PyTorch's names.
 
         Returns
         -------
         dict of str to ndarray
             For each layer l, ``weight_ih_l{l}`` (G H, C), ``weight_hh_l{l}`` (G H, H), ``bias_ih_l{l}`` (G H,) and
-            ``bias_hh_l{l}`` (G H,), and the same with ``_reverse`` at the end for the backward direction. G gates, in
-            PyTorch's order: i, f, g, o of an LSTM, r, z, n of a GRU; f, g, o of a CIFG. C: above the first layer, the
-            outputs below.
+            ``bias_hh_l{l}`` (G H,); for the reverse direction, the same with the suffix ``_reverse``. G is the number
+            of gates, which are in PyTorch's order: i, f, g, o for an LSTM, r, z, n for a GRU; for a CIFG, f, g, o.
+            Above the first layer, C is the number of outputs of the layer below.
 
         Examples
         --------
@@ -201,19 +166,19 @@ class Layer:
         return {name: value.copy() for name, value in self._weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Take weights from a mapping as `state_dict` returns it; those of PyTorch's module do as well.
+        """Load weights from a mapping such as `state_dict` of a layer or of PyTorch's module returns.
 
         Parameters
         ----------
         mapping : mapping of str to array or tensor
-            One entry for every name of `state_dict`, of the same shape.
+            One entry for each name in `state_dict`, of the same shape.
 
         Raises
         ------
         ValueError
-            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer keeps its weights.
+            If names are missing or unknown, a shape is wrong or a weight is not finite. The layer is left unchanged.
         TypeError
-            If a weight is not of real numbers; likewise.
+            If a weight does not consist of real numbers. The layer is left unchanged.
 
         Examples
         --------
@@ -226,31 +191,32 @@ class Layer:
     def __call__(
         self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
     ) -> tuple[NDArray[Any], State]:
-        """Run over a batch of sequences.
+        """Run the layers over a batch of sequences.
 
         Parameters
         ----------
         x : ndarray of shape (N, T, C)
             N sequences of T steps, of the layer's dtype.
         state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
-            Initial state: arrays of shape (L D, N, H) for L layers of D directions, the first layer first, forward
-            before backward; where the layers' sizes differ, each a tuple of L arrays (D, N, H). None is zeros.
-        lengths : array of N integers or None, default=None
-            How many steps of each sequence count, from 1 to T; None is T. What stands behind them is not read.
+            Initial state: arrays of shape (L D, N, H) for L layers with D directions, layer by layer, forward before
+            reverse. If the layers' sizes differ, each is a tuple of L arrays of shape (D, N, H). If None, zeros.
+        lengths : array-like of shape (N,) or None, default=None
+            Length of each sequence, from 1 to T. Later steps are ignored. If None, all sequences have T steps.
 
         Returns
         -------
         output : ndarray of shape (N, T, D H)
-            The last layer's hidden state after every step, of both directions side by side; 0 after a sequence's last.
+            Hidden state of the last layer after each step, with both directions concatenated; 0 beyond the end of a
+            sequence.
         state : (h_n, c_n), for GRU and RNN (h_n,)
-            State after each sequence's last step (of the backward direction: its first), shaped as `state`.
+            State after the last step of each sequence (for the reverse direction, the first), in the shape of `state`.
 
         Raises
         ------
         ValueError
-            If a shape is wrong, a size is zero, or a length is out of [1, T].
+            If a shape is wrong, a size is zero or a length is not in [1, T].
         TypeError
-            If an array is not of the layer's dtype, or lengths are not integers.
+            If an array does not have the layer's dtype or lengths are not integers.
 
         Examples
         --------
@@ -258,21 +224,20 @@ class Layer:
         >>> from fastlstm.layers import LSTM
         >>> layer = LSTM(1, 4, dtype="float64")
         >>> output, state = layer(np.ones((2, 3, 1)))
-        >>> more, state = layer(np.ones((2, 3, 1)), state)  # goes on where the first call stopped
+        >>> more, state = layer(np.ones((2, 3, 1)), state)  # continues from the first call
         >>> output, state = layer(np.ones((2, 3, 1)), lengths=[3, 1])
         >>> output[1, 1:].any()
         np.False_
         """
-        batch = self._batch(x, state, lengths)
-        run, references, output, _ = self._run(batch, recording=False)
-        states = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        self._memory.leave(run, references)
+        layout, x, state = self._check(x, state, lengths)
+        room, output, states, _ = self._run(layout, x, state, False)
+        self._memory.leave(room)
         return output, states
 
     def record(
         self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None
     ) -> tuple[NDArray[Any], State, Tape]:
-        """Run as a call does, and keep what `backward` needs.
+        """Run the layers as a call does, and record what `backward` needs.
 
         Parameters
         ----------
@@ -282,10 +247,10 @@ class Layer:
         Returns
         -------
         output, state
-            As in a call, with the same bits unless there is dropout. `output` is read-only: it may be a part of the
-            tape.
+            As in a call, with the same bits unless dropout is used. `output` is read-only, as it may share memory with
+            the tape.
         tape : Tape
-            To be passed to `backward`, any number of times unless told otherwise there.
+            Record to pass to `backward`.
 
         Raises
         ------
@@ -299,12 +264,12 @@ class Layer:
         >>> layer = LSTM(3, 8)
         >>> output, (h_n, c_n), tape = layer.record(np.zeros((2, 5, 3), dtype="float32"))
         """
-        batch = self._batch(x, state, lengths)
-        run, references, output, weights = self._run(batch, recording=True, number=next(self._records))
-        output = output.view()  # what is under it, others write to once nobody holds it
+        layout, x, state = self._check(x, state, lengths)
+        room, output, states, weights = self._run(layout, x, state, True, next(self._records))
         output.flags.writeable = False
-        state = self._states_of(batch, [of_run.state_n for of_run in run.runs])
-        return output, state, Tape(self, deque([run]), references, weights, batch)
+        tape = Tape(self, deque([Recording(room, output)]), weights, layout)
+        self._memory.leave(room)
+        return output, states, tape
 
     def backward(
         self,
@@ -314,34 +279,34 @@ class Layer:
         input_gradient: bool = True,
         keep_tape: bool = True,
     ) -> Gradients:
-        """Backpropagation through time.
+        """Backpropagate through time.
 
         Parameters
         ----------
         tape : Tape
-            From `record` of this layer. Gradients are taken at the weights that were recorded.
+            From `record` of this layer. Gradients are evaluated at the weights in use when it was recorded.
         d_output : ndarray of shape (N, T, D H) or None, default=None
-            Gradient of the loss with respect to `output`; None is zeros. What stands behind a sequence's last step is
-            not read.
+            Gradient of the loss with respect to `output`. Values beyond the end of a sequence are ignored. If None,
+            zeros.
         d_state : (d_h_n, d_c_n), for GRU and RNN (d_h_n,), or None, default=None
-            Gradient with respect to the last state, shaped as it; None is zeros.
+            Gradient of the loss with respect to the final state, in the same shape. If None, zeros.
         input_gradient : bool, default=True
             Whether to compute the gradient with respect to x.
         keep_tape : bool, default=True
-            Whether the tape can be passed once more. If not, gradients are computed in its memory, which is faster.
+            Whether the tape can be used again. If False, gradients are computed in its memory, which is faster.
 
         Returns
         -------
         Gradients
-            ``weights``: a dict with the names and shapes of `state_dict`; ``x``: (N, T, C), or None;
-            ``state``: the gradient of the initial state, shaped as it.
+            ``weights``, a dict with the names and shapes of `state_dict`; ``x`` of shape (N, T, C), or None; and
+            ``state``, the gradient with respect to the initial state, in the same shape.
 
         Raises
         ------
         ValueError
-            If the tape is another layer's or used up, both gradients are None, or a shape is wrong.
+            If the tape belongs to another layer or is used up, both gradients are None, or a shape is wrong.
         TypeError
-            If an array is not of the layer's dtype.
+            If an array does not have the layer's dtype.
 
         Examples
         --------
@@ -362,27 +327,31 @@ class Layer:
             tape.players.pop()
 
     def _backward(self, tape, d_output, d_state, input_gradient, keep_tape):
-        batch = tape.batch
+        layout = tape.layout
         if d_output is None and d_state is None:
             raise ValueError("d_output and d_state are both None: pass the gradient of at least one of them.")
-        N, T, _ = batch.shape
+        N, T, _ = layout.shape
         if d_output is not None:
             d_output = check_array("d_output", d_output, (N, T, self._stack.width), self.dtype)
             d_output = np.ascontiguousarray(d_output)
         d_states = check_state("d_state", d_state, self._stack, N, self.dtype)
         if d_states is not None:
-            d_states = [tuple(part[batch.places] for part in of_run) for of_run in d_states]
+            d_states = [layout.pick(of_run) for of_run in d_states]
 
-        run, in_place = tape.take(keep_tape)
+        recording, in_place = tape.take(keep_tape)
+        room, run = recording.room, recording.room.prepared.run
+        if not in_place:
+            room = self._memory.take()
+            run = run.twin(room.workspaces)
         run.prepare_backward(outputs=d_output is not None, inputs=input_gradient, keep=not in_place)
         run.set_d_states(slice(None), d_states)
-        packed = PackedStack(self._stack, self._kernels, self.dtype, self._workspaces, False, True, input_gradient)
+        packed = PackedStack(self._stack, self._kernels, self.dtype, room.workspaces, False, True, input_gradient)
         d_weights = {name: np.empty_like(w) for name, w in self._weights.items()}
 
         def fill(part):
             packed.fill(part, tape.weights)
             if d_output is not None:
-                batch.pack(part, d_output, run.layers[-1])
+                layout.pack(part, d_output, self._kernels, run.layers[-1])
 
         def differentiate(part):
             run.gradients(part, packed, input_gradient)
@@ -393,23 +362,25 @@ class Layer:
             yield from run.backward(packed, to_start=True)
             yield Phase(differentiate)
 
-        with threads.team(*self._threads(batch, 2 + input_gradient, run.threads), self._kernels) as team:
+        with threads.team(*self._threads(layout, 2 + input_gradient, run.threads), self._kernels) as team:
             team.run(phases)
-        d_x = batch.input_gradient(run.layers[0]) if input_gradient else None
-        grads = Gradients(d_weights, d_x, self._states_of(batch, [of_run.d_state for of_run in run.runs]))
-        if in_place:
-            self._memory.leave(run, tape.references)
-        return grads
+        d_x = None
+        if input_gradient:
+            d_x = room.lend(layout.input_gradient(run, self._kernels, room.workspaces[0]))
+        d_states = join_states(self._stack, [of_run.d_state for of_run in run.runs], layout.places)
+        if not in_place:
+            self._memory.leave(room)
+        return Gradients(d_weights, d_x, d_states)
 
     def initial_state(self, n: int = 1, state: ArrayLike | None = None) -> StreamState:
-        """Room for the states of n streams, for `step`.
+        """Create the state of n streams, for `step`.
 
         Parameters
         ----------
         n : int, default=1
-            Streams that go on side by side, N.
+            Number of parallel streams, N.
         state : (h_0, c_0), for GRU and RNN (h_0,), or None, default=None
-            Where to start, shaped as in a call; None is zeros.
+            Initial state, in the shape that a call takes. If None, zeros.
 
         Returns
         -------
@@ -418,10 +389,10 @@ class Layer:
         Raises
         ------
         ValueError
-            If `n` is not a positive integer, an array has a wrong shape, or the layer is bidirectional: its output
-            depends on steps to come.
+            If `n` is not a positive integer, an array has the wrong shape, or the layer is bidirectional, so that its
+            output depends on later steps.
         TypeError
-            If an array is not of the layer's dtype.
+            If an array does not have the layer's dtype.
 
         Examples
         --------
@@ -439,26 +410,26 @@ class Layer:
         return StreamState(self, int(n), check_state("state", state, self._stack, int(n), self.dtype))
 
     def step(self, x_t: ArrayLike, state: StreamState) -> NDArray[Any]:
-        """One step of every stream: what a call computes, a step at a time and in microseconds.
+        """Advance all streams by one step, in microseconds.
 
         Parameters
         ----------
         x_t : ndarray of shape (N, C)
-            The next inputs, of the layer's dtype.
+            Inputs of the step, of the layer's dtype.
         state : StreamState
-            From `initial_state` of this layer; goes on by one step.
+            From `initial_state` of this layer; updated in place.
 
         Returns
         -------
         h_t : ndarray of shape (N, H)
-            The last layer's hidden state after the step, with the same bits as a call's output.
+            Hidden state of the last layer after the step, with the same bits as the output of a call.
 
         Raises
         ------
         ValueError
-            If the state is not of this layer, or the shape of `x_t` is wrong; the state stays.
+            If the state belongs to another layer or the shape of `x_t` is wrong. The state is left unchanged.
         TypeError
-            If `x_t` is not of the layer's dtype; the state stays.
+            If `x_t` does not have the layer's dtype. The state is left unchanged.
 
         Examples
         --------
@@ -495,15 +466,16 @@ class Layer:
         self._packed = weights, packed
         return packed
 
-    def _threads(self, batch, passes, most=None):
+    def _threads(self, layout, passes, most=None):
         """How many threads to ask for, and whether to divide units; `most` is what the run has room for."""
-        flops = passes * self._stack.flops(int(batch.starts[-1]))
-        weight_bytes = self._stack.largest * self.dtype.itemsize
-        size, by_units = threads.worthwhile(self.n_jobs, flops, batch.shape[0], weight_bytes)
-        return min(size, most or size), by_units
+        stack = self._stack
+        size, by_units = threads.worthwhile(
+            self.n_jobs, passes * stack.flops(layout.steps), layout.shape[0], stack.largest * self.dtype.itemsize
+        )
+        return size if most is None else min(size, most), by_units
 
-    def _run(self, batch, recording, number=0):
-        """Run forward; the run, the references to its outputs before, the output, and the weights.
+    def _run(self, layout, x, states, recording, number=0):
+        """Run forward; the room, the output and the states for the caller, and the weights.
 
         number: of the call, for which dropout is drawn.
         """
@@ -511,44 +483,35 @@ class Layer:
         fresh = source is not weights
         if fresh:
             packed = PackedStack(self._stack, self._kernels, self.dtype)
-
-        def draw(part):
-            run.masks.draw(*run.bounds(part), self._seed, number, batch.order)
-
-        def phases():
+        with threads.team(*self._threads(layout, 1), self._kernels) as team:
+            shape = layout, recording, team.size
+            room = self._memory.take(shape)
+            prepared = room.prepared
+            if prepared is None:
+                prepared = room.prepared = self._prepare(room.workspaces, *shape)
             if fresh:
-                yield Phase(packed.fill, weights)
-            if run.masks is not None:
-                yield ByRows(draw)
-            yield from run.forward(packed, batch)
-            if room is not None:
-                yield ByRows(run.outputs, room)
+                team.run([Phase(packed.fill, weights)].__iter__)
+            prepared.play(team, packed, x, states, (self._seed, number))
+        if fresh:
+            self._packed = weights, packed  # only now that it is complete
+        return room, room.lend(prepared.output), prepared.last_states(), weights
 
-        with threads.team(*self._threads(batch, 1), self._kernels) as team:
-            shape = batch.starts, recording, team.size
-            run, references = self._memory.take(lambda workspaces: self._make_run(workspaces, *shape), *shape)
-            room = batch.room(self._stack, self.dtype)
-            team.run(phases)
-        self._packed = weights, packed  # only now that it is complete
-        return run, references, batch.outputs(run.layers[-1], room), weights
-
-    def _make_run(self, workspaces, starts, recording, size):
+    def _prepare(self, workspaces, layout, recording, size):
         masks = None
         if recording and self._dropout:
-            masks = Masks(self._stack, self._kernels, int(starts[1]), self.dtype, self._dropout, 0.0, 0.0)
-        return StackRun(self._stack, self._kernels, starts, self.dtype, workspaces, recording, size, masks)
+            masks = Masks(self._stack, self._kernels, layout.shape[0], self.dtype, self._dropout, 0.0, 0.0)
+        run = StackRun(self._stack, self._kernels, layout.starts, self.dtype, workspaces, recording, size, masks)
+        return Prepared(self._stack, run, layout, self._kernels, workspaces[0])
 
-    def _batch(self, x, state, lengths):
-        shape = shape_of("x", x)
+    def _check(self, x, state, lengths):
+        """The layout of a batch, x [N T C] and the states of all runs."""
+        shape = x.shape if type(x) is np.ndarray else shape_of("x", x)
         if len(shape) != 3 or shape[2] != self.input_size or 0 in shape:
             raise ValueError(
                 f"x has shape {shape}; expected (N, T, C): sequences, steps and C={self.input_size} inputs, none of "
                 "them zero."
             )
         x = check_array("x", x, shape, self.dtype)
+        layout = layout_of(shape, None if lengths is None else check_lengths(lengths, *shape[:2]))
         states = check_state("state", state, self._stack, shape[0], self.dtype)
-        return Batch(x, states, check_lengths(lengths, *shape[:2]), self._kernels, self._workspaces[0])
-
-    def _states_of(self, batch, states):
-        """States of all runs, tuples of [N, H], in the shapes that callers have them."""
-        return join_states(self._stack, states, batch.places)
+        return layout, x.ravel(), states and [layout.pick(of_run) for of_run in states]

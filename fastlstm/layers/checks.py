@@ -73,6 +73,8 @@ def check_dropout(rate, num_layers):
 
 def check_array(name, array, shape, dtype):
     """A tensor or array of this shape and type as an array in native byte order."""
+    if type(array) is np.ndarray and array.dtype == dtype and array.shape == shape:
+        return array  # the usual case, at little cost
     if array is None or np.ma.isMaskedArray(array):
         kind = "None" if array is None else "a masked array, whose mask would be lost"
         raise TypeError(f"{name} is {kind}; expected an array of shape {shape}.")

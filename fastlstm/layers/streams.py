@@ -1,4 +1,4 @@
-"""Streams: layers that go on one step a call."""
+"""Streams: sequences that a layer reads one step at a time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fastlstm.layers.base import State
+    from fastlstm.layers.tape import State
 
 
 class StreamState:
-    """States of streams that a layer's `step` takes on, made by its `initial_state`.
+    """State of the streams that a layer's `step` advances, created by its `initial_state`.
 
     Attributes
     ----------
     state : tuple of ndarray of shape (L, N, H)
-        (h, c), for GRU and RNN (h,), copied: the state that a call of the layer takes.
+        (h, c), for GRU and RNN (h,): a copy, in the form that a call of the layer takes.
     h, c : ndarray of shape (L, N, H)
-        The same one by one: hidden and, of an LSTM or CIFG, cell states.
+        Copies of the hidden state and, for an LSTM or CIFG, the cell state.
 
     Examples
     --------

@@ -65,8 +65,8 @@ class Run:
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, lanes), dtype
         self.N, self.M, self._kind = int(starts[1]), int(starts[-1]), CELLS[self.cell]
         begin, stride = row_layout(C, self.P, dtype)
-        self._empty, self._threads, self._bounds = workspace.empty, threads, {1: [0, self.N]}
-        rows = self._empty("rows", (self.M + self.N, stride), dtype)
+        self.workspace, self._threads, self._bounds = workspace, threads, {1: [0, self.N]}
+        rows = workspace.empty("rows", (self.M + self.N, stride), dtype)
         self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
         h = mask = c = self._gates = None
         if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
@@ -74,11 +74,11 @@ class Run:
             self.h, self.mask = h[:, :H], mask[:, :H]
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
         if "c" in self._kind.states:
-            c = self._empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
+            c = workspace.empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
             self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
         if recording and self._kind.keeps_gates:
-            self._gates = self._empty("gates", (self.M * self._kind.n_slots * self.P,), dtype)
-        self._sums = self._empty("sums", (threads * max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes),), dtype)
+            self._gates = workspace.empty("gates", (self.M * self._kind.n_slots * self.P,), dtype)
+        self._sums = workspace.empty("sums", (threads * max(SUMS_BYTES // dtype.itemsize, self.N * 4 * lanes),), dtype)
         flat_h, flat_mask, flat_c = (array if array is None else array.reshape(-1) for array in (h, mask, c))
         self._buffers = Buffers(
             rows.reshape(-1)[begin:], stride, flat_h, flat_mask, flat_c, self._gates, self._sums,
@@ -122,9 +122,8 @@ class Run:
         self._kernel.step(packed.kernel, x, h)
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        P, H, dtype = self.P, self.H, self.dtype
-        # buffers of an earlier time are free
-        self._backward = self._dz = self.d_state = self.d_h = self.d_inputs = self.d_x = None
+        P, H, dtype, empty = self.P, self.H, self.dtype, self.workspace.empty
+        self.d_h = self.d_inputs = self.d_x = None
         room = [self._room(f"d{name}", self.N) for name in self._kind.states]
         self.d_state = tuple(array[:, :H] for array in room)
         d_h = d_seen = None
@@ -134,17 +133,17 @@ class Run:
         if self._kind.direct and self._buffers.mask is not None:
             d_seen = self._room("d_seen", self.N).reshape(-1)
         in_place = self._gates is not None and not keep
-        self._dz = self._gates if in_place else self._empty("dz", (self.M * self._kind.n_slots * P,), dtype)
-        panels = self._empty("panel", (self._threads * BLOCK_ROWS * 4 * self._lanes,), dtype)
+        self._dz = self._gates if in_place else empty("dz", (self.M * self._kind.n_slots * P,), dtype)
+        panels = empty("panel", (self._threads * BLOCK_ROWS * 4 * self._lanes,), dtype)
         if inputs:
-            self.d_inputs = self._empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)
+            self.d_inputs = empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)
             self.d_x = self.d_inputs[:, : self.C]
         dh, dc = room[0].reshape(-1), room[1].reshape(-1) if len(room) > 1 else None
         self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen)
 
     def _room(self, name, rows):
         """Room for states or their gradient, zero in the padded units."""
-        room = self._empty(name, (rows, self.P), self.dtype)
+        room = self.workspace.empty(name, (rows, self.P), self.dtype)
         room[:, self.H :] = 0
         return room
 

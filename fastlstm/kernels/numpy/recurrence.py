@@ -43,6 +43,7 @@ class Run:
     KEPT = 0  # numbers of each unit that a step forward leaves for the step back
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
+        self.workspace = workspace
         self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
         self._places, self._turned = list(places(starts)), turned_rows(starts)
         self._after = np.concatenate([after for _, after in self._places])

@@ -1,4 +1,4 @@
-"""Sequences of one array as the packed batches that kernels take, and back."""
+"""Conversion between padded arrays and the packed batches of the kernels."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from fastlstm.kernels.parts import longest_first
 
 
 class Batch:
-    """Sequences of one array, packed: the longest first, step by step, no row for what lies behind an end."""
+    """Sequences of one array, packed: longest first, step by step, without rows for padding."""
 
     def __init__(self, x, states, lengths, kernels, workspace):
         self.shape = N, T, C = x.shape
         self.x, self.at = np.ascontiguousarray(x).reshape(-1), np.arange(N) * (T * C)
         self._equal, self._kernels, self._empty = lengths is None, kernels.packing, workspace.empty
-        # the n-th packed sequence is the order[n]-th; `places` says the same to an index
+        # packed sequence n is sequence order[n] of the array; `places` is the equivalent index
         if self._equal:
             self.order, self.starts = np.arange(N), np.arange(T + 1) * N
             self.places = slice(None)
@@ -22,20 +22,20 @@ class Batch:
         self.states = states and [tuple(np.array(part[self.places], order="C") for part in state) for state in states]
 
     def room(self, stack, dtype):
-        """Room [M, F] for the outputs of a layer whose runs' states do not serve as they are; else None."""
+        """Buffer [M, F] for the outputs of a layer, or None if the states of its runs can be used directly."""
         if not (self._equal and stack.bidirectional):
             return None
         return self._empty("outputs", (int(self.starts[-1]), stack.width), dtype)
 
     def outputs(self, runs, room):
-        """The outputs of a layer's runs as (N, T, F), from what is in `room` if there is; zeros behind an end."""
+        """Outputs of a layer's runs as an array (N, T, F), from the buffer `room` unless None; padding is zero."""
         if room is not None:
             N, T, _ = self.shape
             return room.reshape(T, N, -1).transpose(1, 0, 2)
         return self._unpack([run.h for run in runs], states=True)
 
     def input_gradient(self, runs):
-        """That of a layer's runs as (N, T, C); zeros behind an end."""
+        """Input gradient of a layer's runs as an array (N, T, C); padding is zero."""
         return self._unpack([run.d_x for run in runs], states=False)
 
     def _unpack(self, rows, states):
@@ -44,13 +44,13 @@ class Batch:
         if self._equal and len(rows) == 1:
             return rows[0][N if states else 0 :].reshape(T, N, widths[0]).transpose(1, 0, 2)
         out = self._empty("unpacked", (N, T, sum(widths) if states else widths[0]), rows[0].dtype)
-        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
+        for direction, some in enumerate(rows):  # concatenate outputs, add up input gradients
             add, column = (False, widths[0] * direction) if states else (direction > 0, 0)
             self._kernels.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
         return out
 
     def pack(self, part, array, runs):
-        """A part's steps of array (N, T, F), the gradient of the outputs, into the runs' packed rows."""
+        """Pack a part's steps of the output gradient, an array (N, T, F), into the rows of the runs."""
         column = 0
         for direction, run in enumerate(runs):
             steps = part.share(len(self.starts) - 1)

@@ -16,6 +16,7 @@ from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.data import check_targets
 from fastlstm.estimators.inputs import check_series, check_weights
+from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import named
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False, eq=False)
-class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
+class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstimator):
     """Recurrent layers and a linear head; subclasses define targets, losses and scores."""
 
     def __sklearn_tags__(self):

@@ -272,8 +272,18 @@ class Parameters:
     }
 
 
+def _remove_defaults(cls):
+    """Remove the class attributes that a dataclass makes of its defaults, which only lengthen the output of help()."""
+    for name in cls._parameter_constraints.keys() & vars(cls).keys():
+        delattr(cls, name)
+
+
+_remove_defaults(Parameters)
+
+
 def documented(cls):
     """Class decorator that completes the docstring by the sections of that of `Parameters`."""
+    _remove_defaults(cls)
     if cls.__doc__ is None:  # python -OO
         return cls
     for section in ("Parameters", "Attributes", "Notes"):

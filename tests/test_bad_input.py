@@ -333,7 +333,7 @@ def test_going_on_with_another_size(estimator, method):
     assert_refused(
         lambda: getattr(model, method)(X, Y),
         ValueError,
-        "hidden_size=4, but the model to continue was fitted with hidden_size=3",
+        "hidden_size=4, but the fitted model has hidden_size=3",
         model,
     )
 

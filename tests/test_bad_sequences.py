@@ -350,14 +350,14 @@ def test_checkpoints_that_both_directions_can_have(estimator, checkpoint):
 # -- going on ---------------------------------------------------------------------------------------------------
 
 OTHER = [
-    ({"cell": "gru"}, "cell='gru', but the model to continue was fitted with cell='lstm'"),
-    ({"bidirectional": True}, "bidirectional=True, but the model to continue was fitted with bidirectional=False"),
-    ({"missing": "mask"}, "missing='mask', but the model to continue was fitted with missing='error'"),
-    ({"hidden_size": 4}, "hidden_size=4, but the model to continue was fitted with hidden_size=3"),
-    ({"num_layers": 2}, r"hidden_size=\(3, 3\), but the model to continue was fitted with hidden_size=3"),
+    ({"cell": "gru"}, "cell='gru', but the fitted model has cell='lstm'"),
+    ({"bidirectional": True}, "bidirectional=True, but the fitted model has bidirectional=False"),
+    ({"missing": "mask"}, "missing='mask', but the fitted model has missing='error'"),
+    ({"hidden_size": 4}, "hidden_size=4, but the fitted model has hidden_size=3"),
+    ({"num_layers": 2}, r"hidden_size=\(3, 3\), but the fitted model has hidden_size=3"),
     (
         {"num_layers": 2, "hidden_size": (3, 5)},
-        r"hidden_size=\(3, 5\), but the model to continue was fitted with hidden_size=3",
+        r"hidden_size=\(3, 5\), but the fitted model has hidden_size=3",
     ),
 ]
 
@@ -368,7 +368,7 @@ def test_going_on_with_another_network(estimator, method, options, message):
     model = estimator(**{**QUICK, "learning_rate": "constant"}, warm_start=True)
     model.partial_fit(MEMBERS, Y, **({"classes": [0, 1]} if estimator is LSTMClassifier else {}))
     model.set_params(**options)
-    message += ".*restore that value, or fit with warm_start=False"
+    message += ".*restore that value, or fit again with warm_start=False"
     assert_refused(lambda: getattr(model, method)(MEMBERS, Y), ValueError, message, model)
 
 
@@ -379,7 +379,7 @@ def test_going_on_with_targets_of_steps_or_without(estimator, method, first):
     classes = {"classes": [0, 1]} if estimator is LSTMClassifier else {}
     model.partial_fit(MEMBERS, STEPS if first else Y, **classes)
     model.set_params(return_sequences=not first)
-    message = f"return_sequences={not first}, but the model to continue was fitted with return_sequences={first}"
+    message = f"return_sequences={not first}, but the fitted model has return_sequences={first}"
     assert_refused(lambda: getattr(model, method)(MEMBERS, Y if first else STEPS), ValueError, message, model)
 
 

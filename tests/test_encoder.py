@@ -234,7 +234,7 @@ def test_a_clone_of_a_fitted_encoder_changes_nothing_of_the_original():
     lstm = LSTMClassifier(**QUICK).fit(X, y)
     copy = clone(SequenceEncoder(lstm)).set_params(estimator__hidden_size=9)
     assert lstm.hidden_size == 6
-    with pytest.raises(ValueError, match="hidden_size=9, but the model to continue was fitted with hidden_size=6"):
+    with pytest.raises(ValueError, match="hidden_size=9, but the fitted model has hidden_size=6"):
         copy.fit(X)
 
 

@@ -670,12 +670,16 @@ def named(loss, levels=()):
 @pytest.mark.parametrize(
     ("fitted", "other", "message"),
     [
-        (named("squared_error"), named("poisson"), "loss='poisson', .* model of loss='squared_error'"),
-        (named("gaussian_nll"), named("huber"), "loss='huber', .* model of loss='gaussian_nll'"),
-        (named("poisson"), named("gaussian_nll"), "loss='gaussian_nll', .* model of loss='poisson'"),
-        (named("quantile", [0.9]), named("quantile", [0.8]), r"quantile=0\.8, .* model of quantile=0\.9"),
-        (named("quantile", [0.1, 0.9]), named("quantile"), r"quantile=0\.5, .* model of quantile=\(0\.1, 0\.9\)"),
-        (named("quantile"), named("absolute_error"), "loss='absolute_error', .* model of loss='quantile'"),
+        (named("squared_error"), named("poisson"), "loss='poisson', .* fitted model has loss='squared_error'"),
+        (named("gaussian_nll"), named("huber"), "loss='huber', .* fitted model has loss='gaussian_nll'"),
+        (named("poisson"), named("gaussian_nll"), "loss='gaussian_nll', .* fitted model has loss='poisson'"),
+        (named("quantile", [0.9]), named("quantile", [0.8]), r"quantile=0\.8, .* fitted model has quantile=0\.9"),
+        (
+            named("quantile", [0.1, 0.9]),
+            named("quantile"),
+            r"quantile=0\.5, .* fitted model has quantile=\(0\.1, 0\.9\)",
+        ),
+        (named("quantile"), named("absolute_error"), "loss='absolute_error', .* fitted model has loss='quantile'"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

@@ -83,5 +83,5 @@ def test_distributions_have_none():
 def test_training_does_not_go_on_with_another():
     model = bare(LSTMRegressor, 5, **QUICK, out_activation="tanh").fit(X, SIGNAL)
     model.set_params(out_activation="logistic", learning_rate="constant")
-    message = "out_activation='logistic', but the model to continue was fitted with out_activation='tanh'"
+    message = "out_activation='logistic', but the fitted model has out_activation='tanh'"
     assert_refused(lambda: model.partial_fit(X, TARGETS["logistic"]), ValueError, message, model)

@@ -137,9 +137,7 @@ def test_going_on_keeps_the_first_statistics():
         go_on(in_other_units(X), in_other_units(Y))
         assert_array_equal(model.x_mean_, before[0])
         assert_array_equal(model.y_scale_, before[1])
-    with pytest.raises(
-        ValueError, match="standardize=False, but the model to continue was fitted with standardize=True"
-    ):
+    with pytest.raises(ValueError, match="standardize=False, but the fitted model has standardize=True"):
         model.set_params(standardize=False).partial_fit(X, Y)
 
 

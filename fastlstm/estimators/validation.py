@@ -85,6 +85,6 @@ def check_compatible(estimator):
         if value != fitted:
             value, fitted = (v[0] if isinstance(v, tuple) and len(v) == 1 else v for v in (value, fitted))
             raise ValueError(
-                f"{name}={value!r}, but the model to continue was fitted with {name}={fitted!r}: restore that value, "
-                "or fit with warm_start=False."
+                f"{name}={value!r}, but the fitted model has {name}={fitted!r}: restore that value, or fit "
+                "again with warm_start=False."
             )

@@ -350,7 +350,7 @@ DAMAGES = {
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_left_alone(written, damage, message):
     written.write_bytes(damage(written.read_bytes()))
-    message = rf"training\.checkpoint {message}(.|\n)*left as it is(.|\n)*move it away"
+    message = rf"training\.checkpoint {message}(.|\n)*was not modified(.|\n)*move it away"
     assert_resume_refused(written, model_of(written), message)
 
 

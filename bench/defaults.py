@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from fastlstm import LSTMClassifier, LSTMRegressor
-from fastlstm.training import plan
+from fastlstm.training import defaults
 
 RESULTS = Path(__file__).parent.parent / ".benchmarks" / "defaults.json"
 RULES = {
@@ -77,7 +77,7 @@ def by_rule(data, rule):
 
 def settled_for(X):
     """What "auto" comes to."""
-    return plan.settle(dict.fromkeys(plan.NAMES, "auto"), "lstm", len(X), max(map(len, X)), sum(map(len, X)))
+    return defaults.resolve(dict.fromkeys(defaults.NAMES, "auto"), "lstm", len(X), max(map(len, X)), sum(map(len, X)))
 
 
 def flat(X):

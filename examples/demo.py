@@ -1,4 +1,4 @@
-"""The demo: trains on handwriting and on two time series, prints a table, and draws pictures in demo/.
+"""Demo: train on handwriting and on two time series, print a table of scores, and plot the results in demo/.
 
 Run: make demo, or python examples/demo.py
 """
@@ -32,8 +32,8 @@ def draw_loss_curves(tasks):
 def draw_confusion_matrix(digits):
     figure, axes = plt.subplots(figsize=(6, 5.4), layout="constrained")
     ConfusionMatrixDisplay.from_predictions(digits["truth"], digits["predicted"], ax=axes, cmap="Blues", colorbar=False)
-    axes.set(title=f"handwriting: {digits['scores']['LSTM']:.1%} of {len(digits['truth'])} test images are right")
-    axes.set(xlabel="digit predicted", ylabel="digit written")
+    axes.set(title=f"handwriting: accuracy {digits['scores']['LSTM']:.1%} on {len(digits['truth'])} test images")
+    axes.set(xlabel="predicted digit", ylabel="true digit")
     figure.savefig(OUT / "confusion_matrix.png", dpi=120)
 
 
@@ -47,7 +47,7 @@ def draw_forecasts(results):
             error = f"{name}, {task.ahead} ahead: mean absolute error {result['scores'][name]:.3g}"
             axes.plot(task.times[split:][:70], result["forecasts"][name][:70], color=colour, label=error)
         axes.axvline(task.times[split] - 0.5, color="0.6", linestyle=":")
-        axes.text(task.times[split], axes.get_ylim()[1], " never seen in training", va="top", color="0.4")
+        axes.text(task.times[split], axes.get_ylim()[1], " test set", va="top", color="0.4")
         axes.set(title=task.name, xlabel=unit)
         axes.legend(frameon=False, loc="upper left", fontsize="small")
         axes.spines[["top", "right"]].set_visible(False)
@@ -68,7 +68,7 @@ def main():
     OUT.mkdir(exist_ok=True)
     digits = handwriting.run()
     forecasts = [forecasting.run(task) for task in (forecasting.of_blood_cells(), forecasting.of_sunspots())]
-    squares = "half the mean square (standardised)"
+    squares = "half the mean squared error (standardised)"
     tasks = [("handwriting", "cross-entropy (nats)", "accuracy {:.4f}", digits)]
     tasks += [(result["task"].name, squares, "mean abs. error {:.3g}", result) for result in forecasts]
     draw_loss_curves(tasks)
@@ -81,11 +81,11 @@ def main():
 
         for name, _, _, task in tasks:
             seconds = torch_peer.training_seconds(task["model"], *task["training"])
-            print(f"{name}: PyTorch takes {seconds:.2f} s for the same training, ours {task['seconds']['LSTM']:.2f} s")
+            print(f"{name}: PyTorch trains for {seconds:.2f} s, fastlstm for {task['seconds']['LSTM']:.2f} s")
     pictures = ", ".join(f"{OUT.name}/{path.name}" for path in sorted(OUT.glob("*.png")))
-    print(f"pictures: {pictures}\n{time.perf_counter() - start:.0f} s in all")
+    print(f"figures: {pictures}\n{time.perf_counter() - start:.0f} s in total")
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")  # a number that is none would be a mistake here
+    np.seterr(all="raise", under="ignore")  # overflow or NaN would be a bug in the demo
     main()

@@ -1,11 +1,13 @@
-"""Two series, forecast by an LSTM, a linear autoregression and naively: one made by equations, one by the Sun.
+"""Forecasts of a simulated and an observed time series by an LSTM, a linear autoregression and naive baselines.
 
-- *Blood cells*: Mackey and Glass (1977) model how the number of white blood cells depends on what it was 17 days
-  before; it never repeats itself. Measured with noise, four measurements ahead. What happens next depends on products
-  and quotients of the past, which no linear model has: here an LSTM is the right tool.
-- *Sunspots*: yearly numbers since 1700, one year ahead. Nearly linear: an autoregression is as good, and simpler.
+- *Blood cells*: the chaotic model of Mackey and Glass (1977), in which the number of white blood cells depends on that
+  of 17 days before, with measurement noise; forecast four measurements ahead. The dynamics are nonlinear, so the LSTM
+  is much more accurate than the autoregression.
+- *Sunspots*: yearly numbers since 1700, forecast one year ahead. The dynamics are nearly linear: an autoregression is
+  as accurate, and simpler.
 
-The first four fifths of a series train, the last fifth tests: every forecast is made from the true numbers before it.
+The models are trained on the first four fifths of each series and tested on the last fifth. Each forecast is made from
+the true values before it.
 """
 
 import time
@@ -21,27 +23,27 @@ from fastlstm import LSTMRegressor
 
 @dataclass
 class Task:
-    """A series, and how it is to be forecast."""
+    """A time series and its forecasting task."""
 
     name: str
     unit: str
     times: np.ndarray
     numbers: np.ndarray
-    window: int  # numbers that a forecast is made from
-    ahead: int  # the number to forecast is so many after the last of the window
-    cycle: int  # numbers from one maximum to the next, about
-    of_roots: bool = False  # where high numbers scatter more, in proportion to their root: roots all scatter alike
+    window: int  # number of past values used as input
+    ahead: int  # forecast horizon: distance from the last input to the target
+    cycle: int  # approximate period, for the seasonal naive forecast
+    of_roots: bool = False  # whether to model square roots, which stabilises a variance proportional to the mean
 
 
 def of_sunspots():
-    """The window comes from cross-validation within the training years, on blocks of 30."""
+    """Yearly sunspot numbers. The window was chosen by cross-validation on blocks of 30 training years."""
     data = sunspots.load_pandas().data
     years, numbers = data["YEAR"].to_numpy(int), data["SUNACTIVITY"].to_numpy()
     return Task("sunspots", "sunspots", years, numbers, window=9, ahead=1, cycle=11, of_roots=True)
 
 
 def of_blood_cells(n=1000, noise=0.02, every=3, seed=0):
-    """Mackey & Glass (1977), equation 4b, by Euler's method with ten steps a day; measured `every` so many days."""
+    """Mackey & Glass (1977), equation 4b, by Euler's method with ten steps per day; one value per `every` days."""
     fine, delay, warm_up = 10, 17, 300
     cells = np.full((delay + warm_up + n * every) * fine, 1.2)
     for t in range(delay * fine, len(cells) - 1):
@@ -52,17 +54,17 @@ def of_blood_cells(n=1000, noise=0.02, every=3, seed=0):
 
 
 def run(task, seed=0):
-    """Train and test; returns what table and pictures show."""
+    """Train and test all models; returns the results for the table and the figures."""
     numbers, split = task.numbers, len(task.numbers) * 4 // 5
-    print(f"{task.name}: {split} numbers train, {len(numbers) - split} test; {task.window} in, {task.ahead} ahead")
+    print(f"{task.name}: {split} values to train, {len(numbers) - split} to test; {task.window} in, {task.ahead} ahead")
 
     series = np.sqrt(numbers) if task.of_roots else numbers
     X = np.lib.stride_tricks.sliding_window_view(series, task.window)[: -task.ahead]
-    y = series[task.window + task.ahead - 1 :]  # y[i] comes `ahead` after the last number of X[i]
+    y = series[task.window + task.ahead - 1 :]  # y[i] is `ahead` steps after the last value of X[i]
     first_test = len(y) - (len(numbers) - split)
     X_train, y_train, X_test = X[:first_test], y[:first_test], X[first_test:]
 
-    lstm = LSTMRegressor(random_state=seed)  # with its defaults
+    lstm = LSTMRegressor(random_state=seed)  # default parameters
     seconds, forecasts = {}, {}
     for name, model in {"LSTM": lstm, "linear autoregression": LinearRegression()}.items():
         start = time.perf_counter()
@@ -70,8 +72,8 @@ def run(task, seed=0):
         seconds[name] = time.perf_counter() - start
         forecast = model.predict(X_test)
         forecasts[name] = np.maximum(forecast, 0) ** 2 if task.of_roots else forecast
-    forecasts["persistence: the last number"] = numbers[split - task.ahead : -task.ahead]
-    forecasts[f"seasonal naive: {task.cycle} before"] = numbers[split - task.cycle : -task.cycle]
+    forecasts["persistence"] = numbers[split - task.ahead : -task.ahead]
+    forecasts[f"seasonal naive (period {task.cycle})"] = numbers[split - task.cycle : -task.cycle]
 
     errors = {name: mean_absolute_error(numbers[split:], forecast) for name, forecast in forecasts.items()}
     for name, error in errors.items():

@@ -1,4 +1,4 @@
-"""The time that PyTorch takes for the training of a fitted estimator: same network, batches, epochs, solver."""
+"""Training time of PyTorch for the same network, batch size, number of epochs and solver as a fitted estimator."""
 
 import time
 
@@ -7,7 +7,7 @@ import torch
 
 
 def training_seconds(model, X, y):
-    """Seconds of a plain PyTorch loop on one thread, from tensors to trained weights."""
+    """Duration in seconds of a plain PyTorch training loop on one thread."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     X = torch.from_numpy(np.asarray(X, np.float32).reshape(len(X), np.shape(X)[1], -1))

@@ -1,8 +1,9 @@
-"""What users keep numbers in, read as NumPy arrays, or as lists where there is one member for each series.
+"""Conversion of the users' containers to NumPy arrays, or to lists with one member per series.
 
-A table is a DataFrame of pandas or Polars, or an Arrow table; a column is a Series or an array of theirs. Design: none
-of their libraries is imported. Tables and columns are recognised by attributes of their classes, not of the objects: a
-pandas object has its labels as attributes, too.
+A table is a pandas or Polars DataFrame or an Arrow table; a column is a Series or an array of these libraries.
+
+# Design: none of these libraries is imported. Tables and columns are recognised by attributes of their classes, not of
+# their instances, since a pandas object also has its labels as attributes.
 """
 
 import datetime
@@ -12,20 +13,20 @@ from collections.abc import Iterator, Mapping, MappingView, Sequence, Set
 
 import numpy as np
 
-NUMBERS = "fiub"  # kinds of NumPy's types
+NUMBERS = "fiub"  # kinds of numeric NumPy dtypes
 DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)  # pandas' are subclasses
 
 
 class UnreadableError(TypeError):
-    """Why values are not read: what follows their name and "is" in a sentence."""
+    """Values that cannot be read; the message continues a sentence "<name> is"."""
 
 
 def plain(values, name):
-    """`values`, and all members if it has one for each series, as NumPy arrays; other kinds of arrays as they are."""
+    """`values`, or the members of a list of series, as NumPy arrays; other kinds of arrays are kept."""
     try:
         return _plain(values, name)
     except RecursionError:
-        raise ValueError(f"{name} holds lists in lists without end; expected an array, or a list of arrays.") from None
+        raise ValueError(f"{name} is nested too deeply; expected an array or a list of arrays.") from None
 
 
 def _plain(values, name):
@@ -39,7 +40,7 @@ def _plain(values, name):
 
 
 def unpack(values, name):
-    """`values` as a NumPy array, or a list, tuple or object array with a member for each series."""
+    """`values` as a NumPy array, or as a list, tuple or object array with one member per series."""
     if is_numeric(values):
         return values
     try:
@@ -49,8 +50,8 @@ def unpack(values, name):
 
 
 def read(values, it):
-    """The same of what is called `it`, but the error is an `UnreadableError`."""
-    if type(values) is not list:  # the usual container at little cost
+    """Like `unpack`, for values named `it`, but raises UnreadableError."""
+    if type(values) is not list:  # fast path for the usual container
         values = _unwrap(values, it)
     if isinstance(values, (list, tuple)):
         values = _read_list(values)
@@ -68,7 +69,7 @@ def read(values, it):
 
 
 def _unwrap(values, it):
-    """What a container other than a list holds, as an array, a list or a tuple."""
+    """The contents of a container other than a list, as an array, a list or a tuple."""
     if np.ma.isMaskedArray(values):
         raise UnreadableError(f"a masked array, whose mask would be lost: pass {it}.filled(np.nan)")
     if isinstance(values, tuple) and hasattr(values, "_fields"):
@@ -88,10 +89,10 @@ def _unwrap(values, it):
 
 
 def numbers(array):
-    """An object array of numbers as float64, where None and NA are NaN; any other array of real values as it is."""
+    """Convert an object array of numbers to float64, with None and NA as NaN; return other real arrays as they are."""
     dtype = getattr(array, "dtype", None)
     if getattr(dtype, "kind", None) == "c":
-        raise ValueError(f"Complex data not supported, and it is of type {dtype}; expected real numbers")
+        raise ValueError(f"Complex data not supported: the type is {dtype}; expected real numbers")
     if dtype != np.dtype(object):
         return array
     if _has_members(array):
@@ -109,7 +110,7 @@ def numbers(array):
 
 
 def numbers_of(values, name):
-    """`numbers` of what is called `name` in errors."""
+    """Like `numbers`, with `name` in error messages."""
     try:
         return numbers(values)
     except (TypeError, ValueError) as error:
@@ -118,7 +119,7 @@ def numbers_of(values, name):
 
 
 def reason(error):
-    """What an error says, as a part of another's sentence."""
+    """The message of an error, to be embedded in another message."""
     return str(error).rstrip(".")
 
 
@@ -128,19 +129,19 @@ def is_table(values):
 
 
 def names_of(table):
-    """Names of a table's columns."""
+    """Column names of a table."""
     return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
 
 
 def is_column(values):
-    """Whether values are a Series or an array of one of these libraries."""
+    """Whether `values` is a Series or an array of pandas, Polars or Arrow."""
     kind = type(values)
     of_pandas = hasattr(kind, "isna") and hasattr(kind, "dtype")
     return of_pandas or (hasattr(kind, "is_null") and hasattr(kind, "to_numpy"))
 
 
 def is_container(values):
-    """Whether values are an array, a table, a column or a named tuple, rather than plain sequences or a number."""
+    """Whether `values` is an array, table, column or named tuple, rather than a plain sequence or a number."""
     kind = type(values)
     if kind in (list, float, int, str):
         return False
@@ -150,14 +151,14 @@ def is_container(values):
 
 
 def holds_steps(member):
-    """Whether a member of a list or a cell of a table can be a series, or is masked, which nothing may be."""
+    """Whether a list member or table cell may be a series, or is a masked array, which is rejected later."""
     if isinstance(member, (str, bytes, dict)):
         return False
     return np.ma.isMaskedArray(member) if getattr(member, "ndim", 1) == 0 else hasattr(member, "__len__")
 
 
 def few(values, limit=5):
-    """Values for an error: the first of them, and how many there are if that is not all."""
+    """Abbreviated list of values for an error message, with their number if some are omitted."""
     values = list(values)
     if len(values) <= limit:
         return f"{values}"
@@ -165,7 +166,7 @@ def few(values, limit=5):
 
 
 class _Brief(reprlib.Repr):
-    """repr, of whose containers a few members are left, and of long numbers and texts the ends."""
+    """repr that abbreviates long containers, numbers and strings."""
 
     def __init__(self):
         super().__init__()
@@ -175,24 +176,24 @@ class _Brief(reprlib.Repr):
     def repr_int(self, number, level):
         try:
             return super().repr_int(number, level)
-        except ValueError:  # of more digits than Python prints
+        except ValueError:  # more digits than Python converts
             return f"an integer of {number.bit_length()} bits"
 
 
 def brief(value):
-    """A value for an error: as it prints if that is short, else the beginning, and of a container how many it holds."""
-    text = " ".join(_Brief().repr(value).split())  # an array prints in lines
+    """Abbreviated repr of a value for an error message, with the size of a long container."""
+    text = " ".join(_Brief().repr(value).split())  # the repr of an array spans several lines
     long = isinstance(value, (Mapping, Sequence, Set)) and not isinstance(value, (str, bytes)) and len(value) > 5
     return f"{text} ({len(value)} in all)" if long else text
 
 
 def is_numeric(values):
-    """Whether values are an array of numbers already."""
+    """Whether `values` is already a numeric NumPy array."""
     return type(values) is np.ndarray and values.dtype.kind in NUMBERS
 
 
 def _has_members(values):
-    """Whether an object array has a member for each series."""
+    """Whether `values` is an object array of series."""
     return getattr(values, "dtype", None) == np.dtype(object) and values.ndim == 1 and any(map(holds_steps, values))
 
 
@@ -202,19 +203,19 @@ def _types(array):
 
 def _why_no_namedtuple(values, it):
     kind = type(values).__name__
-    way = f"pass the member that is meant, or list({it}) if all of them are"
+    way = f"pass the relevant field, or list({it}) to use all of them"
     if {"data", "batch_sizes"} <= set(values._fields):  # torch's PackedSequence
         way = (
-            f"pass the list that torch.nn.utils.rnn.unpack_sequence({it}) returns, or what pad_packed_sequence({it}, "
-            "batch_first=True, padding_value=math.nan) returns first"
+            f"pass torch.nn.utils.rnn.unpack_sequence({it}), or the first result of pad_packed_sequence({it}, "
+            "batch_first=True, padding_value=math.nan)"
         )
-    return f"a {kind}, a tuple whose members {few(values._fields)} have meanings of their own: {way}"
+    return f"a {kind}, a named tuple with fields {few(values._fields)}: {way}"
 
 
 def _why_no_dates(dtype):
     return (
-        f"of type {dtype}; dates and durations are not read as numbers: convert them first, for instance durations by "
-        "dividing by np.timedelta64(1, 's'), or labels by astype(str)"
+        f"of type {dtype}; dates and durations are not converted to numbers: convert them first, for example "
+        "durations by dividing by np.timedelta64(1, 's'), or labels by astype(str)"
     )
 
 
@@ -222,7 +223,7 @@ def _why_no_dates(dtype):
 
 
 def _read_list(values):
-    """A list as one array, unless its members are arrays or do not stack."""
+    """A list as one array, unless its members are arrays or have different shapes."""
     if not values or any(map(is_container, values)):
         return values
     try:
@@ -231,13 +232,13 @@ def _read_list(values):
         return values
     if array.dtype.kind not in "US":
         return array
-    # NumPy makes text of numbers and None beside text
+    # NumPy converts numbers and None to strings if there are strings
     kinds = set(map(type, values)) if array.ndim == 1 else _types(np.array(values, dtype=object))
     return array if _alike(kinds) else np.array(values, dtype=object)
 
 
 def _alike(kinds):
-    """Whether values of these types are all text, or all bytes."""
+    """Whether the types are all str, or all bytes."""
     return any(all(issubclass(kind, text) for kind in kinds) for text in (str, bytes))
 
 
@@ -245,7 +246,7 @@ def _alike(kinds):
 
 
 def _read_column(column, it):
-    """A column as the array that one of NumPy's types would be, missing numbers NaN; of series as objects or a list."""
+    """A column as an array of the corresponding NumPy dtype, with missing numbers as NaN; a list for series."""
     if hasattr(type(column), "isna"):
         return _read_pandas(column, it)
     array = np.asarray(column)
@@ -309,12 +310,12 @@ def _objects(members):
 
 
 class Cells(list):
-    """The series (T_i, C) in the rows of a table, each of the channels in a row's cells.
+    """Series (T_i, C) of a table with series in its cells: each row is one series, and its cells are the channels.
 
     Attributes
     ----------
     widths : ndarray of shape (n, columns)
-        Channels of each cell, 0 of a cell (T_i,).
+        Number of channels of each cell; 0 for a cell of shape (T_i,).
     """
 
     def __init__(self, members, widths):
@@ -323,15 +324,15 @@ class Cells(list):
 
 
 def _read_cells(names, arrays):
-    """A table with series in its cells, of which each row is one series, as `Cells`."""
+    """A table with series in its cells as `Cells`."""
     members, widths = [], []
     for n, cells in enumerate(zip(*arrays, strict=True)):
         channels = [_read_cell(cell, f"{name}[{n}]") for name, cell in zip(names, cells, strict=True)]
         for name, channel in zip(names, channels, strict=True):
             if len(channel) != len(channels[0]):
                 raise ValueError(
-                    f"{name}[{n}] has {len(channel)} steps, {names[0]}[{n}] has {len(channels[0])}: the series in the "
-                    "cells of one row are its channels, and must have the same steps."
+                    f"{name}[{n}] has {len(channel)} steps, but {names[0]}[{n}] has {len(channels[0])}: the cells of "
+                    "one row are the channels of a series, and must have the same number of steps."
                 )
         members.append(np.column_stack(channels))
         widths.append([0 if channel.ndim == 1 else channel.shape[1] for channel in channels])
@@ -346,5 +347,5 @@ def _read_cell(cell, it):
     except (TypeError, ValueError) as error:
         raise ValueError(f"{it} is not an array of numbers: {reason(error)}.") from error
     if cell.ndim not in (1, 2):
-        raise ValueError(f"{it} has shape {cell.shape}; expected a series in every cell, as there is in others.")
+        raise ValueError(f"{it} has shape {cell.shape}; expected a series in every cell, as in other cells.")
     return cell

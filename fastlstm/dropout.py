@@ -1,17 +1,17 @@
-"""Dropout of a stack of layers: what it leaves of their outputs and states."""
+"""Dropout masks of a stack of layers."""
 
 import numpy as np
 
 
 class Masks:
-    """What dropout leaves of a batch: for every layer, masks [N, D H] of its outputs and of its states, or None.
+    """Dropout masks of a batch: for each layer, masks [N, D H] of its outputs and of its states, or None.
 
-    One mask for all steps of a sequence (Gal & Ghahramani 2016, equation 7). It depends on the seed, the epoch, the
-    sequence and the unit; not on the batch.
+    All steps of a sequence share one mask (Gal & Ghahramani 2016, equation 7). A mask is a function of the seed, the
+    epoch, the sequence and the unit, so it does not depend on the batch.
     """
 
     def __init__(self, stack, package, N, dtype, between, last, states):
-        """The rates: of outputs to the next layer, of the last layer's outputs, and of states to the next step."""
+        """between, last, states: rates for outputs between layers, outputs of the last layer, and recurrent states."""
         layers, self._draw = len(stack.widths), package.dropout.draw
 
         def room(rates):
@@ -24,7 +24,7 @@ class Masks:
         self._all = [*zip(of_outputs, self.outputs, strict=True), *zip(of_states, self.states, strict=True)]
 
     def draw(self, first, last, seed, epoch, sequences):
-        """The masks of the sequences from `first` to `last`, of which the n-th is number sequences[n] of all."""
+        """Draw the masks of rows `first` to `last` of the batch; sequences[n] is the index of row n in the data set."""
         for stream, (rate, mask) in enumerate(self._all):
             if mask is not None:
                 self._draw(seed, epoch, stream, rate, sequences, first, last, mask)

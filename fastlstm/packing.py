@@ -1,4 +1,4 @@
-"""Sequences of one array as the packed batches that kernels take, and back."""
+"""Conversion between padded arrays and the packed batches of the kernels."""
 
 from functools import lru_cache
 
@@ -9,10 +9,10 @@ from fastlstm.phases import Alone, ByRows
 
 
 class Layout:
-    """Where the sequences of an array (N, T, C) stand in a packed batch: the longest first, step by step.
+    """Positions of the sequences of an array (N, T, C) in a packed batch: longest first, step by step, without padding.
 
-    The n-th packed sequence is the order[n]-th of the array and starts at[n] numbers into it; `places` is that order as
-    an index, or None where all lengths are T and nothing changes its place. Steps after a sequence's last have no row.
+    Packed sequence n is sequence order[n] of the array and starts at offset at[n]; `places` is the equivalent index, or
+    None if all lengths are T and the order is unchanged.
     """
 
     def __init__(self, shape, lengths=None):
@@ -37,13 +37,13 @@ class Layout:
         )
 
     def pick(self, state):
-        """A run's state, arrays [N, H] in the array's order, as copies in the packed order."""
+        """Copy a run's state, arrays [N, H] in the order of the array, to the packed order."""
         return tuple(np.array(part, order="C") if self.is_equal else part[self.places] for part in state)
 
     def outputs(self, run, package, workspace):
-        """Where the outputs of a stack's run are as (N, T, F), and the phases after which they are there.
+        """Return the array (N, T, F) for the outputs of a stack's run, and the phases that fill it; padding is zero.
 
-        Zeros stand after a sequence's last step. The array is a view of the run's states where these serve as they are.
+        The array is a view of the states of the run if these can be used directly.
         """
         runs, (N, T, _) = run.layers[-1], self.shape
         dtype, width = runs[0].h.dtype, sum(of_layer.H for of_layer in runs)
@@ -56,7 +56,7 @@ class Layout:
         return self._as_sequences(rows), [ByRows(run.outputs, rows)]
 
     def input_gradient(self, run, package, workspace):
-        """The gradient of a stack's inputs as (N, T, C), zeros after a sequence's last step."""
+        """Input gradient of a stack's run as an array (N, T, C); padding is zero."""
         rows = [of_layer.d_x for of_layer in run.layers[0]]
         if self.is_equal and len(rows) == 1:
             return self._as_sequences(rows[0])
@@ -66,7 +66,7 @@ class Layout:
 
     def _scatter(self, rows, states, out, package):
         column = 0
-        for direction, some in enumerate(rows):  # outputs stand side by side, gradients of one input add up
+        for direction, some in enumerate(rows):  # concatenate outputs, add up input gradients
             add = not states and direction > 0
             package.packing.scatter(self.starts, self.order, direction == 1, states, add, some, out, column)
             column += some.shape[1] if states else 0
@@ -76,7 +76,7 @@ class Layout:
         return rows.reshape(T, N, -1).transpose(1, 0, 2)
 
     def pack(self, part, array, package, runs):
-        """A part's steps of array (N, T, F), the gradient of the outputs, into the runs' packed rows."""
+        """Pack a part's steps of the output gradient, an array (N, T, F), into the rows of the runs."""
         column = 0
         for direction, run in enumerate(runs):
             steps = part.share(len(self.starts) - 1)
@@ -90,5 +90,5 @@ def _of_equal_lengths(shape):
 
 
 def layout_of(shape, lengths=None):
-    """The `Layout` of sequences of these lengths; None if all are T."""
+    """Return the `Layout` for these lengths, or for T steps each if None."""
     return _of_equal_lengths(shape) if lengths is None else Layout(shape, lengths)

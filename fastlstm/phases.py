@@ -1,24 +1,24 @@
-"""Phases: what a team computes from barrier to barrier.
+"""Phases of a parallel computation, which are separated by barriers.
 
-What a team does together is an iterator over phases. A phase is for each member's `Part`, and its type says how it is
-divided; from that, `threads.Team.run` knows where barriers are needed, and nothing else has any.
+A team of threads iterates over phases. Each thread executes its `Part` of a phase; the type of the phase defines how
+the work is divided, from which `threads.Team.run` derives where barriers are needed. Nothing else contains barriers.
 """
 
 
 class Phase:
-    """``function(part, *args)`` in every member, between two barriers."""
+    """``function(part, *args)`` in every thread, between two barriers."""
 
     __slots__ = ("args", "function")
     by_rows = False
 
     def __init__(self, function, *args):
-        self.function, self.args = function, args  # not to be called itself: that takes as long as the call of them
+        self.function, self.args = function, args  # no __call__, which would double the cost of a call
 
 
 class ByRows(Phase):
-    """A phase in which each member reads and writes its own rows of a run only, those of the run's ``bounds(part)``.
+    """A phase in which each thread accesses only its own rows of a run, those of the run's ``bounds(part)``.
 
-    So there is no barrier between two of them, unless units are divided.
+    No barrier is needed between two of these, unless threads divide hidden units instead of rows.
     """
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class ByRows(Phase):
 
 
 class Alone(Phase):
-    """``function(*args)`` in the member of rank 0, for which the others wait."""
+    """``function(*args)`` in the thread of rank 0 only, while the others wait."""
 
     __slots__ = ()
 

@@ -1,16 +1,17 @@
-"""Forms of X to the series that kernels take, and what is computed for their steps back to the form; nothing else knows
-the forms.
+"""Conversion of every accepted form of X to `Series`, and of results per step back to that form.
+
+No other module knows the forms:
 
 ==================================  ================================================================
 form                                meaning
 ==================================  ================================================================
-``(n, T, C)``                       n series of T steps of C channels; where a series ends in steps
-                                    of which all channels are NaN, it is shorter
-``(n, T)``                          n univariate series of T steps, the oldest value first
-list, tuple or object array of n    one series each, of unequal lengths: ``(T_i, C)``, or ``(T_i,)``
+``(n, T, C)``                       n series of T steps with C channels; steps at the end of a series
+                                    in which all channels are NaN are padding
+``(n, T)``                          n univariate series of T steps, oldest value first
+list, tuple or object array of n    n series ``(T_i, C)`` or ``(T_i,)``, of unequal lengths
 ==================================  ================================================================
 
-What other containers hold is one of these once `containers` has read it.
+Other containers are first converted to one of these by `containers`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,20 +26,20 @@ from fastlstm.kernels.parts import longest_first
 
 @dataclass(frozen=True)
 class Series:
-    """n series of C channels, each of its own length, somewhere in one flat array."""
+    """n series with C channels and individual lengths, stored in one flat array."""
 
     values: np.ndarray
-    at: np.ndarray  # [n]: where each starts
-    lengths: np.ndarray  # [n]: steps
+    at: np.ndarray  # [n]: offset of each series in `values`
+    lengths: np.ndarray  # [n]: number of steps
     channels: int
-    form: str = "array"  # or "list", "object": what the series came as,
-    T: int = 0  # and of an array its number of steps
-    flat: np.ndarray | None = None  # of others [n]: which came as (T_i,)
-    widths: np.ndarray | None = None  # of the rows of a table [n, columns]: channels of each cell, 0 of (T_i,)
+    form: str = "array"  # or "list", "object": the form of X
+    T: int = 0  # number of steps of an array
+    flat: np.ndarray | None = None  # [n], for other forms: which series were passed as (T_i,)
+    widths: np.ndarray | None = None  # [n, columns], for tables of series: channels of each cell, 0 for (T_i,)
 
     @lazy
     def equal(self):
-        """Whether all are of one length."""
+        """Whether all series have the same length."""
         return bool((self.lengths == self.lengths[0]).all())
 
     def __len__(self):
@@ -46,27 +47,27 @@ class Series:
 
     @lazy
     def steps(self):
-        """Steps of all series together."""
+        """Total number of steps."""
         return int(self.lengths.sum())
 
     @lazy
     def step_at(self):
-        """[n]: where each series' steps begin in an array with a row for each step of all."""
+        """[n]: first row of each series in an array with one row per step of all series."""
         return np.cumsum(self.lengths) - self.lengths
 
     def steps_of(self, rows):
-        """The rows of such an array that belong to the series `rows`, in that order."""
+        """Rows of such an array that belong to the series `rows`, in that order."""
         lengths = self.lengths[rows]
         return np.repeat(self.step_at[rows], lengths) + _within(lengths)
 
     def step_rows(self, rows, starts):
-        """For every row of a packed batch of the series `rows`, its step's row in such an array."""
+        """For each row of a packed batch of the series `rows`, the corresponding row of such an array."""
         t = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         n = np.arange(starts[-1]) - starts[t]
         return self.step_at[rows[n]] + t
 
     def table(self, copy=True):
-        """All steps of all series, one after the other: [steps, C]; without `copy`, it may be their own memory."""
+        """All steps of all series as a table [steps, C]; a view if possible and not `copy`."""
         C = self.channels
         if self.values.size == self.steps * C and np.array_equal(self.at, self.step_at * C):
             rows = self.values.reshape(-1, C)
@@ -76,17 +77,17 @@ class Series:
         ]
 
     def with_table(self, table):
-        """Series of the same lengths and form whose steps are the rows of `table`."""
+        """Series of the same lengths and form with the rows of `table` as steps."""
         C = table.shape[1]
         return replace(self, values=np.ascontiguousarray(table).reshape(-1), at=self.step_at * C, channels=C)
 
     def take(self, rows):
-        """The series `rows`, in that order; nothing is copied."""
+        """The series `rows`, in that order, without copying values."""
         flat, widths = (None if of_rows is None else of_rows[rows] for of_rows in (self.flat, self.widths))
         return replace(self, at=self.at[rows], lengths=self.lengths[rows], flat=flat, widths=widths)
 
     def pack(self, rows):
-        """`rows` with the longest series first, and where each step's rows start in a packed batch of them."""
+        """`rows` sorted by decreasing length, and the first row of each step in a packed batch of them."""
         if self.equal:
             return rows, _equal_starts(int(self.lengths[0]), len(rows))
         order, starts = longest_first(self.lengths[rows])
@@ -94,15 +95,15 @@ class Series:
 
     @property
     def whole(self):
-        """Whether they came as an array in which none ends early."""
+        """Whether X was an array without padding."""
         return self.form == "array" and self.equal and bool(self.lengths[0] == self.T)
 
     def members(self, rows):
-        """`rows`, one for every step of all, as a list of one array for each series."""
+        """Split `rows`, one per step of all series, into a list of one array per series."""
         return np.split(rows, self.step_at[1:])
 
     def cells(self, rows):
-        """`rows`, one for every step of all, as cells of the table that the series came in: objects [n, columns]."""
+        """Split `rows`, one per step of all series, into the cells of a table like X: object array [n, columns]."""
         out = np.empty(self.widths.shape, object)
         for n, (member, widths) in enumerate(zip(self.members(rows), self.widths, strict=True)):
             ends = np.cumsum(np.maximum(widths, 1))
@@ -111,9 +112,9 @@ class Series:
         return out
 
     def restore(self, rows):
-        """`rows`, one for every step of all, in the form that the series came in.
+        """Convert `rows`, one per step of all series, to the form of X.
 
-        NaN stands behind an end in an array (so integers become floats), or None where rows are not numbers.
+        In an array, padding is NaN (so integers become floats), or None if rows are not numbers.
         """
         if self.form == "array":
             if self.whole:
@@ -132,7 +133,7 @@ def _equal_starts(T, N):
 
 
 def _within(lengths):
-    """0, 1, ... for every length, one after the other."""
+    """0, 1, ..., length - 1 for each length, concatenated."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
@@ -143,12 +144,12 @@ def _objects(members):
 
 
 def shape_of(X):
-    """X's shape as one array."""
+    """Shape of X as an array."""
     return tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
 
 
 def is_list(X):
-    """Whether X, as `containers` reads it, has a member for each series, rather than being one array."""
+    """Whether X, as converted by `containers`, is a sequence of series rather than one array."""
     if isinstance(X, (list, tuple)):
         return True
     if getattr(X, "dtype", None) != np.dtype(object) or X.ndim != 1:
@@ -157,26 +158,26 @@ def is_list(X):
 
 
 def of_array(X):
-    """X of shape (n, T) or (n, T, C) as series."""
+    """Series from X of shape (n, T) or (n, T, C)."""
     n, T = X.shape[:2]
     C = X.shape[2] if X.ndim == 3 else 1
     return Series(np.ascontiguousarray(X).reshape(-1), np.arange(n) * (T * C), np.full(n, T), C, T=T)
 
 
 def of_padded(X, name):
-    """X of shape (n, T, C) as series that end where only steps of NaN follow."""
+    """Series from X of shape (n, T, C), where trailing steps of NaN are padding."""
     series = of_array(X)
     if not np.isnan(X[:, -1]).all(axis=-1).any():
         return series
     there = ~np.isnan(X).all(axis=-1)
     lengths = np.where(there.any(axis=1), X.shape[1] - np.argmax(there[:, ::-1], axis=1), 0)
     if not lengths.all():
-        raise ValueError(f"{name}[{int(np.argmin(lengths))}] has no step: all of its values are NaN.")
+        raise ValueError(f"{name}[{int(np.argmin(lengths))}] has no steps: all of its values are NaN.")
     return replace(series, lengths=lengths)
 
 
 def read_members(X, name):
-    """A list or object array of series in any containers as one of arrays of numbers."""
+    """A list or object array of series in any container, as a list or object array of numeric arrays."""
     if isinstance(X, containers.Cells):
         return X
     members = [
@@ -186,7 +187,7 @@ def read_members(X, name):
 
 
 def of_members(X, dtype, name):
-    """A list or object array of series, as `read_members` gives it, as `Series`."""
+    """Series from a list or object array returned by `read_members`."""
     members, flat, channels = [], [], None
     if not len(X):
         raise ValueError(f"{name} has 0 series; expected at least 1.")
@@ -196,7 +197,7 @@ def of_members(X, dtype, name):
                 f"{name}[{n}] has shape {member.shape}; expected a series of shape (T, C), or (T,) for one channel."
             )
         if len(member) == 0:
-            raise ValueError(f"{name}[{n}] has length 0; expected a series of at least 1 step.")
+            raise ValueError(f"{name}[{n}] has length 0; expected a series with at least 1 step.")
         flat.append(member.ndim == 1)
         member = member.reshape(len(member), -1)
         if member.shape[1] == 0:
@@ -217,7 +218,7 @@ def of_members(X, dtype, name):
 
 
 def _member(member, name):
-    """A member in any container as an array of numbers."""
+    """A series in any container as a numeric array."""
     member = containers.unpack(member, name)
     try:
         member = containers.numbers(np.asarray(member))
@@ -229,7 +230,7 @@ def _member(member, name):
 
 
 def check_finite(series, name, missing):
-    """`series`, if all values are numbers or, with `missing` "mask" or "keep", NaN; else raise."""
+    """Return `series` if all values are finite, or NaN unless ``missing="error"``; raise otherwise."""
     if np.isfinite(series.values).all():
         return series
     table = series.table()
@@ -240,18 +241,18 @@ def check_finite(series, name, missing):
     n = int(np.searchsorted(series.step_at, row, side="right")) - 1
     infinite = np.isinf(table[row, channel])
     what = f"infinity or a value too large for {table.dtype}" if infinite else "NaN"
-    advice = "" if infinite else ": fill in what is missing, or pass missing='mask'"
+    advice = "" if infinite else ": impute missing values, or set missing='mask'"
     if advice and series.form == "array" and series.channels == 1:
-        advice += "; series that end early are a list, or an array of shape (n, T, C) with NaN at their ends"
+        advice += "; to pass series of unequal lengths, use a list, or an array of shape (n, T, C) padded with NaN"
     raise ValueError(
         f"Input {name} contains {what} in series {n}, step {row - series.step_at[n]}, channel {channel}{advice}."
     )
 
 
 def with_mask(series):
-    """Series in which NaN became the last value seen, 0 at the start, with a channel more for each: 1 where it was NaN.
+    """Replace NaN by the last observed value, or 0 before the first, and add an indicator channel per channel.
 
-    Whether there are any or not, the channels are doubled.
+    The number of channels doubles, whether or not values are missing.
     """
     table = series.table()
     missing = np.isnan(table)
@@ -262,43 +263,43 @@ def with_mask(series):
 
 
 def rows_of_steps(values, series, name, X_name="X"):
-    """What is given for each step of `series`, as `containers.plain` reads it, with a row for each step of all.
+    """Values per step, as returned by `containers.plain`, as an array with one row per step of all `series`.
 
-    values: (n, T, ...), of which what lies behind a series' end is left out, or one array (T_i, ...) for each series.
+    values: an array (n, T, ...), whose padding is dropped, or one array (T_i, ...) per series.
     """
     if is_list(values):
         return _rows_of_members(values, series, name, X_name)
     values = np.asarray(values)
     if values.ndim < 2 or len(values) != len(series):
         raise ValueError(
-            f"{name} has shape {values.shape}; expected a value for each step of {X_name}: (n, T) or (n, T, K) with "
-            f"n={len(series)}, or one array for each series."
+            f"{name} has shape {values.shape}; expected one value per step of {X_name}: an array of shape (n, T) or "
+            f"(n, T, K) with n={len(series)}, or one array per series."
         )
     T = series.T or int(series.lengths.max())
     if values.shape[1] != T or not (series.T or series.equal):
-        steps = f"{T} steps" if series.T or series.equal else "series of unequal lengths: pass one array for each"
-        raise ValueError(f"{name} has shape {values.shape}, that is {values.shape[1]} steps; {X_name} has {steps}.")
+        steps = f"{T} steps" if series.T or series.equal else "series of unequal lengths: pass one array per series"
+        raise ValueError(f"{name} has shape {values.shape}, so {values.shape[1]} steps, but {X_name} has {steps}.")
     return values[np.arange(T) < series.lengths[:, None]]
 
 
 def _rows_of_members(values, series, name, X_name):
     if len(values) != len(series):
-        raise ValueError(f"{name} has {len(values)} members; {X_name} has {len(series)} series.")
+        raise ValueError(f"{name} has {len(values)} members, but {X_name} has {len(series)} series.")
     members = [np.asarray(member) for member in values]
     for n, member in enumerate(members):
         if member.ndim not in (1, 2) or member.shape[1:] != members[0].shape[1:]:
             raise ValueError(
-                f"{name}[{n}] has shape {member.shape}, {name}[0] has {members[0].shape}; expected (T_i,) or (T_i, K), "
-                "with the same K for all."
+                f"{name}[{n}] has shape {member.shape}, {name}[0] has {members[0].shape}; expected (T_i,) or (T_i, K) "
+                "with the same K for all series."
             )
         if len(member) != series.lengths[n]:
-            raise ValueError(f"{name}[{n}] has {len(member)} steps; {X_name}[{n}] has {series.lengths[n]}.")
-    if len({member.dtype.kind in "US" for member in members}) > 1:  # NumPy would make text of all
+            raise ValueError(f"{name}[{n}] has {len(member)} steps, but {X_name}[{n}] has {series.lengths[n]}.")
+    if len({member.dtype.kind in "US" for member in members}) > 1:  # NumPy would convert all to strings
         members = [member.astype(object) for member in members]
     return np.concatenate(members)
 
 
 def blocks(n, T, width, limit=1 << 22):
-    """Slices of range(n) of which a block of `width` numbers a step stays below `limit` numbers."""
+    """Slices of range(n) into blocks of sequences with T steps of `width` values, at most about `limit` values each."""
     size = max(16, limit // (T * width))
     return [slice(first, min(first + size, n)) for first in range(0, n, size)]

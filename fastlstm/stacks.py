@@ -1,8 +1,8 @@
-"""Layers upon layers, in one direction or in both: the weights and the runs of all of them.
+"""Stacked, optionally bidirectional recurrent layers: their weights and runs.
 
-Every layer has a run for each direction, named as in ``torch.nn.LSTM``: suffix ``_l0`` for the first layer forward,
-``_l0_reverse`` backward, ``_l1`` for the second. A layer's output is its states after each step, those of the forward
-run beside those of the backward run; it is the input of the next layer.
+Each layer has one run per direction, with a suffix as in ``torch.nn.LSTM``: ``_l0`` for the forward direction of the
+first layer, ``_l0_reverse`` for its backward direction, ``_l1`` for the second layer. The output of a layer, and the
+input of the next, is its hidden states after each step, with the two directions concatenated.
 """
 
 import copy
@@ -18,20 +18,20 @@ from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import ByRows, Phase
 
-KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of every run, in torch's order
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of each run, in PyTorch's order
 
 
 class Place(NamedTuple):
-    """A run's place in a stack."""
+    """Position of a run in a stack, with its sizes."""
 
     suffix: str
-    C: int  # inputs
+    C: int  # number of inputs
     H: int
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What a stack is made of: hidden_sizes has one number for each layer."""
+    """Configuration of a stack; hidden_sizes has one number per layer."""
 
     cell: str
     input_size: int
@@ -40,7 +40,7 @@ class Stack:
 
     @lazy
     def layers(self):
-        """A tuple for every layer, with a place for every direction."""
+        """For each layer, a tuple with one `Place` per direction."""
         layers, C = [], self.input_size
         for layer, H in enumerate(self.hidden_sizes):
             suffixes = (f"_l{layer}", f"_l{layer}_reverse") if self.bidirectional else (f"_l{layer}",)
@@ -50,7 +50,7 @@ class Stack:
 
     @lazy
     def places(self):
-        """All runs' places: layer after layer, forward before backward."""
+        """Places of all runs, layer by layer, forward before backward."""
         return tuple(place for layer in self.layers for place in layer)
 
     @property
@@ -64,7 +64,7 @@ class Stack:
 
     @property
     def width(self):
-        """Numbers in the output of a step."""
+        """Width of the output."""
         return self.widths[-1]
 
     @property
@@ -73,7 +73,7 @@ class Stack:
 
     @property
     def states(self):
-        """Names of the arrays in a run's state."""
+        """Names of the arrays in the state of a run."""
         return kernels.CELLS[self.cell].states
 
     @lazy
@@ -87,35 +87,36 @@ class Stack:
 
     @property
     def widths(self):
-        """Numbers in the output of a step of every layer."""
+        """Width of the output of each layer."""
         return tuple(self.directions * H for H in self.hidden_sizes)
 
     @lazy
     def multiplications(self):
-        """Multiplications of a forward step of one sequence."""
+        """Number of multiplications in one forward step of one sequence."""
         return sum(self.gates * H * (C + H) for _, C, H in self.places)
 
     def flops(self, steps):
-        """Multiplications and additions of the gates' products in a forward run over so many steps of sequences."""
+        """Number of multiplications and additions of the matrix products in `steps` forward steps."""
         return 2 * self.multiplications * steps
 
     @lazy
     def largest(self):
-        """Weights that every step of the largest layer reads."""
+        """Number of weights of the largest layer, all of which are read in each step."""
         return max(self.gates * H * (C + H) for _, C, H in self.places)
 
     def initial_weights(self, rng, longest_lag=None):
-        """Fresh weights, float64: input Glorot uniform, recurrent orthogonal, forget biases 1.
+        """Initial weights, float64.
 
-        Glorot & Bengio (2010), equation 16; Saxe, McClelland & Ganguli (2014); Gers, Schmidhuber & Cummins (2000).
-        Each gate's block is drawn on its own. With a `longest_lag`, biases of gates are drawn for lags up to it:
-        Tallec & Ollivier (2018), equation 16, for the GRU's z section 2.2.
+        Input weights are Glorot uniform (Glorot & Bengio 2010, equation 16), recurrent weights orthogonal (Saxe,
+        McClelland & Ganguli 2014), each gate drawn separately; the bias of a forget gate f is 1 (Gers,
+        Schmidhuber & Cummins 2000). With a `longest_lag`, gate biases are drawn for time lags up to it (Tallec &
+        Ollivier 2018, equation 16; section 2.2 for the GRU's update gate z).
         """
         numbers = sum(math.prod(shape) for shape in self.shapes.values())
         if 8 * numbers > sys.maxsize:
             raise ValueError(
-                f"hidden sizes {self.hidden_sizes} with {self.input_size} inputs make {numbers:.2g} weights, more than "
-                "any memory holds; expected smaller sizes."
+                f"hidden sizes {self.hidden_sizes} with {self.input_size} inputs require {numbers:.2g} weights, which "
+                "exceeds the address space; expected smaller sizes."
             )
         weights, cell = {}, kernels.CELLS[self.cell]
         for suffix, C, H in self.places:
@@ -124,7 +125,7 @@ class Stack:
             blocks = []
             for _ in range(self.gates):
                 q, r = np.linalg.qr(rng.standard_normal((H, H)))
-                blocks.append(q * np.where(np.diag(r) < 0, -1, 1))  # the sign makes the draw uniform
+                blocks.append(q * np.where(np.diag(r) < 0, -1, 1))  # fixing the signs makes the distribution uniform
             weights[f"weight_hh{suffix}"] = np.concatenate(blocks)
             weights[f"bias_ih{suffix}"], weights[f"bias_hh{suffix}"] = np.zeros((2, G))
             bias = dict(zip(cell.gates, weights[f"bias_ih{suffix}"].reshape(self.gates, H), strict=True))
@@ -139,9 +140,9 @@ class Stack:
 
 
 def states_by_kind(stack, states):
-    """States of all runs, tuples of [N, H], as a tuple with a list of all runs' arrays for each kind of state.
+    """Group the states of all runs, tuples of [N, H], by kind of state: a tuple with a list of arrays for each.
 
-    Where hidden sizes differ from layer to layer, with a tuple of one list for each layer instead.
+    If hidden sizes differ between layers, with a tuple of one list per layer instead.
     """
     of_kinds, D = [list(parts) for parts in zip(*states, strict=True)], stack.directions
     if not stack.is_uniform:
@@ -150,7 +151,7 @@ def states_by_kind(stack, states):
 
 
 def join(parts, order=None):
-    """A list of arrays [N, H], copied to one array (runs, N, H) with the n-th sequence at order[n]; tuples likewise."""
+    """Copy a list of arrays [N, H] to an array (runs, N, H), with sequence n at order[n]; tuples likewise."""
     if isinstance(parts, tuple):
         return tuple([join(some, order) for some in parts])
     joined = np.array(parts)
@@ -162,23 +163,23 @@ def join(parts, order=None):
 
 
 def join_states(stack, states, order=None):
-    """States of all runs, tuples of [N, H], in the shapes that callers have them."""
+    """Copy the states of all runs, tuples of [N, H], to arrays in the shapes of the public interface."""
     return join(states_by_kind(stack, states), order)
 
 
 class PackedStack:
-    """The weights of all runs as kernels read them, and their gradient; see `kernels`."""
+    """Packed weights of all runs, and their gradient; see `kernels`."""
 
     def __init__(self, stack, package, dtype, workspaces=None, forward=True, backward=False, inputs=False):
         module = getattr(package, stack.cell)
         workspaces = workspaces or [Workspace() for _ in stack.places]
         self.runs = []
         for n, ((_, C, H), workspace) in enumerate(zip(stack.places, workspaces, strict=True)):
-            above = n >= stack.directions  # the gradient of its inputs is that of the outputs below
+            above = n >= stack.directions  # its input gradient is the output gradient of the layer below
             self.runs.append(module.Packed(C, H, dtype, workspace, forward, backward, inputs or (backward and above)))
 
     def fill(self, part, weights):
-        """weights: four for each run, in the stack's order."""
+        """weights: four arrays per run, in the order of the stack."""
         for n, packed in enumerate(self.runs):
             packed.fill(part, weights[4 * n : 4 * n + 4])
 
@@ -189,7 +190,7 @@ class PackedStack:
 
 @dataclass(slots=True)
 class Inputs:
-    """What a run reads: x and at as in a run's `load`; states, a tuple of arrays [N, H] for each run, or None."""
+    """Inputs of a run: x and at as in `load`; states, a tuple of arrays [N, H] per run, or None."""
 
     x: np.ndarray = None
     at: np.ndarray = None
@@ -197,9 +198,9 @@ class Inputs:
 
 
 class StackRun:
-    """A run of a whole stack over a packed batch, played by all members of a team together.
+    """A run of a stack over a packed batch, in the threads of a team.
 
-    States are tuples of [N, H], one for each run; `masks` are for all sequences of the batch, or for more.
+    States are tuples of [N, H], one per run; `masks` has at least as many rows as the batch has sequences.
     """
 
     def __init__(self, stack, package, starts, dtype, workspaces, recording=False, threads=1, masks=None):
@@ -213,10 +214,10 @@ class StackRun:
         self.layers, D = self._of_layers(self.runs), self._directions
         self.starts, self.recording, self.threads = starts, recording, threads
         self.rows, self.bounds, self._width = int(starts[1]), self.runs[0].bounds, stack.width
-        self._turned = [(False, True)[:D], (True, False)[:D]]  # whether a run goes the other way than the first, second
+        self._reversed = [(False, True)[:D], (True, False)[:D]]  # relative to the first, second
 
     def twin(self, workspaces):
-        """A run of the same tape, which goes back through it in these workspaces."""
+        """A run with the same tape, and with these workspaces for the backward pass."""
         twin = copy.copy(self)
         twin.runs = [copy.copy(run) for run in self.runs]
         for run, workspace in zip(twin.runs, workspaces, strict=True):
@@ -229,13 +230,13 @@ class StackRun:
         return [runs[n : n + D] for n in range(0, len(runs), D)]
 
     def forward(self, packed, inputs):
-        """The phases of a run through all layers; they look at `inputs`, which has what `Inputs` has, as they begin."""
+        """Phases of the forward pass; `inputs`, an `Inputs`, is read when the phases are executed."""
         for layer, runs in enumerate(self._with_weights(packed)):
             yield ByRows(self._gather, layer, inputs)
             yield ByRows(self._forward, runs)
 
     def _gather(self, part, layer, inputs):
-        """The inputs of a layer's runs."""
+        """Gather the inputs of a layer."""
         D, states = self._directions, inputs.states
         for direction, run in enumerate(self.layers[layer]):
             if self.masks is not None:
@@ -244,7 +245,7 @@ class StackRun:
             if layer == 0:
                 run.load(part, inputs.x, inputs.at, state, direction == 1)
             else:
-                run.connect(part, self.layers[layer - 1], self._turned[direction], state)
+                run.connect(part, self.layers[layer - 1], self._reversed[direction], state)
                 self._mask_outputs(part, layer - 1, 0, run.inputs)
 
     def _forward(self, part, runs):
@@ -252,7 +253,7 @@ class StackRun:
             run.forward(part, packed)
 
     def _with_weights(self, packed):
-        """For every layer its runs, each with its weights of a `PackedStack`."""
+        """For each layer, pairs of its runs and their packed weights."""
         return self._of_layers(list(zip(self.runs, packed.runs, strict=True)))
 
     def _mask_states(self, part, layer, direction, run):
@@ -262,21 +263,21 @@ class StackRun:
             run.mask[rows] = mask[rows, column : column + run.H]
 
     def _mask_outputs(self, part, layer, column, rows):
-        """rows[M, .]: outputs of a layer from that column on, or their gradient; the part's sequences only."""
+        """Mask rows [M, .], outputs of a layer from `column` on or their gradient, for the part's sequences."""
         mask = self.masks and self.masks.outputs[layer]
         if mask is not None:
             self._scale(self.starts, *self.bounds(part), mask, column, rows)
 
     def outputs(self, part, out):
-        """out[M, width]: the last layer's outputs in the rows of their steps; the part's sequences only."""
+        """Write the outputs of the last layer to out [M, width], for the part's sequences."""
         column = 0
-        for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
-            run.outputs(part, turned, out, column)
+        for run, reverse in zip(self.layers[-1], self._reversed[0], strict=True):
+            run.outputs(part, reverse, out, column)
             column += run.H
         self._mask_outputs(part, -1, 0, out[:, : self._width])
 
     def last_outputs(self, rows, out):
-        """out[N, width]: the last layer's last states, for these rows."""
+        """Write the last hidden states of the last layer to out [N, width], for these rows."""
         column = 0
         for run in self.layers[-1]:
             out[rows, column : column + run.H] = run.state_n[0][rows]
@@ -284,13 +285,13 @@ class StackRun:
         self._mask_last(rows, out[:, : self._width])
 
     def _mask_last(self, rows, outputs):
-        """outputs[N, width]: the last layer's last states, or their gradient, for these rows."""
+        """Mask outputs [N, width], the last hidden states of the last layer or their gradient, for these rows."""
         mask = self.masks and self.masks.outputs[-1]
         if mask is not None:
             outputs[rows] *= mask[rows]
 
     def set_d_last_outputs(self, rows, d_outputs, d_states):
-        """d_outputs[N, width], the gradient of what `last_outputs` gives, into all runs' d_states, for these rows."""
+        """Write d_outputs [N, width], the gradient of `last_outputs`, to the d_states of all runs, for these rows."""
         self._mask_last(rows, d_outputs[:, : self._width])
         column = 0
         for run, d_state in zip(self.layers[-1], d_states[-len(self.layers[-1]) :], strict=True):
@@ -298,7 +299,7 @@ class StackRun:
             column += run.H
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        """Make room; with `outputs`, the caller gives their gradient to `set_d_outputs` or fills the runs' `d_h`."""
+        """Allocate buffers; with `outputs`, the caller passes their gradient to `set_d_outputs` or fills `d_h`."""
         for runs in self.layers:
             for run in runs:
                 run.prepare_backward(
@@ -308,21 +309,21 @@ class StackRun:
                 )
 
     def set_d_states(self, rows, d_states=None):
-        """The gradient of the rows' last states, or zeros."""
+        """Set the gradient of the last states of these rows, to zero if `d_states` is None."""
         for n, run in enumerate(self.runs):
             for k, d_state in enumerate(run.d_state):
                 d_state[rows] = 0 if d_states is None else d_states[n][k][rows]
 
     def set_d_outputs(self, part, d_outputs):
-        """d_outputs[M, width], the gradient of what `outputs` gives, for the part's sequences."""
+        """Set d_outputs [M, width], the gradient of `outputs`, for the part's sequences."""
         column = 0
-        for run, turned in zip(self.layers[-1], self._turned[0], strict=True):
-            run.collect(part, [d_outputs], [turned], column)
+        for run, reverse in zip(self.layers[-1], self._reversed[0], strict=True):
+            run.collect(part, [d_outputs], [reverse], column)
             self._mask_outputs(part, -1, column, run.d_h)
             column += run.H
 
     def backward(self, packed, to_start=False):
-        """The phases of a run back through all layers; `gradients` is for the phase after them."""
+        """Phases of the backward pass; `gradients` belongs to the phase after them."""
         for layer, runs in reversed(list(enumerate(self._with_weights(packed)))):
             yield ByRows(self._backward, runs, to_start)
             if layer:
@@ -338,16 +339,16 @@ class StackRun:
             run.input_gradient(part, packed)
 
     def _collect(self, part, layer):
-        """The gradient of the outputs below a layer, from that of its inputs."""
+        """Set the output gradient of the layer below to the input gradient of a layer."""
         column, d_inputs = 0, [run.d_inputs for run in self.layers[layer]]
         for direction, below in enumerate(self.layers[layer - 1]):
-            below.collect(part, d_inputs, self._turned[direction], column)
+            below.collect(part, d_inputs, self._reversed[direction], column)
             self._mask_outputs(part, layer - 1, column, below.d_h)
             column += below.H
 
-    def gradients(self, part, packed, inputs=False, more=False):
-        """The gradient of all weights into `packed`, with `more` added to what is there; with `inputs`, `d_x`, too."""
+    def gradients(self, part, packed, inputs=False, accumulate=False):
+        """Gradient of all weights, into `packed` or added to it if `accumulate`; with `inputs`, also of x."""
         if inputs:
             self._input_gradient(part, self._with_weights(packed)[0])
         for run, of_run in zip(self.runs, packed.runs, strict=True):
-            run.weight_gradient(part, of_run, more)
+            run.weight_gradient(part, of_run, accumulate)

@@ -1,10 +1,10 @@
-"""Threads of our own: a team computes one thing together, every member going through the same phases on its part.
+"""Thread teams: the calling thread and worker threads go through the phases of a computation together.
 
-# Design: neither Numba's ``parallel=True`` nor OpenMP, which abort the process when two threads call them at once or
-# when it forks. A team is made of workers that are idle at that moment and of the thread that asks: so any number of
-# threads may compute at once, none waits for a worker, and all workers together are fewer than the CPUs. Workers start
-# on first use and belong to one process; a forked child starts its own. Idle workers are taken and given back without a
-# lock: a signal handler or a finalizer may compute at any moment, and would wait for its own thread.
+# Design: not Numba's ``parallel=True`` or OpenMP, which abort the process on concurrent use or after a fork. A team
+# consists of the calling thread and of workers that are idle at that moment. So any number of threads can compute at
+# the same time, none waits for a worker, and there are fewer workers than CPUs. Workers are started on first use; a
+# forked child starts its own. Taking and returning idle workers is lock-free, because a signal handler or a finalizer
+# may start a computation at any moment, and would deadlock on a lock held by its own thread.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import ctypes
 import os
 import threading
 import time
-from _queue import SimpleQueue  # what `queue` has until gevent replaces it there, with one that knows no other threads
+from _queue import SimpleQueue  # `queue.SimpleQueue` may be replaced by gevent's, which does not work across threads
 from collections import deque
 from contextvars import copy_context
 from functools import cache, partial
@@ -23,44 +23,44 @@ import numpy as np
 from fastlstm.kernels.parts import BROKEN, Part
 from fastlstm.kernels.workspace import aligned_empty
 
-#: Multiplications and additions that a thread must have to do for it to pay: half a millisecond of them or less. Waking
-#: a thread and handing the interpreter's lock to and fro takes about a fifth of that.
+#: Minimum number of multiplications and additions per thread, which take up to half a millisecond. Waking a thread and
+#: passing the GIL back and forth takes about a fifth of that.
 FLOPS_PER_THREAD = 30_000_000
-#: Weights of more bytes than this come from the third-level cache or memory in every step,
+#: Weights larger than this, in bytes, are read from the L3 cache or from memory in every step.
 LARGE_WEIGHTS = 1 << 20
-#: and fewer rows than this per thread do not make up for it: then units are divided, not rows.
+#: With fewer rows per thread than this, large weights are the bottleneck, so threads divide units instead of rows.
 FEW_ROWS = 64
 
 
 @cache
 def _cpus(process):
-    import joblib  # knows affinity, the quota of a container and loky's limit
+    import joblib  # takes affinity, container quotas and loky's limit into account
 
     return joblib.cpu_count()
 
 
 def cpu_limit():
-    """CPUs that this thread may use: its affinity, OMP_NUM_THREADS and, as at first use, quota and loky's limit."""
+    """Number of CPUs available, by affinity, OMP_NUM_THREADS, and the quota and loky's limit at first use."""
     limit = _cpus(os.getpid())
-    if hasattr(os, "sched_getaffinity"):  # which may have changed since
+    if hasattr(os, "sched_getaffinity"):  # the affinity may have changed since
         limit = min(limit, len(os.sched_getaffinity(0)))
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return min(limit, int(asked)) if asked.isdecimal() and int(asked) > 0 else limit
 
 
 def check_n_jobs(n_jobs):
-    """Raise unless `n_jobs` is None or an integer other than 0."""
+    """Raise ValueError unless `n_jobs` is None or an integer other than 0."""
     if n_jobs is None:
         return
     if not isinstance(n_jobs, (int, np.integer)) or isinstance(n_jobs, bool) or n_jobs == 0:
         raise ValueError(
-            f"n_jobs={n_jobs!r}: expected a number of threads (1 or more), -1 for all CPUs, -2 for all but one and so "
-            "on, or None for as many as pay."
+            f"n_jobs={n_jobs!r}: expected a positive number of threads, -1 for all CPUs, -2 for all but one and so on, "
+            "or None for as many as are worthwhile."
         )
 
 
 def most(n_jobs):
-    """Threads that `n_jobs` allows here; None allows all CPUs."""
+    """Maximum number of threads allowed by `n_jobs`; None allows all CPUs."""
     limit = cpu_limit()
     if n_jobs is None:
         return limit
@@ -68,7 +68,7 @@ def most(n_jobs):
 
 
 def worthwhile(n_jobs, flops, rows, weight_bytes):
-    """How many threads pay for a run of `flops` over `rows` rows, and whether they divide its units, not its rows."""
+    """Number of threads worth using for a run of `flops` over `rows` rows, and whether they divide units, not rows."""
     size = int(flops) // FLOPS_PER_THREAD
     if size < 2:
         return 1, False
@@ -81,18 +81,18 @@ _ALONE = Part()
 
 
 class BrokenTeamError(RuntimeError):
-    """Another member of the team failed; its error is the one that counts."""
+    """Raised in a team when another thread has failed; that thread's error is reported instead."""
 
 
 class _Worker:
-    """A thread that runs what it is handed.
+    """A thread that runs the functions it is given.
 
-    `is_thread` says whether the system runs it: where gevent or eventlet have replaced Python's threads, it would take
-    turns with its maker in one thread of the system, and ends at once.
+    `is_thread` is whether it is an operating system thread. If gevent or eventlet have replaced Python's threads, it
+    would share the thread of its creator, so it ends at once.
     """
 
     def __init__(self):
-        self._inbox, self._handed, self._done = SimpleQueue(), 0, 0  # each number is changed by one thread only
+        self._inbox, self._handed, self._done = SimpleQueue(), 0, 0  # each counter is modified by one thread only
         self._maker = threading.get_native_id()
         self._thread = threading.Thread(target=self._run, name="fastlstm", daemon=True)
         self._thread.start()
@@ -103,11 +103,11 @@ class _Worker:
         return self._done < self._handed
 
     def stay_on(self, cpus):
-        """Run on these CPUs only."""
+        """Restrict the thread to these CPUs."""
         _allow(self._thread.native_id, cpus)
 
     def stays_on(self, cpus):
-        """Whether it does, as far as the system says."""
+        """Whether the thread is still restricted to these CPUs, as far as the system reports that."""
         return _is_allowed(self._thread.native_id, cpus)
 
     def hand(self, function):
@@ -123,14 +123,14 @@ class _Worker:
 
 
 class Team:
-    """The calling thread and some workers. Use it as `with team(...) as it: it.run(phases)`."""
+    """The calling thread and some workers. Use as `with team(...) as members: members.run(phases)`."""
 
     def __init__(self, workers, by_units, wait):
         self.size, self.by_units = len(workers) + 1, by_units and bool(workers)
         self._workers, self._wait = workers, wait
         if workers:
-            self._meeting = aligned_empty((8,), np.int64)  # a cache line of its own
-            self._meeting[:] = 0
+            self._barrier = aligned_empty((8,), np.int64)  # on a cache line of its own
+            self._barrier[:] = 0
 
     def __enter__(self):
         return self
@@ -139,15 +139,15 @@ class Team:
         pass
 
     def wait(self):
-        """Return when every member has come here."""
-        if self.size > 1 and not self._wait(self._meeting, self.size):
+        """Wait until all threads have arrived here."""
+        if self.size > 1 and not self._wait(self._barrier, self.size):
             raise BrokenTeamError
 
     def run(self, phases):
-        """Go through phases (see ``phases.py``) in all members; the first error of one of them is raised here.
+        """Execute phases (see ``phases.py``) in all threads, and raise the first error of any of them.
 
-        Every member calls ``phases()`` and goes through what it gets from barrier to barrier, so what follows a barrier
-        may depend on what any member did before it. All are in the caller's context: what it lets NumPy ignore, say.
+        Every thread calls ``phases()`` and iterates over the result. A phase after a barrier may depend on anything
+        done before it in any thread. All threads run in the caller's context, with its NumPy error state, for example.
         """
         if self.size == 1:
             for phase in phases():
@@ -157,9 +157,9 @@ class Team:
 
         def member(rank):
             try:
-                self._go_through(phases(), Part(rank, self.size, self.by_units, self._meeting))
+                self._go_through(phases(), Part(rank, self.size, self.by_units, self._barrier))
             except BaseException as error:
-                self._meeting[0] = BROKEN
+                self._barrier[0] = BROKEN
                 if not isinstance(error, BrokenTeamError):
                     errors.append(error)
 
@@ -169,43 +169,43 @@ class Team:
                     worker.hand(partial(copy_context().run, member, rank))
                 member(0)
         except BaseException:
-            self._meeting[0] = BROKEN
+            self._barrier[0] = BROKEN
             raise
         finally:
-            if self._meeting[0] >= BROKEN:
-                # nobody leaves while another may still write to what they share
+            if self._barrier[0] >= BROKEN:
+                # wait until no worker can still write to shared memory
                 while any(worker.busy for worker in self._workers):
                     time.sleep(1e-4)
-                self._meeting[0] = 0
+                self._barrier[0] = 0
         if errors:
             raise errors[0]
 
     def _go_through(self, phases, part):
-        """A member's way, with a barrier after every phase, but not between two that divide the same rows."""
-        ahead = False  # of the barrier after the last phase
+        """Iterate over phases with a barrier after each, except between two that divide the same rows."""
+        pending = False  # whether the barrier after the last phase has been postponed
         for phase in phases:
-            if ahead and not phase.by_rows:
+            if pending and not phase.by_rows:
                 self.wait()
             phase.function(part, *phase.args)
-            ahead = phase.by_rows and not self.by_units
-            if not ahead:
+            pending = phase.by_rows and not self.by_units
+            if not pending:
                 self.wait()
-        if ahead:
+        if pending:
             self.wait()
 
 
-#: The C library's function for the CPU that the calling thread runs on, where there is one.
+#: The C function that returns the CPU of the calling thread, where available.
 _current_cpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
 
 def _allow(thread, cpus):
-    """Let a thread run on these CPUs only, where the system agrees: it may have taken them away, or forbid to ask."""
+    """Restrict a thread to these CPUs, if the system permits: they may be gone, or the call forbidden."""
     with contextlib.suppress(OSError):
         os.sched_setaffinity(thread, cpus)
 
 
 def _is_allowed(thread, cpus):
-    """Whether a thread may run on these CPUs and no others; also where the system does not say."""
+    """Whether a thread is restricted to exactly these CPUs; True if the system does not report it."""
     try:
         return os.sched_getaffinity(thread) == set(cpus)
     except OSError:
@@ -214,17 +214,17 @@ def _is_allowed(thread, cpus):
 
 @contextlib.contextmanager
 def _apart(workers):
-    """While this lasts, the caller and the workers each have CPUs of their own.
+    """Context in which the caller and the workers are pinned to disjoint sets of CPUs.
 
-    The system wakes a thread where its waker runs if it takes the other CPUs for busy, as a virtual machine's look when
-    they have slept for a while; and there it stays for milliseconds, and two threads take as long as one.
+    The system wakes a thread on the CPU of its waker if the other CPUs seem busy, as those of a virtual machine do
+    after sleeping. The thread then stays there for milliseconds, in which two threads are as slow as one.
     """
     allowed = os.sched_getaffinity(0) if _current_cpu else ()
     if len(allowed) <= len(workers):
         yield
         return
     here, size = _current_cpu(), len(workers) + 1
-    cpus = sorted(allowed, key=lambda cpu: (cpu != here, cpu))  # the caller need not move
+    cpus = sorted(allowed, key=lambda cpu: (cpu != here, cpu))  # the caller stays on its current CPU
     own, of_workers = cpus[::size], [cpus[n::size] for n in range(1, size)]
     moved = False
     try:
@@ -234,20 +234,19 @@ def _apart(workers):
         moved = _is_allowed(0, own) and all(map(_Worker.stays_on, workers, of_workers))
         yield
     finally:
-        # Unless somebody else has changed it meanwhile: to our own part too, which shows in the workers if all threads
-        # were changed, as `taskset -a` does.
+        # Restore the affinity unless something else has changed it in the meantime, possibly to the caller's own set;
+        # a change of all threads, as by `taskset -a`, then shows in the workers.
         ours = _is_allowed(0, own)
         if ours and (not moved or all(map(_Worker.stays_on, workers, of_workers))):
             _allow(0, allowed)
 
 
-#: Idle workers, and by number all that were started. Whatever is done to one of them is one step of the interpreter,
-#: which nothing interrupts.
+#: Idle workers, and all workers that were started, by number. Each operation on these is atomic in the interpreter.
 _idle, _started = deque(), {}
 
 
 def _forget_workers():
-    """In a forked child: the parent's workers do not run here."""
+    """Reset the workers in a forked child, in which the parent's threads do not run."""
     global _idle, _started
     _idle, _started = deque(), {}
 
@@ -257,7 +256,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _start_workers(wanted):
-    """Start workers until so many are idle, or all are started that the CPUs are enough for."""
+    """Start workers until `wanted` are idle or there are as many as CPUs allow."""
     most = cpu_limit() - 1
     if len(_started) >= most:
         return
@@ -265,11 +264,11 @@ def _start_workers(wanted):
         if len(_idle) >= wanted:
             return
         claim = object()
-        if _started.setdefault(number, claim) is not claim:  # somebody else starts, or has started, this one
+        if _started.setdefault(number, claim) is not claim:  # another thread starts it, or has started it
             continue
         try:
             worker = _started[number] = _Worker()
-        except RuntimeError:  # a system may refuse to, as it does when the interpreter ends: then there are fewer
+        except RuntimeError:  # threads cannot be started, for example at interpreter shutdown: use fewer
             return
         finally:
             if _started.get(number) is claim:
@@ -282,22 +281,22 @@ def _claim(workers, wanted):
     """Add up to `wanted` idle workers to `workers`."""
     if len(_idle) < wanted:
         _start_workers(wanted)
-    with contextlib.suppress(IndexError):  # no more are idle; those that were are in `workers`
+    with contextlib.suppress(IndexError):  # no more idle workers; those taken so far are in `workers`
         workers.extend(map(deque.pop, repeat(_idle, wanted)))
 
 
 def team(size, by_units, kernels):
-    """A team of at most `size` members for kernels of one backend; workers return when the block ends."""
-    if size == 1 or not kernels.PARALLEL:  # at little cost: small runs notice a microsecond
+    """Context with a team of at most `size` threads for the kernels of one backend; workers are returned at its end."""
+    if size == 1 or not kernels.PARALLEL:  # cheap: a microsecond matters to small runs
         return Team((), by_units, kernels.wait)
     return _of_workers(size, by_units, kernels)
 
 
 @contextlib.contextmanager
 def _of_workers(size, by_units, kernels):
-    idle, workers = _idle, []  # a child forked meanwhile has others
+    idle, workers = _idle, []  # a child forked in the meantime has others
     try:
         _claim(workers, size - 1)
         yield Team(workers, by_units, kernels.wait)
     finally:
-        idle.extend(reversed(workers))  # in the order in which they were taken from the end: each keeps its CPU
+        idle.extend(reversed(workers))  # in the original order, so that each worker keeps its CPU

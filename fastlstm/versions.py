@@ -1,4 +1,4 @@
-"""The package's version, and those of what it runs on."""
+"""Versions of the package and of its dependencies."""
 
 import importlib.metadata
 import platform
@@ -10,7 +10,7 @@ from fastlstm._version import __version__
 
 
 def show_versions() -> None:
-    """Print backend, vector width, threads and versions, as a report of a problem should quote them.
+    """Print the backend, vector width, threads and versions, to be included in bug reports.
 
     Examples
     --------

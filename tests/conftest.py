@@ -292,7 +292,7 @@ def network_results(series, y, checkpoint, backend=FASTEST, n_jobs=1):
     shares = np.full((len(y), 1), 1 / len(y), y.dtype)
     batch = Minibatch(starts, series.values, series.at[rows], y[rows], shares, Loss("squared_error"))
     with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
-        network.lay_out(batch, team.size)
+        network.prepare_batch(batch, team.size)
         team.run(lambda: differentiate(network))
     losses = np.empty(len(y))
     losses[rows] = network.values * len(y)  # each came times its share

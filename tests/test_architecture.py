@@ -15,7 +15,7 @@ MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob(
 #: What of ours the files of a path may import.
 ALLOWED = {
     "kernels/": ("fastlstm.kernels",),
-    "callers.py": (),
+    "user_warnings.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
@@ -35,7 +35,7 @@ ALLOWED = {
     ),
     "training/": (
         "fastlstm.training",
-        "fastlstm.callers",
+        "fastlstm.user_warnings",
         "fastlstm.dropout",
         "fastlstm.phases",
         "fastlstm.threads",
@@ -47,7 +47,7 @@ ALLOWED = {
         "fastlstm.estimators",
         "fastlstm.training",
         "fastlstm.layers",
-        "fastlstm.callers",
+        "fastlstm.user_warnings",
         "fastlstm.stacks",
         "fastlstm.sequences",
         "fastlstm.containers",

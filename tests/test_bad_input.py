@@ -141,7 +141,7 @@ def test_words_for_a_regressor():
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_targets_too_large_for_the_type():
     model = LSTMRegressor(**QUICK)
-    message = "y contains values too large to be standardised"
+    message = "y contains values too large to standardise"
     assert_refused(lambda: model.fit(X, but(Y, 1e300)), ValueError, message, model)
     model.set_params(standardize=False)
     assert_refused(lambda: model.fit(X, but(Y, 1e300)), ValueError, r"y contains .* too large for .*float32", model)
@@ -151,7 +151,7 @@ def test_targets_too_large_for_the_type():
     ("bad", "error", "message"),
     [
         (Y + 0.5 * np.sin(Y), ValueError, "Unknown label type: continuous"),
-        (np.full((N, 2), 2), ValueError, r"shape \(12, 2\).*indicator of 2 labels.*values other than 0 and 1"),
+        (np.full((N, 2), 2), ValueError, r"shape \(12, 2\).*indicators of 2 labels.*values other than 0 and 1"),
         (but(Y, "abc"), (TypeError, ValueError), "labels"),
     ],
     ids=["continuous", "2-D", "words among numbers"],
@@ -164,7 +164,7 @@ def test_labels(bad, error, message):
 # -- weights --------------------------------------------------------------------------------------------------
 
 BAD_WEIGHTS = {
-    "negative": (but(ONES, -1.5), ValueError, "sample_weight.*at least 0.*-1.5.*sample 0"),
+    "negative": (but(ONES, -1.5), ValueError, "sample_weight.*non-negative.*-1.5.*sample 0"),
     "all zero": (0 * ONES, ValueError, "zero"),
     "NaN": (but(ONES, np.nan), ValueError, "sample_weight contains NaN"),
     "inf": (but(ONES, np.inf), ValueError, "sample_weight contains infinity"),
@@ -179,7 +179,7 @@ BAD_WEIGHTS = {
     "of too large a sum": (
         1e308 * ONES,
         ValueError,
-        "sample_weight adds up to more than float64 holds.*1e.308.*ratios",
+        "The sum of sample_weight overflows float64.*1e.308.*ratios",
     ),
     "a type": (int, TypeError, "sample_weight: float.*not 'type'"),
 }
@@ -210,7 +210,7 @@ BAD_VALIDATION = {
     "only weights": ((None, None, ONES), "sample_weight_val .*without X_val and y_val"),
     "NaN in y": ((X, but(Y, np.nan), None), "y_val contains NaN"),
     "one less": ((X, Y[1:], None), r"\[12, 11\]"),
-    "negative weight": ((X, Y, but(ONES, -1)), "sample_weight_val.*at least 0.*-1.*sample 0"),
+    "negative weight": ((X, Y, but(ONES, -1)), "sample_weight_val.*non-negative.*-1.*sample 0"),
     "NaN weight": ((X, Y, but(ONES, np.nan)), "sample_weight_val contains NaN"),
 }
 
@@ -333,7 +333,7 @@ def test_going_on_with_another_size(estimator, method):
     assert_refused(
         lambda: getattr(model, method)(X, Y),
         ValueError,
-        "hidden_size=4, but training goes on with a model of hidden_size=3",
+        "hidden_size=4, but the fitted model has hidden_size=3",
         model,
     )
 
@@ -363,7 +363,7 @@ def test_partial_fit_with_unseen_labels_later():
 
 def test_partial_fit_with_other_classes_later():
     model = LSTMClassifier(**GOING_ON).partial_fit(X, Y, classes=[0, 1, 2])
-    message = r"classes=\[0, 1\] is not the same as in the first call: \[0, 1, 2\]"
+    message = r"classes=\[0, 1\] is not the same as in the first call of partial_fit: \[0, 1, 2\]"
     assert_refused(lambda: model.partial_fit(X, Y % 2, classes=[0, 1]), ValueError, message, model)
 
 
@@ -440,10 +440,10 @@ def tape(layer):
         ({"hidden_size": True}, "hidden_size=True: expected an integer"),
         ({"dtype": "float16"}, r"dtype='float16': expected one of \['float32', 'float64'\]"),
         ({"backend": "torch"}, "backend='torch' is not a backend available here; expected 'auto' or one of"),
-        ({"n_jobs": 0}, "n_jobs=0: expected a number of threads"),
-        ({"n_jobs": 1.5}, "n_jobs=1.5: expected a number of threads"),
-        ({"n_jobs": True}, "n_jobs=True: expected a number of threads"),
-        ({"n_jobs": "all"}, "n_jobs='all': expected a number of threads"),
+        ({"n_jobs": 0}, "n_jobs=0: expected a positive number of threads"),
+        ({"n_jobs": 1.5}, "n_jobs=1.5: expected a positive number of threads"),
+        ({"n_jobs": True}, "n_jobs=True: expected a positive number of threads"),
+        ({"n_jobs": "all"}, "n_jobs='all': expected a positive number of threads"),
     ],
     ids=str,
 )
@@ -454,9 +454,7 @@ def test_options_of_a_layer(options, message):
 
 @pytest.mark.parametrize("sizes", [(2**62, 2), (2, 2**62), (2**32, 2**32)], ids=str)
 def test_sizes_whose_products_no_memory_holds(sizes):
-    with pytest.raises(
-        ValueError, match=r"hidden sizes .* make .* weights, more than any memory holds; expected smaller"
-    ):
+    with pytest.raises(ValueError, match=r"hidden sizes .* require .* weights, which exceeds .*; expected smaller"):
         LSTM(*sizes)
 
 

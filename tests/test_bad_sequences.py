@@ -110,9 +110,9 @@ def test_no_series(model, empty):
 
 def test_an_array_with_a_series_of_nothing_but_nan(model):
     bad = changed(ARRAY, 3, np.nan)
-    assert_refused(lambda: model.fit(bad, Y), ValueError, r"X\[3\] has no step: all of its values are NaN", model)
+    assert_refused(lambda: model.fit(bad, Y), ValueError, r"X\[3\] has no steps: all of its values are NaN", model)
     model.set_params(missing="mask")
-    assert_refused(lambda: model.fit(bad, Y), ValueError, r"X\[3\] has no step: all of its values are NaN", model)
+    assert_refused(lambda: model.fit(bad, Y), ValueError, r"X\[3\] has no steps: all of its values are NaN", model)
 
 
 def test_an_array_with_nan_before_an_end(model):
@@ -144,19 +144,19 @@ def test_one_series_less_or_more_than_targets(model):
 # -- y ----------------------------------------------------------------------------------------------------------
 
 BAD_STEPS = {
-    "a step less": (MEMBERS, but(STEPS, 1, STEPS[1][:-1]), r"y\[1\] has 4 steps; X\[1\] has 5"),
-    "a step more": (MEMBERS, but(STEPS, 0, np.zeros(4)), r"y\[0\] has 4 steps; X\[0\] has 3"),
-    "a step less, objects": (MEMBERS, objects(but(STEPS, 1, STEPS[1][:-1])), r"y\[1\] has 4 steps; X\[1\] has 5"),
-    "a step less, padded": (padded(MEMBERS), but(STEPS, 1, STEPS[1][:-1]), r"y\[1\] has 4 steps; X\[1\] has 5"),
+    "a step less": (MEMBERS, but(STEPS, 1, STEPS[1][:-1]), r"y\[1\] has 4 steps, but X\[1\] has 5"),
+    "a step more": (MEMBERS, but(STEPS, 0, np.zeros(4)), r"y\[0\] has 4 steps, but X\[0\] has 3"),
+    "a step less, objects": (MEMBERS, objects(but(STEPS, 1, STEPS[1][:-1])), r"y\[1\] has 4 steps, but X\[1\] has 5"),
+    "a step less, padded": (padded(MEMBERS), but(STEPS, 1, STEPS[1][:-1]), r"y\[1\] has 4 steps, but X\[1\] has 5"),
     "a series less": (MEMBERS, STEPS[1:], r"inconsistent numbers of samples: \[6, 5\]"),
     "other outputs": (MEMBERS, but(STEPS, 1, np.zeros((5, 2))), r"y\[1\] has shape \(5, 2\), y\[0\] has \(3,\)"),
-    "a number for a series": (MEMBERS, Y, r"y has shape \(6,\); expected a value for each step of X"),
+    "a number for a series": (MEMBERS, Y, r"y has shape \(6,\); expected one value per step of X"),
     "a number for one series": (MEMBERS, but(STEPS, 5, np.array(0)), r"y\[5\] has shape \(\)"),
     "3-D": (MEMBERS, [np.zeros((length, 2, 2)) for length in LENGTHS], r"y\[0\] has shape \(3, 2, 2\)"),
     "an array for a list": (MEMBERS, np.zeros((N, T)), r"y has shape \(6, 5\).*X has series of unequal lengths"),
-    "steps of an array": (ARRAY, np.zeros((N, T - 1)), r"y has shape \(6, 4\), that is 4 steps; X has 5 steps"),
-    "numbers for an array": (ARRAY, Y, r"y has shape \(6,\); expected a value for each step of X"),
-    "columns": (ARRAY[:, :, 0], np.zeros((N, T + 1)), r"y has shape \(6, 6\), that is 6 steps; X has 5 steps"),
+    "steps of an array": (ARRAY, np.zeros((N, T - 1)), r"y has shape \(6, 4\), so 4 steps, but X has 5 steps"),
+    "numbers for an array": (ARRAY, Y, r"y has shape \(6,\); expected one value per step of X"),
+    "columns": (ARRAY[:, :, 0], np.zeros((N, T + 1)), r"y has shape \(6, 6\), so 6 steps, but X has 5 steps"),
     "None": (MEMBERS, None, "requires y to be passed"),
 }
 bad_steps = pytest.mark.parametrize(("x", "bad", "message"), BAD_STEPS.values(), ids=BAD_STEPS)
@@ -230,14 +230,14 @@ def test_as_many_outputs_as_were_fitted():
 
 ONES = [np.ones(length) for length in LENGTHS]
 BAD_STEP_WEIGHTS = {
-    "a step less": (but(ONES, 1, np.ones(4)), r"sample_weight\[1\] has 4 steps; X\[1\] has 5"),
-    "a series less": (ONES[1:], "sample_weight has 5 members; X has 6 series"),
+    "a step less": (but(ONES, 1, np.ones(4)), r"sample_weight\[1\] has 4 steps, but X\[1\] has 5"),
+    "a series less": (ONES[1:], "sample_weight has 5 members, but X has 6 series"),
     "a number less": (np.ones(N - 1), r"sample_weight.*\(5,\).*expected \(6,\)"),
     "an array for a list": (np.ones((N, T)), r"sample_weight has shape \(6, 5\).*X has series of unequal lengths"),
-    "two for one output": ([np.ones((n, 2)) for n in LENGTHS], "sample_weight has 2 weights for each step; expected 1"),
+    "two for one output": ([np.ones((n, 2)) for n in LENGTHS], "sample_weight has 2 weights per step; expected 1"),
     "negative": (
         but(ONES, 1, changed(ONES[1], 2, -1)),
-        "Negative values in sample_weight: expected at least 0, got -1",
+        "Negative values in sample_weight: expected non-negative weights, got -1",
     ),
     "NaN": (but(ONES, 1, changed(ONES[1], 2, np.nan)), "sample_weight contains NaN"),
     "infinity": (but(ONES, 1, changed(ONES[1], 2, np.inf)), "sample_weight contains infinity"),
@@ -300,8 +300,8 @@ def test_weights_of_classes_to_score():
 def test_weights_of_classes_to_score_steps():
     labels = [np.arange(length) % 3 for length in LENGTHS]
     model, bad = LSTMClassifier(**QUICK, return_sequences=True).fit(MEMBERS, labels), [np.ones((n, 3)) for n in LENGTHS]
-    assert_refused(lambda: model.fit(MEMBERS, labels, bad), ValueError, "3 weights for each step; expected 1", model)
-    assert_refused(lambda: model.score(MEMBERS, labels, bad), ValueError, "3 weights for each step; expected 1", model)
+    assert_refused(lambda: model.fit(MEMBERS, labels, bad), ValueError, "3 weights per step; expected 1", model)
+    assert_refused(lambda: model.score(MEMBERS, labels, bad), ValueError, "3 weights per step; expected 1", model)
 
 
 @pytest.mark.parametrize("columns", [1, 3])
@@ -328,7 +328,10 @@ BAD_PARAMETERS = [
     ({"hidden_size": np.array([[4]]), "num_layers": 1}, "hidden_size=.*expected an integer of at least 1"),
     ({"hidden_size": ()}, r"hidden_size=\(\): expected an integer of at least 1"),
     ({"cell": "LSTM"}, "'cell' parameter .*must be .*'gru'.*Got 'LSTM' instead"),
-    ({"bptt_checkpoint": 5, "bidirectional": True}, "bptt_checkpoint=5 with bidirectional=True.*Leave it at 'auto'"),
+    (
+        {"bptt_checkpoint": 5, "bidirectional": True},
+        "bptt_checkpoint=5 is not supported with bidirectional=True.*set bptt_checkpoint='auto'",
+    ),
 ]
 
 
@@ -347,12 +350,15 @@ def test_checkpoints_that_both_directions_can_have(estimator, checkpoint):
 # -- going on ---------------------------------------------------------------------------------------------------
 
 OTHER = [
-    ({"cell": "gru"}, "cell='gru', but training goes on with a model of cell='lstm'"),
-    ({"bidirectional": True}, "bidirectional=True, but training goes on with a model of bidirectional=False"),
-    ({"missing": "mask"}, "missing='mask', but training goes on with a model of missing='error'"),
-    ({"hidden_size": 4}, "hidden_size=4, but training goes on with a model of hidden_size=3"),
-    ({"num_layers": 2}, r"hidden_size=\(3, 3\), but training goes on with a model of hidden_size=3"),
-    ({"num_layers": 2, "hidden_size": (3, 5)}, r"hidden_size=\(3, 5\), but training goes on with .*hidden_size=3"),
+    ({"cell": "gru"}, "cell='gru', but the fitted model has cell='lstm'"),
+    ({"bidirectional": True}, "bidirectional=True, but the fitted model has bidirectional=False"),
+    ({"missing": "mask"}, "missing='mask', but the fitted model has missing='error'"),
+    ({"hidden_size": 4}, "hidden_size=4, but the fitted model has hidden_size=3"),
+    ({"num_layers": 2}, r"hidden_size=\(3, 3\), but the fitted model has hidden_size=3"),
+    (
+        {"num_layers": 2, "hidden_size": (3, 5)},
+        r"hidden_size=\(3, 5\), but the fitted model has hidden_size=3",
+    ),
 ]
 
 
@@ -362,7 +368,7 @@ def test_going_on_with_another_network(estimator, method, options, message):
     model = estimator(**{**QUICK, "learning_rate": "constant"}, warm_start=True)
     model.partial_fit(MEMBERS, Y, **({"classes": [0, 1]} if estimator is LSTMClassifier else {}))
     model.set_params(**options)
-    message += ".*set it back, or fit with warm_start=False"
+    message += ".*restore that value, or fit again with warm_start=False"
     assert_refused(lambda: getattr(model, method)(MEMBERS, Y), ValueError, message, model)
 
 
@@ -373,7 +379,7 @@ def test_going_on_with_targets_of_steps_or_without(estimator, method, first):
     classes = {"classes": [0, 1]} if estimator is LSTMClassifier else {}
     model.partial_fit(MEMBERS, STEPS if first else Y, **classes)
     model.set_params(return_sequences=not first)
-    message = f"return_sequences={not first}, but training goes on with a model of return_sequences={first}"
+    message = f"return_sequences={not first}, but the fitted model has return_sequences={first}"
     assert_refused(lambda: getattr(model, method)(MEMBERS, Y if first else STEPS), ValueError, message, model)
 
 
@@ -414,7 +420,7 @@ def test_members_that_are_no_numbers(model, member, message):
 
 def test_missing_values_of_a_table_are_named_and_what_to_do(model):
     message = (
-        r"Input X contains NaN in series 2, step 1, channel 0.*missing='mask'.*list, or an array of shape \(n, T, C\)"
+        r"Input X contains NaN in series 2, step 1, channel 0.*missing='mask'.*a list, or an array of shape \(n, T, C\)"
     )
     fresh = type(model)(**QUICK)
     assert_refused(lambda: fresh.fit(changed(ARRAY[:, :, 0], (2, 1), np.nan), Y), ValueError, message, fresh)
@@ -425,7 +431,7 @@ def test_weights_that_leave_nothing_to_train_on():
     weights[[3, 7]] = 1
     X, y = RNG.normal(size=(30, 4, 1)), np.arange(30) % 2
     model = LSTMRegressor(**QUICK, early_stopping=True, validation_fraction=0.5).set_params(random_state=5)
-    assert_refused(lambda: model.fit(X, y, weights), ValueError, "The training data have no weight", model)
+    assert_refused(lambda: model.fit(X, y, weights), ValueError, "Every training sample has weight 0", model)
 
 
 @pytest.mark.parametrize("weights", ["balanced", {0: 1}], ids=["word", "dict"])
@@ -448,7 +454,7 @@ def test_a_hidden_size_that_is_an_array_of_no_dimension(model):
 
 BAD_WEIGHTS_OF_A_SCORE = {
     "negative": (np.arange(N) - 4.0, ValueError, "Negative values in sample_weight"),
-    "too large together": (np.full(N, 1e308), ValueError, "sample_weight adds up to more than float64 holds"),
+    "too large together": (np.full(N, 1e308), ValueError, "The sum of sample_weight overflows float64"),
     "too large": ([10**400] * N, ValueError, "sample_weight is not an array of numbers: int too large"),
     "complex": (np.array([1j] * N, object), ValueError, "sample_weight is not an array of numbers: Complex"),
     "NA": ([pd.NA, 1] * 3, ValueError, "Input sample_weight contains NaN"),

@@ -198,7 +198,7 @@ def test_a_callback_can_end_training(estimator, capsys):
     model = bare(estimator, **options, verbose=1).set_callbacks(Stop(2), recorder).fit(X, y)  # without a warning
     assert model.n_iter_ == len(model.loss_curve_) == 2
     assert recorder.names()[-2:] == [("end", "fit"), ("teardown", "fit")]
-    assert capsys.readouterr().out.splitlines()[-1] == "stopped: a callback asked for it"
+    assert capsys.readouterr().out.splitlines()[-1] == "stopped: requested by a callback"
     expected = bare(estimator, **{**options, "max_iter": 2}).fit(X, y)
     assert_array_equal(model.predict(X), expected.predict(X))
 
@@ -282,7 +282,7 @@ def test_an_interrupted_fit_tears_down(monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Training, "judge_minibatch", interrupt)
+    monkeypatch.setattr(Training, "prepare_update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*data())
     assert recorder.names()[-1] == ("teardown", "fit")

@@ -48,7 +48,7 @@ def test_every_flipped_byte_is_noticed(path):
     data = path.read_bytes()
     for place in range(len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
-        with pytest.raises(ValueError, match=r"a\.checkpoint (is damaged|is cut short|is not a checkpoint)"):
+        with pytest.raises(ValueError, match=r"a\.checkpoint (is damaged|is truncated|is not a fastlstm checkpoint)"):
             checkpoints.read(path)
 
 
@@ -56,7 +56,7 @@ def test_every_cut_is_noticed(path):
     data = path.read_bytes()
     for size in range(len(data)):
         path.write_bytes(data[:size])
-        with pytest.raises(ValueError, match=r"a\.checkpoint (is cut short: it has \d+|is empty)"):
+        with pytest.raises(ValueError, match=r"a\.checkpoint (is truncated: it has \d+|is empty)"):
             checkpoints.read(path)
 
 
@@ -81,7 +81,7 @@ def test_nothing_in_a_file_is_run(path):
     fields = checkpoints.FIELDS.pack(checkpoints.FORMAT, len(payload.getvalue()))
     checksum = checkpoints.hashlib.sha256(fields + payload.getvalue()).digest()
     path.write_bytes(checkpoints.MAGIC + fields + checksum + payload.getvalue())
-    with pytest.raises(ValueError, match="holds something else than a checkpoint"):
+    with pytest.raises(ValueError, match="does not contain a valid checkpoint"):
         checkpoints.read(path)
 
 
@@ -133,7 +133,7 @@ def test_only_a_checkpoint_is_replaced(path):
     path.write_bytes(b"")
     checkpoints.check_writable(path)
     path.write_bytes(b"my thesis")
-    with pytest.raises(OSError, match="is there, and not a checkpoint"):
+    with pytest.raises(OSError, match="exists and is not a checkpoint"):
         checkpoints.check_writable(path)
     assert path.read_bytes() == b"my thesis"
 

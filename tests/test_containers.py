@@ -193,7 +193,7 @@ def test_a_packed_sequence_is_refused_with_the_way_to_unpack_it(of_frames):
 def test_a_named_tuple_is_refused(name):
     model, pair = regressor(), Pair(np.ones((4, 2)), np.ones((4, 2)))
     given = {"X": MEMBERS[:2], "y": Y[:2], "sample_weight": Y[:2], name: pair}
-    assert_refused(lambda: model.fit(**given), TypeError, f"{name} is a Pair, a tuple whose members", model)
+    assert_refused(lambda: model.fit(**given), TypeError, f"{name} is a Pair, a named tuple with fields", model)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_frame_whose_rows_are_steps_is_refused_with_the_way_to_pass_it():
 def test_numbers_in_a_namedtuple_are_refused_with_the_way_to_pass_them():
     Quarters = namedtuple("Quarters", ["q1", "q2", "q3", "q4"])
     model, numbers = regressor(), Quarters(1.0, 2.0, 3.0, 4.0)
-    reason = r"is a Quarters, a tuple whose members .* pass the member that is meant, or list\(%s\) if all of them are"
+    reason = r"is a Quarters, a named tuple with fields .* pass the relevant field, or list\(%s\) to use all of them"
     assert_refused(lambda: model.fit(MEMBERS, numbers), TypeError, "^y " + reason % "y", model)
     message = "^sample_weight " + reason % "sample_weight"
     assert_refused(lambda: model.fit(MEMBERS, Y, numbers), TypeError, message, model)
@@ -332,7 +332,7 @@ def test_a_frame_with_series_in_its_cells_has_its_columns_as_channels(of_frames)
 
 def test_cells_of_unequal_lengths_and_cells_without_a_series_are_refused():
     for cell, message in [
-        ([1.0, 2.0], r"X\['b'\]\[1\] has 2 steps, X\['a'\]\[1\] has 5"),
+        ([1.0, 2.0], r"X\['b'\]\[1\] has 2 steps, but X\['a'\]\[1\] has 5"),
         (None, r"X\['b'\]\[1\] has"),
     ]:
         nested = pd.DataFrame({"a": LISTS, "b": LISTS})
@@ -410,8 +410,8 @@ def test_a_step_of_a_stream_may_be_of_nullable_columns():
 # -- labels -----------------------------------------------------------------------------------------------------
 
 BAD_LABELS = {
-    "bytes": (np.array([b"run", b"walk"] * 2), ValueError, r"y holds bytes.*\[label.decode\(\) for label in y\]"),
-    "objects of bytes": (np.array([b"a", b"b"] * 2, object), ValueError, r"y holds bytes.*\[label.decode\(\) for"),
+    "bytes": (np.array([b"run", b"walk"] * 2), ValueError, r"y contains bytes.*\[label.decode\(\) for label in y\]"),
+    "objects of bytes": (np.array([b"a", b"b"] * 2, object), ValueError, r"y contains bytes.*\[label.decode\(\) for"),
     "NA": (
         pd.Series(["run", None] * 2, dtype="string"),
         ValueError,
@@ -421,7 +421,11 @@ BAD_LABELS = {
     "NaN": (["run", "walk", "run", np.nan], ValueError, r"y has 1 missing label, at index 3 \(nan\)"),
     "decimal NaN": ([Decimal("nan"), Decimal("snan")] * 2, ValueError, r"y has 4 missing labels, the first at index 0"),
     "NA among numbers": (pd.Series([0, 1, None, 1], dtype="Int64"), ValueError, "Input y contains NaN"),
-    "mixed": (["run", 1, "walk", 1], TypeError, "labels in y are of several types, int, str. Use labels of one type"),
+    "mixed": (
+        ["run", 1, "walk", 1],
+        TypeError,
+        "labels in y are of several types, int, str. Use labels of a single type",
+    ),
 }
 bad_labels = pytest.mark.parametrize(("bad", "error", "message"), BAD_LABELS.values(), ids=BAD_LABELS)
 
@@ -443,7 +447,7 @@ BAD_CLASSES = {
     "namedtuple": (Pair(0, 1), TypeError, r"classes is a Pair, .*list\(classes\)"),
     "set": ({0, 1}, TypeError, r"classes is a set; .*pass list\(classes\)"),
     "text and numbers": (["0", 1], TypeError, "labels in classes are of several types, int, str"),
-    "text and bytes": (["a", b"b"], ValueError, r"classes holds bytes.*\[label.decode\(\) for label in classes\]"),
+    "text and bytes": (["a", b"b"], ValueError, r"classes contains bytes.*\[label.decode\(\) for label in classes\]"),
     "missing": (["a", None], ValueError, r"classes has 1 missing label, at index 1 \(None\)"),
     "2-D": ([[0, 1], [2, 3]], ValueError, "classes"),
 }
@@ -532,7 +536,7 @@ def test_sizes_of_layers_too_large_are_refused_by_name():
 def test_lists_in_lists_without_end_are_refused():
     endless = [1.0]
     endless.append(endless)
-    with pytest.raises(ValueError, match="y holds lists in lists without end"):
+    with pytest.raises(ValueError, match="y is nested too deeply"):
         LSTMRegressor(**QUICK).fit(np.ones((2, 3)), endless)
 
 

@@ -135,7 +135,7 @@ class Problem:
         draw = (*DRAW, rows)
         batch = Minibatch(starts, series.values, series.at[rows], targets, shares, Loss("squared_error"), draw)
         with network.team(len(rows), series.steps, n_jobs) as team:
-            network.lay_out(batch, team.size)
+            network.prepare_batch(batch, team.size)
             team.run(lambda: differentiate(network))
         losses = np.full(len(self.targets), np.nan)
         losses[places] = network.values

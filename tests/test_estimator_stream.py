@@ -315,7 +315,11 @@ def assert_stays(stream, call, error, message):
 @pytest.mark.parametrize(
     ("x_t", "error", "message"),
     [
-        (np.zeros((2, 4), "float32"), ValueError, r"x_t has shape \(2, 4\); expected \(2, 3\): .*n_streams=2.*\(3\)"),
+        (
+            np.zeros((2, 4), "float32"),
+            ValueError,
+            r"x_t has shape \(2, 4\); expected \(2, 3\): .*n_streams=2.* 3 channels",
+        ),
         (np.zeros((1, 3), "float32"), ValueError, r"x_t has shape \(1, 3\); expected \(2, 3\)"),
         (np.zeros(3), ValueError, r"x_t has shape \(3,\); expected \(2, 3\)"),
         (np.zeros((2, 1, 3)), ValueError, r"x_t has shape \(2, 1, 3\); expected \(2, 3\)"),
@@ -350,7 +354,7 @@ def test_a_missing_value_is_an_error_unless_it_may_be(channels):
     stream, x_t = LSTMRegressor(4, **QUICK).fit(X, X[:, 0, 0]).stream(2), np.zeros((2, channels), "float32")
     x_t[1, 2] = np.nan
     before = stream.state
-    with pytest.raises(ValueError, match=r"x_t contains NaN in stream 1, channel 2: fill in .* missing='mask'"):
+    with pytest.raises(ValueError, match=r"x_t contains NaN in stream 1, channel 2: impute .* missing='mask'"):
         stream.step(x_t)
     assert_array_equal(stream.state, before)
 
@@ -362,7 +366,7 @@ def test_numbers_whose_sum_is_not_finite_are_no_error():
 
 @pytest.mark.parametrize("which", [2, -1, [0, 2], 1.0, "all", [True, False]], ids=str)
 def test_a_stream_that_there_is_not_cannot_be_reset(stream, which):
-    assert_stays(stream, lambda: stream.reset(which), ValueError, "which=.*: expected None, or numbers of .* 0 to 1")
+    assert_stays(stream, lambda: stream.reset(which), ValueError, "which=.*: expected None, or indices of .* 0 to 1")
 
 
 def spoil(change):
@@ -411,7 +415,7 @@ def test_a_model_that_is_not_fitted_has_no_streams(estimator):
 
 
 def test_a_bidirectional_model_has_no_streams():
-    with pytest.raises(ValueError, match=r"bidirectional=True has no streams.* bidirectional=False"):
+    with pytest.raises(ValueError, match=r"bidirectional=True does not support streams.* bidirectional=False"):
         fit(bidirectional=True).stream()
 
 
@@ -423,7 +427,7 @@ def test_the_number_of_streams_is_a_positive_integer(n_streams):
 
 @pytest.mark.parametrize("n_streams", [10**15, sys.maxsize])
 def test_more_streams_than_memory_holds_are_refused_by_name(n_streams):
-    with pytest.raises(MemoryError, match=rf"n_streams={n_streams} do not fit into memory"):
+    with pytest.raises(MemoryError, match=rf"n_streams={n_streams} does not fit into memory"):
         fit().stream(n_streams)
 
 

@@ -63,9 +63,12 @@ def test_the_longest_lag_is_that_of_the_data_unless_given():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"init": "chrono", "cell": "rnn"}, "init='chrono' with cell='rnn'.*only LSTM, GRU and CIFG"),
-        ({"longest_lag": 10, "init": "standard"}, "longest_lag=10 with init='standard'"),
-        ({"longest_lag": 10, "cell": "rnn"}, "longest_lag=10 with cell='rnn'"),
+        (
+            {"init": "chrono", "cell": "rnn"},
+            "init='chrono' is not supported with cell='rnn'.*cell='lstm', 'gru' or 'cifg'",
+        ),
+        ({"longest_lag": 10, "init": "standard"}, "longest_lag=10 has no effect with init='standard'"),
+        ({"longest_lag": 10, "cell": "rnn"}, "longest_lag=10 has no effect with cell='rnn'"),
         ({"init": "chrono", "longest_lag": 0}, "'longest_lag'.*Got 0"),
     ],
 )

@@ -567,9 +567,9 @@ def test_scores_of_counts_beyond_every_number_are_the_largest_and_a_warning(dtyp
     model = bare(LSTMRegressor, **{**QUICK, "dtype": dtype}, loss="poisson").fit(X, COUNTS[:, 0])
     model.weights_["head.bias"][:] = 1e4
     largest = np.finfo(dtype).max
-    with pytest.warns(RuntimeWarning, match=f"beyond the largest number of {dtype}.*diverged"):
+    with pytest.warns(RuntimeWarning, match=f"exceed the largest {dtype} number.*diverged"):
         assert_array_equal(model.predict(X), np.full(N, largest))
-    with pytest.warns(RuntimeWarning, match="beyond the largest number"):
+    with pytest.warns(RuntimeWarning, match="exceed the largest"):
         assert_array_equal(model.predict_quantiles(X), np.full((N, 3), largest))
     model.weights_["head.bias"][:] = {"float32": 80, "float64": 700}[dtype]  # large, but numbers
     with warnings.catch_warnings():
@@ -584,7 +584,7 @@ def test_scores_of_counts_beyond_every_number_are_the_largest_and_a_warning(dtyp
 def test_a_normal_distribution_beyond_every_number_is_the_largest_and_a_warning(dtype):
     model = bare(LSTMRegressor, **{**QUICK, "dtype": dtype}, loss="gaussian_nll").fit(X, COUNTS[:, 0])
     model.weights_["head.bias"][1] = 1e4
-    with pytest.warns(RuntimeWarning, match="beyond the largest number"):
+    with pytest.warns(RuntimeWarning, match="exceed the largest"):
         found = model.predict_quantiles(X, [0.2, 0.5, 0.9])
     assert_array_equal(found[:, [0, 2]], np.tile([-np.finfo(dtype).max, np.finfo(dtype).max], (N, 1)))
     assert_array_equal(found[:, 1], model.predict(X))
@@ -670,12 +670,16 @@ def named(loss, levels=()):
 @pytest.mark.parametrize(
     ("fitted", "other", "message"),
     [
-        (named("squared_error"), named("poisson"), "loss='poisson', .* model of loss='squared_error'"),
-        (named("gaussian_nll"), named("huber"), "loss='huber', .* model of loss='gaussian_nll'"),
-        (named("poisson"), named("gaussian_nll"), "loss='gaussian_nll', .* model of loss='poisson'"),
-        (named("quantile", [0.9]), named("quantile", [0.8]), r"quantile=0\.8, .* model of quantile=0\.9"),
-        (named("quantile", [0.1, 0.9]), named("quantile"), r"quantile=0\.5, .* model of quantile=\(0\.1, 0\.9\)"),
-        (named("quantile"), named("absolute_error"), "loss='absolute_error', .* model of loss='quantile'"),
+        (named("squared_error"), named("poisson"), "loss='poisson', .* fitted model has loss='squared_error'"),
+        (named("gaussian_nll"), named("huber"), "loss='huber', .* fitted model has loss='gaussian_nll'"),
+        (named("poisson"), named("gaussian_nll"), "loss='gaussian_nll', .* fitted model has loss='poisson'"),
+        (named("quantile", [0.9]), named("quantile", [0.8]), r"quantile=0\.8, .* fitted model has quantile=0\.9"),
+        (
+            named("quantile", [0.1, 0.9]),
+            named("quantile"),
+            r"quantile=0\.5, .* fitted model has quantile=\(0\.1, 0\.9\)",
+        ),
+        (named("quantile"), named("absolute_error"), "loss='absolute_error', .* fitted model has loss='quantile'"),
     ],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
@@ -720,7 +724,7 @@ def test_a_search_may_choose_levels():
 
 # -- bad input ----------------------------------------------------------------------------------------------------
 
-INSIDE = r"expected a number, or a sequence of numbers, inside \(0, 1\)"
+INSIDE = r"expected a number or a sequence of numbers in \(0, 1\)"
 BAD_LEVELS = {
     "none": [],
     "a zero": [0, 0.5],
@@ -752,14 +756,16 @@ def test_levels_to_fit(model, levels):
 @pytest.mark.parametrize("levels", [[0.5, 0.5], [0.9, 0.1], np.array([0.1, 0.5, 0.4])], ids=["twice", "falling", "not"])
 def test_levels_to_fit_that_do_not_rise(model, levels):
     model.set_params(quantile=levels)
-    assert_refused(lambda: model.fit(X, COUNTS[:, 0]), ValueError, "quantile=.*expected levels in rising order", model)
+    assert_refused(
+        lambda: model.fit(X, COUNTS[:, 0]), ValueError, "quantile=.*expected distinct levels in increasing order", model
+    )
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "poisson", "gaussian_nll"])
 @pytest.mark.parametrize("levels", [0.9, [0.1, 0.9]])
 def test_levels_for_a_loss_that_takes_none(model, loss, levels):
     model.set_params(loss=loss, quantile=levels)
-    message = f"quantile=.* with loss='{loss}': it is for loss='quantile'"
+    message = f"quantile=.* has no effect with loss='{loss}': set loss='quantile'"
     assert_refused(lambda: model.fit(X, COUNTS[:, 0]), ValueError, message, model)
 
 
@@ -822,14 +828,14 @@ def test_counts_below_zero():
     model = bare(LSTMRegressor, **QUICK, loss="poisson")
     y = COUNTS.copy()
     y[[4, 7], 1] = -1.5, -2
-    message = r"Negative values in y: loss='poisson' expects counts.*at least 0, got -1.5 for sample 4"
+    message = r"Negative values in y: loss='poisson' expects counts.*non-negative numbers, got -1.5 for sample 4"
     assert_refused(lambda: model.fit(X, y), ValueError, message, model)
     message = "Negative values in y_val: .*got -1.5 for sample 4"
     assert_refused(lambda: model.fit(X, COUNTS, X_val=X, y_val=y), ValueError, message, model)
     steps = [y.copy() for y in STEP_COUNTS]
     steps[1][2, 0] = -3
     model.set_params(return_sequences=True)
-    message = "got -3 for step 3, counted through all series"
+    message = "got -3 for step 3, counted over all series"
     assert_refused(lambda: model.fit(RAGGED, steps), ValueError, message, model)
 
 

@@ -154,7 +154,7 @@ def test_many_labels_are_learned():
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 1.0, 1: 2.0, 2: 1.0}])
 def test_class_weights_of_indicators_are_refused(class_weight):
-    with pytest.raises(ValueError, match=r"class_weight=.*for one label.*sample_weight"):
+    with pytest.raises(ValueError, match=r"class_weight=.*not supported in multi-label classification.*sample_weight"):
         bare(LSTMClassifier, **QUICK, class_weight=class_weight).fit(X, LABELS)
 
 
@@ -179,9 +179,9 @@ def test_a_warm_start_with_indicators_goes_on():
     model = bare(LSTMClassifier, **QUICK, warm_start=True).fit(X, LABELS)
     before = model.loss_curve_[-1]
     assert model.fit(X, LABELS).loss_curve_[3] < before
-    with pytest.raises(ValueError, match="one label; this model was fitted with an indicator for each label"):
+    with pytest.raises(ValueError, match=r"one label per series or step, but .* with indicators of several labels"):
         model.fit(X, LABELS[:, 0])
-    with pytest.raises(ValueError, match="indicators of 2 labels; this model was fitted with 3"):
+    with pytest.raises(ValueError, match="indicators of 2 labels, but the model was fitted with 3"):
         model.fit(X, LABELS[:, :2])
 
 

@@ -70,18 +70,18 @@ def test_all_backends_train_alike(backend):
 
 def test_targets_out_of_bounds_are_refused():
     model = bare(LSTMRegressor, 5, **QUICK, out_activation="logistic")
-    message = r"y has 1.5 for sample 3: out_activation='logistic' expects targets from 0 to 1"
+    message = r"y is 1.5 for sample 3, but out_activation='logistic' expects targets in \[0, 1\]"
     assert_refused(lambda: model.fit(X[:5], [0.1, 0.2, 0.3, 1.5, 0.1]), ValueError, message, model)
 
 
 def test_distributions_have_none():
     model = bare(LSTMRegressor, 5, **QUICK, out_activation="tanh", loss="gaussian_nll")
-    message = "out_activation='tanh' with loss='gaussian_nll'"
+    message = "out_activation='tanh' is not supported with loss='gaussian_nll'"
     assert_refused(lambda: model.fit(X, SIGNAL), ValueError, message, model)
 
 
 def test_training_does_not_go_on_with_another():
     model = bare(LSTMRegressor, 5, **QUICK, out_activation="tanh").fit(X, SIGNAL)
     model.set_params(out_activation="logistic", learning_rate="constant")
-    message = "out_activation='logistic', but training goes on with a model of out_activation='tanh'"
+    message = "out_activation='logistic', but the fitted model has out_activation='tanh'"
     assert_refused(lambda: model.partial_fit(X, TARGETS["logistic"]), ValueError, message, model)

@@ -30,7 +30,7 @@ def held_out(model, X, y):
     rows = []
 
     class Noting(LSTMClassifier):
-        def _check_held_out(self, targets, weights):
+        def _check_validation_data(self, targets, weights):
             rows.append(weights[:, 0])
 
     weights = np.arange(1.0, len(y) + 1)
@@ -111,13 +111,13 @@ def test_folds_that_lack_a_label_are_scored():
 def test_class_weights_of_unknown_labels_beside_labels_without_weight():
     model = LSTMClassifier(**QUICK, class_weight={"0": 1, 1: 10})
     message = (
-        r"class_weight names \['0'\], which y does not have, and no weight of \[0\]: name labels as y does, \[0, 1\]"
+        r"class_weight has keys \['0'\], which do not occur in y, but none for \[0\]: use the labels of y, \[0, 1\]"
     )
     assert_refused(lambda: model.fit(series(4), [0, 1, 0, 1]), ValueError, message, model)
 
 
 def test_class_weights_that_add_up_to_more_than_a_float_holds():
-    message = "sample_weight, multiplied by class_weight, adds up to more than float64 holds"
+    message = "The sum of sample_weight, multiplied by class_weight, overflows float64"
     for weights in ({0: 1e308, 1: 1e308}, {0: 1e200, 1: 1}):
         model = LSTMClassifier(**QUICK, class_weight=weights)
         fit = lambda model=model: model.fit(series(4), [0, 1, 0, 1], [1e200, 1, 1, 1])  # noqa: E731
@@ -133,5 +133,5 @@ def test_class_weights_may_be_fractions():
 @pytest.mark.parametrize("weight", ["heavy", None, [1], 1j, pytest.param(10**400, id="too large")], ids=str)
 def test_class_weights_that_are_no_numbers(weight):
     model = LSTMClassifier(**QUICK, class_weight={0: weight, 1: 10})
-    message = "class_weight=.*: expected finite weights of at least 0"
+    message = "class_weight=.*: expected finite, non-negative weights"
     assert_refused(lambda: model.fit(series(4), [0, 1, 0, 1]), ValueError, message, model)

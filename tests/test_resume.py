@@ -340,17 +340,17 @@ def written(path):
 
 
 DAMAGES = {
-    "cut short": (lambda data: data[: len(data) // 2], "is cut short: it has .* bytes"),
+    "cut short": (lambda data: data[: len(data) // 2], "is truncated: it has .* bytes"),
     "flipped": (lambda data: data[:5000] + bytes([data[5000] ^ 16]) + data[5001:], "is damaged: its checksum"),
     "empty": (lambda data: b"", "is empty"),
-    "other": (lambda data: b"PK" + data, "is not a checkpoint of fastlstm"),
+    "other": (lambda data: b"PK" + data, "is not a fastlstm checkpoint"),
 }
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_named_and_left_alone(written, damage, message):
     written.write_bytes(damage(written.read_bytes()))
-    message = rf"training\.checkpoint {message}(.|\n)*left as it is(.|\n)*move it away"
+    message = rf"training\.checkpoint {message}(.|\n)*was not modified(.|\n)*move it away"
     assert_resume_refused(written, model_of(written), message)
 
 
@@ -369,22 +369,23 @@ OTHERS = {
 @pytest.mark.parametrize(("name", "options"), OTHERS.items(), ids=OTHERS)
 def test_a_checkpoint_of_other_parameters(written, name, options):
     ours = next(iter(options.values()))
-    message = f"is of a training with {name}=.*; this one has {name}={ours!r}: set it back, or start anew"
+    message = f"belongs to a fit with {name}=.*, but now {name}={ours!r}: restore it, or set resume=False"
     assert_resume_refused(written, model_of(written, **options), message)
 
 
 def test_a_checkpoint_of_another_estimator_seed_or_version(written, monkeypatch):
-    message = "estimator='LSTMRegressor'; this one has estimator='LSTMClassifier'"
+    message = "estimator='LSTMRegressor', but now estimator='LSTMClassifier'"
     model = model_of(written, LSTMClassifier)
     assert_resume_refused(written, model, message, y=Y > 0)
     classifier = fitted(LSTMClassifier, checkpoint_path=written)
-    message = "with other labels: pass the same"
+    message = "with different labels: pass the same"
     assert_resume_refused(written, model_of(written, LSTMClassifier), message, y=np.where(Y > 0, "b", "a"))
     assert classifier.fit(X, Y > 0).n_iter_ == 3
     fitted(LSTMRegressor, checkpoint_path=written)
-    assert_resume_refused(written, model_of(written, random_state=1), "with another random_state: set it back")
+    assert_resume_refused(written, model_of(written, random_state=1), "with a different random_state: restore it")
     monkeypatch.setattr(of_estimators, "__version__", "9.9")
-    assert_resume_refused(written, model_of(written), f"made by fastlstm {fastlstm.__version__}; this is 9.9")
+    message = f"written by fastlstm {fastlstm.__version__}, but this is version 9.9"
+    assert_resume_refused(written, model_of(written), message)
 
 
 @pytest.mark.parametrize(
@@ -393,7 +394,7 @@ def test_a_checkpoint_of_another_estimator_seed_or_version(written, monkeypatch)
     ids=["X", "y", "weights", "validation"],
 )
 def test_a_checkpoint_of_other_data(written, data):
-    assert_resume_refused(written, model_of(written), "with other data: pass the same", **data)
+    assert_resume_refused(written, model_of(written), "with different data: pass the same", **data)
 
 
 UNWRITABLE = ["no/such/folder/a", "file/a", ".", "link", "circle", "a\0b", "a" * 300]
@@ -410,7 +411,7 @@ def test_where_no_checkpoint_can_be_written(tmp_path, place, resume, monkeypatch
     (tmp_path / "circle").symlink_to("circle")
     monkeypatch.setattr("fastlstm.training.loop.Training.epoch", lambda self: pytest.fail("training has begun"))
     model = model_of(tmp_path / place, resume=resume)
-    assert_refused(lambda: model.fit(X, Y), ValueError, "checkpoint_path=.* cannot be written: .*Pass the name", model)
+    assert_refused(lambda: model.fit(X, Y), ValueError, "checkpoint_path=.* cannot be written: .*Pass the path", model)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["circle", "file", "link"]
     assert (tmp_path / "file").read_text() == "my thesis"
 
@@ -436,7 +437,7 @@ def test_a_checkpoint_in_a_closed_folder_is_refused_in_the_same_words(tmp_path):
     closed.mkdir(mode=0)
     without, resumed = run_python("-c", IN_A_CLOSED_FOLDER, closed / "a").splitlines()
     assert without == resumed
-    assert "cannot be written: Permission denied. Pass the name of a file" in resumed
+    assert "cannot be written: Permission denied. Pass the path of a new file" in resumed
 
 
 def test_a_checkpoint_that_cannot_be_read_is_refused_in_words(written, monkeypatch):
@@ -444,9 +445,7 @@ def test_a_checkpoint_that_cannot_be_read_is_refused_in_words(written, monkeypat
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(checkpoints, "open", refuse, raising=False)
-    message = (
-        r"resume=True cannot go on from the checkpoint: .* cannot be read: Permission denied\. It was left as it is"
-    )
+    message = r"Cannot resume from the checkpoint: .* cannot be read: Permission denied\. The file was not modified"
     assert_resume_refused(written, model_of(written), message)
 
 
@@ -461,7 +460,7 @@ def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     model = model_of(path, max_iter=6)
-    message = "after epoch 4 could not be written to .*No space left.*That of epoch 3 is still good; make room"
+    message = "of epoch 4 could not be written to .*No space left.*of epoch 3 remains valid; free disk space"
     assert_refused(lambda: model.fit(X, Y), OSError, message, model)
     monkeypatch.undo()
     assert checkpoints.read(path)[0]["progress"]["epochs"] == 3
@@ -477,25 +476,25 @@ def test_a_first_checkpoint_that_fails_does_not_lead_back_to_an_earlier_training
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    kept = "What is there is of an earlier training" if there else "There is none yet"
+    kept = "The file is of an earlier fit" if there else "There is no checkpoint yet"
     model = model_of(path, resume=False, alpha=0.3)
-    assert_refused(lambda: model.fit(X, Y), OSError, f"{kept}; make room, and fit again", model)
+    assert_refused(lambda: model.fit(X, Y), OSError, f"{kept}; free disk space, and fit again", model)
 
 
 def test_a_file_that_another_training_writes_is_left_to_it(path, monkeypatch):
-    judge, epochs = Training._judge, []
+    judge, epochs = Training._check_stopping, []
 
     def disturbed(self):
         judge(self)
         epochs.append(len(epochs))
         if len(epochs) == 2:
             with monkeypatch.context() as patch:
-                patch.setattr(Training, "_judge", judge)
+                patch.setattr(Training, "_check_stopping", judge)
                 fitted(LSTMRegressor, checkpoint_path=path, alpha=0.3)
 
-    monkeypatch.setattr(Training, "_judge", disturbed)
+    monkeypatch.setattr(Training, "_check_stopping", disturbed)
     model = model_of(path, resume=False)
-    message = "was written by another training meanwhile, and is left to it: every fit needs a checkpoint_path"
+    message = "has been overwritten by another fit, and was not modified. Each fit needs its own checkpoint_path"
     assert_refused(lambda: model.fit(X, Y), RuntimeError, message, model)
     assert model_of(path, alpha=0.3).fit(X, Y).n_iter_ == 3
 
@@ -503,8 +502,8 @@ def test_a_file_that_another_training_writes_is_left_to_it(path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"checkpoint_path": None}, "resume=True without a checkpoint_path"),
-        ({"warm_start": True}, "resume=True with warm_start=True"),
+        ({"checkpoint_path": None}, "resume=True requires checkpoint_path"),
+        ({"warm_start": True}, "resume=True and warm_start=True are mutually exclusive"),
         ({"checkpoint_every": "soon"}, "checkpoint_every='soon': expected a number of epochs"),
         ({"checkpoint_every": "0s"}, "checkpoint_every='0s'"),
     ],

@@ -482,7 +482,7 @@ def test_before_a_model_of_series_of_unequal_lengths(waves, method):
         ([np.ones((3, 0)), np.ones((2, 0))], r"X\[0\] has no channels"),
         ([np.ones((3, 2)), np.ones((4, 3))], r"X\[1\] has 3 channels, but X\[0\] has 2"),
         ([np.ones(3), np.array(["a", "b"])], r"X\[1\] is not an array of numbers"),
-        (np.full((2, 3, 1), np.nan), r"X\[0\] has no step: all of its values are NaN"),
+        (np.full((2, 3, 1), np.nan), r"X\[0\] has no steps: all of its values are NaN"),
         ([np.ones(3), np.array([1, np.inf])], "Input X contains infinity .* in series 1, step 1, channel 0"),
         (np.full((2, 3, 1), np.inf), "Input X contains infinity"),
         (np.full((2, 3), -np.inf), "Input X contains infinity"),
@@ -506,7 +506,7 @@ def test_series_that_cannot_be_learned_from(X, message):
         (
             MEMBERS,
             FLAT,
-            r"X has shape \(6, 4\), which is read as univariate series, but SequenceScaler was fitted with 3",
+            r"X of shape \(6, 4\) is interpreted as univariate series, but SequenceScaler was fitted with 3",
         ),
         (FLAT, MEMBERS, "X has 3 channels, but SequenceScaler was fitted with 1"),
     ],
@@ -538,14 +538,14 @@ def test_a_method_that_there_is_not(what):
 
 def test_quantiles_cannot_be_updated():
     scaler = SequenceScaler("robust")
-    with pytest.raises(ValueError, match=r"quantiles cannot be updated .* or take method='standard' or 'minmax'"):
+    with pytest.raises(ValueError, match=r"quantiles cannot be updated .* or use method='standard' or 'minmax'"):
         scaler.partial_fit(MEMBERS)
     assert not hasattr(scaler, "partial_fit")  # which scikit-learn's tools ask
 
 
 def test_what_one_method_learned_is_not_updated_by_another():
     scaler = SequenceScaler().fit(MEMBERS).set_params(method="minmax")
-    with pytest.raises(ValueError, match=r"method='minmax', but .* was learned by method='standard'"):
+    with pytest.raises(ValueError, match=r"method='minmax', but this scaler was fitted with method='standard'"):
         scaler.partial_fit(MEMBERS)
 
 
@@ -555,7 +555,7 @@ def test_what_one_method_learned_is_not_updated_by_another():
 def test_a_fit_that_fails_changes_nothing(fitted, X, what):
     scaler = SequenceScaler().fit(fitted)
     before = pickle.dumps(scaler)
-    with pytest.raises(ValueError, match=r"contains infinity|is read as univariate series"):
+    with pytest.raises(ValueError, match=r"contains infinity|is interpreted as univariate series"):
         getattr(scaler, what)(X)
     assert pickle.dumps(scaler) == before
 

@@ -137,7 +137,7 @@ def test_going_on_keeps_the_first_statistics():
         go_on(in_other_units(X), in_other_units(Y))
         assert_array_equal(model.x_mean_, before[0])
         assert_array_equal(model.y_scale_, before[1])
-    with pytest.raises(ValueError, match="standardize=False, but training goes on with a model of standardize=True"):
+    with pytest.raises(ValueError, match="standardize=False, but the fitted model has standardize=True"):
         model.set_params(standardize=False).partial_fit(X, Y)
 
 
@@ -176,11 +176,11 @@ def test_states_and_features_are_those_of_standardised_series():
 def test_numbers_too_large_to_be_squared_are_refused(which):
     large = {"X": X, "y": Y, which: {"X": X, "y": Y}[which] * 1e200}
     place = "infinity or a value too large for float32 in series 0, step 0, channel 0"
-    message = {"X": place, "y": "values too large to be standardised"}[which]
+    message = {"X": place, "y": "values too large to standardise"}[which]
     with pytest.raises(ValueError, match=f"{which} contains {message}"):
         LSTMRegressor(**QUICK).fit(large["X"], large["y"])
     if which == "X":
-        with pytest.raises(ValueError, match="X contains values too large to be standardised"):
+        with pytest.raises(ValueError, match="X contains values too large to standardise"):
             LSTMRegressor(**QUICK, dtype="float64").fit(large["X"], large["y"])
 
 

@@ -349,7 +349,7 @@ class Problem:
         places = series.step_rows(rows, starts)
         batch = Minibatch(starts, series.values, series.at[rows], self.targets[places], shares[places], self.loss)
         with network.team(len(rows), series.steps, n_jobs) as team:
-            network.lay_out(batch, team.size)
+            network.prepare_batch(batch, team.size)
             team.run(lambda: differentiate(network))
         losses = np.empty(series.steps)
         losses[places] = network.values
@@ -421,7 +421,7 @@ def test_the_last_step_alone_has_the_gradient_of_a_head_on_the_last_states(backe
     with problem.network.team(4, 12, 1) as team:
         data = problem.series.values, problem.series.at[rows], problem.targets[ends][rows], np.full((4, 1), 0.25)
         batch = Minibatch(starts, *data, Loss("squared_error"))
-        problem.network.lay_out(batch, 1)
+        problem.network.prepare_batch(batch, 1)
         team.run(lambda: differentiate(problem.network))
     assert_allclose(problem.network.values, losses[ends][rows], rtol=1e-12)
     assert_allclose(problem.network.gradient, gradient, rtol=1e-10, atol=1e-12)

@@ -115,7 +115,7 @@ def laggard(request, four_cpus, monkeypatch):
 
         def lag(self):
             # only while the other waits is the number of arrivals odd
-            until(lambda: self._meeting[0] % 2 == 1 or self._meeting[0] >= threads.BROKEN)
+            until(lambda: self._barrier[0] % 2 == 1 or self._barrier[0] >= threads.BROKEN)
 
         def wait(self):
             super().wait()

@@ -798,7 +798,7 @@ def test_training_that_diverges_leaves_a_fitted_estimator_as_it_was(monkeypatch,
     model = bare(LSTMRegressor, **SMALL, max_iter=3, warm_start=call == "warm_start").fit(X, y)
     before, bits = vars(model).copy(), {name: value.copy() for name, value in model.weights_.items()}
     curve, predictions = model.loss_curve_.copy(), model.predict(X)
-    monkeypatch.setattr(Training, "judge_minibatch", interrupting(1, lambda: np.nan))
+    monkeypatch.setattr(Training, "prepare_update", interrupting(1, lambda: np.nan))
     with pytest.raises(FloatingPointError, match="batch 1 of 1: the loss is nan"):
         getattr(model, "partial_fit" if call == "partial_fit" else "fit")(X, y)
     assert vars(model).keys() == before.keys()
@@ -810,8 +810,8 @@ def test_training_that_diverges_leaves_a_fitted_estimator_as_it_was(monkeypatch,
 
 
 def interrupting(calls, action):
-    """`Training.judge_minibatch`, but from the given call on of losses that `action` returns, if it raises no error."""
-    judge, left = Training.judge_minibatch, [calls]
+    """`Training.prepare_update`, but from the given call on of losses that `action` returns, if it raises no error."""
+    judge, left = Training.prepare_update, [calls]
 
     def replaced(training):
         left[0] -= 1
@@ -827,7 +827,7 @@ def interrupt():
 
 
 def test_the_error_names_epoch_and_batch(monkeypatch):
-    monkeypatch.setattr(Training, "judge_minibatch", interrupting(7, lambda: np.inf))
+    monkeypatch.setattr(Training, "prepare_update", interrupting(7, lambda: np.inf))
     with pytest.raises(FloatingPointError, match="epoch 3, batch 1 of 3"):
         bare(LSTMRegressor, **SMALL, batch_size=8).fit(*series())
 
@@ -839,7 +839,7 @@ def test_an_interrupted_fit_keeps_the_last_whole_epoch(monkeypatch, early_stoppi
     options = {**SMALL, "batch_size": 8, "learning_rate_init": 0.05}
     whole = bare(LSTMRegressor, **options, max_iter=2).fit(X, y, X_val=X_val, y_val=y_val)
     model = bare(LSTMRegressor, **options, early_stopping=early_stopping)
-    monkeypatch.setattr(Training, "judge_minibatch", interrupting(8, interrupt))
+    monkeypatch.setattr(Training, "prepare_update", interrupting(8, interrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y, X_val=X_val, y_val=y_val)  # in the second of three batches of the third epoch
     assert_same_weights(model, whole)
@@ -852,7 +852,7 @@ def test_an_interrupted_fit_can_go_on(monkeypatch):
     options = {**SMALL, "batch_size": 8}
     model = bare(LSTMRegressor, **options)
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "judge_minibatch", interrupting(8, interrupt))
+        patch.setattr(Training, "prepare_update", interrupting(8, interrupt))
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
     assert_same_weights(model.partial_fit(X, y), bare(LSTMRegressor, **options, max_iter=3).fit(X, y))
@@ -861,7 +861,7 @@ def test_an_interrupted_fit_can_go_on(monkeypatch):
 def test_a_fit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_unfitted(monkeypatch):
     model = bare(LSTMRegressor, **SMALL, batch_size=8)
     before = vars(model).copy()
-    monkeypatch.setattr(Training, "judge_minibatch", interrupting(2, interrupt))
+    monkeypatch.setattr(Training, "prepare_update", interrupting(2, interrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(*series())
     assert vars(model) == before
@@ -871,7 +871,7 @@ def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as
     X, y = series()
     model = bare(LSTMRegressor, **SMALL, batch_size=8, max_iter=2).fit(X, y)
     before, predictions = vars(model).copy(), model.predict(X)
-    monkeypatch.setattr(Training, "judge_minibatch", interrupting(2, interrupt))
+    monkeypatch.setattr(Training, "prepare_update", interrupting(2, interrupt))
     with pytest.raises(KeyboardInterrupt):
         model.fit(X[:, :, :1], y)
     assert all(vars(model)[name] is value for name, value in before.items())

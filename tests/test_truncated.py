@@ -149,7 +149,7 @@ def test_only_the_last_steps_have_a_gradient(backend):
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
 def test_a_bidirectional_network_has_no_pieces(estimator):
     model = bare(estimator, 4, bidirectional=True, bptt_steps=3)
-    message = "bptt_steps=3 with bidirectional=True.*Leave it at None"
+    message = "bptt_steps=3 is not supported with bidirectional=True.*set bptt_steps=None"
     assert_refused(lambda: model.fit(np.zeros((4, 5)), [0, 1, 0, 1]), ValueError, message, model)
 
 
@@ -160,8 +160,8 @@ def test_a_chunk_costs_by_its_own_steps(per_step, shortest):
     series = of_members([np.zeros(length) for length in (100_000, shortest)], "float32", "X")
     tracemalloc.start()
     try:
-        for number in (0, 500, batches.n_pieces(series, np.arange(2), 10) - 1):
-            batches.piece(series, np.arange(2), number, 10, per_step)
+        for number in (0, 500, batches.n_chunks(series, np.arange(2), 10) - 1):
+            batches.chunk(series, np.arange(2), number, 10, per_step)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

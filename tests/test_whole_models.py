@@ -20,14 +20,14 @@ QUICK = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0}
 
 def watched_by(monkeypatch, look):
     """From now on, `look` is called after every epoch of a fit."""
-    watched = fitting.watched
+    report_epochs = fitting.report_epochs
 
     def watched_by_us(*args, **kwargs):
-        for epoch in watched(*args, **kwargs):
+        for epoch in report_epochs(*args, **kwargs):
             look()
             yield epoch
 
-    monkeypatch.setattr(fitting, "watched", watched_by_us)
+    monkeypatch.setattr(fitting, "report_epochs", watched_by_us)
 
 
 def test_predictions_during_a_refit_are_those_of_the_old_model(monkeypatch, fast):
@@ -43,14 +43,14 @@ def test_predictions_during_a_refit_are_those_of_the_old_model(monkeypatch, fast
 
 def test_a_prediction_that_a_refit_interrupts_ends_with_the_old_model(monkeypatch, fast):
     model = LSTMClassifier(4, backend=fast, **QUICK).fit(X, Y > 0)
-    before, check_series = model.predict_proba(X), LSTMClassifier._read_series
+    before, check_series = model.predict_proba(X), LSTMClassifier._check_series
 
     def refit_first(self, *args, **kwargs):
         monkeypatch.undo()
         model.set_params(hidden_size=33).fit(X[:, :, :2], np.arange(12) % 5)
         return check_series(self, *args, **kwargs)
 
-    monkeypatch.setattr(LSTMClassifier, "_read_series", refit_first)
+    monkeypatch.setattr(LSTMClassifier, "_check_series", refit_first)
     assert_array_equal(model.predict_proba(X), before)
     assert model.predict_proba(X[:, :, :2]).shape == (12, 5)
 
@@ -121,7 +121,7 @@ def test_weights_that_do_not_fit_are_refused_before_a_kernel_sees_them(name, val
 def test_weights_that_are_not_in_c_order_are_refused_before_a_kernel_sees_them(name, fast):
     model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y)
     model.weights_[name] = model.weights_[name][:, ::-1]
-    with pytest.raises(ValueError, match=rf"weights_\['{name}'\] has strides .*pass np.ascontiguousarray"):
+    with pytest.raises(ValueError, match=rf"weights_\['{name}'\] has strides .*through np.ascontiguousarray"):
         model.predict(X)
 
 
@@ -138,7 +138,7 @@ def test_series_of_other_channels_than_the_weights_are_refused_before_a_kernel_s
     model = LSTMRegressor(4, backend=fast, **QUICK).fit(X, Y).set_params(learning_rate="constant")
     model._channels, other = channels, np.zeros((12, 5, channels))
     for use in (model.predict, model.hidden_states, lambda X: model.partial_fit(X, Y)):
-        with pytest.raises(ValueError, match=f"series of {channels} channels, but the weights are for 3"):
+        with pytest.raises(ValueError, match=f"X has {channels} channels, but the weights expect 3"):
             use(other)
 
 

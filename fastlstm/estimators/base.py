@@ -1,4 +1,4 @@
-"""What classifier and regressor share: parameters, training, scores, states."""
+"""Base class of the estimators."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, kernels, sequences
+from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
-from fastlstm.estimators.drafts import as_it_is
-from fastlstm.estimators.inputs import (
-    check_series,
-    check_step_weights,
-    check_target_names,
-    check_targets,
-    check_weights,
-)
+from fastlstm.estimators.data import check_targets
+from fastlstm.estimators.inputs import check_series, check_weights
+from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.layers.checks import named
@@ -30,13 +26,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    #: An array, or a list of arrays for a list; Any, so that callers need not check which of the two it is.
+    #: An array, or a list of arrays if X is a list; Any, so that type checkers do not require callers to distinguish.
     ArrayOrList = NDArray[Any] | Any
 
 
 @dataclass(repr=False, eq=False)
-class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
-    """Recurrent layers and a linear head; a subclass says what targets and scores mean."""
+class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstimator):
+    """Recurrent layers and a linear head; subclasses define targets, losses and scores."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -45,106 +41,120 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.missing == "mask"
         return tags
 
-    # -- what a subclass defines ------------------------------------------------------------------------
+    # -- hooks for subclasses ---------------------------------------------------------------------------
 
-    _methods = ("predict",)  # that predict, and are those of the model's `answers`, too
+    _methods = ("predict",)  # prediction methods, which are also those of the model's `output`
 
-    def _encode(self, y, counts, reset, classes=None, name="y"):
-        """y as targets [rows, .] of the loss; `reset` notes what outputs there are, otherwise y must fit what is noted.
+    def _encode(self, y, valid, reset, classes=None, name="y"):
+        """Encode y as targets [rows, .] of the loss; with `reset`, set the outputs, else check y against them.
 
-        A row of `counts` [rows, .] without a True is not looked at, and its target may be any.
+        Targets of rows whose `valid` [rows, .] is all False are ignored.
         """
         raise NotImplementedError
 
-    def _weigh(self, targets, weights):
-        """Weights of the rows, with what else the estimator weighs rows by multiplied in."""
+    def _combine_weights(self, targets, weights):
+        """Sample weights multiplied with weights that depend on the targets."""
         return weights
 
-    def _asked_loss(self):
-        """By which `Loss` to train, so far as parameters say that."""
+    def _make_loss(self):
+        """The `Loss` selected by the parameters, if any; raises if they are invalid."""
 
-    def _answers(self, scaling):
-        """What scores of the network stand for; `scaling` of the targets, where they were standardised."""
+    def _output(self, scaling):
+        """Conversion of scores to predictions; `scaling`: the standardisation of the targets, or None."""
         raise NotImplementedError
 
-    def _of_loss(self):
-        """Parameters that must stay because of what they make the head's outputs mean: (name, value, fitted)."""
+    def _fixed_parameters(self):
+        """(name, value, fitted value) of parameters that define the head's outputs and so must not change."""
         return ()
 
     def _scales_targets(self):
-        """Whether `standardize` acts on targets, too."""
+        """Whether `standardize` applies to the targets."""
         return False
 
     def _n_targets(self):
-        """Columns of y."""
+        """Number of columns of y."""
         return self.n_outputs_
 
-    def _score_of(self, scores, targets, weights):
-        """What early stopping watches; greater is better."""
+    def _score_encoded(self, scores, targets, weights):
+        """Validation score for encoded targets; greater is better."""
         raise NotImplementedError
 
     def _score_rows(self, y, scores, weights):
-        """The same, of y [rows, .] as it was given."""
+        """Score for y [rows, .] in its original form."""
         raise NotImplementedError
 
-    def _check_held_out(self, targets, weights):
-        """Raise unless validation data have a score."""
+    def _check_validation_data(self, targets, weights):
+        """Raise unless a score is defined for the validation data."""
         if not weights.any():
             raise ValueError(
-                "The validation data have no weight: every sample held out has weight 0. Pass X_val and y_val, or "
-                f"raise validation_fraction (now {self.validation_fraction:g})."
+                "Every validation sample has weight 0: pass X_val and y_val with positive weights, or raise "
+                f"validation_fraction (now {self.validation_fraction:g})."
             )
 
-    def _check_partial(self):
-        """Raise where parameters of the subclass do not go with `partial_fit`."""
+    def _check_partial_fit(self):
+        """Raise if parameters of the subclass are incompatible with `partial_fit`."""
 
-    def _drawn(self, n, held, targets, seed):
-        """Of n series with these targets, at random, those to train on and the `held` ones to validate on."""
-        from sklearn.model_selection import train_test_split  # late: it imports half of scikit-learn
+    def _random_split(self, n, held, targets, seed):
+        """Random indices of the training series, and of the `held` validation series."""
+        from sklearn.model_selection import train_test_split  # imported here because it is slow
 
         return train_test_split(np.arange(n), test_size=held, random_state=seed)
 
     def _check_split(self, trained, held_out):
-        """Raise unless what is held out can be validated by what is trained."""
+        """Raise unless the training part is sufficient for the part held out."""
+
+    # -- what training and prediction depend on: parameters, and once fitted the model -------------------
+
+    @property
+    def _per_step(self):
+        return self._model.per_step if "_model" in vars(self) else bool(self.return_sequences)
+
+    @property
+    def _masked(self):
+        return self._model.masked if "_model" in vars(self) else self.missing == "mask"
+
+    @property
+    def _standardised(self):
+        return self._model.scaling is not None if "_model" in vars(self) else bool(self.standardize)
 
     # -- the fitted model -------------------------------------------------------------------------------
 
     @property
     def weights_(self):
-        return self._of_model("weights_").weights
+        return self._model_for("weights_").weights
 
     @weights_.setter
     def weights_(self, weights):
-        self._model = replace(self._of_model("weights_"), weights=weights)
+        self._model = replace(self._model_for("weights_"), weights=weights)
 
     @property
     def x_mean_(self):
-        return _part_of(self._of_model("x_mean_").scaling, "mean")
+        return _scaling_attribute(self._model_for("x_mean_").scaling, "mean")
 
     @property
     def x_scale_(self):
-        return _part_of(self._of_model("x_scale_").scaling, "scale")
+        return _scaling_attribute(self._model_for("x_scale_").scaling, "scale")
 
     @property
     def y_mean_(self):
-        return _part_of(self._of_model("y_mean_").target_scaling, "mean")
+        return _scaling_attribute(self._model_for("y_mean_").target_scaling, "mean")
 
     @property
     def y_scale_(self):
-        return _part_of(self._of_model("y_scale_").target_scaling, "scale")
+        return _scaling_attribute(self._model_for("y_scale_").target_scaling, "scale")
 
-    def _of_model(self, name):
-        """The fitted `Model`, of which the attribute `name` is a part."""
+    def _model_for(self, name):
+        """The fitted `Model`, which holds the attribute `name`."""
         try:
             return vars(self)["_model"]
         except KeyError:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: call fit first.") from None
 
     def _fitted(self):
-        """The estimator as it is now, ready to predict; a fit in another thread does not change what this returns."""
+        """Snapshot of the fitted estimator for prediction, not affected by fits in other threads."""
         check_is_fitted(self)
-        fitted = as_it_is(self)
-        if fitted.n_jobs is not None or fitted.backend != "auto":  # which need no check
+        fitted = snapshot(self)
+        if fitted.n_jobs is not None or fitted.backend != "auto":  # the defaults need no validation
             constraints = {name: self._parameter_constraints[name] for name in ("backend", "n_jobs")}
             given = {name: getattr(fitted, name) for name in constraints}
             validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
@@ -153,87 +163,76 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
 
     # -- prediction -------------------------------------------------------------------------------------
 
-    def _read_series(self, X, reset=False, name="X"):
-        """X as series, as they are."""
+    def _check_series(self, X, reset=False, name="X"):
+        """Validate X and return it as series in the original units."""
         dtype = self.dtype if name != "X" or reset else self._model.dtype
         if self._standardised:
-            dtype = None  # the numbers may be large, and are not rounded before their mean is taken away
+            dtype = None  # values may be large, and are not rounded before their mean is subtracted
         return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
 
-    def _apply(self, X, function):
-        """`function` of the scores [rows, K S], in the form that X has."""
-        x, model = self._read_series(X), self._model
+    def _predict_with(self, X, function):
+        """Result of `function` on the scores [rows, K S], in the form of X."""
+        x, model = self._check_series(X), self._model
         rows = function(model.scores(x, kernels.resolve(self.backend), self.n_jobs))
         return x.restore(rows) if model.per_step else rows
 
     def _score(self, X, y, sample_weight, metric):
-        """The score; `metric` of y, predictions and weights is scikit-learn's, for one target and weight a series."""
+        """Score of the predictions; `metric(y, predicted, weights)` is used for one weight per series."""
         fitted = self._fitted()
-        given, y = y, containers.plain(y, "y")
-        sample_weight = containers.plain(sample_weight, "sample_weight")
         if fitted._per_step:
-            check_target_names(fitted, given, y, "y")
+            return fitted._score_weighted(X, y, sample_weight)
+        sample_weight = containers.plain(sample_weight, "sample_weight")
         with named("sample_weight"):
-            simple = not fitted._per_step and (sample_weight is None or len(sequences.shape_of(sample_weight)) < 2)
-        if simple:
-            predicted = fitted.predict(X)
-            with named("sample_weight"):
-                weights = None if sample_weight is None else check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
-            with named("y"):
-                return metric(y, predicted, weights)
-        return fitted._score_by_weights(X, y, sample_weight)
+            per_output = sample_weight is not None and len(sequences.shape_of(sample_weight)) > 1
+        if per_output:
+            return fitted._score_weighted(X, y, sample_weight)
+        y, predicted = containers.plain(y, "y"), fitted.predict(X)
+        with named("sample_weight"):
+            weights = None if sample_weight is None else check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
+        with named("y"):
+            return metric(y, predicted, weights)
 
-    def _score_by_weights(self, X, y, sample_weight):
-        """The score where each step, or each output, has a weight of its own."""
-        x = self._read_series(X)
-        scores = self._model.scores(x, kernels.resolve(self.backend), self.n_jobs)
+    def _score_weighted(self, X, y, sample_weight):
+        """Score with a weight for each step, or for each output."""
+        x = self._check_series(X)
+        y, weights = check_targets(self, x, X, y, sample_weight, n_targets=self._n_targets())
         with named("y"):
-            check_targets(X, y, "y")
-            y = sequences.rows_of_steps(y, x, "y") if self._per_step else y.toarray() if issparse(y) else np.asarray(y)
+            y = y.toarray() if issparse(y) else np.asarray(y)
             y = y.reshape(len(y), -1)
-        with named("sample_weight"):
-            if self._per_step:
-                weights = check_step_weights(sample_weight, x, X, self._n_targets(), "sample_weight", "X")
-            else:
-                weights = check_weights(sample_weight, X, self._n_targets(), "sample_weight")
-        if y.shape[1] != self._n_targets():
-            of_what = "step" if self._per_step else "series"
-            raise ValueError(
-                f"y has {y.shape[1]} targets for each {of_what}; this model was fitted with {self._n_targets()}."
-            )
-        seen = weights.any(axis=1)
+        scores = self._model.scores(x, kernels.resolve(self.backend), self.n_jobs)
+        used = weights.any(axis=1)
         with named("y"):
-            return self._score_rows(y[seen], scores[seen], weights[seen])
+            return self._score_rows(y[used], scores[used], weights[used])
 
     def _last_states(self, X):
-        """The last layer's last states [n, D H], of the backward direction those at the first step."""
+        """Last hidden states [n, D H] of the last layer; for the backward direction, those at the first step."""
         return self._fitted()._states(X, per_step=False)[1]
 
     def _states(self, X, per_step):
-        """X as series, and the last layer's states."""
-        x = self._read_series(X)
+        """X as series, and the hidden states of the last layer."""
+        x = self._check_series(X)
         return x, self._model.states(x, kernels.resolve(self.backend), self.n_jobs, per_step)
 
     def hidden_states(self, X: ArrayLike) -> ArrayOrList:
-        """The last layer's hidden state after every step of each series.
+        """Hidden states of the last layer after every step.
 
         Parameters
         ----------
         X : array or list
-            Series with the channels that were fitted, in any form that `fit` takes.
+            Series in any form accepted by `fit`, with the same channels.
 
         Returns
         -------
         ndarray of shape (n, T, D H), or list of n ndarray of shape (T_i, D H)
-            H units, of both directions side by side where there are two (D). A list for a list, and where the series'
-            lengths are unequal.
+            Hidden states of the H units, those of D directions side by side. A list if X is a list or the series have
+            unequal lengths.
 
         Raises
         ------
         ValueError
-            If X is not as described.
+            If X is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -246,28 +245,29 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
         return x.restore(states) if x.whole else x.members(states)
 
     def stream(self, n_streams: int = 1, method: str = "predict") -> Stream:
-        """Series that are predicted step by step, as they come, in microseconds a step.
+        """Create a stream for online prediction, step by step, in microseconds per step.
 
         Parameters
         ----------
         n_streams : int, default=1
-            Series that go on side by side.
+            Number of parallel series.
         method : str, default="predict"
-            What a step gives: "predict" or, of a classifier, "predict_proba" or "predict_log_proba".
+            Prediction method to apply at each step: "predict" or, for a classifier, "predict_proba" or
+            "predict_log_proba".
 
         Returns
         -------
         Stream
-            ``step(x_t)`` reads the next step of every stream and predicts, with the bits of `predict` for the series so
-            far, or with `return_sequences` for this step; ``reset(which=None)`` begins anew; ``state`` can be kept,
-            and set again.
+            Object with a method ``step(x_t)``, which processes the next step of every series and returns its
+            prediction, with the same bits as `predict` for the series so far; a method ``reset(which=None)``, which
+            starts new series; and an attribute ``state``, which can be saved and assigned.
 
         Raises
         ------
         ValueError
-            If the model is bidirectional, or a parameter is not as described.
+            If the model is bidirectional, or a parameter is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -281,5 +281,5 @@ class BaseLSTM(Parameters, CallbackSupportMixin, BaseEstimator):
         return Stream(self, n_streams, method)
 
 
-def _part_of(scaling, name):
+def _scaling_attribute(scaling, name):
     return None if scaling is None else getattr(scaling, name)

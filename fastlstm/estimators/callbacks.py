@@ -1,7 +1,7 @@
-"""Callbacks on `fit`: the experimental protocol of scikit-learn 1.9; before it, there are none.
+"""Support for the experimental callbacks of scikit-learn 1.9; with earlier versions, callbacks are not available.
 
-``model.set_callbacks(...)`` takes what follows the protocol, such as ``sklearn.callback.ProgressBar``. A fit is the
-root task, each epoch one of its subtasks; where a callback asks to stop at the end of an epoch, it is the last.
+``model.set_callbacks(...)`` accepts callbacks such as ``sklearn.callback.ProgressBar``. A fit is the root task, and
+each epoch one of its subtasks; a callback can stop the training at the end of an epoch.
 """
 
 try:
@@ -9,14 +9,14 @@ try:
 except ImportError:
 
     class CallbackSupportMixin:
-        """Nothing: this scikit-learn has no callbacks."""
+        """Placeholder: this version of scikit-learn has no callbacks."""
 
 
 class FitTask:
-    """A fit as an estimator's callbacks see it.
+    """The task of a fit, for the estimator's callbacks.
 
-    It begins where this is made, which must be before anything that can fail, and before the estimator's attributes are
-    noted to be put back: scikit-learn keeps the callbacks to tear down among them. It does so when `fit` is left.
+    It must be created before anything can fail, and before an `AtomicUpdate` copies the estimator's attributes:
+    scikit-learn stores the callbacks to tear down at the end of `fit` among them.
     """
 
     def __init__(self, estimator, X, y, sample_weight=None, max_subtasks=0):
@@ -29,11 +29,11 @@ class FitTask:
             self._epochs = self._root if hasattr(estimator, "_skl_callbacks") else None
 
     def epochs(self, run, training, attributes):
-        """The epochs of `run`, each as a task; `attributes()`: those that an estimator fitted so far has."""
+        """Iterate over the epochs of `run`, each a subtask; `attributes()` returns the fitted attributes so far."""
         if self._epochs is None:
             yield from run
             return
-        while not training.over:
+        while not training.finished:
             task = self._epochs.subcontext(task_name="epoch")
             task.call_on_fit_task_begin(**self._given, reconstruction_attributes=attributes)
             yield next(run)
@@ -42,7 +42,7 @@ class FitTask:
                 and not training.progress.stopped
             ):
                 training.progress.stopped = "callback"
-        yield from run  # it has no more epochs, but has something to put in order
+        yield from run  # no more epochs, but lets it finish
 
     def end(self):
         if self._root is not None:

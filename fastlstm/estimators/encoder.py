@@ -1,4 +1,4 @@
-"""SequenceEncoder."""
+"""Hidden states of a recurrent network as features."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
-from fastlstm.estimators.agreement import check_same_model
+from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.estimators.validation import check_compatible
 from fastlstm.layers.checks import named
 
 if TYPE_CHECKING:
@@ -27,28 +27,29 @@ if TYPE_CHECKING:
 
 
 class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turn each series into the last hidden state of an LSTM: features for any other estimator.
+    """Encode each series as the last hidden state of an LSTM, to be used as features by other estimators.
 
     Parameters
     ----------
     estimator : LSTMClassifier, LSTMRegressor or None, default=None
-        Whose states to take. One that is fitted is used as it is, and stays fitted where the encoder is cloned, as in a
-        search or in cross-validation: its parameters have no more effect; one that is not is cloned and fitted by
-        `fit`. None is an LSTMRegressor where y holds floating-point numbers and an LSTMClassifier otherwise, with their
-        defaults.
+        Estimator whose hidden states are the features. An unfitted estimator is cloned and fitted by `fit`. A fitted
+        estimator is used without refitting and stays fitted when the encoder is cloned, as in a grid search or in
+        cross-validation; changes of its parameters have no effect. If None, an LSTMRegressor with default parameters if
+        y is of a floating-point type, and an LSTMClassifier otherwise.
 
     Attributes
     ----------
     estimator_ : LSTMClassifier or LSTMRegressor
-        The fitted one. Where `estimator` came fitted, a copy, which stays as it is when that is fitted again.
+        The fitted estimator. If `estimator` was fitted before, a copy of it, which is not affected by refitting
+        `estimator`.
     n_features_in_ : int
-        As of `estimator_`.
+        Number of features seen by `estimator_` during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        As of `estimator_`.
+        Feature names seen by `estimator_` during `fit`. Defined only if it has them.
 
     See Also
     --------
-    LSTMClassifier.hidden_states : The states after every step.
+    LSTMClassifier.hidden_states : Hidden states after every step.
 
     Examples
     --------
@@ -72,40 +73,43 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     def __sklearn_clone__(self):
         fitted = self.estimator is not None and _is_fitted(self.estimator)
-        # An estimator that came fitted is data, not a setting: without its weights the copy would encode by chance. It
-        # is copied, for parameters of the copy may be set.
+        # A fitted estimator is data, not a parameter: without its weights, the clone would encode with random ones. It
+        # is copied so that setting parameters of the clone does not change the original.
         return type(self)(copy.copy(self.estimator) if fitted else clone(self.estimator))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # states are of the estimator's dtype
+        tags.transformer_tags.preserves_dtype = []  # states have the estimator's dtype
         tags.input_tags.allow_nan = getattr(self.estimator, "missing", "error") == "mask"
         tags.target_tags.required = self.estimator is None or not _is_fitted(self.estimator)
         return tags
 
     def fit(self, X: ArrayLike | None, y: ArrayLike | None = None, **fit_params: Any) -> Self:
-        """Fit the LSTM, unless it came fitted.
+        """Fit the estimator, unless it is already fitted.
+
+        If an error is raised, the encoder remains unchanged.
 
         Parameters
         ----------
         X, y
-            Series and targets as the estimator's `fit` takes them; not looked at where it came fitted.
+            Series and targets, as in the estimator's `fit`. Ignored if the estimator is already fitted.
         **fit_params
-            Passed to the estimator's `fit`; where it came fitted, not looked at beyond their names. With
-            ``enable_metadata_routing=True``, what the estimator requests by its `set_fit_request`.
+            Parameters passed to the estimator's `fit`; if it is already fitted, only their names are checked. With
+            ``enable_metadata_routing=True``, the metadata requested by the estimator's `set_fit_request`.
 
         Returns
         -------
         self : SequenceEncoder
+            The fitted encoder.
 
         Raises
         ------
         ValueError
-            If `estimator` is none of ours, X or y is not as described, y is None where there is something to fit, or
-            metadata is passed that the estimator does not request. The encoder stays as it was.
+            If `estimator` is not an LSTMClassifier or LSTMRegressor, X or y is invalid, y is None and the estimator is
+            not fitted, or metadata is passed that the estimator does not request.
         TypeError
-            If the estimator's `fit` does not take one of `fit_params`; likewise.
+            If the estimator's `fit` does not accept one of `fit_params`.
 
         Examples
         --------
@@ -115,21 +119,21 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         (3, 8)
         """
         self._validate_params()
-        draft = Draft(self)
-        draft.copy._fit(X, y, fit_params)
-        draft.adopt()
+        update = AtomicUpdate(self)
+        update.copy._fit(X, y, fit_params)
+        update.commit()
         return self
 
     def _fit(self, X, y, fit_params):
         estimator = self.estimator
         fitted = estimator is not None and _is_fitted(estimator)
         if fitted:
-            estimator = as_it_is(estimator)  # which others may fit again
-            check_same_model(estimator)
+            estimator = snapshot(estimator)  # the original may be refitted
+            check_compatible(estimator)
         elif y is None:
             raise ValueError(
-                "This SequenceEncoder requires y to be passed, but the target y is None: pass it to train the "
-                "LSTM, or make the encoder with a fitted estimator."
+                "This SequenceEncoder requires y to be passed, but the target y is None: pass y to train the "
+                "estimator, or pass a fitted estimator to SequenceEncoder."
             )
         else:
             estimator = _of_targets(y) if estimator is None else clone(estimator)
@@ -146,25 +150,25 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self._n_features_out = estimator._model.stack.width
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
-        """The last hidden states.
+        """Encode series as last hidden states.
 
         Parameters
         ----------
         X : array or list
-            Series with the channels that were fitted, in any form that an LSTMClassifier takes.
+            Series in any form accepted by the estimator, with the same channels as in `fit`.
 
         Returns
         -------
         ndarray of shape (n, D H)
-            H units of the last layer; with two directions, the states of both, that of the backward one at the first
-            step.
+            Last hidden states of the last layer, of H units and D directions. For the backward direction, this is the
+            state at the first step.
 
         Raises
         ------
         ValueError
-            If X is not as described.
+            If X is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the encoder is not fitted.
 
         Examples
         --------
@@ -177,12 +181,12 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self.estimator_._last_states(X)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Names of the features, ``sequenceencoder0`` and so on.
+        """Names of the output features: ``sequenceencoder0``, ``sequenceencoder1`` and so on.
 
         Parameters
         ----------
         input_features : array of str or None, default=None
-            Checked against the columns where X was 2-D, and ignored otherwise.
+            If X was 2-D, checked against its columns; ignored otherwise.
 
         Returns
         -------
@@ -191,9 +195,9 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         Raises
         ------
         ValueError
-            If a 2-D X was fitted whose columns are others.
+            If X was 2-D and `input_features` does not match its columns.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the encoder is not fitted.
 
         Examples
         --------
@@ -208,7 +212,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             return super().get_feature_names_out(input_features if of_table else None)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Where metadata goes: what is passed to `fit` and `fit_transform`, to the `fit` of the estimator.
+        """Metadata routing: metadata of `fit` and `fit_transform` is routed to the `fit` of the estimator.
 
         Returns
         -------
@@ -223,7 +227,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ...     SequenceEncoder(lstm).get_metadata_routing().consumes("fit", ["sample_weight"])
         {'sample_weight'}
         """
-        # which of the two stands in for None, y decides: neither requests anything by itself
+        # if None, the class depends on y, but neither class requests metadata by default
         estimator = LSTMClassifier() if self.estimator is None else self.estimator
         mapping = MethodMapping().add(caller="fit", callee="fit").add(caller="fit_transform", callee="fit")
         return MetadataRouter(owner=self).add(estimator=estimator, method_mapping=mapping)
@@ -234,18 +238,18 @@ def _is_fitted(estimator):
 
 
 def _check_fit_params(estimator, fit_params):
-    """Raise unless the estimator's `fit` takes these, whether it is called or not."""
+    """Raise TypeError unless the estimator's `fit` accepts these parameters, whether or not it will be called."""
     try:
         inspect.signature(estimator.fit).bind(X=None, y=None, **fit_params)
     except TypeError as error:
         kind = type(estimator).__name__
-        raise TypeError(f"SequenceEncoder.fit passes what else it is given to {kind}.fit, which {error}.") from error
+        raise TypeError(f"SequenceEncoder.fit passes fit_params to {kind}.fit, which raised: {error}.") from error
 
 
 def _of_targets(y):
     y = containers.plain(y, "y")
     if sequences.is_list(y):
         raise ValueError(
-            "y has an array for each series: pass one target for each, or an estimator with return_sequences=True."
+            "y has one array per series: pass one target per series, or an estimator with return_sequences=True."
         )
     return LSTMRegressor() if np.asarray(y).dtype.kind == "f" else LSTMClassifier()

@@ -1,4 +1,4 @@
-"""From X and y to a fitted estimator: the steps of `fit` and `partial_fit`."""
+"""Implementation of `fit` and `partial_fit`."""
 
 import contextlib
 import math
@@ -10,114 +10,116 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastlstm import kernels
-from fastlstm.callers import warn
-from fastlstm.estimators.agreement import check_parameters, check_partial, check_same_model
+from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.callbacks import FitTask
-from fastlstm.estimators.checkpoints import SEEDS, Checkpoints, fingerprint
-from fastlstm.estimators.data import check_data, check_validation_data, learn_scaling, prepare, split
-from fastlstm.estimators.doubts import doubts
-from fastlstm.estimators.drafts import Draft
-from fastlstm.estimators.view import watched
+from fastlstm.estimators.checkpoints import MAX_SEED, Checkpoints, fingerprint
+from fastlstm.estimators.data import check_data, check_validation_data, fit_scalings, split, transform
+from fastlstm.estimators.diagnostics import data_warnings
+from fastlstm.estimators.validation import check_compatible, check_parameters, check_partial_fit
+from fastlstm.estimators.verbose import report_epochs
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
-from fastlstm.training import outcome, plan
+from fastlstm.training import convergence, defaults
 from fastlstm.training.loop import Training
 from fastlstm.training.model import Model, run_over
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
+from fastlstm.user_warnings import warn
 
-FAR = 10  # from 0, beyond which values are hardly of unit variance
+FAR_FROM_ZERO = 10  # a constant beyond this is unlikely in data of unit variance
 
 
 def fit(estimator, X, y, sample_weight, validation_data):
-    """Train the estimator anew, or with `warm_start` on; it changes at the end, in one step."""
-    most = None if estimator.max_iter == "auto" else estimator.max_iter
-    task = FitTask(estimator, X, y, sample_weight, max_subtasks=most)
-    draft = Draft(estimator)
-    going_on = estimator.warm_start and hasattr(estimator, "weights_")
-    training, checkpoints = _begin(draft.copy, (X, y, sample_weight), going_on, validation_data)
+    """Fit the estimator, from scratch or with `warm_start` from its weights; it changes in one step at the end."""
+    max_epochs = None if estimator.max_iter == "auto" else estimator.max_iter
+    task = FitTask(estimator, X, y, sample_weight, max_subtasks=max_epochs)
+    update = AtomicUpdate(estimator)
+    continued = estimator.warm_start and hasattr(estimator, "weights_")
+    training, checkpoints = _prepare(update.copy, (X, y, sample_weight), continued, validation_data)
     epochs_before = training.progress.epochs
     if checkpoints:
         checkpoints.restore(training)
 
     def attributes():
-        return {**draft.changes(), **_fitted_attributes(draft.copy, training, copied=True)}
+        return {**update.changes(), **_fitted_attributes(update.copy, training, copied=True)}
 
     if estimator.verbose:
-        print(plan.described(draft.copy.settings_), flush=True)
-    with _adopting(draft, training, epochs_before):
-        for _ in task.epochs(watched(training, estimator.verbose), training, attributes):
+        print(defaults.summary(update.copy.settings_), flush=True)
+    with _committing(update, training, epochs_before):
+        for _ in task.epochs(report_epochs(training, estimator.verbose), training, attributes):
             pass
-        _warn_of_shortfall(draft.copy, training)
+        _warn_if_not_converged(update.copy, training)
     task.end()
     return estimator
 
 
 def partial_fit(estimator, X, y, sample_weight, classes=None):
-    """Train the estimator for one epoch, on from what it was; it changes at the end, in one step."""
-    estimator._validate_params()  # scikit-learn's `_fit_context` skips this once the estimator is fitted
-    check_partial(estimator)
-    estimator._check_partial()
-    draft = Draft(estimator)
+    """Train the estimator for one more epoch; it changes in one step at the end."""
+    estimator._validate_params()  # scikit-learn's `_fit_context` skips the validation of a fitted estimator
+    check_partial_fit(estimator)
+    estimator._check_partial_fit()
+    update = AtomicUpdate(estimator)
     data = X, y, sample_weight
-    training, _ = _begin(draft.copy, data, hasattr(estimator, "weights_"), partial=True, classes=classes)
-    with _adopting(draft, training, training.progress.epochs):
-        for _ in watched(training, estimator.verbose, say_why=False):
+    training, _ = _prepare(update.copy, data, hasattr(estimator, "weights_"), partial=True, classes=classes)
+    with _committing(update, training, training.progress.epochs):
+        for _ in report_epochs(training, estimator.verbose, show_reason=False):
             pass
     return estimator
 
 
 @contextlib.contextmanager
-def _adopting(draft, training, epochs_before):
-    """Let the estimator become what is trained meanwhile, or what was when an interrupt came after a whole epoch."""
+def _committing(update, training, epochs_before):
+    """Commit the training done in the block; after a KeyboardInterrupt, commit its complete epochs, if any."""
     try:
         yield
     except KeyboardInterrupt:
         if training.progress.epochs > epochs_before:
-            training.leave()
-            _adopt(draft, training)
+            training.finish_interrupted()
+            _commit(update, training)
         raise
-    _adopt(draft, training)
+    _commit(update, training)
 
 
-def _begin(estimator, data, going_on, validation_data=(None, None, None), partial=False, classes=None):
-    """The `Training` that is to be run, and its checkpoints or None."""
+def _prepare(estimator, data, continued, validation_data=(None, None, None), partial=False, classes=None):
+    """The `Training` to run, and its checkpoints or None."""
     check_parameters(estimator)
-    if going_on:
-        check_same_model(estimator)
-    estimator._asked_loss()  # raises where there is none
-    data = check_data(estimator, *data, not going_on, classes)
+    if continued:
+        check_compatible(estimator)
+    else:
+        vars(estimator).pop("_model", None)
+    estimator._make_loss()  # raises if the parameters are invalid
+    data = check_data(estimator, *data, not continued, classes)
     held_out = check_validation_data(estimator, *validation_data)
     seed, checkpoints = _seed(estimator)
     rng = np.random.default_rng(seed)
     if estimator.early_stopping and not partial and held_out is None:
         data, held_out = split(estimator, data, rng)
-    dtype, weighed = np.dtype(estimator.dtype), estimator._weigh(data.targets, data.weights)
-    if going_on:
+    dtype, weights = np.dtype(estimator.dtype), estimator._combine_weights(data.targets, data.weights)
+    if continued:
         scaling, target_scaling = estimator._model.scaling, estimator._model.target_scaling
     else:
-        for doubt in doubts(data.series, estimator._columns):
-            warn(doubt, UserWarning)
+        for message in data_warnings(data.series, estimator._columns):
+            warn(message, UserWarning)
         scaling = target_scaling = None
         if estimator._standardised:
-            scaling, target_scaling = learn_scaling(data, estimator._per_step, dtype, estimator._scales_targets())
+            scaling, target_scaling = fit_scalings(data, estimator._per_step, dtype, estimator._scales_targets())
             if partial:
-                _warn_of_no_scale(scaling, target_scaling)
-    estimator.settings_ = _settled(estimator, data.series, partial)
+                _warn_if_constant(scaling, target_scaling)
+    estimator.settings_ = _resolve_settings(estimator, data.series, partial)
     if checkpoints:
         checkpoints.describe(estimator, seed, data=fingerprint(data, *([held_out] if held_out else [])))
-    data = prepare(data, scaling, target_scaling, estimator._masked, dtype)._replace(weights=weighed)
+    data = transform(data, scaling, target_scaling, estimator._masked, dtype)._replace(weights=weights)
     if held_out is not None:
-        held_out = prepare(held_out, scaling, target_scaling, estimator._masked, dtype, "_val")
-        estimator._check_held_out(held_out.targets, held_out.weights)
+        held_out = transform(held_out, scaling, target_scaling, estimator._masked, dtype, "_val")
+        estimator._check_validation_data(held_out.targets, held_out.weights)
 
-    stack = estimator._model.stack if going_on else _stack(estimator, data.series.channels)
-    answers = estimator._answers(target_scaling)
+    stack = estimator._model.stack if continued else _stack(estimator, data.series.channels)
+    output = estimator._output(target_scaling)
     estimator._model = Model(
         stack,
-        weights=estimator.weights_ if going_on else _initial_weights(estimator, stack, answers.loss, data, rng),
-        answers=answers,
+        weights=estimator.weights_ if continued else _initial_weights(estimator, stack, output.loss, data, rng),
+        output=output,
         n_targets=estimator.n_outputs_,
         per_step=estimator._per_step,
         masked=estimator._masked,
@@ -135,34 +137,34 @@ def _begin(estimator, data, going_on, validation_data=(None, None, None), partia
     )
     training = Training(
         network,
-        _settings(estimator, answers.loss),
+        _settings(estimator, output.loss),
         data.series,
         targets=data.targets,
         weights=data.weights,
         seed=seed,
         validate=held_out and (lambda: _validate(estimator, network, held_out)),
-        progress=_earlier_progress(estimator, network, partial) if going_on else None,
-        keep=checkpoints and checkpoints.keep,
+        progress=_earlier_progress(estimator, network, partial) if continued else None,
+        save=checkpoints and checkpoints.save,
         n_jobs=estimator.n_jobs,
     )
     return training, checkpoints
 
 
-def _warn_of_no_scale(scaling, target_scaling):
-    """Warn where the first call of `partial_fit`, which settles the units of all, has only constants far from 0."""
+def _warn_if_constant(scaling, target_scaling):
+    """Warn if the first call of `partial_fit`, which fixes the standardisation, has only constants far from 0."""
     for name, of in [("X", scaling), ("y", target_scaling)]:
-        if of is not None and (of.scale == 1).all() and np.abs(of.mean).max() > FAR:
+        if of is not None and (of.scale == 1).all() and np.abs(of.mean).max() > FAR_FROM_ZERO:
             warn(
-                f"The first call of partial_fit has a constant {name}, from which no scale can be learned; it stays 1. "
-                "Begin with a batch that shows how the data vary, or pass data of about unit variance and "
+                f"The first call of partial_fit has a constant {name}, so its scale is set to 1 for all calls. Start "
+                "with a batch that is representative of the data, or pass data of about unit variance and set "
                 "standardize=False.",
                 UserWarning,
             )
 
 
 def _seed(estimator):
-    """The seed of all that is random, and the checkpoints; a training that goes on from one has its seed."""
-    seed = int(check_random_state(estimator.random_state).randint(SEEDS))
+    """The random seed, taken from the checkpoint if there is one to resume from, and the checkpoints or None."""
+    seed = int(check_random_state(estimator.random_state).randint(MAX_SEED))
     if estimator.checkpoint_path is None:
         return seed, None
     checkpoints = Checkpoints(estimator.checkpoint_path, estimator.checkpoint_every, estimator.resume)
@@ -171,16 +173,16 @@ def _seed(estimator):
     return seed, checkpoints
 
 
-def _settled(estimator, series, partial):
-    """What the parameters that may be "auto" come to."""
-    given = {name: getattr(estimator, name) for name in plan.NAMES}
-    return plan.settle(given, estimator.cell, len(series), int(series.lengths.max()), series.steps, online=partial)
+def _resolve_settings(estimator, series, partial):
+    """Values of the parameters that can be "auto"."""
+    given = {name: getattr(estimator, name) for name in defaults.NAMES}
+    return defaults.resolve(given, estimator.cell, len(series), int(series.lengths.max()), series.steps, online=partial)
 
 
 def _settings(estimator, loss):
     given = {field.name: getattr(estimator, field.name, None) for field in fields(Settings)}
-    settled = {name: value for name, value in estimator.settings_.items() if name in given}
-    return Settings(**{**given, **settled, "loss": loss})
+    resolved = {name: value for name, value in estimator.settings_.items() if name in given}
+    return Settings(**{**given, **resolved, "loss": loss})
 
 
 def _stack(estimator, channels):
@@ -193,18 +195,18 @@ def _initial_weights(estimator, stack, loss, data, rng):
     if estimator.settings_["init"] == "chrono":
         longest = int(data.series.lengths.max()) if estimator.longest_lag is None else estimator.longest_lag
     weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest)
-    first = loss.first_scores(data.targets, data.weights)
+    first = loss.initial_scores(data.targets, data.weights)
     return weights if first is None else {**weights, "head.bias": first}
 
 
 def _earlier_progress(estimator, network, partial):
-    """What training goes on with: everything for partial_fit, the history for warm_start."""
+    """Progress to continue from: all of it for partial_fit, only the history for warm_start."""
     progress = estimator._progress.copy(estimator._progress.moments.copy())
     solver, rate = estimator.solver, estimator.settings_["learning_rate_init"]
     moments = np.zeros((SOLVERS[solver][1], network.parameters.size), network.parameters.dtype)
     if partial and (solver, moments.dtype) == (progress.solver, progress.moments.dtype):
         if estimator.learning_rate != "adaptive":
-            progress.rate = rate  # it may have been set anew since
+            progress.rate = rate  # learning_rate_init may have changed since the last call
         return progress
     progress.solver, progress.moments, progress.updates, progress.rate = solver, moments, 0, rate
     progress.no_improvement, progress.best_validation_score = 0, -np.inf
@@ -212,27 +214,27 @@ def _earlier_progress(estimator, network, partial):
 
 
 def _validate(estimator, network, held_out):
-    """Score and loss of the network, as it is, on data held out."""
+    """Score and loss of the network on validation data."""
     series, targets, weights = held_out
     package, loss = kernels.load(kernels.resolve(estimator.backend)), estimator._model.loss
     scores = run_over(network.stack, series, network.weights, package, estimator.n_jobs, network.per_step)
-    with np.errstate(over="ignore", invalid="ignore"):  # the training reports what is not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # the training reports results that are not finite
         values, _ = loss(scores, targets)
         mean = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())
-        # R squared is greatest for the mean, which a quantile is not, and says nothing of a distribution's width
-        return -mean if loss.is_distribution else estimator._score_of(scores, targets, weights), mean
+        # R squared is maximal for the mean, so it suits neither quantiles nor the width of a distribution
+        return -mean if loss.is_distribution else estimator._score_encoded(scores, targets, weights), mean
 
 
-def _warn_of_shortfall(estimator, training):
+def _warn_if_not_converged(estimator, training):
     gated = kernels.CELLS[estimator.cell].forget_gate and estimator.settings_["init"] != "chrono"
     untried = [] if estimator._standardised else ["standardize=True"]
-    why = outcome.shortfall(training, [*untried, "init='chrono'"] if gated else untried)
+    why = convergence.problem(training, [*untried, "init='chrono'"] if gated else untried)
     if why:
         warn(why, ConvergenceWarning)
 
 
 def _fitted_attributes(estimator, training, copied=False):
-    """What a fit that ended now would set; `copied` where the training goes on."""
+    """Fitted attributes after the last epoch; `copied` if training continues."""
     progress = training.progress
     progress = progress.copy(progress.moments.copy()) if copied else progress
     curve, validated = progress.loss_curve, training.validate is not None
@@ -252,8 +254,8 @@ def _fitted_attributes(estimator, training, copied=False):
     }
 
 
-def _adopt(draft, training):
-    """Let the estimator become what was trained."""
-    training.progress.best_parameters = None  # of use to nobody now
-    vars(draft.copy).update(_fitted_attributes(draft.copy, training))
-    draft.adopt()
+def _commit(update, training):
+    """Set the fitted attributes of the estimator."""
+    training.progress.best_parameters = None  # not needed any more
+    vars(update.copy).update(_fitted_attributes(update.copy, training))
+    update.commit()

@@ -1,4 +1,4 @@
-"""Checks of X, y and weights: what an estimator was given becomes plain arrays, or an error that says why not."""
+"""Validation of X, y and weights."""
 
 from numbers import Real
 from typing import NamedTuple
@@ -15,19 +15,19 @@ from sklearn.utils.validation import (
 )
 
 from fastlstm import containers, sequences
-from fastlstm.callers import warn
 from fastlstm.layers.checks import named
+from fastlstm.user_warnings import warn
 
 FORMS = "an array of shape (n, T, C) or (n, T), or a list of n arrays (T_i, C) or (T_i,)"
 
 
 def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_names=True):
-    """X in any form as a `Series` of `dtype`; `missing`: whether NaN in it is an "error", or stays ("keep").
+    """X in any form as `Series`.
 
-    With `dtype` None it is float32 where all that X holds is, else float64.
-
-    With `reset` the estimator notes ``n_features_in_`` (channels, but columns of 2-D X), feature names, and in
-    ``_channels`` and ``_columns`` what X was (no columns if it was not 2-D); without, X must agree with that.
+    dtype: if None, float32 if X is float32 throughout, else float64.
+    missing: whether NaN raises an error ("error") or is preserved ("keep").
+    reset: if True, sets the attributes ``n_features_in_``, ``feature_names_in_``, ``_channels`` and ``_columns`` of the
+    estimator (the last is the number of columns of a 2-D X, else None); if False, X must match them.
     """
     with named(name):
         return _check_series(estimator, X, dtype, reset, name, missing, warn_of_names)
@@ -51,8 +51,8 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
         X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, input_name=name)
         if 0 in X.shape[1:]:
             raise ValueError(
-                f"{name} has shape {X.shape}; expected (n, T, C): n series of at least 1 time step and at least 1 "
-                "channel."
+                f"{name} has shape {X.shape}; expected (n, T, C): n series with at least 1 time step and at least "
+                "1 channel."
             )
         series = sequences.of_padded(X, name)
     sequences.check_finite(series, name, missing)
@@ -74,42 +74,42 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
         shape = "" if series.form != "array" else f" (its shape is {sequences.shape_of(X)})"
         raise ValueError(
             f"{name} has {series.channels} channels{shape}, but {type(estimator).__name__} was fitted with "
-            f"{estimator._channels}: pass series of {estimator._channels}, for instance as an array of shape "
+            f"{estimator._channels}: pass series with {estimator._channels} channels, for example an array of shape "
             f"(n, T, {estimator._channels})."
         )
     return series
 
 
 def read_series(X, name):
-    """X, in whatever container, as an array-like, or a list, tuple or object array of series."""
+    """X in any container as an array, or as a list, tuple or object array of series."""
     if containers.is_numeric(X):
         return X
     levels = _row_levels(X)
     X = containers.unpack(X, name)
     if levels and not sequences.is_list(X):
         raise ValueError(
-            f"{name} is a DataFrame with a row MultiIndex {containers.few(levels)}, but rows of a DataFrame are read "
-            "as series, and columns as their steps. If a row is one step of a series and columns are channels, pass a "
-            f"list of one array for each series: [rows.to_numpy() for _, rows in {name}.groupby(level=0, sort=False)]. "
-            f"If a row is a whole series, pass {name}.reset_index(drop=True)."
+            f"{name} is a DataFrame with a row MultiIndex {containers.few(levels)}, but the rows of a DataFrame are "
+            "interpreted as series and its columns as steps. If rows are steps and columns are channels, pass a list "
+            f"of one array per series: [rows.to_numpy() for _, rows in {name}.groupby(level=0, sort=False)]. "
+            f"If each row is a whole series, pass {name}.reset_index(drop=True)."
         )
     return X
 
 
 def _float_dtype(X):
-    """float32 where all members of X are, else float64."""
+    """float32 if all members of X are float32, else float64."""
     return "float32" if all(getattr(member, "dtype", None) == np.float32 for member in X) else "float64"
 
 
 def _row_levels(X):
-    """Names of the levels of a DataFrame's rows, if these have several."""
+    """Names of the levels of a DataFrame's row index if it is a MultiIndex, else None."""
     if containers.is_table(X) and hasattr(type(X), "iloc") and getattr(X.index, "nlevels", 1) > 1:
         return X.index.names
     return None
 
 
 def _check_numbers(X, name):
-    """X, unless it holds complex numbers or objects that are none."""
+    """X as an array of numbers; raises if it contains complex numbers or objects that are not numbers."""
     kind = getattr(getattr(X, "dtype", None), "kind", None)
     if kind == "c":
         raise ValueError(f"Complex data not supported: {name} is of type {X.dtype}; expected real numbers.")
@@ -117,14 +117,14 @@ def _check_numbers(X, name):
 
 
 def _channel_names(X, name):
-    """Names of the channels of a list of tables, or of a table with series in its cells; None if they have none."""
-    if isinstance(X, memoryview):  # of objects, it cannot be gone through
+    """Channel names of a list of DataFrames, or of a DataFrame with series in its cells; None if there are none."""
+    if isinstance(X, memoryview):  # cannot be iterated if it holds objects
         return None
     return _get_feature_names(X) if containers.is_table(X) else _names_of_members(X, name)
 
 
 def _names_of_members(members, name):
-    """Names of the columns of the tables in a list; None if they have none. Raise if they differ."""
+    """Column names of the DataFrames in a list; None if there are none. Raises if they differ."""
     first = without = None
     for n, member in enumerate(members):
         if type(member) is np.ndarray or not containers.is_table(member):
@@ -134,18 +134,16 @@ def _names_of_members(members, name):
         if first is None:
             first, columns_of_first, names = n, columns, _get_feature_names(member)
         elif columns != columns_of_first:
-            raise ValueError(
-                _why_no_names_of_all(name, n, f"columns {containers.few(columns)}", first, columns_of_first)
-            )
+            raise ValueError(_mismatch_message(name, n, f"columns {containers.few(columns)}", first, columns_of_first))
     if first is None:
         return None
     if names is not None and without is not None:
-        raise ValueError(_why_no_names_of_all(name, without, "no column names", first, names))
+        raise ValueError(_mismatch_message(name, without, "no column names", first, names))
     return names
 
 
 def _names_of_rows(rows, name):
-    """Labels of the rows of a table in a list, where they are text; None if they have none. Raise if they differ."""
+    """Labels of DataFrame rows (Series) in a list, if they are strings, else None. Raises if they differ."""
     first = None
     for n, row in enumerate(rows):
         if type(row) is np.ndarray or not hasattr(type(row), "iloc") or row.ndim != 1:
@@ -154,7 +152,7 @@ def _names_of_rows(rows, name):
         if first is None:
             first, labels_of_first, names = n, labels, _names_of_row(row)
         elif labels != labels_of_first and not (names is None and _names_of_row(row) is None):
-            raise ValueError(_why_no_names_of_all(name, n, f"columns {containers.few(labels)}", first, labels_of_first))
+            raise ValueError(_mismatch_message(name, n, f"columns {containers.few(labels)}", first, labels_of_first))
     return None if first is None else names
 
 
@@ -162,15 +160,15 @@ def _names_of_row(row):
     return _get_feature_names(row.to_frame().T)
 
 
-def _why_no_names_of_all(name, n, has, first, columns_of_first):
+def _mismatch_message(name, n, has, first, columns_of_first):
     return (
         f"{name}[{n}] has {has}, but {name}[{first}] has columns {containers.few(columns_of_first)}: all series must "
-        "have the same columns, in the same order."
+        "have the same columns in the same order."
     )
 
 
 def channel_names_of_step(x_t, shape):
-    """Names of the channels of one step [streams, C]: columns of a table, labels of a row or of several; or None."""
+    """Channel names of one step [n_streams, C]: columns of a DataFrame, or labels of one or several rows; or None."""
     with named("x_t"):
         if containers.is_table(x_t):
             return _get_feature_names(x_t)
@@ -180,11 +178,11 @@ def channel_names_of_step(x_t, shape):
 
 
 class FittedNames(NamedTuple):
-    """Names that an estimator was fitted with."""
+    """Feature names that an estimator was fitted with."""
 
-    model: str  # the estimator's class
+    model: str  # name of the estimator's class
     names: tuple | None
-    of_steps: bool  # not of channels, but of the columns of a table
+    of_steps: bool  # whether they are the columns of a 2-D X, which are steps, not channels
 
     @classmethod
     def of(cls, estimator):
@@ -193,7 +191,7 @@ class FittedNames(NamedTuple):
 
 
 def check_channel_names(fitted, names, name, warn_of_names=True):
-    """Raise unless channels have the names that were fitted; else warn where only one of both has any."""
+    """Raise if channel names differ from those fitted; warn if only one of the two has names."""
     if fitted.of_steps:
         return
     if names is not None and fitted.names is not None:
@@ -208,7 +206,7 @@ def check_channel_names(fitted, names, name, warn_of_names=True):
 
 
 def _check_row_names(estimator, X, name):
-    """Raise unless series in a list that are rows of a table have the names of the columns that were fitted."""
+    """Raise if series in a list are DataFrame rows whose labels differ from the columns that were fitted."""
     fitted = FittedNames.of(estimator)
     names = None if fitted.names is None or containers.is_table(X) else _names_of_rows(X, name)
     if names is not None:
@@ -227,9 +225,9 @@ def _check_same_names(fitted, names, what):
 
 
 def check_target_names(estimator, given, y, name, reset=False):
-    """Raise unless the columns of targets of steps agree, with each other and with those fitted; `reset` notes them.
+    """Raise unless per-step targets have the same columns in all series, equal to those fitted unless `reset`.
 
-    given, y: as passed, and as `containers.plain` reads it.
+    given, y: the targets as passed by the user, and as returned by `containers.plain`.
     """
     names = None
     if sequences.is_list(y):
@@ -242,7 +240,7 @@ def check_target_names(estimator, given, y, name, reset=False):
     if names is not None and fitted is not None and list(names) != list(fitted):
         raise ValueError(
             f"{name} has columns {containers.few(names)}, but {type(estimator).__name__} was fitted with targets in "
-            f"columns {containers.few(fitted)}: pass the same columns, in the same order."
+            f"columns {containers.few(fitted)}: pass the same columns in the same order."
         )
 
 
@@ -255,25 +253,25 @@ def _shape(X, name):
 
 
 def _check_2d(estimator, given, X, dtype, reset, name, missing):
-    """X of shape (n, T), or 1-D or empty; `given` has its columns' names."""
-    as_said = {"dtype": dtype, "ensure_all_finite": False, "input_name": name}  # of NaN, `check_finite` says more
+    """Validate X of shape (n, T), or 1-D, or empty; `given` is X before conversion, with its column names."""
+    options = {"dtype": dtype, "ensure_all_finite": False, "input_name": name}  # `check_finite` reports NaN in detail
     shape = sequences.shape_of(X)
     if len(shape) == 1:
         raise ValueError(
             f"Expected 2D array, got 1D array instead: {name} has shape {shape}; expected {FORMS}. Reshape your data: "
-            f"pass np.reshape({name}, (1, -1)) if it is one series, np.reshape({name}, (-1, 1)) if it is series of one "
-            "step."
+            f"pass np.reshape({name}, (1, -1)) if it is a single series, or np.reshape({name}, (-1, 1)) if it is "
+            "series of one step each."
         )
     if not reset and estimator._columns is None:
         if estimator._channels != 1:
             raise ValueError(
-                f"{name} has shape {shape}, which is read as univariate series, but {type(estimator).__name__} "
-                f"was fitted with {estimator._channels} channels: pass (n, T, {estimator._channels})."
+                f"{name} of shape {shape} is interpreted as univariate series, but {type(estimator).__name__} was "
+                f"fitted with {estimator._channels} channels: pass an array of shape (n, T, {estimator._channels})."
             )
-        return sequences.check_finite(sequences.of_array(check_array(X, **as_said)), name, missing)
-    # what validate_data does, but for names in messages, which it fixes to X
+        return sequences.check_finite(sequences.of_array(check_array(X, **options)), name, missing)
+    # like validate_data, whose messages always call the input X
     _check_feature_names(estimator, given, reset=reset)
-    X = check_array(X, estimator=estimator, **as_said)
+    X = check_array(X, estimator=estimator, **options)
     _check_n_features(estimator, X, reset=reset)
     if reset:
         estimator._channels, estimator._columns = 1, X.shape[1]
@@ -281,42 +279,42 @@ def _check_2d(estimator, given, X, dtype, reset, name, missing):
 
 
 def check_weights(weights, X, n_outputs, name):
-    """Weights float64, one for each series or, for targets of n_outputs numbers, one for each of them: [n, 1 or K]."""
+    """Sample weights, float64: one per series [n, 1], or one per output [n, K]."""
     if isinstance(weights, (str, dict)):
         given = repr(weights) if len(weights) <= 5 else f"a {type(weights).__name__}"
-        raise ValueError(f"{name} is {given}; expected None, or one weight for each series.")
+        raise ValueError(f"{name} is {given}; expected None, or one weight per series.")
     weights = containers.numbers_of(containers.plain(weights, name), name)
-    if isinstance(weights, Real):  # weighs all alike
+    if isinstance(weights, Real):  # the same weight for all
         weights = np.full(_num_samples(X), float(weights))
     if weights is not None and sequences.is_list(weights):
         try:
             weights = containers.numbers(np.asarray(list(weights)))
         except ValueError as error:
             raise ValueError(
-                f"{name} is a sequence whose members differ in shape; expected one weight for each series, or with "
-                "return_sequences=True one for each step."
+                f"{name} is a sequence whose members differ in shape; expected one weight per series, or one per step "
+                "with return_sequences=True."
             ) from error
     if weights is not None and len(sequences.shape_of(weights)) == 2 and n_outputs > 1:
         weights = check_array(weights, dtype="float64", input_name=name)
         if weights.shape != (_num_samples(X), n_outputs):
             raise ValueError(
                 f"{name} has shape {weights.shape}; expected ({_num_samples(X)},) or ({_num_samples(X)}, {n_outputs}): "
-                "a weight for each series, or for each of its outputs."
+                "one weight per series, or one per output."
             )
         return _check_values(weights, name)
     if weights is not None:
         weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
     if np.ndim(weights) == 1 and len(weights) != _num_samples(X):
         raise ValueError(f"{name}.shape == {np.shape(weights)}, expected {(_num_samples(X),)}!")
-    if weights is None or np.ndim(weights) != 1 or weights.any():  # zeros are named below
+    if weights is None or np.ndim(weights) != 1 or weights.any():  # all zeros are reported below
         weights = _check_sample_weight(weights, X, dtype="float64")
     return _check_values(weights[:, None], name)
 
 
 def check_step_weights(weights, series, X, n_outputs, name, X_name):
-    """Weights float64 for each step of all series, [steps, 1], or for each output of it, [steps, K].
+    """Sample weights, float64: one per step of all series [steps, 1], or one per output [steps, K].
 
-    Given for each step, in the form of y, or for each series, which weighs its steps alike.
+    They are given per step, in the form of y, or per series, for all its steps.
     """
     weights = containers.plain(weights, name)
     of_series = weights is None or isinstance(weights, Real)
@@ -326,8 +324,8 @@ def check_step_weights(weights, series, X, n_outputs, name, X_name):
     rows = check_array(containers.numbers_of(rows, name), dtype="float64", ensure_2d=False, input_name=name)
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] not in (1, n_outputs):
-        expected = "1" if n_outputs == 1 else f"1, or {n_outputs}: one for each output"
-        raise ValueError(f"{name} has {rows.shape[1]} weights for each step; expected {expected}.")
+        expected = "1" if n_outputs == 1 else f"1, or {n_outputs}: one per output"
+        raise ValueError(f"{name} has {rows.shape[1]} weights per step; expected {expected}.")
     return _check_values(rows, name)
 
 
@@ -335,7 +333,7 @@ def _check_values(weights, name):
     if (weights < 0).any():
         row = int(np.argmax((weights < 0).any(axis=1)))
         raise ValueError(
-            f"Negative values in {name}: expected at least 0, got {weights[row].min():g} for sample {row}."
+            f"Negative values in {name}: expected non-negative weights, got {weights[row].min():g} for sample {row}."
         )
     if not weights.any():
         raise ValueError(f"{name} is zero for every sample: at least one weight must be positive.")
@@ -343,33 +341,31 @@ def _check_values(weights, name):
 
 
 def check_total(weights, name):
-    """Raise unless the sum of weights, which training divides by, is finite."""
+    """Raise unless the sum of the weights, by which training divides, is finite."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
         raise ValueError(
-            f"{name} adds up to more than float64 holds; its largest value is {weights.max():g}. Scale it down: only "
-            "the ratios of weights count."
+            f"The sum of {name} overflows float64; its largest value is {weights.max():g}. Scale it down: only the "
+            "ratios of weights matter."
         )
     return weights
 
 
 def check_levels(levels, name):
-    """Levels of quantiles as a list of floats, of one number or several."""
+    """Quantile levels, a number or a sequence, as a list of floats."""
     levels = containers.unpack(levels, name)
     try:
         array = np.asarray(levels)
     except ValueError:  # members of unequal lengths
         array = np.array(None)
     if array.dtype.kind not in "fiu" or array.ndim > 1 or not array.size or not ((array > 0) & (array < 1)).all():
-        raise ValueError(
-            f"{name} is {containers.brief(levels)}; expected a number, or a sequence of numbers, inside (0, 1)."
-        )
+        raise ValueError(f"{name} is {containers.brief(levels)}; expected a number or a sequence of numbers in (0, 1).")
     return array.astype(float).reshape(-1).tolist()
 
 
-def check_targets(X, y, name):
-    """Raise unless there is a y for every X."""
+def check_lengths(X, y, name):
+    """Raise unless there is one y for each series of X."""
     if y is None:
         raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")
     check_consistent_length(X, y)

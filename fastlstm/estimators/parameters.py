@@ -1,4 +1,4 @@
-"""The parameters that all estimators have: their defaults, what they may be, and what they mean, in one place."""
+"""Parameters shared by the estimators: documentation, defaults and constraints."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from fastlstm.training.solvers import SOLVERS
 
 
 class Integers(Interval):
-    """Whole numbers from `least` to `most`, by default the largest C integer; unlike `Interval` alone, True is none."""
+    """Interval of integers, up to the largest C integer by default; unlike plain `Interval`, it excludes bools."""
 
     def __init__(self, least, most=sys.maxsize):
         super().__init__(Integral, least, most, closed="both")
@@ -26,19 +26,19 @@ class Integers(Interval):
         return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
-class Numbers(Interval):
-    """Floats and whole numbers that are not too large for a C double."""
+class RealNumbers(Interval):
+    """Interval of real numbers that fit into a C double."""
 
     def __init__(self, left, right, closed):
         super().__init__(Real, left, right, closed=closed)
 
     def is_satisfied_by(self, val):
-        of_numpy = isinstance(val, (float, np.floating, Integral))  # which has no isnan for fractions
-        return of_numpy and super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
+        is_number = isinstance(val, (float, np.floating, Integral))  # np.isnan does not support Fraction and Decimal
+        return is_number and super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
 
 
 class Jobs(Integers):
-    """Numbers of threads: 1 or more, or counted back from all CPUs, which are -1."""
+    """Valid values of `n_jobs`: integers other than 0."""
 
     def __init__(self):
         super().__init__(-sys.maxsize)
@@ -52,140 +52,147 @@ class Jobs(Integers):
 
 @dataclass(repr=False, eq=False)
 class Parameters:
-    """What an estimator of this package may be told, and what it knows once it is fitted.
+    """Parameters and fitted attributes shared by the estimators.
 
     Parameters
     ----------
     hidden_size : int or sequence of int, default=64
-        Hidden units: of every layer, or one number for each, as many as `num_layers`.
+        Number of hidden units, H: of every layer, or a sequence with one number per layer.
     num_layers : int, default=1
-        Recurrent layers upon each other.
+        Number of stacked recurrent layers.
     cell : {"lstm", "gru", "rnn", "cifg"}, default="lstm"
-        Kind of recurrence: LSTM; GRU (Cho et al. 2014); vanilla RNN, h = tanh(W_x x + W_h h + b); or LSTM with coupled
-        input and forget gates, i = 1 - f (Greff et al. 2017), whose gates are f, g, o in the order of the weights.
+        Type of recurrent cell: LSTM; GRU (Cho et al. 2014); the vanilla RNN h = tanh(W_x x + W_h h + b); or CIFG, an
+        LSTM with coupled input and forget gates, i = 1 - f (Greff et al. 2017).
     bidirectional : bool, default=False
-        Whether each layer also reads the series from its end (Schuster & Paliwal 1997).
+        Whether each layer also processes the series in reverse (Schuster & Paliwal 1997).
     dropout : float or "auto", default="auto"
-        Fraction of a layer's outputs to drop during training, on their way to the next layer and to the head. Each
-        series gets a new mask every epoch, shared by all its steps (Gal & Ghahramani 2016). "auto": see Notes.
+        Fraction of the outputs of each layer to drop during training. Each series gets a new mask every epoch, shared
+        by all its steps (Gal & Ghahramani 2016). For "auto", see Notes.
     recurrent_dropout : float, default=0.0
-        Fraction of the hidden units to drop on their way to the next step's gates, likewise.
+        Fraction of the hidden units to drop in the recurrent connections, with masks drawn in the same way.
     return_sequences : bool, default=False
-        Whether there is a target for each step, not one for each series.
+        Whether there is one target per step instead of one per series.
     missing : {"error", "mask"}, default="error"
-        What NaN inside a series is: an error; or replaced by the last value seen (at the start the mean; 0 without
-        `standardize`), with a channel more for each channel that is 1 where a value was missing.
+        How to handle NaN inside a series. "error" raises an error. "mask" replaces NaN by the last observed value of
+        the channel and adds one indicator channel per channel, 1 where a value is missing. Before the first observed
+        value, NaN is replaced by the channel's mean, or by 0 if ``standardize=False``.
     standardize : bool, default=True
-        Whether to standardise every channel of X, and targets that are numbers, inside: the mean is removed, and the
-        rest divided by the standard deviation, both weighted, of the training data. Predictions, quantiles, streams and
-        scores are in the original units; losses are of standardised targets. `partial_fit`
-        and `warm_start` keep the first statistics.
+        Whether to standardise each channel of X, and real-valued targets, to zero mean and unit variance, using the
+        (weighted) statistics of the training data. Predictions, quantiles, streams and scores are in the original
+        units; losses are those of the standardised targets. `partial_fit` and `warm_start` keep the statistics of the
+        first call.
     init : {"auto", "standard", "chrono"}, default="auto"
-        Initial weights. "standard": input Glorot uniform, recurrent orthogonal, forget biases 1. "chrono" also
-        draws the biases of the gates that keep and overwrite the state for lags of up to `longest_lag` steps (Tallec &
-        Ollivier 2018). "auto": see Notes.
+        Initialisation of the weights. "standard": Glorot uniform input weights, orthogonal recurrent weights and, for
+        an LSTM or CIFG, a forget gate bias of 1. "chrono" in addition draws the biases of the gates that keep and
+        overwrite the state for time lags of up to `longest_lag` steps (Tallec & Ollivier 2018). For "auto", see Notes.
     longest_lag : int or None, default=None
-        Number of steps that ``init="chrono"`` prepares to remember. If None, the length of the longest series.
+        Longest time lag, in steps, for ``init="chrono"``. If None, the length of the longest series.
     solver : {"adam", "adamw", "nadam", "rmsprop", "sgd"}, default="adam"
-        What turns gradients into updates.
+        Optimisation algorithm.
     alpha : float, default=0.0
-        Strength of the L2 penalty on weight matrices, divided by the batch's weight; for "adamw", the decoupled
-        weight decay.
+        Strength of the L2 penalty on the weight matrices, divided by the sample weight of the batch. For "adamw", the
+        decoupled weight decay.
     batch_size : int or "auto", default="auto"
-        Series per update. "auto": see Notes.
+        Number of series per minibatch. For "auto", see Notes.
     learning_rate : {"auto", "constant", "adaptive", "cosine"}, default="auto"
-        Schedule of the learning rate. "cosine" lets it fall to 0 over `max_iter` epochs; "adaptive" divides it by 5
-        where training would stop otherwise, down to 1e-6. "auto" is "cosine", but "constant" in `partial_fit`.
+        Learning rate schedule. "cosine" decays the learning rate to 0 over `max_iter` epochs. "adaptive" divides it by
+        5 each time training would otherwise stop, until it falls below 1e-6. "auto" is "cosine" in `fit` and "constant"
+        in `partial_fit`.
     learning_rate_init : float or "auto", default="auto"
-        Initial learning rate. "auto" is 0.01 if it falls as "cosine", else 0.001.
+        Initial learning rate. "auto" is 0.01 with the "cosine" schedule and 0.001 otherwise.
     max_iter : int or "auto", default="auto"
-        Maximum number of epochs. "auto": see Notes.
+        Maximum number of epochs. For "auto", see Notes.
     clip_norm : float or None, default=1.0
-        Largest norm of a gradient: a longer one is scaled down to it. None does not clip.
+        Maximum norm of the gradient; a larger gradient is scaled down to it. If None, gradients are not clipped.
     shuffle : bool, default=True
-        Whether to draw the series in a new order in every epoch.
+        Whether to shuffle the series in each epoch.
     random_state : int, RandomState or None, default=None
-        Seed of weights, shuffling and validation split.
+        Controls weight initialisation, shuffling, dropout and the validation split. Pass an int for reproducible
+        results.
     tol : float, default=1e-4
-        Improvements of the loss (or of the validation score, with `early_stopping`) smaller than this do not count.
+        Improvements of the loss, or of the validation score if ``early_stopping=True``, smaller than this do not count.
     n_iter_no_change : int, default=10
-        Training stops after more than this many epochs in a row without improvement; but a rate that falls as "cosine"
-        falls to its end unless `early_stopping` is set.
+        Maximum number of consecutive epochs without improvement; after more, training stops. With the "cosine"
+        schedule, used only if ``early_stopping=True``.
     early_stopping : bool, default=False
-        Whether to judge epochs by a validation score and to end with the best weights, not the last.
+        Whether to stop when the validation score is not improving, and to keep the weights of the best epoch.
     validation_fraction : float, default=0.1
-        Part of the data held out for `early_stopping` where `fit` is given no `X_val`.
+        Fraction of the series to hold out as validation data if ``early_stopping=True`` and `fit` is given no `X_val`.
     validation_split : {"random", "tail"}, default="random"
-        Which part: drawn at random, or the last series as they stand in X. At random, each label has its share; where
-        more than two labels are too rare for that, one series of each is kept for training instead.
+        How to choose the validation data: a random sample, or the last series of X. For a classifier with one label per
+        series, the random sample is stratified; if more than two labels are too rare for that, one series of each label
+        is kept for training instead.
     momentum : float, default=0.9
-        Momentum of solver "sgd".
+        Momentum of the "sgd" solver.
     nesterovs_momentum : bool, default=True
-        Whether that momentum is Nesterov's.
+        Whether to use Nesterov's momentum with the "sgd" solver.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last call.
+        Whether `fit` reuses the weights of the previous call as initialisation.
     verbose : bool or int, default=False
-        1 prints a line an epoch; 2 shows a progress bar where tqdm is installed.
+        If 1, print one line per epoch. If 2, show a progress bar (requires tqdm; without it, the same as 1).
     checkpoint_path : str or path or None, default=None
-        File that keeps the whole state of the training, to go on from if the process ends. Every fit needs its own:
-        those of a search or a cross-validation would share it.
+        File to save the state of the training to. Each fit needs a file of its own, so do not set this in a search or a
+        cross-validation.
     checkpoint_every : int or str, default=1
-        When it is written: after so many epochs, or after the first epoch that ends so much time later, such as "30s",
-        "10min" or "1h"; and at the end, be it an interrupt from the keyboard.
+        Interval between checkpoints: a number of epochs, or a time such as "30s", "10min" or "1h", after which the next
+        epoch to end is saved. The last epoch is always saved, even after a KeyboardInterrupt.
     resume : bool, default=False
-        Whether `fit` goes on from the file at `checkpoint_path` where there is one, with the same bits as if it had not
-        been interrupted. If not, the first checkpoint replaces the file.
+        Whether `fit` resumes from the file at `checkpoint_path`, if it exists. The result has the same bits as that of
+        an uninterrupted fit. If False, an existing checkpoint is overwritten.
     dtype : {"float32", "float64"}, default="float32"
-        Type to compute in.
+        Floating-point type of the computation.
     backend : {"auto", "cython", "numba", "numpy"}, default="auto"
-        Who computes; "auto" takes FASTLSTM_BACKEND, else the first of these that is installed. The first two give the
-        same bits; "cython" starts at once, "numba" compiles for some seconds when it is first used on a machine.
+        Implementation of the kernels. "cython" and "numba" give the same bits; "cython" starts at once, "numba"
+        compiles for some seconds when first used on a machine, and "numpy" is a slow reference. "auto" uses the
+        environment variable FASTLSTM_BACKEND if set, else the first of these that is available.
     n_jobs : int or None, default=None
-        Threads to use at the most: -1 for all CPUs that this process may use, -2 for all but one and so on; None for
-        as many as pay. Never more than there are CPUs; results are the same bits for any number.
+        Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
+        as many as are worthwhile. Results have the same bits for any number of threads.
     bptt_steps : int or None, default=None
-        Steps that gradients go back at the most (truncated backpropagation through time); None is all. With
-        `return_sequences` every so many steps make an update, and states pass from one such chunk of a series to its
-        next; otherwise a series is read to its end, and the gradient goes back so many steps from there.
+        Number of steps of truncated backpropagation through time. With `return_sequences`, series are split into chunks
+        of this many steps with one update each; the states at the end of a chunk are the initial states of the next.
+        Otherwise, gradients propagate through the last `bptt_steps` steps of each series only. If None, gradients
+        propagate through all steps.
     bptt_checkpoint : int, "auto" or None, default="auto"
-        Steps between two states that training keeps; what lies between is computed a second time, which saves memory
-        on long series for about a third more time. None keeps all steps; "auto" does until that takes 1 GiB, and
-        always where there are two directions.
+        Number of steps between stored states (gradient checkpointing). The steps between them are recomputed in the
+        backward pass, which reduces the memory for long series at the cost of about a third more time. If None, all
+        steps are stored. "auto" stores all steps up to 1 GiB, and always if ``bidirectional=True``.
 
     Attributes
     ----------
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where X was a DataFrame, or a list of them, with string names.
+        Names of the columns seen during `fit`. Defined only if X is a DataFrame, or a list of DataFrames, whose column
+        names are all strings.
     settings_ : dict of str
-        What the parameters that may be "auto" came to in the last call of `fit` or `partial_fit`.
+        Values used in the last call of `fit` or `partial_fit` for the parameters that can be "auto".
     x_mean_, x_scale_ : ndarray of shape (C,) or None
-        Mean and standard deviation of each channel; None without `standardize`.
+        Mean and standard deviation of each channel; None if ``standardize=False``.
     n_iter_ : int
-        Epochs trained.
+        Number of epochs trained.
     t_ : int
-        Series seen in training, repeated ones counted.
+        Number of training series seen, counted once per epoch.
     loss_, best_loss_ : float
-        Training loss of the last and of the best epoch; `best_loss_` is None with `early_stopping`.
+        Training loss of the last epoch, and the lowest of all epochs. `best_loss_` is None if ``early_stopping=True``.
     loss_curve_ : list of float
-        Training loss of every epoch.
+        Training loss of each epoch.
     grad_norm_curve_ : list of float
-        Of every epoch, the mean over its minibatches of the norm of the gradient before clipping.
+        Gradient norm before clipping, averaged over the minibatches of each epoch.
     best_validation_score_ : float or None
-        Largest of `validation_scores_`.
+        Highest value in `validation_scores_`.
 
     Notes
     -----
-    "auto" follows rules by the number n of series and the length T of the longest, chosen on two dozen data sets
-    (``bench/defaults.py``); `settings_` says what they came to.
+    Parameters set to "auto" depend on n, the number of series, and T, the length of the longest. The rules were chosen
+    on two dozen data sets (``bench/defaults.py``). `settings_` holds the resulting values.
 
-    - `batch_size`: n where n <= 32; else 8, from 1,000 series on 16, from 4,000 on 32.
-    - `max_iter`: 2,000 updates, but no more than 50 + T epochs (nor 200, nor 16 million steps in all) and no fewer than
-      6; where n <= 32, 200.
-    - `dropout`: 0.2, but 0 where n <= 32.
-    - `init`: "chrono", but "standard" for the vanilla RNN.
+    - `batch_size`: n if n <= 32; else 8, 16 from 1,000 series on, and 32 from 4,000 on.
+    - `max_iter`: 200 if n <= 32; else enough epochs for 2,000 updates, but at most 50 + T epochs, 200 epochs, and 16
+      million steps in total, and at least 6 epochs.
+    - `dropout`: 0 if n <= 32, else 0.2.
+    - `init`: "chrono" for LSTM and GRU, "standard" for the vanilla RNN.
     """
 
-    # Design: fields of a dataclass, so that type checkers, editors and inspect see the whole signature.
+    # Design: a dataclass gives type checkers, editors and `inspect` the whole signature.
     hidden_size: int | Sequence[int] = 64
     num_layers: int = 1
     _: KW_ONLY
@@ -230,28 +237,28 @@ class Parameters:
         "num_layers": [Integers(1, MOST_LAYERS)],
         "cell": [StrOptions(set(kernels.CELLS))],
         "bidirectional": ["boolean"],
-        "dropout": [StrOptions({"auto"}), Numbers(0, 1, "left")],
-        "recurrent_dropout": [Numbers(0, 1, "left")],
+        "dropout": [StrOptions({"auto"}), RealNumbers(0, 1, "left")],
+        "recurrent_dropout": [RealNumbers(0, 1, "left")],
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
         "standardize": ["boolean"],
         "init": [StrOptions({"auto", "standard", "chrono"})],
         "longest_lag": [None, Integers(1)],
         "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [Numbers(0, None, "left")],
+        "alpha": [RealNumbers(0, None, "left")],
         "batch_size": [StrOptions({"auto"}), Integers(1)],
         "learning_rate": [StrOptions({"auto", "constant", "adaptive", "cosine"})],
-        "learning_rate_init": [StrOptions({"auto"}), Numbers(0, None, "neither")],
+        "learning_rate_init": [StrOptions({"auto"}), RealNumbers(0, None, "neither")],
         "max_iter": [StrOptions({"auto"}), Integers(1)],
-        "clip_norm": [None, Numbers(0, None, "neither")],
+        "clip_norm": [None, RealNumbers(0, None, "neither")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
-        "tol": [Numbers(0, None, "left")],
+        "tol": [RealNumbers(0, None, "left")],
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
-        "validation_fraction": [Numbers(0, 1, "neither")],
+        "validation_fraction": [RealNumbers(0, 1, "neither")],
         "validation_split": [StrOptions({"random", "tail"})],
-        "momentum": [Numbers(0, 1, "both")],
+        "momentum": [RealNumbers(0, 1, "both")],
         "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -266,8 +273,18 @@ class Parameters:
     }
 
 
+def _remove_defaults(cls):
+    """Remove the class attributes that a dataclass makes of its defaults, which only lengthen the output of help()."""
+    for name in cls._parameter_constraints.keys() & vars(cls).keys():
+        delattr(cls, name)
+
+
+_remove_defaults(Parameters)
+
+
 def documented(cls):
-    """Put what is said of all estimators into the sections of a class's docstring, before what that says itself."""
+    """Class decorator that completes the docstring by the sections of that of `Parameters`."""
+    _remove_defaults(cls)
     if cls.__doc__ is None:  # python -OO
         return cls
     for section in ("Parameters", "Attributes", "Notes"):

@@ -1,4 +1,4 @@
-"""LSTMRegressor."""
+"""Regression on series."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.parameters import documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.training import losses
-from fastlstm.training.answers import Numbers
 from fastlstm.training.losses import Loss
+from fastlstm.training.outputs import RegressionOutput
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,64 +30,73 @@ if TYPE_CHECKING:
 
     from fastlstm.estimators.base import ArrayOrList
 
-DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # of quantiles, where the loss has none of its own
+DEFAULT_LEVELS = (0.1, 0.5, 0.9)  # quantile levels, unless the loss was fitted with levels of its own
 
 
 @documented
 @dataclass(repr=False, eq=False)
 class LSTMRegressor(RegressorMixin, BaseLSTM):
-    """Predict numbers from series by an LSTM.
+    """LSTM regressor for series.
 
-    LSTM layers (Hochreiter & Schmidhuber 1997; forget gate of Gers, Schmidhuber & Cummins 2000), or those of another
-    cell, read each series, and a linear layer on the last hidden state, or on that after each step, gives the outputs.
-    Trained by minibatch gradient descent. X and y may be in any unit: see `standardize`.
+    One or more layers of an LSTM (Hochreiter & Schmidhuber 1997; with the forget gate of Gers, Schmidhuber & Cummins
+    2000) or another recurrent cell process each series. A linear layer maps the last hidden state, or with
+    `return_sequences` the hidden state after each step, to the outputs. The model is trained by minibatch gradient
+    descent.
 
     Parameters
     ----------
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson", "negative_binomial", "gaussian_nll"}, \
             default="squared_error"
-        Half the mean square of the residuals, their mean size, or Huber's: square up to 1 (standardised), linear
-        beyond. Four learn more of the targets' distribution than one number, for `predict_quantiles`: "quantile" the
-        quantiles that `quantile` says, by the pinball loss; "poisson" the mean of counts, which are not scaled;
-        "negative_binomial" mean and over-dispersion of counts (Salinas et al. 2020), "gaussian_nll" mean and variance
-        of a normal distribution, all of which depend on the series, by their negative log-likelihood.
+        Loss function. "squared_error" is half the mean squared error, "absolute_error" the mean absolute error, and
+        "huber" is quadratic for residuals up to 1 (of standardised targets) and linear beyond. The other losses predict
+        distributions, see `predict_quantiles`:
+
+        - "quantile": the quantiles given by `quantile`, by the pinball loss.
+        - "poisson": Poisson distribution of counts, by its deviance.
+        - "negative_binomial": negative binomial distribution of counts with predicted mean and dispersion, by its
+          negative log-likelihood (Salinas et al. 2020).
+        - "gaussian_nll": normal distribution with predicted mean and variance, by its negative log-likelihood.
+
+        Counts are not standardised.
     quantile : float or sequence of float, default=0.5
-        Levels of the quantiles that ``loss="quantile"`` learns, inside (0, 1), and only for that loss. Those of several
-        levels, given in rising order, never cross; the loss is their mean.
+        Quantile levels for ``loss="quantile"``, in (0, 1) and in increasing order. Predicted quantiles of several
+        levels never cross; the loss is the mean over levels.
     out_activation : {"identity", "tanh", "logistic"}, default="identity"
-        Function of the head's outputs, for bounded targets: "tanh" for those in [-1, 1], "logistic" for [0, 1]; they
-        are not standardised. For the losses "squared_error", "absolute_error" and "huber".
+        Output activation for bounded targets: "tanh" for targets in [-1, 1], "logistic" for targets in [0, 1]. These
+        targets are not standardised. Only for the losses "squared_error", "absolute_error" and "huber".
 
     Attributes
     ----------
     n_features_in_ : int
-        Channels of X seen in fit; of a 2-D X, its columns.
+        Number of channels seen during `fit`; for a 2-D X, its number of columns.
     n_outputs_ : int
-        Targets per series, or per step.
+        Number of targets per series, or per step.
     y_mean_, y_scale_ : ndarray of shape (K,) or None
-        Mean and standard deviation of each target; None without `standardize`, and where targets are counts.
+        Mean and standard deviation of each target; None if targets are not standardised.
     weights_ : dict of str to ndarray
-        ``weight_ih_l0``, ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on, as of ``torch.nn.LSTM`` (or GRU,
-        RNN); ``head.weight`` (n_outputs_ S, D H) for D directions and ``head.bias``. S is 1, but the number of levels
-        for "quantile", and 2 for "gaussian_nll".
+        Weights of the recurrent layers, named and shaped as in ``torch.nn.LSTM`` (or GRU, RNN): ``weight_ih_l0``,
+        ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on. Weights of the linear layer: ``head.weight`` of
+        shape (n_outputs_ S, D H), where D is the number of directions, and ``head.bias`` of shape (n_outputs_ S,). S is
+        the number of levels for "quantile", 2 for "negative_binomial" and "gaussian_nll", and 1 otherwise.
     validation_scores_, validation_loss_curve_ : list of float or None
-        R squared and loss on the validation data after every epoch; None without such data. For distributions
-        (see `loss`) the score is minus the loss, because R squared says nothing of a distribution.
+        R squared and loss on the validation data after each epoch; None without validation data. For the losses of
+        distributions, the score is the negative loss.
 
     Notes
     -----
 
     See Also
     --------
-    LSTMClassifier : The same for labels.
+    LSTMClassifier : Classification.
+    SequenceEncoder : Hidden states as features for other estimators.
 
     Examples
     --------
     >>> import numpy as np
     >>> from fastlstm import LSTMRegressor
     >>> wave = np.sin(np.arange(400) / 5)
-    >>> X = np.lib.stride_tricks.sliding_window_view(wave, 20)[:-1]  # 20 values in, the next one out
-    >>> y = wave[20:]
+    >>> X = np.lib.stride_tricks.sliding_window_view(wave, 20)[:-1]  # windows of 20 values
+    >>> y = wave[20:]  # the value after each window
     >>> model = LSTMRegressor(hidden_size=16, learning_rate_init=0.01, max_iter=40, batch_size=20,
     ...                       learning_rate="cosine", random_state=0)
     >>> model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.98
@@ -117,36 +126,39 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train on series and their targets.
+        """Fit the model to series and their targets.
+
+        If an error is raised, the estimator remains unchanged.
 
         Parameters
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
-            n series of T steps of C channels; (n, T) is read as univariate. Series of unequal lengths are a list (or a
-            tuple, or an object array), or fill (n, T, C) up with steps of NaN at their ends.
+            n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
+            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
         y : array of shape (n,) or (n, K)
-            One number or K numbers for each series. With `return_sequences`, and only with it, for each step: (n, T) or
-            (n, T, K), or a list of one array (T_i,) or (T_i, K) for each series.
-        sample_weight : array of shape (n,), or in the form of y, or None, default=None
-            Weights of the series, or with `return_sequences` of their steps, or of each of K outputs; the loss is the
-            weighted mean. A step's or an output's target of weight 0 can be anything. None is ones.
+            One target or K targets per series. If ``return_sequences=True``, one target or K targets per step: an array
+            of shape (n, T) or (n, T, K), or a list of n arrays of shape (T_i,) or (T_i, K).
+        sample_weight : array of shape (n,) or like y, or None, default=None
+            Weights of the series, of their steps, or of each of the K outputs; the loss is the weighted mean. Where the
+            weight of a step or an output is 0, its target is ignored and may be NaN. If None, all weights are 1.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
-            Data to validate on after every epoch. Without them, ``early_stopping=True`` holds out
-            `validation_fraction` of X.
+            Validation data, evaluated after each epoch. If None and ``early_stopping=True``, a fraction of the training
+            data, `validation_fraction`, is held out.
 
         Returns
         -------
         self : LSTMRegressor
+            The fitted estimator.
 
         Raises
         ------
         ValueError
-            If a parameter, X, y or a weight is not as described, or the file to `resume` from not of this training or
-            damaged. The estimator stays as it was.
+            If a parameter or an input is invalid, or if ``resume=True`` and the checkpoint is damaged or belongs to a
+            different fit.
         FloatingPointError
-            If the loss or its gradient is no longer finite. The estimator stays as it was.
+            If training diverges: the loss or its gradient is not finite.
         OSError
-            If a checkpoint cannot be written any more; the last one is still good. The estimator stays as it was.
+            If a checkpoint cannot be written. The previous checkpoint remains valid.
 
         Examples
         --------
@@ -159,21 +171,22 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     @validates_parameters
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Train for one epoch, going on from what was learned before.
+        """Train for one more epoch on the given data.
 
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`.
+            See `fit`.
 
         Returns
         -------
         self : LSTMRegressor
+            The fitted estimator.
 
         Raises
         ------
         ValueError, FloatingPointError
-            As `fit`.
+            See `fit`.
 
         Examples
         --------
@@ -190,59 +203,59 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         tags.target_tags.positive_only = self.loss in losses.names("counts")
         return tags
 
-    def _asked_loss(self):
+    def _make_loss(self):
         levels = check_levels(self.quantile, "quantile")
         if self.out_activation != "identity" and Loss(self.loss).is_distribution:
             raise ValueError(
-                f"out_activation={self.out_activation!r} with loss={self.loss!r}: it is for 'squared_error', "
-                "'absolute_error' and 'huber'. Leave it at 'identity'."
+                f"out_activation={self.out_activation!r} is not supported with loss={self.loss!r}: set it to "
+                "'identity', or use the loss 'squared_error', 'absolute_error' or 'huber'."
             )
         if self.loss != "quantile":
             if levels != [0.5]:
                 raise ValueError(
-                    f"quantile={containers.brief(self.quantile)} with loss={self.loss!r}: it is for loss='quantile'. "
-                    "Leave it at 0.5."
+                    f"quantile={containers.brief(self.quantile)} has no effect with loss={self.loss!r}: set "
+                    "loss='quantile', or leave quantile at 0.5."
                 )
             return Loss(self.loss, activation=self.out_activation)
         if any(above <= below for below, above in pairwise(levels)):
             raise ValueError(
-                f"quantile={containers.brief(self.quantile)}: expected levels in rising order, each only once."
+                f"quantile={containers.brief(self.quantile)}: expected distinct levels in increasing order."
             )
         return Loss("quantile", tuple(levels))
 
-    def _of_loss(self):
-        asked, fitted = self._asked_loss(), self._model.loss
+    def _fixed_parameters(self):
+        asked, fitted = self._make_loss(), self._model.loss
         if asked.activation != fitted.activation:
             return (("out_activation", asked.activation, fitted.activation),)
         if not (asked.is_distribution or fitted.is_distribution):
-            return ()  # all of them read the head's outputs as the targets
+            return ()  # all of them predict the targets themselves, so the loss may change
         return ("loss", asked.name, fitted.name), ("quantile", asked.levels, fitted.levels)
 
-    def _encode(self, y, counts, reset, classes=None, name="y"):
+    def _encode(self, y, valid, reset, classes=None, name="y"):
         y = containers.numbers_of(y, name)
-        if not counts.all():
+        if not valid.all():
             shape, y = np.shape(y), np.array(y, dtype=float).reshape(len(y), -1)
-            y = np.where(counts, y, 0).reshape(shape)
+            y = np.where(valid, y, 0).reshape(shape)
         dtype = "float64" if self._standardised and self._scales_targets() else self.dtype
         y = check_array(y, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1 and not self._per_step:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:
             raise ValueError(
-                f"{name} has shape {y.shape}; expected (n,) or (n, K), or (n, T) or (n, T, K) with "
-                "return_sequences=True."
+                f"{name} has shape {y.shape}; expected (n,) or (n, K), or with return_sequences=True (n, T) or "
+                "(n, T, K)."
             )
         targets = y.reshape(len(y), -1)
         if reset:
             self.n_outputs_ = targets.shape[1]
         elif targets.shape[1] != self.n_outputs_:
             raise ValueError(
-                f"{name} has {targets.shape[1]} outputs per series; this model was fitted with {self.n_outputs_}."
+                f"{name} has {targets.shape[1]} outputs per series, but the model was fitted with {self.n_outputs_}."
             )
-        if self._asked_loss().targets == "counts" and (targets < 0).any():
-            row, place = self._first(targets < 0)
+        if self._make_loss().targets == "counts" and (targets < 0).any():
+            row, place = self._locate_first(targets < 0)
             raise ValueError(
-                f"Negative values in {name}: loss={self.loss!r} expects counts, numbers of at least 0, got "
+                f"Negative values in {name}: loss={self.loss!r} expects counts, that is, non-negative numbers, got "
                 f"{targets[row].min():g} for {place}."
             )
         self._check_bounds(targets, name)
@@ -252,72 +265,73 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         low, high = losses.ACTIVATIONS[self.out_activation].bounds
         outside = (targets < low) | (targets > high)
         if outside.any():
-            _, place = self._first(outside)
+            _, place = self._locate_first(outside)
             raise ValueError(
-                f"{name} has {targets[outside][0]:g} for {place}: out_activation={self.out_activation!r} expects "
-                f"targets from {low} to {high}. Scale them, or leave it at 'identity'."
+                f"{name} is {targets[outside][0]:g} for {place}, but out_activation={self.out_activation!r} expects "
+                f"targets in [{low}, {high}]: scale them, or set out_activation='identity'."
             )
 
-    def _first(self, wrong):
-        """The first row of targets in which one is wrong, and its place in words."""
+    def _locate_first(self, wrong):
+        """The first row with an invalid target, and a description of its position."""
         row = int(np.argmax(wrong.any(axis=1)))
-        return row, f"step {row}, counted through all series" if self._per_step else f"sample {row}"
+        return row, f"step {row}, counted over all series" if self._per_step else f"sample {row}"
 
-    def _check_held_out(self, targets, weights):
-        super()._check_held_out(targets, weights)
-        if len(targets) < 2 and not self._asked_loss().is_distribution:
+    def _check_validation_data(self, targets, weights):
+        super()._check_validation_data(targets, weights)
+        if len(targets) < 2 and not self._make_loss().is_distribution:
             raise ValueError(
-                "The validation data hold 1 series, for which R squared is not defined: pass X_val and y_val with at "
-                f"least 2, or raise validation_fraction (now {self.validation_fraction:g})."
+                "R squared is not defined for a single validation series: pass X_val and y_val with at least 2 series, "
+                f"or raise validation_fraction (now {self.validation_fraction:g})."
             )
 
-    def _answers(self, scaling):
+    def _output(self, scaling):
         flat = self.n_outputs_ == 1 and not (self._per_step and self._output_axis)
-        return Numbers(self._asked_loss(), scaling, flat)
+        return RegressionOutput(self._make_loss(), scaling, flat)
 
     def _scales_targets(self):
         if self.out_activation != "identity":
-            return False  # the bounds are those of the targets as they are
-        return self._asked_loss().targets != "counts"  # of counts it is the logarithm of the mean that is learned
+            return False  # the activation's range is that of the original targets
+        return self._make_loss().targets != "counts"  # the model predicts the logarithm of the mean count
 
-    def _score_of(self, scores, targets, weights):
-        return self._r2(targets, self._answers(None).points(scores), weights)
+    def _score_encoded(self, scores, targets, weights):
+        return self._r2(targets, self._output(None).point(scores), weights)
 
     def _score_rows(self, y, scores, weights):
-        answers = self._model.answers
-        return self._r2(containers.numbers_of(y, "y"), answers.in_units(answers.points(scores)), weights)
+        output = self._model.output
+        return self._r2(containers.numbers_of(y, "y"), output.unscale(output.point(scores)), weights)
 
     def _r2(self, y, predicted, weights):
-        from sklearn.metrics import r2_score  # late: a prediction does without it
+        from sklearn.metrics import r2_score  # imported here because predictions do not need it
 
         if weights.shape[1] == 1:
             return float(r2_score(y, predicted, sample_weight=weights[:, 0]))
-        # each output by its own weights; one that never counts has no score
-        of_outputs = [
+        # each output has weights of its own; outputs whose weights are all 0 have no score
+        scores = [
             r2_score(y[w > 0, k], predicted[w > 0, k], sample_weight=w[w > 0])
             for k, w in enumerate(weights.T)
             if w.any()
         ]
-        return float(np.mean(of_outputs))
+        return float(np.mean(scores))
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """R squared of `predict`: of one output, or the mean over outputs; of all steps together where each has one.
+        """Coefficient of determination, R squared, of the predictions.
 
         Parameters
         ----------
         X, y, sample_weight
-            As in `fit`.
+            See `fit`.
 
         Returns
         -------
         float
+            R squared over all series, or over all steps if ``return_sequences=True``, averaged over outputs.
 
         Raises
         ------
         ValueError
-            If X, y or a weight is not as described.
+            If an input is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -326,7 +340,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         >>> model.score([[0, 1], [1, 0]], [2, 1]) <= 1
         True
         """
-        from sklearn.metrics import r2_score  # late: a prediction does without it
+        from sklearn.metrics import r2_score  # imported here because predictions do not need it
 
         def metric(y, predicted, weights):
             return r2_score(containers.numbers_of(y, "y"), predicted, sample_weight=weights)
@@ -334,28 +348,30 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._score(X, y, sample_weight, metric)
 
     def predict(self, X: ArrayLike) -> ArrayOrList:
-        """The expected target of each series, or with `return_sequences` of each step.
+        """Predict targets.
 
-        A model of quantiles predicts the median, or what comes closest: between levels on both sides of it what is
-        linear in the level, otherwise the level next to it. One of another distribution predicts the mean.
+        With ``loss="quantile"`` the prediction is the median: interpolated linearly between the fitted levels, or the
+        quantile of the nearest level if all are on one side of 0.5. With the losses of other distributions it is the
+        mean.
 
         Parameters
         ----------
         X : array or list
-            Series with the channels that were fitted, in any form that `fit` takes.
+            Series in any form accepted by `fit`, with the same channels.
 
         Returns
         -------
-        ndarray of shape (n,) or (n, K), of float64
-            (n,) where one number per series was fitted. With `return_sequences`, for each step, in the form that X has:
-            (n, T) or (n, T, K), with NaN behind an end; or a list of arrays.
+        ndarray of shape (n,) or (n, K), float64
+            Predicted targets, of shape (n,) if y had one target per series. If ``return_sequences=True``, one
+            prediction per step in the form of X: an array of shape (n, T) or (n, T, K), padded with NaN after the end
+            of each series; or a list of arrays.
 
         Raises
         ------
         ValueError
-            If X is not as described.
+            If X is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -365,37 +381,37 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         (3,)
         """
         fitted = self._fitted()
-        return fitted._apply(X, fitted._model.answers.predict)
+        return fitted._predict_with(X, fitted._model.output.predict)
 
     def predict_quantiles(self, X: ArrayLike, levels: ArrayLike | None = None) -> ArrayOrList:
-        """Quantiles of the target of each series, or with `return_sequences` of each step.
+        """Predict quantiles of the targets' distribution.
 
-        They are those of the distribution that a model of loss "quantile", "poisson", "negative_binomial" or
-        "gaussian_nll" has learned; a model of another loss has none. Behind ``TransformedTargetRegressor``, ask its
-        `regressor_`, and pass what each level has through its `transformer_`'s inverse.
+        Requires a model fitted with the loss "quantile", "poisson", "negative_binomial" or "gaussian_nll". Inside a
+        ``TransformedTargetRegressor``, call this method of its `regressor_`, and apply the inverse transform of its
+        `transformer_` to the quantiles of each level.
 
         Parameters
         ----------
         X : array or list
-            Series with the channels that were fitted, in any form that `fit` takes.
+            Series in any form accepted by `fit`, with the same channels.
         levels : float, sequence of L floats, or None, default=None
-            Levels inside (0, 1), in any order. A model of quantiles takes those of `quantile` and all between them,
-            whose quantiles are linear in the level. None is the levels of `quantile`, or (0.1, 0.5, 0.9) where the
-            loss is another.
+            Quantile levels in (0, 1), in any order. With ``loss="quantile"`` they must lie between the lowest and the
+            highest level fitted; quantiles are interpolated linearly between the fitted levels. If None, the levels
+            given by `quantile`, or (0.1, 0.5, 0.9) for other losses.
 
         Returns
         -------
-        ndarray of shape (n, L) or (n, K, L), of float64
-            In the order of `levels`; L is 1 for a single number. With `return_sequences`, in the form that X has, as of
-            `predict`: (n, T, L) or (n, T, K, L), with NaN behind an end; or a list of arrays. A higher level's is never
-            below a lower one's. Those of counts are whole numbers.
+        ndarray of shape (n, L) or (n, K, L), float64
+            Quantiles in the order of `levels`; L is 1 for a single level. Quantiles of a higher level are never below
+            those of a lower one, and quantiles of counts are integers. If ``return_sequences=True``, quantiles of each
+            step in the form of X: an array of shape (n, T, L) or (n, T, K, L), padded with NaN, or a list of arrays.
 
         Raises
         ------
         ValueError
-            If X or `levels` is not as described, or the model is of another loss.
+            If X or `levels` is invalid, or the model was fitted with another loss.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the estimator is not fitted.
 
         Examples
         --------
@@ -408,15 +424,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         """
         fitted = self._fitted()
         levels = fitted._levels(levels)
-        return fitted._apply(X, lambda scores: fitted._model.answers.predict_quantiles(scores, levels))
+        return fitted._predict_with(X, lambda scores: fitted._model.output.predict_quantiles(scores, levels))
 
     def _levels(self, levels):
         name, fitted = self._model.loss[:2]
         if not self._model.loss.is_distribution:
             *others, last = (repr(other) for other in losses.NAMES if Loss(other).is_distribution)
             raise ValueError(
-                f"predict_quantiles needs a model of loss={', '.join(others)} or {last}, but this one was fitted with "
-                f"loss={name!r}: set another loss, and fit anew."
+                f"predict_quantiles requires loss={', '.join(others)} or {last}, but the model was fitted with "
+                f"loss={name!r}: set another loss, and fit again."
             )
         if levels is None:
             return fitted or DEFAULT_LEVELS
@@ -424,7 +440,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if fitted and not (fitted[0] <= min(levels) and max(levels) <= fitted[-1]):
             fitted_with = f"{fitted[0]:g} alone" if len(fitted) == 1 else f"levels from {fitted[0]:g} to {fitted[-1]:g}"
             raise ValueError(
-                f"levels is {containers.brief(given)}, but this model was fitted with {fitted_with}: ask for what lies "
-                "there, or fit with these levels in quantile."
+                f"levels is {containers.brief(given)}, but the model was fitted with {fitted_with}: pass levels in "
+                "that range, or fit with a quantile that covers them."
             )
         return levels

@@ -1,8 +1,8 @@
-"""SequenceScaler: scikit-learn's scalers for series in any form, channel by channel.
+"""Scaling of the channels of series by scikit-learn's scalers.
 
-Design: no statistic is computed here. All steps of all series make one table with a column for each channel, which a
-scaler of scikit-learn learns from or changes. What it learned is copied to public attributes, and from these a scaler
-is made again for each call, so that there is nothing beside them that could differ.
+# Design: no statistics are computed here. The steps of all series form a table with one column per channel, to which a
+# scikit-learn scaler is fitted or applied. Its fitted attributes are copied to the SequenceScaler, and each call makes
+# a new scaler from them, so that there is no second copy of the state that could differ.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, sequences
+from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
-from fastlstm.estimators.drafts import Draft, as_it_is
 from fastlstm.estimators.inputs import check_series
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
@@ -31,29 +31,29 @@ if TYPE_CHECKING:
 
     from fastlstm.estimators.base import ArrayOrList
 
-SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}  # of scikit-learn
-LEARNED = {
+SCALERS = {"standard": "StandardScaler", "minmax": "MinMaxScaler", "robust": "RobustScaler"}
+FITTED_ATTRIBUTES = {
     "standard": ("mean_", "var_", "scale_", "n_samples_seen_"),
     "minmax": ("data_min_", "data_max_", "data_range_", "min_", "scale_", "n_samples_seen_"),
     "robust": ("center_", "scale_"),
 }
-# what scikit-learn's updates start from where a channel had no number yet; from its NaN they do not recover
-NOTHING_SEEN = {"mean_": 0.0, "var_": 0.0, "data_min_": np.inf, "data_max_": -np.inf}
+# Initial values for scikit-learn's partial_fit in channels that were all NaN so far; it would keep their NaN forever
+INITIAL_VALUES = {"mean_": 0.0, "var_": 0.0, "data_min_": np.inf, "data_max_": -np.inf}
 
 
 def _scaler(method):
-    from sklearn import preprocessing  # late: a model alone does without it
+    from sklearn import preprocessing  # imported here because the other estimators do not need it
 
     scaler = getattr(preprocessing, SCALERS[method])(copy=False)
-    return scaler.set_output(transform="default")  # whatever container the user's configuration asks for
+    return scaler.set_output(transform="default")  # arrays, whatever the global configuration is
 
 
 class NoUpdateError(ValueError, AttributeError):
-    """What was learned cannot be updated: an AttributeError, so that ``hasattr`` says that there is no partial_fit."""
+    """partial_fit is not available; an AttributeError, too, so that ``hasattr`` returns False."""
 
 
 class _UnlessRobust:
-    """A method that raises where the scaler's method is "robust"."""
+    """Descriptor of a method that is not available if ``method="robust"``."""
 
     def __init__(self, function: Callable[..., SequenceScaler]) -> None:
         self.function = function
@@ -62,41 +62,41 @@ class _UnlessRobust:
     def __get__(self, scaler: Any, owner: type | None = None) -> Callable[..., SequenceScaler]:
         if scaler is not None and scaler.method == "robust":
             raise NoUpdateError(
-                "partial_fit with method='robust': quantiles cannot be updated from a part of the data. Call fit with "
-                "all of it, or take method='standard' or 'minmax'."
+                "partial_fit does not support method='robust', whose quantiles cannot be updated incrementally: call "
+                "fit with all data, or use method='standard' or 'minmax'."
             )
         return self.function.__get__(scaler, owner)
 
 
 class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
-    """`transform` with ``set_output`` for 2-D X.
+    """`transform` and `fit_transform`, with ``set_output`` for 2-D output only.
 
-    scikit-learn wraps these methods in the classes that define them, to make tables of all that they return, lists and
-    3-D arrays too. Defined in a class that refuses that, they can leave as they are what no table holds.
+    scikit-learn wraps these methods in the class that defines them and converts whatever they return to a DataFrame,
+    even lists and 3-D arrays. This class opts out of the wrapping and converts 2-D output itself.
     """
 
     def transform(self, X: ArrayLike) -> ArrayOrList:
-        """Scale X by what was learned in `fit`.
+        """Scale series.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T), or list of n arrays (T_i, C) or (T_i,)
-            Series with the channels that were fitted; NaN stays NaN. X itself is not changed.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            Series with the same channels as in `fit`. NaN remains NaN. X is not modified.
 
         Returns
         -------
-        like X
-            Scaled series in the form of X: an array for an array, a list, tuple or object array of arrays for such.
-            For a table with series in its cells, as ColumnTransformer makes it of ``["column"]`` or several columns, an
-            object array (n, columns) of series. float32 where all of X is, else float64. For such a table, a Series of
-            series and 2-D X, the container that ``set_output`` asks for.
+        array, list or tuple
+            Scaled series in the form of X, float32 if X is float32 throughout and float64 otherwise. For a DataFrame
+            with series in its cells, such as ColumnTransformer passes for ``["column"]``, an object array of shape
+            (n, n_columns). For such a DataFrame, a Series of series, and 2-D X, the container configured by
+            ``set_output``.
 
         Raises
         ------
         ValueError
-            If X is not as described.
+            If X is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the scaler is not fitted.
 
         Examples
         --------
@@ -105,7 +105,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         array([[0.25, 0.5 ]])
         """
         check_is_fitted(self)
-        fitted = as_it_is(self)
+        fitted = snapshot(self)
         out = fitted._scaled(X, fitted, "transform")
         adapter = _get_container_adapter("transform", fitted)
         if adapter is None:
@@ -118,24 +118,24 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         return adapter.create_container(cells, X, columns=fitted._names_of(X, out.shape[1]))
 
     def fit_transform(self, X: ArrayLike, y: object = None) -> ArrayOrList:
-        """Learn from X, and scale it.
+        """Fit to X, then scale it.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T), or list of n arrays (T_i, C) or (T_i,)
-            As in `fit`.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            See `fit`.
         y : None
             Ignored.
 
         Returns
         -------
-        like X
-            As of `transform`.
+        array, list or tuple
+            See `transform`.
 
         Raises
         ------
         ValueError
-            As `fit`.
+            See `fit`.
 
         Examples
         --------
@@ -148,45 +148,47 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
 
 
 class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, BaseEstimator):
-    """Scale each channel of series of any form, over all steps of all series together.
+    """Scale each channel of series, over all steps of all series together.
 
-    What scikit-learn's StandardScaler, MinMaxScaler and RobustScaler do for columns of a table, for ``(n, T, C)``
-    arrays, for lists of series of unequal lengths, and for ``(n, T)`` arrays and DataFrames: these are univariate
-    series, so that all columns are scaled alike. NaN is left out of what is learned, and stays in what is scaled;
-    so do the steps of NaN behind the end of a shorter series in an ``(n, T, C)`` array.
+    Applies scikit-learn's StandardScaler, MinMaxScaler or RobustScaler to the channels of ``(n, T, C)`` arrays, of
+    lists of series of unequal lengths, and of ``(n, T)`` arrays and DataFrames. The latter are univariate series, so
+    all their columns are scaled alike. NaN is ignored in `fit` and preserved in `transform`; so is the padding of NaN
+    at the end of shorter series in an ``(n, T, C)`` array.
 
     Parameters
     ----------
     method : {"standard", "minmax", "robust"}, default="standard"
-        "standard" gives a channel mean 0 and variance 1, "minmax" the range from 0 to 1, "robust" median 0 and
-        interquartile range 1. A channel that is constant is only shifted.
+        "standard" scales each channel to zero mean and unit variance, "minmax" to the range [0, 1], and "robust" to
+        zero median and unit interquartile range. Constant channels are only centred.
 
     Attributes
     ----------
     mean_, var_ : ndarray of shape (C,)
-        Mean and variance of each channel ("standard").
+        Mean and variance of each channel. Only for "standard".
     data_min_, data_max_, data_range_ : ndarray of shape (C,)
-        Smallest and largest value of each channel, and their distance ("minmax").
+        Minimum, maximum and range of each channel. Only for "minmax".
     min_ : ndarray of shape (C,)
-        What is added to a channel after it was multiplied by `scale_` ("minmax").
+        Offset added to each channel after multiplication by `scale_`. Only for "minmax".
     center_ : ndarray of shape (C,)
-        Median of each channel ("robust").
+        Median of each channel. Only for "robust".
     scale_ : ndarray of shape (C,)
-        What a channel is divided by ("standard", "robust") or multiplied by ("minmax").
+        Divisor ("standard" and "robust") or factor ("minmax") of each channel.
     n_samples_seen_ : int or ndarray of shape (C,)
-        Steps that were learned from: for "standard" those that are not NaN, one number for each channel where these
-        differ; for "minmax" all.
+        Number of steps seen. For "standard", the number of steps that are not NaN: an int if it is the same for all
+        channels, else an array.
     n_features_in_ : int
-        Channels of X seen in fit; of a 2-D X, its columns.
+        Number of channels seen during `fit`; for a 2-D X, its number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of columns, where X was a DataFrame, or a list of them, with string names.
+        Names of the columns seen during `fit`. Defined only if X is a DataFrame, or a list of DataFrames, whose column
+        names are all strings.
 
     Notes
     -----
-    A channel in which there is no number at all becomes NaN.
+    A channel that was all NaN in `fit` is transformed to NaN.
 
-    ColumnTransformer takes tables only, so select a column of series by a list, ``["column"]``: selected by its name
-    alone it is a Series, which stays one-dimensional unless ``set_output`` asks for pandas' or Polars' containers.
+    In a ColumnTransformer, select a column of series by a list, ``["column"]``. Selected by a string, it is passed as a
+    Series, and the result is one-dimensional, which ColumnTransformer rejects, unless ``set_output`` is configured for
+    pandas or Polars.
 
     Examples
     --------
@@ -208,24 +210,27 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
 
     @validates_parameters
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn each channel's location and scale.
+        """Compute the location and the scale of each channel.
+
+        If an error is raised, the scaler remains unchanged.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T), or list of n arrays (T_i, C) or (T_i,)
-            n series of C channels. (n, T) and (T_i,) are univariate; a series in a 3-D array ends where only steps of
-            NaN follow. A list may be a tuple or an object array.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
+            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
         y : None
             Ignored.
 
         Returns
         -------
         self : SequenceScaler
+            The fitted scaler.
 
         Raises
         ------
         ValueError
-            If `method` or X is not as described. The scaler stays as it was.
+            If `method` or X is invalid.
 
         Examples
         --------
@@ -234,33 +239,35 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         array([2.5])
         """
         task = FitTask(self, X, y)
-        draft = Draft(self)
-        draft.copy._learn(X)
-        draft.adopt()
+        update = AtomicUpdate(self)
+        update.copy._fit(X)
+        update.commit()
         task.end()
         return self
 
     @_UnlessRobust
     @validates_parameters
     def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Learn from X too, beside what was learned from before; not with ``method="robust"``.
+        """Update the location and the scale of each channel with more data.
+
+        Not available for ``method="robust"``.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T), or list of n arrays (T_i, C) or (T_i,)
-            As in `fit`.
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            See `fit`.
         y : None
             Ignored.
 
         Returns
         -------
         self : SequenceScaler
+            The fitted scaler.
 
         Raises
         ------
         ValueError
-            If `method` or X is not as described, or `method` is not the one that was fitted. The scaler stays as it
-            was. Also if `method` is "robust": quantiles cannot be updated.
+            If `method` or X is invalid, or `method` is "robust" or has changed since the previous call.
 
         Examples
         --------
@@ -273,35 +280,35 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             return self.fit(X)
         if self.method != self._method:
             raise ValueError(
-                f"method={self.method!r}, but what partial_fit would go on from was learned by method="
-                f"{self._method!r}: call fit, or set method back."
+                f"method={self.method!r}, but this scaler was fitted with method={self._method!r}: call fit, or set "
+                f"method={self._method!r}."
             )
-        draft = Draft(self)
-        draft.copy._learn_more(X)
-        draft.adopt()
+        update = AtomicUpdate(self)
+        update.copy._update(X)
+        update.commit()
         return self
 
     def inverse_transform(self, X: ArrayLike) -> ArrayOrList:
-        """Scale X back.
+        """Undo the scaling.
 
         Parameters
         ----------
-        X : array of shape (n, T, C) or (n, T), or list of n arrays (T_i, C) or (T_i,)
-            Scaled series. Of one channel, (n, T) may have any number of columns, whatever their names: for instance
+        X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
+            Scaled series. With a single channel, a 2-D X may have any number of columns with any names, such as
             predictions of the next T values.
 
         Returns
         -------
-        like X
-            In the form of X, as of `transform`, but always float64, which keeps a large location; a DataFrame becomes
-            an array.
+        array, list or tuple
+            Series in the original units, in the form of X (an array for a DataFrame). Always float64, since the values
+            may be large compared to their scale.
 
         Raises
         ------
         ValueError
-            If X is not as described.
+            If X is invalid.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the scaler is not fitted.
 
         Examples
         --------
@@ -311,21 +318,21 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         array([[1., 2., 8.]])
         """
         check_is_fitted(self)
-        fitted = as_it_is(self)
-        of_any_columns = as_it_is(fitted)
+        fitted = snapshot(self)
+        of_any_columns = snapshot(fitted)
         of_any_columns._columns = None
         if fitted._columns is not None:
-            of_any_columns.__dict__.pop("feature_names_in_", None)  # of steps, not of channels
+            of_any_columns.__dict__.pop("feature_names_in_", None)  # names of steps, not of channels
         return fitted._scaled(X, of_any_columns, "inverse_transform", "float64")
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
-        """Names of what `transform` returns: those of what it is given.
+        """Names of the output features, which are those of the input features.
 
         Parameters
         ----------
         input_features : array of str or None, default=None
-            Names of the channels, or of the columns of a 2-D X. For series that are the cells of one column, also the
-            name of that column. None is `feature_names_in_` or, without it, ``x0``, ``x1`` and so on.
+            Names of the channels, or of the columns of a 2-D X; for a column of series, also the name of that column.
+            If None, `feature_names_in_` if defined, else ``x0``, ``x1`` and so on.
 
         Returns
         -------
@@ -334,9 +341,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         Raises
         ------
         ValueError
-            If there are more or fewer names, or others than were seen in `fit`.
+            If `input_features` does not match the features seen during `fit`.
         sklearn.exceptions.NotFittedError
-            If `fit` was not called.
+            If the scaler is not fitted.
 
         Examples
         --------
@@ -348,7 +355,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         with named("input_features"):
             seen = getattr(self, "feature_names_in_", ())
             if self._columns is None and (np.shape(input_features) == (1,) or np.array_equal(input_features, seen)):
-                return np.asarray(input_features, dtype=object)  # columns of series stay such, whatever their channels
+                return np.asarray(input_features, dtype=object)  # a column of series keeps its name
             return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self):
@@ -358,28 +365,28 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def _learn(self, X):
+    def _fit(self, X):
         table = self._table(X, reset=True)
-        absent = _without_numbers(table)
+        all_nan = _all_nan(table)
         learned = _scaler(self.method).fit(table)
-        for name in {name for names in LEARNED.values() for name in names}:
-            self.__dict__.pop(name, None)  # of another method
+        for name in {name for names in FITTED_ATTRIBUTES.values() for name in names}:
+            self.__dict__.pop(name, None)  # attributes of another method
         self._method = self.method
-        self._keep(learned, absent, {})
+        self._store(learned, all_nan, {})
 
-    def _learn_more(self, X):
+    def _update(self, X):
         table = self._table(X, reset=False)
-        absent = _without_numbers(table)
-        before = self._learned()
+        all_nan = _all_nan(table)
+        before = self._fitted_values()
         start = before | {
-            name: np.where(np.isnan(before[name]), nothing, before[name])
-            for name, nothing in NOTHING_SEEN.items()
+            name: np.where(np.isnan(before[name]), initial, before[name])
+            for name, initial in INITIAL_VALUES.items()
             if name in before
         }
-        self._keep(self._scaler(start).partial_fit(table), absent, before)
+        self._store(self._scaler(start).partial_fit(table), all_nan, before)
 
     def _names_of(self, X, number):
-        """Names for the `number` columns of what `transform` makes of X."""
+        """Names of the `number` columns of the output of `transform`."""
         name = getattr(X, "name", None) if containers.is_column(X) else None
         if name not in (None, ""):
             return np.array([name], object)
@@ -389,16 +396,16 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
     def _table(self, X, reset):
         return check_series(self, X, None, reset, missing="keep").table()
 
-    def _learned(self):
-        return {name: getattr(self, name) for name in LEARNED[self._method]}
+    def _fitted_values(self):
+        return {name: getattr(self, name) for name in FITTED_ATTRIBUTES[self._method]}
 
-    def _keep(self, scaler, absent, before):
-        """Take over what `scaler` learned; channels without a number keep what was known `before`, or get NaN."""
-        for name in LEARNED[self._method]:
+    def _store(self, scaler, all_nan, before):
+        """Copy the attributes of `scaler`; channels that are all NaN keep their values `before`, or get NaN."""
+        for name in FITTED_ATTRIBUTES[self._method]:
             value = getattr(scaler, name)
             counts = name == "n_samples_seen_"
-            if absent.any() and not (counts and self._method == "minmax"):
-                value = np.where(absent, before.get(name, 0 if counts else np.nan), value)
+            if all_nan.any() and not (counts and self._method == "minmax"):
+                value = np.where(all_nan, before.get(name, 0 if counts else np.nan), value)
             setattr(self, name, value)
 
     def _scaler(self, learned):
@@ -407,29 +414,29 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         return scaler
 
     def _scaled(self, X, checked_for, what, dtype=None):
-        """X in its own form, `what` done to its steps; of its own dtype unless another is given."""
-        warn = what == "transform"  # predictions, which come back without names, are scaled back, too
+        """The result of the scaler's method `what` on X, in the form of X, and in its dtype unless one is given."""
+        warn = what == "transform"  # predictions, to which `inverse_transform` is applied, have no names
         series = check_series(checked_for, X, dtype, reset=False, missing="keep", warn_of_names=warn)
-        rows = getattr(self._scaler(self._learned()), what)(series.table())
+        rows = getattr(self._scaler(self._fitted_values()), what)(series.table())
         if series.widths is not None:
             return series.cells(rows)
         out = series.restore(rows)
         if series.form == "array":
             return out.reshape(sequences.shape_of(X))
-        for n in np.flatnonzero(series.flat):  # without the axis that (T_i,) was given
+        for n in np.flatnonzero(series.flat):  # series that were passed as (T_i,)
             out[n] = out[n].reshape(-1)
         return tuple(out) if isinstance(X, tuple) else out
 
 
 def _one_column(members):
-    """Series as the cells of a table of one column: objects [n, 1]."""
+    """Series as the cells of a table with one column: object array [n, 1]."""
     out = np.empty((len(members), 1), object)
     out[:, 0] = members
     return out
 
 
-def _without_numbers(table):
-    """[C]: whether a channel is NaN at all steps. It becomes 0 in `table`: scikit-learn's scalers warn of it."""
-    absent = np.isnan(table).all(axis=0)
-    table[:, absent] = 0
-    return absent
+def _all_nan(table):
+    """Mask [C] of the channels that are all NaN; sets them to 0 in `table`, since scikit-learn's scalers would warn."""
+    all_nan = np.isnan(table).all(axis=0)
+    table[:, all_nan] = 0
+    return all_nan

@@ -1,4 +1,4 @@
-"""Streams: a fitted model that goes on one step a call."""
+"""Streams: step-by-step prediction with a fitted model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastlstm import containers
 from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check_channel_names
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import join_states
-from fastlstm.training.steps import Steps
+from fastlstm.training.stepper import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Series that a fitted model reads as they come, made by the model's `stream`.
+    """Step-by-step prediction of one or more series; created by the estimator's `stream` method.
 
-    The model is the one that was fitted then, whatever becomes of the estimator. A stream can be copied and pickled.
-    Threads may not share one.
+    A stream is not affected by later fits of the estimator. It can be copied and pickled, but must not be used by
+    several threads at once.
 
     Attributes
     ----------
     state : tuple of ndarray
-        Where the streams are, copied: (h, c), of GRU and RNN (h,), as a layer's state, each of shape (L, n_streams, H),
-        or where hidden sizes differ a tuple of L arrays (1, n_streams, H). With ``missing="mask"`` one array more, of
-        shape (n_streams, C): the last value seen of each channel, standardised
-        where the model is. Set it to go on from there.
+        Copy of the current state: (h, c) for LSTM or (h,) for GRU and RNN, arrays of shape (L, n_streams, H) for L
+        layers, or tuples of L arrays of shape (1, n_streams, H) if hidden sizes differ. With ``missing="mask"``,
+        followed by an array of shape (n_streams, C) with the last observed value of each channel, standardised if the
+        model is. Assign a state to continue from it.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Stream:
     >>> bool((prediction == model.predict(X)).all())
     True
     >>> saved = stream.state
-    >>> stream.reset([3, 5])  # these two series have ended, and others begin
+    >>> stream.reset([3, 5])  # start new series in streams 3 and 5
     >>> stream.state = saved
     """
 
@@ -58,49 +58,54 @@ class Stream:
         model = fitted._model
         if model.stack.bidirectional:
             raise ValueError(
-                "A model with bidirectional=True has no streams: its backward direction starts at the last step. "
-                "Predict whole series, or fit with bidirectional=False."
+                "A model with bidirectional=True does not support streams, since its backward direction starts at the "
+                "last step: predict whole series, or fit with bidirectional=False."
             )
         if not is_count(n_streams):
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
         if not isinstance(method, str) or method not in fitted._methods:
             raise ValueError(f"method={method!r}: expected one of {list(fitted._methods)}.")
-        weights = {name: np.array(value) for name, value in model.weights.items()}  # a user may write to those
-        self._begin(replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method)
+        weights = {name: np.array(value) for name, value in model.weights.items()}  # copied
+        self._initialise(
+            replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method
+        )
 
-    def _begin(self, model, backend, names, n_streams, method):
+    def _initialise(self, model, backend, names, n_streams, method):
         self._model, self._backend, self._names = model, backend, names
         self.n_streams, self.method = n_streams, method
-        self._answer = getattr(model.answers, method)
+        self._predict = getattr(model.output, method)
         try:
-            self._steps = Steps(model, n_streams, backend)
-        except (MemoryError, ValueError) as error:  # the latter where a size is larger than an index may be
-            raise MemoryError(f"n_streams={n_streams} do not fit into memory: {error}") from error
-        self._shape, self._dtype = self._steps.shape, self._steps.dtype
-        # an array of one row may lack its first axis
+            self._stepper = Stepper(model, n_streams, backend)
+        except (MemoryError, ValueError) as error:  # ValueError if a size exceeds the largest index
+            raise MemoryError(f"n_streams={n_streams} does not fit into memory: {error}") from error
+        self._shape, self._dtype = self._stepper.shape, self._stepper.dtype
+        # a single stream also accepts a step without the first axis
         self._usual = (self._shape, self._shape[1:]) if n_streams == 1 else (self._shape,)
 
     def step(self, x_t: ArrayLike) -> NDArray[Any]:
-        """Read the next step of every stream.
+        """Process the next step of every stream.
+
+        If an error is raised, the state remains unchanged.
 
         Parameters
         ----------
-        x_t : array of shape (n_streams, C); for one stream also (C,), for one channel also (n_streams,)
-            The C channels that the model was fitted with; of the model's dtype it takes least time. NaN is what is
-            missing, where the model has ``missing="mask"``.
+        x_t : array of shape (n_streams, C)
+            Values of the C channels at the next step. The shape can also be (C,) for a single stream, or (n_streams,)
+            for a single channel. Fastest in the dtype of the model's inputs: float64 if the model is standardised, else
+            the model's dtype. With ``missing="mask"``, NaN marks missing values.
 
         Returns
         -------
         ndarray of shape (n_streams,) or (n_streams, K)
-            What the model's `predict`, or the method that `stream` was told, gives for the series so far, with the same
-            bits; of a model with `return_sequences`, for this step.
+            Result of the estimator's `predict`, or of the method selected in `stream`, for the series so far, with the
+            same bits. If ``return_sequences=True``, the result for this step.
 
         Raises
         ------
         ValueError
-            If the shape of `x_t` is wrong, or a number is not finite. The streams stay where they were.
+            If `x_t` has the wrong shape or contains infinity, or NaN without ``missing="mask"``.
         TypeError
-            If `x_t` is not of real numbers; likewise.
+            If `x_t` does not consist of real numbers.
 
         Examples
         --------
@@ -110,13 +115,13 @@ class Stream:
         >>> [stream.step([value]).shape for value in (0, 1)]
         [(1,), (1,)]
         """
-        # the usual case at little cost: everything here is a good part of the step
+        # fast path for the usual case: a check takes a noticeable part of the time of a step
         if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape not in self._usual:
             x_t = self._check(x_t)
-        return self._answer(self._steps.step(x_t))
+        return self._predict(self._stepper.step(x_t))
 
     def _check(self, x_t):
-        """x_t in any other form."""
+        """Validate and convert x_t in any other form."""
         if x_t is None:
             raise TypeError(f"x_t is None; expected an array of shape {self._shape}.")
         if not containers.is_numeric(x_t):
@@ -131,8 +136,8 @@ class Stream:
             shapes = dict.fromkeys([self._shape] + [(C,)] * (n == 1) + [(n,)] * (C == 1))
             if x_t.shape not in shapes:
                 raise ValueError(
-                    f"x_t has shape {x_t.shape}; expected {' or '.join(map(str, shapes))}: for each of the streams "
-                    f"(n_streams={n}), a number for each of the channels that the model was fitted with ({C})."
+                    f"x_t has shape {x_t.shape}; expected {' or '.join(map(str, shapes))}: one value for each of the "
+                    f"n_streams={n} streams and each of the {C} channels that the model was fitted with."
                 )
         if x_t.dtype.kind not in "fiub":
             expected = f"x_t is of type {x_t.dtype}; expected real numbers"
@@ -143,20 +148,20 @@ class Stream:
             if x_t.dtype.kind not in "fiub":
                 raise TypeError(f"{expected}.")
         with np.errstate(over="ignore"):  # reported as infinite
-            return x_t.astype(self._steps.input_dtype).reshape(self._shape)
+            return x_t.astype(self._stepper.input_dtype).reshape(self._shape)
 
     def reset(self, which: int | Sequence[int] | NDArray[np.integer[Any]] | None = None) -> None:
-        """Begin anew: states, and values seen, become zeros.
+        """Reset streams to the initial state, zeros.
 
         Parameters
         ----------
         which : int, sequence of int or None, default=None
-            Numbers of the streams that do, from 0 on; None is all.
+            Indices of the streams to reset. If None, all streams are reset.
 
         Raises
         ------
         ValueError
-            If there is no such stream. All stay where they were.
+            If an index is out of range. No stream is reset then.
 
         Examples
         --------
@@ -169,7 +174,7 @@ class Stream:
         True
         """
         rows = slice(None) if which is None else self._rows(which)
-        for array in self._steps.arrays():
+        for array in self._stepper.arrays():
             array[rows] = 0
 
     def _rows(self, which):
@@ -179,13 +184,13 @@ class Stream:
             return []
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= self.n_streams:
             raise ValueError(
-                f"which={containers.brief(which)}: expected None, or numbers of streams from 0 to {self.n_streams - 1}."
+                f"which={containers.brief(which)}: expected None, or indices of streams, 0 to {self.n_streams - 1}."
             )
         return rows
 
     @property
     def state(self) -> tuple[Any, ...]:
-        states, seen = join_states(self._model.stack, self._steps.states), self._steps.seen
+        states, seen = join_states(self._model.stack, self._stepper.states), self._stepper.seen
         return states if seen is None else (*states, seen.copy())
 
     @state.setter
@@ -194,7 +199,7 @@ class Stream:
         kinds = len(stack.states) + masked
         if not isinstance(state, (tuple, list)) or len(state) != kinds:
             given = f"{type(state).__name__}" + (f" of {len(state)}" if isinstance(state, (tuple, list)) else "")
-            last = ", and the last values seen" if masked else ""
+            last = ", and the last observed values" if masked else ""
             raise ValueError(f"state: expected a tuple of {kinds}, {', '.join(stack.states)}{last}; got {given}.")
         values = check_state("state", tuple(state[: len(stack.states)]), stack, self.n_streams, self._dtype)
         values = [part for of_run in values for part in of_run]
@@ -204,25 +209,25 @@ class Stream:
             if seen.shape != self._shape or seen.dtype != self._dtype:
                 raise ValueError(
                     f"state[{kinds - 1}] is of shape {seen.shape} and type {seen.dtype}; expected {self._shape} and "
-                    f"{self._dtype}: the last value seen of each channel of each stream."
+                    f"{self._dtype}: the last observed value of each channel of each stream."
                 )
             values.append(seen)
         if not all(np.isfinite(value).all() for value in values):
-            raise ValueError("state contains NaN or infinity: pass one that `state` gave, or call reset().")
-        for array, value in zip(self._steps.arrays(), values, strict=True):
+            raise ValueError("state contains NaN or infinity: assign a state saved earlier, or call reset().")
+        for array, value in zip(self._stepper.arrays(), values, strict=True):
             array[...] = value
 
-    def __reduce__(self):  # the runs' arrays share memory, which a copy of them would not
+    def __reduce__(self):  # the runs' arrays share memory, which default pickling would not preserve
         what = self._model, self._backend, self._names, self.n_streams, self.method
         return _restored, (*what, self.state)
 
     def __deepcopy__(self, memo):
-        return copy.copy(self)  # of the same model, which nobody changes
+        return copy.copy(self)  # the model is immutable and can be shared
 
 
 def _restored(*what):
-    *begin, state = what
+    *arguments, state = what
     stream = object.__new__(Stream)
-    stream._begin(*begin)
+    stream._initialise(*arguments)
     stream.state = state
     return stream

@@ -1,1 +1,1 @@
-"""Training on plain arrays: network, losses, solvers, schedules and the loop over minibatches."""
+"""Training on plain arrays: networks, losses, solvers, schedules and the training loop."""

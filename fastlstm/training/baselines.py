@@ -1,15 +1,15 @@
-"""The loss of the best constant: what a model reaches that has learned nothing from its inputs."""
+"""Baseline loss of a constant prediction, which a model reaches without learning anything from its inputs."""
 
 import numpy as np
 
 
 def best_constant_loss(loss, targets, weights):
-    """Weighted mean loss of the best scores that are the same for all rows; None if the loss cannot say which.
+    """Weighted mean loss of the best constant scores; None if the loss defines no `constant`.
 
-    Of targets [M, K] with weights [M, 1 or K], 0 where there is none.
+    Targets have shape [M, K] and weights [M, 1 or K]; rows of weight 0 are ignored.
     """
-    of_columns = zip(targets.T, np.broadcast_to(weights, targets.shape).T, strict=True)
-    best = [_constant(loss, y, w) for y, w in of_columns]
+    columns = zip(targets.T, np.broadcast_to(weights, targets.shape).T, strict=True)
+    best = [_constant(loss, y, w) for y, w in columns]
     if any(scores is None for scores in best):
         return None
     values, _ = loss(np.tile(np.concatenate(best), (len(targets), 1)), targets)
@@ -17,7 +17,7 @@ def best_constant_loss(loss, targets, weights):
 
 
 def _constant(loss, y, w):
-    """Scores of one target."""
+    """Best constant scores of one target."""
     if not w.any():
         return np.zeros(loss.width)
     y, w = y[w > 0], w[w > 0]

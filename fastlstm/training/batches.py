@@ -1,4 +1,4 @@
-"""Which series are trained together, and in which pieces."""
+"""Minibatches: which series are trained together, and how batches are split into chunks of steps."""
 
 from typing import NamedTuple
 
@@ -6,23 +6,24 @@ import numpy as np
 
 from fastlstm.kernels.parts import starts_of
 
-LARGEST_POOL = 4  # batches that series of unequal lengths are sorted into at a time
+POOL_BATCHES = 4  # maximum number of batches in a pool within which series are sorted by length
 
 
 def draw(series, size, seed, epoch):
-    """The series of every batch of an epoch, in an order that depends on seed and epoch alone; None: as they stand."""
+    """Indices of the series in each batch of an epoch, a function of `seed` and `epoch` alone; no shuffling if None."""
     n = len(series)
     order = np.arange(n)
     if seed is None:
         return [order[first : first + size] for first in range(0, n, size)]
     rng = np.random.default_rng([seed, epoch])
     rng.shuffle(order)
-    pool = size * min(LARGEST_POOL, -(-n // size) // 2)
+    pool = size * min(POOL_BATCHES, -(-n // size) // 2)
     if series.equal or pool <= size:
         return [order[first : first + size] for first in range(0, n, size)]
-    # Design: series of like lengths in a batch fill the tiles of their last steps, too; with no padding anyway, that
-    # gains up to a tenth of an epoch where few series are much longer, nothing where lengths spread evenly. They are
-    # drawn from pools of a few batches, not from all series: so who is with whom still changes from epoch to epoch.
+    # Design: batches of series of similar length keep the register tiles full up to the last steps. Since nothing is
+    # computed for padding, this saves up to a tenth of an epoch where a few series are much longer than the rest, and
+    # nothing where lengths are evenly spread. Sorting within pools of a few batches, not over the whole data set, keeps
+    # the composition of the batches random from epoch to epoch.
     batches = []
     for first in range(0, n, pool):
         drawn = order[first : first + pool]
@@ -32,40 +33,41 @@ def draw(series, size, seed, epoch):
     return batches
 
 
-class Piece(NamedTuple):
-    """A part of a batch's steps, packed."""
+class Chunk(NamedTuple):
+    """Consecutive steps of a batch, packed."""
 
-    rows: np.ndarray  # the series that have steps in it
-    starts: np.ndarray  # where each step's rows start
-    at: np.ndarray  # where each series' steps begin in the flat array of all
-    places: np.ndarray  # of every step, or every series, the place of its target; none, if only states are wanted
+    rows: np.ndarray  # indices of the series that have steps in the chunk
+    starts: np.ndarray  # first packed row of each step
+    at: np.ndarray  # offset of each series' first step in the flat array of all values
+    places: np.ndarray  # index of each step's or series' target; empty if the chunk only carries states forward
 
 
-def n_pieces(series, rows, steps):
-    """How many pieces of at most so many steps a batch has; `steps` None: one, of all."""
+def n_chunks(series, rows, steps):
+    """Number of chunks of at most `steps` steps in a batch; 1 if `steps` is None."""
     return 1 if steps is None else -(-int(series.lengths[rows].max()) // steps)
 
 
 def longest_first(series, rows):
-    """`rows` with the longest series first."""
+    """`rows` sorted by decreasing length."""
     return rows[np.argsort(-series.lengths[rows], kind="stable")]
 
 
-def piece(series, rows, number, steps, per_step):
-    """One of a batch's pieces: with targets `per_step` the number-th chunk of steps.
+def chunk(series, rows, number, steps, per_step):
+    """Chunk `number` of the batch `rows`, which is sorted by `longest_first` unless `steps` is None.
 
-    With targets of whole series, the last piece is the last steps of each; the pieces before it, for states alone, are
-    chunks of what comes before these. Where `steps` is given, `rows` are in the order of `longest_first`.
+    With targets `per_step`, chunks are consecutive steps counted from the first. With one target per series, the last
+    chunk holds the last `steps` steps of every series; the chunks before it, which only carry states forward, cover the
+    steps before those.
     """
     if steps is None:
         rows, starts = series.pack(rows)
-        return Piece(rows, starts, series.at[rows], series.step_rows(rows, starts) if per_step else rows)
-    # Nothing here is as long as the series: there are as many pieces as these have steps.
+        return Chunk(rows, starts, series.at[rows], series.step_rows(rows, starts) if per_step else rows)
+    # No array here is as long as the series: with as many chunks as steps, that would take quadratic time.
     lengths, first, C = series.lengths[rows], number * steps, series.channels
-    before = lengths if per_step else np.maximum(lengths - steps, 0)  # steps of the pieces that are chunks
-    if not per_step and number + 1 == n_pieces(series, rows, steps):
-        return Piece(rows, starts_of(lengths - before), series.at[rows] + before * C, rows)
-    here = before > first
-    rows, starts = rows[here], starts_of(np.minimum(before[here] - first, steps))
+    before = lengths if per_step else np.maximum(lengths - steps, 0)  # steps that are split from the first on
+    if not per_step and number + 1 == n_chunks(series, rows, steps):
+        return Chunk(rows, starts_of(lengths - before), series.at[rows] + before * C, rows)
+    active = before > first
+    rows, starts = rows[active], starts_of(np.minimum(before[active] - first, steps))
     places = series.step_rows(rows, starts) + first if per_step else rows[:0]
-    return Piece(rows, starts, series.at[rows] + first * C, places)
+    return Chunk(rows, starts, series.at[rows] + first * C, places)

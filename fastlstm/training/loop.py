@@ -1,4 +1,4 @@
-"""The loop over epochs and minibatches."""
+"""The training loop over epochs and minibatches."""
 
 import math
 from collections.abc import Callable
@@ -7,35 +7,35 @@ import numpy as np
 
 from fastlstm.phases import Alone
 from fastlstm.training import batches, minibatch
+from fastlstm.training.checkpoint_validation import validated_state
 from fastlstm.training.model import check_channels
 from fastlstm.training.progress import Progress
-from fastlstm.training.restoring import restored
 from fastlstm.training.solvers import SOLVERS, Options
 
-SMALLEST_RATE = 1e-6  # "adaptive" stops below it
+MIN_RATE = 1e-6  # learning rate below which "adaptive" stops
 
 
 class Training:
-    """Trains a `Network` on arrays, an epoch at a time.
+    """Training of a `Network` on arrays, epoch by epoch.
 
     Parameters
     ----------
     network : Network
     settings : Settings
     series : Series
-    targets, weights : arrays [n, .] and [n, .]
-        For each series or, where the network's head is on every step, for each step of all series, one after the other.
-        A row of weights has one for all outputs, or one for each.
+    targets, weights : arrays [M, .] and [M, 1 or K]
+        One row per series or, if the network's head is applied to every step, one row per step of all series. A row of
+        weights holds one weight for all outputs, or one for each.
     seed : int
-        Of the shuffling. An epoch's order depends on it and the epoch's number alone.
+        Seed of the shuffling. The order of an epoch depends only on the seed and the number of the epoch.
     validate : callable or None
-        ``validate() -> (score, loss)`` of the network on data held out.
+        ``validate() -> (score, loss)`` of the network on validation data.
     progress : Progress or None
-        Of an earlier training to go on with.
-    keep : callable or None
-        ``keep(training, over)`` after every epoch, to write the training down; `over`: it was the last.
+        Progress of an earlier training to continue.
+    save : callable or None
+        ``save(training, finished)``, called after every epoch to write a checkpoint; `finished` is True for the last.
     n_jobs : int or None
-        Threads to use at the most; the results do not depend on them.
+        Maximum number of threads. Results do not depend on it.
     """
 
     def __init__(
@@ -49,18 +49,19 @@ class Training:
         seed,
         validate: Callable | None = None,
         progress=None,
-        keep: Callable | None = None,
+        save: Callable | None = None,
         n_jobs=None,
     ):
         check_channels(series, network.stack.input_size)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
-        self._weighed = weights.any(axis=1)
-        self._all_weighed = bool(self._weighed.all())
-        self._counts = np.logical_or.reduceat(self._weighed, series.step_at) if network.per_step else self._weighed
-        # Design: a minibatch is divided by what as many rows weigh on average. Divided by its own weight, a heavy row
-        # would count for little more than a light one, having mostly its own weight below the line.
-        self._mean_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1] / np.sum(self._weighed)
+        self._has_weight = weights.any(axis=1)
+        self._all_weighted = bool(self._has_weight.all())
+        trainable = np.logical_or.reduceat(self._has_weight, series.step_at) if network.per_step else self._has_weight
+        self._trainable = trainable  # series with a target of positive weight
+        # Design: the loss of a minibatch is divided by the average weight of as many rows, not by its own weight. With
+        # the latter, a heavy row would count little more than a light one, since its own weight dominates the divisor.
+        self._mean_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1] / np.sum(self._has_weight)
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
             settings.solver,
@@ -70,9 +71,9 @@ class Training:
         self.n_batches = math.ceil(len(series) / settings.batch_size)
         decay = settings.alpha * network.is_matrix if settings.alpha else 0.0
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
-        self.penalised = settings.alpha > 0 and settings.solver != "adamw"
+        self.has_penalty = settings.alpha > 0 and settings.solver != "adamw"
         self._squares = np.empty(-(-network.parameters.size // network.kernels.solvers.BLOCK))
-        self._keep, self._kept_phases = keep, None
+        self._save, self._cached_phases = save, None
         self.progress.begin()
 
     def epoch(self):
@@ -83,13 +84,13 @@ class Training:
         )
         if settings.bptt_steps is not None:
             drawn = [batches.longest_first(self.series, rows) for rows in drawn]
-        drawn = [(number, rows) for number, rows in enumerate(drawn) if self._counts[rows].any()]
+        drawn = [(number, rows) for number, rows in enumerate(drawn) if self._trainable[rows].any()]
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)
         steps = max(int(longest[rows].sum()) for _, rows in drawn)
         with (
             self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team,
-            np.errstate(over="ignore", invalid="ignore"),  # what overflows is reported in words that help
+            np.errstate(over="ignore", invalid="ignore"),  # overflow is reported by `prepare_update`
         ):
             team.run(lambda: self._phases(drawn, team.size))
         self.progress.samples += len(self.series)
@@ -98,71 +99,72 @@ class Training:
         self.progress.epochs += 1
 
     def _phases(self, drawn, size):
-        """Those of an epoch: all members of the team of `size` go from minibatch to minibatch together."""
+        """Phases of an epoch, for a team of `size` threads."""
         for number, rows in drawn:
-            for piece in range(batches.n_pieces(self.series, rows, self.settings.bptt_steps)):
-                yield Alone(self.lay_out, number, rows, piece, size)
-                yield from self._kept_phases or minibatch.learn(self)
+            for chunk in range(batches.n_chunks(self.series, rows, self.settings.bptt_steps)):
+                yield Alone(self.prepare_batch, number, rows, chunk, size)
+                yield from self._cached_phases or minibatch.train_step(self)
 
-    def _set_rate(self, part_of_epoch):
+    def _set_rate(self, fraction):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
-            done = min(1.0, (self.progress.epochs - self.progress.first_epoch + part_of_epoch) / self.settings.max_iter)
+            done = min(1.0, (self.progress.epochs - self.progress.first_epoch + fraction) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def lay_out(self, number, rows, piece, size):
-        """Make a piece of a batch the `minibatch`, with room for a team of `size`."""
+    def prepare_batch(self, number, rows, chunk, size):
+        """Make `minibatch` a chunk of the batch `rows`, and allocate buffers for a team of `size` threads."""
         network, steps = self.network, self.settings.bptt_steps
-        if steps is not None and piece == 0:
-            network.carry(len(rows))
-        rows, starts, at, places = batches.piece(self.series, rows, piece, steps, network.per_step)
-        weights, expected, shares = self.weights[places], 1.0, None
+        if steps is not None and chunk == 0:
+            network.start_chunks(len(rows))
+        rows, starts, at, places = batches.chunk(self.series, rows, chunk, steps, network.per_step)
+        weights, expected, sample_weight = self.weights[places], 1.0, None
         weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
         if weight:
-            n_weighed = len(places) if self._all_weighed else np.count_nonzero(self._weighed[places])
-            expected = self._mean_weight * n_weighed
-            shares = (weights / expected).astype(network.parameters.dtype)
+            n_weighted = len(places) if self._all_weighted else np.count_nonzero(self._has_weight[places])
+            expected = self._mean_weight * n_weighted
+            sample_weight = (weights / expected).astype(network.parameters.dtype)
         self.minibatch = minibatch.Minibatch(
-            starts, self.series.values, at, self.targets[places], shares, self.settings.loss,
+            starts, self.series.values, at, self.targets[places], sample_weight, self.settings.loss,
             (self.seed, self.progress.epochs, rows), number, weight, expected,
         )  # fmt: skip
-        same = network.lay_out(self.minibatch, size, recording=shares is not None)
-        # Design: runs of several segments come and go among the phases, but those of a batch in one segment are the
-        # same until its layout changes; making them takes a few microseconds, which small minibatches would notice.
-        if not (same and self._kept_phases):
-            self._kept_phases = list(minibatch.learn(self)) if network.is_whole else None
+        same = network.prepare_batch(self.minibatch, size, recording=sample_weight is not None)
+        # Design: the phases of a single-segment batch do not change until its layout does, so they are cached: making
+        # them takes a few microseconds, which is noticeable for small minibatches. With several segments, runs are made
+        # and dropped from phase to phase.
+        if not (same and self._cached_phases):
+            self._cached_phases = list(minibatch.train_step(self)) if network.is_whole else None
 
-    def penalise(self):
-        """Add the penalty's part to the gradient and the loss."""
+    def add_penalty(self):
+        """Add the L2 penalty to the loss and the gradient."""
         batch, parameters = self.minibatch, self.network.parameters
-        pull = self._options.decay * parameters
-        batch.penalty = 0.5 * float(np.sum(pull * parameters))
-        self.network.gradient += pull / batch.expected
+        decay = self._options.decay * parameters
+        batch.penalty = 0.5 * float(np.sum(decay * parameters))
+        self.network.gradient += decay / batch.expected_weight
 
     def sum_squares(self, part):
-        """Of the gradient, for its norm."""
+        """Sums of squares of the gradient, for its norm."""
         blocks = part.share(len(self._squares))
         self.network.kernels.solvers.square_sums(*blocks, self.network.gradient, self._squares)
 
-    def judge_minibatch(self):
-        """Note the loss, and set what the update needs: the rate, and the factor by which clipping scales."""
+    def prepare_update(self):
+        """Record the loss, and set the learning rate and the factor that clips the gradient."""
         batch = self.minibatch
-        loss = float(np.add.reduce(self.network.values)) * batch.expected + batch.penalty
+        loss = float(np.add.reduce(self.network.values)) * batch.expected_weight + batch.penalty
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             place = f"epoch {self.progress.epochs + 1}, batch {batch.number + 1} of {self.n_batches}"
             raise FloatingPointError(
-                f"Training diverged in {place}: the loss is {loss / batch.weight:g} and the norm of its gradient "
+                f"Training diverged in {place}: the loss is {loss / batch.total_weight:g} and the gradient norm "
                 f"{norm:g}. {self._advice()}"
             )
         clip = self.settings.clip_norm
         batch.scale = clip / norm if clip is not None and norm > clip else 1.0
-        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + batch.weight
+        self._loss_sum, self._weight_sum = self._loss_sum + loss, self._weight_sum + batch.total_weight
         self._norms.append(norm)
         self.progress.updates += 1
         self._set_rate(batch.number / self.n_batches)
 
     def update(self, part):
-        """The parameters, by the solver."""
+        """Update this part's parameters by the solver."""
         network, progress = self.network, self.progress
         mine = part.share(network.parameters.size, 16)
         self._update(
@@ -177,79 +179,82 @@ class Training:
         )
 
     @property
-    def over(self):
-        """Whether no epoch follows."""
+    def finished(self):
+        """Whether the last epoch is done."""
         progress = self.progress
         return progress.stopped is not None or progress.epochs - progress.first_epoch >= self.settings.max_iter
 
     @property
     def updates_per_epoch(self):
-        """The largest number of updates in an epoch."""
+        """Maximum number of updates in an epoch."""
         steps = self.settings.bptt_steps
         return self.n_batches * (1 if steps is None else math.ceil(int(self.series.lengths.max()) / steps))
 
     def state(self):
-        """All that training goes on from, as a record of what JSON can hold, and arrays."""
-        record, arrays = self.progress.divided()
+        """The state of the training, as a dict that JSON can hold and a dict of arrays."""
+        record, arrays = self.progress.to_record()
         return record, {**arrays, "parameters": self.network.parameters}
 
     def restore(self, record, arrays):
-        """Go on from what `state` gave; ForgedError, and nothing changed, unless this training could have given it."""
-        self.network.parameters[:], self.progress = restored(self, record, arrays)
-        if self.progress.stopped == "callback":  # which need not be there any more
+        """Restore what `state` returned.
+
+        Raises InvalidCheckpointError, and changes nothing, unless this training could have returned it.
+        """
+        self.network.parameters[:], self.progress = validated_state(self, record, arrays)
+        if self.progress.stopped == "callback":  # the callback may not be set any more
             self.progress.stopped = None
 
     def run(self):
-        """Train until a rule stops it, or somebody who sets `stopped` after an epoch; yields after every epoch.
+        """Train until a stopping criterion is met, or the caller sets `stopped`; yields after every epoch.
 
-        Left early by an exception, `network` and `progress` stand as after the last whole epoch.
+        After an exception, `network` and `progress` are as they were at the end of the last complete epoch.
         """
-        # one memory for all epochs: with many parameters, fresh memory costs as much as a minibatch
+        # allocated once: with many parameters, fresh memory costs as much as a minibatch
         parameters, moments = np.empty_like(self.network.parameters), np.empty_like(self.progress.moments)
-        while not self.over:
+        while not self.finished:
             parameters[:], moments[:] = self.network.parameters, self.progress.moments
             before = self.progress.copy(moments)
             try:
                 self.epoch()
-                self._check_epoch()
-                self._judge()
+                self._validate_epoch()
+                self._check_stopping()
             except BaseException:
                 self.network.parameters[:], self.progress = parameters, before
                 raise
             yield self.progress
-            if self._keep:  # now that whoever watches has said whether to go on
-                self._keep(self, self.over)
+            if self._save:  # after the caller has decided whether to stop
+                self._save(self, self.finished)
         if self.settings.early_stopping:
             self.network.parameters[:] = self.progress.best_parameters
         self.progress.best_parameters = None
 
-    def leave(self):
-        """Leave a run that was interrupted: with what its last whole epoch has come to."""
-        if self._keep:
-            self._keep(self, True)
+    def finish_interrupted(self):
+        """End an interrupted run with the results of its last complete epoch."""
+        if self._save:
+            self._save(self, True)
         if self.settings.early_stopping and self.progress.best_parameters is not None:
             self.network.parameters[:] = self.progress.best_parameters
 
-    def _check_epoch(self):
-        """Raise unless the weights are finite and, where there are data held out, their score; note that."""
+    def _validate_epoch(self):
+        """Raise unless the weights are finite and, with validation data, so are their score and loss; record these."""
         if not np.isfinite(self.network.parameters).all():
             raise FloatingPointError(
                 f"Training diverged at the end of epoch {self.progress.epochs}, batch {self.n_batches} of "
-                f"{self.n_batches}: its update left weights that are not finite. {self._advice()}"
+                f"{self.n_batches}: its update produced non-finite weights. {self._advice()}"
             )
         if self.validate is None:
             return
         score, loss = self.validate()
         if not (math.isfinite(score) and math.isfinite(loss)):
             raise FloatingPointError(
-                f"After epoch {self.progress.epochs} the validation data have a score of {score:g} and a loss of "
-                f"{loss:g}: are their targets on the scale of the training targets?"
+                f"After epoch {self.progress.epochs}, the validation score is {score:g} and the validation loss is "
+                f"{loss:g}: check that the validation targets are on the scale of the training targets."
             )
         self.progress.validation_scores.append(score)
         self.progress.validation_loss_curve.append(loss)
 
-    def _judge(self):
-        """Count epochs without improvement, keep the best weights, and say whether to stop."""
+    def _check_stopping(self):
+        """Track improvements and the best weights, and stop or lower the learning rate if there are no more."""
         progress, settings = self.progress, self.settings
         loss = progress.loss_curve[-1]
         improved = loss <= progress.best_loss_of_run - settings.tol
@@ -267,8 +272,8 @@ class Training:
         if progress.no_improvement <= settings.n_iter_no_change:
             return
         if settings.learning_rate == "cosine" and not settings.early_stopping:
-            return  # the loss falls again with the rate
-        if settings.learning_rate == "adaptive" and progress.rate > SMALLEST_RATE:
+            return  # the loss decreases further as the rate decays
+        if settings.learning_rate == "adaptive" and progress.rate > MIN_RATE:
             progress.rate /= 5
             progress.no_improvement = 0
         else:

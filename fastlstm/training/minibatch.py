@@ -1,4 +1,4 @@
-"""A minibatch from end to end: what it is, and the phases that a team goes through to learn from it."""
+"""A training step on one minibatch, as the phases that a team of threads goes through."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from fastlstm.phases import Alone, ByRows, Phase
 
 @dataclass(slots=True)
 class Minibatch:
-    """Packed sequences, or pieces of them, and what some phases leave to others.
+    """Packed sequences, or chunks of them, and the intermediate results that phases share.
 
-    Where the network's head is on every step, targets, shares and losses are of each row of the packed batch;
-    otherwise of each sequence.
+    Targets, weights and losses have one row per packed step if the network's head is applied to every step, else one
+    row per sequence.
     """
 
-    starts: np.ndarray  # where each step's rows start
-    x: np.ndarray  # flat: the inputs of sequence n begin at x[at[n]], the longest sequence first
+    starts: np.ndarray  # first packed row of each step
+    x: np.ndarray  # flat; the inputs of sequence n begin at x[at[n]], the longest sequence first
     at: np.ndarray
     targets: np.ndarray
-    shares: np.ndarray | None  # of each loss in the sum; None: only the states that it leaves to the next piece count
+    sample_weight: np.ndarray | None  # divided by `expected_weight`; None if the chunk only carries states forward
     loss: object
-    draw: tuple = (0, 0, ())  # seed, epoch and the sequences' numbers, on which dropout depends
-    number: int = 0  # of the batch in its epoch
-    weight: float = 0.0  # sum of sample weights
-    expected: float = 1.0  # what that is on average, by which losses are divided
-    penalty: float = 0.0  # part of the loss
-    scale: float = 1.0  # factor by which clipping scales the gradient
+    dropout_key: tuple = (0, 0, ())  # seed, epoch and indices of the sequences
+    number: int = 0  # index of the batch in its epoch
+    total_weight: float = 0.0  # sum of the sample weights
+    expected_weight: float = 1.0  # its average over batches of the same size, by which losses are divided
+    penalty: float = 0.0  # the L2 term of the loss
+    scale: float = 1.0  # factor that clips the gradient
 
     @property
     def rows(self):
@@ -34,30 +34,30 @@ class Minibatch:
         return int(self.starts[1])
 
 
-def learn(training):
-    """The phases of the training's minibatch, which it has laid out."""
+def train_step(training):
+    """Phases of a training step on `training.minibatch`."""
     network = training.network
-    if training.minibatch.shares is None:
-        yield from read(network)
+    if training.minibatch.sample_weight is None:
+        yield from forward_only(network)
         return
     yield from differentiate(network)
-    if training.penalised:
-        yield Alone(training.penalise)
+    if training.has_penalty:
+        yield Alone(training.add_penalty)
     yield Phase(training.sum_squares)
-    yield Alone(training.judge_minibatch)
+    yield Alone(training.prepare_update)
     yield Phase(training.update)
 
 
 def differentiate(network):
-    """The losses, each times its share, into `network.values`; the gradient of their sum into `network.gradient`.
+    """Phases that compute the weighted losses into `network.values` and the gradient of their sum.
 
-    Of the batch that `network.lay_out` was given, as of `read`.
+    They work on the batch passed to `network.prepare_batch`. The gradient goes to `network.gradient`.
     """
     last = network.segments[-1]
     yield Phase(network.fill)
     for segment in network.segments:
         yield from _forward(network, segment, recording=segment is last)
-        yield ByRows(network.keep_states, segment)
+        yield ByRows(network.save_states, segment)
     yield (ByRows if network.is_whole else Phase)(network.begin_backward)
     for segment in reversed(network.segments):
         if segment is not last:
@@ -67,21 +67,21 @@ def differentiate(network):
             yield Phase(network.differentiate_steps, segment)
             yield ByRows(network.scatter_d_outputs)
         if not network.is_whole:
-            yield ByRows(network.take_d_states)
+            yield ByRows(network.load_d_states)
         yield from network.run.backward(network.packed, to_start=segment.first > 0)
-        yield Phase(network.collect_gradients, segment)
+        yield Phase(network.accumulate_gradients, segment)
 
 
-def read(network):
-    """Run forward alone, for the states that the batch leaves to its next piece."""
-    (whole,) = network.segments
+def forward_only(network):
+    """Phases that only carry the states of a chunk forward to the next one."""
+    (segment,) = network.segments
     yield Phase(network.fill)
-    yield from _forward(network, whole, recording=False)
-    yield ByRows(network.keep_states, whole)
+    yield from _forward(network, segment, recording=False)
+    yield ByRows(network.save_states, segment)
 
 
 def _forward(network, segment, recording):
-    """Through one of the network's segments: layer after layer, the inputs and then all steps."""
+    """Forward pass through one segment, layer by layer."""
     if not network.is_whole:
         yield Alone(network.start_run, segment, recording)
     yield from network.run.forward(network.packed, network.inputs)

@@ -1,6 +1,6 @@
-"""A trained network as a thing of its own: from series to scores, to states, and step by step.
+"""The fitted model behind an estimator: computes scores and hidden states of series.
 
-Estimators make one and keep it; what shows, moves or serves a trained network takes one.
+Estimators create a `Model`; inspection, export and streams use one.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import Alone, ByRows, Phase
 from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun
-from fastlstm.training.answers import Labels, Numbers
+from fastlstm.training.outputs import ClassificationOutput, RegressionOutput
 from fastlstm.training.standardization import Scaling
 
 DTYPES = np.dtype("float32"), np.dtype("float64")
@@ -20,29 +20,30 @@ DTYPES = np.dtype("float32"), np.dtype("float64")
 
 @dataclass(frozen=True)
 class Model:
-    """Recurrent layers and a linear head, with their weights, what goes in and what comes out.
+    """Recurrent layers and a linear head with their weights, and how inputs and outputs are transformed.
 
     Parameters
     ----------
     stack : Stack
         The recurrent layers.
     weights : dict of str to array
-        PyTorch's names and shapes for the layers, then ``head.weight`` [K S, D H] and ``head.bias`` [K S].
-    answers : Labels or Numbers
-        What the head's scores stand for.
+        Weights of the layers, with PyTorch's names and shapes, then ``head.weight`` [K S, D H] and ``head.bias`` [K S].
+    output : ClassificationOutput or RegressionOutput
+        How scores become predictions.
     n_targets : int
-        K: numbers to predict, or classes.
+        K, the number of targets or classes.
     per_step : bool
-        Whether the head is on every step, not on each series's last states.
+        Whether the head is applied to every step instead of the last states of each series.
     masked : bool
-        Whether series may have NaN, which becomes the last value seen, with a channel more that says so.
+        Whether series may contain NaN, which is replaced by the last observed value; each channel then has an indicator
+        channel of missing values.
     scaling : Scaling or None
-        What is removed from the channels first.
+        Standardisation of the channels.
     """
 
     stack: Stack
     weights: dict
-    answers: Labels | Numbers
+    output: ClassificationOutput | RegressionOutput
     n_targets: int
     per_step: bool = False
     masked: bool = False
@@ -50,41 +51,45 @@ class Model:
 
     @property
     def loss(self):
-        """What was trained by."""
-        return self.answers.loss
+        """The loss of training."""
+        return self.output.loss
 
     @property
     def target_scaling(self):
-        """How targets were standardised; None if they were not."""
-        return getattr(self.answers, "scaling", None)
+        """Standardisation of the targets, or None."""
+        return getattr(self.output, "scaling", None)
 
     @property
     def dtype(self):
-        """The type that it computes in."""
+        """Floating-point type of the computation."""
         return self.weights["head.bias"].dtype
 
     @property
     def n_scores(self):
-        """Outputs of the head."""
+        """Number of outputs of the head."""
         return self.n_targets * self.loss.width
 
     def check(self):
-        """Raise ValueError unless kernels can take the weights: they do not look at them themselves."""
+        """Raise ValueError unless the weights are valid, which kernels do not check."""
         check_weights(self.stack, self.weights, self.n_scores)
 
     def prepare(self, series, name="X"):
-        """Series as the layers read them."""
+        """Series transformed to the inputs of the layers."""
         return prepared(series, self.scaling, self.masked, self.dtype, name)
 
     def scores(self, series, backend, n_jobs=None):
-        """The head's scores [rows, K S]: a row for each series, or where the head is on every step for each step.
+        """Scores [rows, K S] of the head: one row per series, or one per step if the head is applied to every step.
 
-        The `Series` are as they came: this method and the others `prepare` them.
+        The `Series` are in the original units; this method calls `prepare` itself.
         """
         return self._run(series, backend, n_jobs, self.per_step, with_head=True)
 
     def states(self, series, backend, n_jobs=None, per_step=False):
-        """The last layer's states: the last [n, D H], of the backward direction those at the first step; or all."""
+        """Hidden states of the last layer, [n, D H] or [steps, D H].
+
+        By default the last state of each series, which for the backward direction is the state at the first step; if
+        `per_step`, the states after every step.
+        """
         return self._run(series, backend, n_jobs, per_step, with_head=False)
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
@@ -93,21 +98,21 @@ class Model:
 
 
 def prepared(series, scaling, masked, dtype, name="X"):
-    """Series standardised, of `dtype`, and with a mask where they may have gaps."""
+    """Series standardised by `scaling`, as `dtype`, and with indicators of missing values if `masked`."""
     if scaling is not None:
         check_channels(series, len(scaling.mean))
         series = series.with_table(scaling.apply(series.table(copy=False), dtype))
-        sequences.check_finite(series, name, "keep")  # what was finite may be too large for the dtype
+        sequences.check_finite(series, name, "keep")  # finite values may be too large for the dtype
     return sequences.with_mask(series) if masked else series
 
 
 def check_weights(stack, weights, n_scores):
-    """Raise ValueError unless these are the weights of such layers and of a head of so many outputs."""
+    """Raise ValueError unless `weights` are valid for the layers of `stack` and a head of `n_scores` outputs."""
     expected = {**stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
     dtypes = Counter(value.dtype for value in weights.values() if isinstance(value, np.ndarray))
-    dtype = max(DTYPES, key=dtypes.__getitem__)  # one array of another type than the rest is the wrong one
+    dtype = max(DTYPES, key=dtypes.__getitem__)  # report the array whose type differs from the majority
     for name, shape in expected.items():
         value = weights[name]
         if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
@@ -120,29 +125,29 @@ def check_weights(stack, weights, n_scores):
         if not (value.flags.c_contiguous and value.flags.aligned):
             raise ValueError(
                 f"weights_[{name!r}] has strides {value.strides}; expected an array of shape {shape} in C order: pass "
-                "np.ascontiguousarray of it."
+                "it through np.ascontiguousarray."
             )
 
 
 def check_channels(series, expected):
-    """Raise ValueError unless series have the channels that kernels read of them: they would read others' values."""
+    """Raise ValueError unless series have the expected channels; otherwise kernels would read out of bounds."""
     if series.channels != expected:
         raise ValueError(
-            f"X has series of {series.channels} channels, but the weights are for {expected}: an attribute of "
-            "the fitted estimator was changed. Fit it anew."
+            f"X has {series.channels} channels, but the weights expect {expected}: an attribute of the fitted "
+            "estimator was changed. Fit it again."
         )
 
 
 def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
-    """A team for a run over `steps` steps of `rows` sequences, forward or, with 3 passes, for training."""
+    """Team of threads for `rows` sequences of `steps` steps in total; `passes` is 1 for inference, 3 for training."""
     size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.largest * dtype.itemsize)
     return threads.team(*size, package)
 
 
 def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_head=True):
-    """What a network makes of prepared series: scores, or without head the last layer's states.
+    """Scores of prepared series, or the hidden states of the last layer if not `with_head`.
 
-    One row for each series, in order: of its last states; or `per_step`, a row for each of its steps.
+    One row per series, in the order given, or one per step if `per_step`.
     """
     check_channels(series, stack.input_size)
     workspaces, workspace = [Workspace() for _ in stack.places], Workspace()
@@ -168,18 +173,18 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
         if part.rank == 0:
             head.fill(weights["head.weight"], weights["head.bias"])
 
-    def answer(first, last):
+    def write_rows(first, last):
         if with_head:
             head.forward(first, last, features, scores)
         out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
 
-    def answer_last(part):
+    def write_last(part):
         first, last = run.bounds(part)
         run.last_outputs(slice(first, last), features)
-        answer(first, last)
+        write_rows(first, last)
 
-    def answer_steps(part):
-        answer(*part.share(len(places)))
+    def write_steps(part):
+        write_rows(*part.share(len(places)))
 
     def phases():
         yield Phase(fill)
@@ -188,9 +193,9 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
             yield from run.forward(packed, Inputs(series.values, series.at[rows]))
             if per_step:
                 yield ByRows(run.outputs, features)
-                yield Phase(answer_steps)
+                yield Phase(write_steps)
             else:
-                yield ByRows(answer_last)
+                yield ByRows(write_last)
 
     first = blocks[0].stop
     with team_for(package, stack, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:

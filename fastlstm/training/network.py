@@ -1,4 +1,4 @@
-"""The network of an estimator: a stack of recurrent layers and a linear head, on the last states or on every step."""
+"""A trainable network: recurrent layers and a linear head, applied to the last states or to every step."""
 
 import math
 from typing import NamedTuple
@@ -11,12 +11,12 @@ from fastlstm.kernels.workspace import Workspace, aligned_empty
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.model import team_for
 
-TAPE_BYTES = 1 << 30  # the largest tape that checkpoint "auto" keeps whole,
-SEGMENT_BYTES = 1 << 25  # and the size of the pieces that it otherwise computes a second time
+TAPE_BYTES = 1 << 30  # largest tape that `checkpoint="auto"` stores completely
+SEGMENT_BYTES = 1 << 25  # size of the segments that it recomputes otherwise
 
 
 def initialise(stack, n_outputs, random_state, longest_lag=None):
-    """Fresh weights, float64: those of the layers, and a Glorot uniform head without bias."""
+    """Initial weights, float64: those of the layers, and a Glorot uniform head with zero bias."""
     weights = stack.initial_weights(random_state, longest_lag)
     limit = math.sqrt(6 / (stack.width + n_outputs))
     weights["head.weight"] = random_state.uniform(-limit, limit, (n_outputs, stack.width))
@@ -25,14 +25,14 @@ def initialise(stack, n_outputs, random_state, longest_lag=None):
 
 
 def copy_states(states, rows, out):
-    """Those rows of all runs' states into `out`."""
+    """Copy rows of the states of all runs into `out`."""
     for state, of_out in zip(states, out, strict=True):
         for value, array in zip(state, of_out, strict=True):
             array[rows] = value[rows]
 
 
 class Segment(NamedTuple):
-    """The steps of a batch between two kept states."""
+    """The steps of a batch between two stored states."""
 
     number: int
     first: int
@@ -40,27 +40,27 @@ class Segment(NamedTuple):
 
 
 class Network:
-    """Trainable weights: one flat array of parameters and one of gradients, with named views into both.
+    """A network whose weights are views into one flat array of parameters, as are their gradients.
 
-    Its methods with a `part` are phases, or steps of them; ``minibatch.py`` says in which order.
+    Methods that take a `part` are phases; ``minibatch.py`` defines their order.
 
     Parameters
     ----------
     stack : Stack
         The recurrent layers.
     weights : dict of str to array
-        As `initialise` returns them; copied.
+        Weights as returned by `initialise`; copied.
     dtype : dtype
-        Type to compute in.
+        Floating-point type of the computation.
     backend : str
         Name of the kernels' backend.
     checkpoint : int, "auto" or None
-        Steps between two kept states: the steps between them are computed once more for the gradient. None keeps
-        the whole tape, as a bidirectional stack always does.
+        Number of steps between two stored states; the steps between them are recomputed in the backward pass. None
+        stores the whole tape, as a bidirectional stack always does.
     per_step : bool
-        Whether the head is on every step, not on each series's last states.
+        Whether the head is applied to every step instead of the last states of each series.
     dropout, recurrent_dropout : float
-        Rates: of all layers' outputs, and of states on their way to the next step.
+        Dropout rates of all layers' outputs, and of the states passed to the next step.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Network:
     ):
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
-        self.is_matrix = np.zeros_like(self.parameters)  # 1 where a penalty acts: matrices, not biases
+        self.is_matrix = np.zeros_like(self.parameters)  # 1 for weight matrices, which are penalised; 0 for biases
         self.weights, self.d_weights = {}, {}
         end = 0
         for name, value in weights.items():
@@ -87,32 +87,32 @@ class Network:
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._layout = (), 0, True
-        self.run = self.batch = self._masks = self._carried = self._after = None
+        self.run = self.batch = self._masks = self._initial_states = self._final_states = None
         self.inputs = Inputs()
 
     def team(self, rows, steps, n_jobs):
-        """A team to train with on batches of so many rows and steps."""
+        """Team of threads to train on batches of up to `rows` sequences and `steps` steps."""
         return team_for(self.kernels, self.stack, self.parameters.dtype, rows, steps, n_jobs, passes=3)
 
-    def carry(self, N):
-        """From now on, N sequences come in pieces: each begins in the states in which the one before ended."""
-        self._carried, self._after, self._carried_rows = self._zero_states(N), self._zero_states(N), 0
+    def start_chunks(self, N):
+        """Start on N sequences that come in chunks: each chunk starts from the final states of the chunk before."""
+        self._initial_states, self._final_states, self._n_initial = self._zero_states(N), self._zero_states(N), 0
 
-    def lay_out(self, batch, size, recording=True):
-        """Make room for a `Minibatch` and a team of `size`; without `recording`, only to run forward.
+    def prepare_batch(self, batch, size, recording=True):
+        """Allocate buffers for a `Minibatch` and a team of `size` threads; forward only unless `recording`.
 
-        Returns whether the room for the last batch will do, and so the phases of it.
+        Returns whether the layout, and so the phases, are those of the previous batch.
         """
         self.batch, starts = batch, batch.starts
-        if self._carried is not None:
-            copy_states(self._after, slice(self._carried_rows), self._carried)
-            self._carried_rows = batch.rows
+        if self._initial_states is not None:
+            copy_states(self._final_states, slice(self._n_initial), self._initial_states)
+            self._n_initial = batch.rows
         same = starts is self._layout[0] or np.array_equal(starts, self._layout[0])
         same = same and (size, recording) == self._layout[1:]
         if not same:
             self._make_layout(starts, size, recording)
         if self.is_whole:
-            self._take_inputs(self.segments[0])
+            self._set_inputs(self.segments[0])
         return same
 
     def _make_layout(self, starts, size, recording):
@@ -120,16 +120,16 @@ class Network:
         self.run = None
         if any(self._rates):
             self._masks = Masks(self.stack, self.kernels, N, self.parameters.dtype, *self._rates)
-        self.segments = self._divide(starts) if recording else [Segment(0, 0, len(starts) - 1)]
+        self.segments = self._split_segments(starts) if recording else [Segment(0, 0, len(starts) - 1)]
         self.is_whole = len(self.segments) == 1
         if recording:
             self.values = np.empty(int(starts[-1]) if self.per_step else N)
             if not self.per_step:
-                self._make_room(N)
+                self._allocate_head(N)
         if self.is_whole:
             self._make_run(self.segments[0], recording)
             self._d_states = [run.d_state for run in self.run.runs] if recording else None
-        else:  # states before each segment, and their gradient
+        else:  # states at the start of each segment, and their gradient
             self._states = [self._zero_states(N) for _ in self.segments]
             self._d_states = self._zero_states(N)
 
@@ -137,8 +137,8 @@ class Network:
         dtype, kinds = self.parameters.dtype, len(self.stack.states)
         return [tuple(np.zeros((kinds, N, H), dtype)) for _, _, H in self.stack.places]
 
-    def _divide(self, starts):
-        """The segments between kept states."""
+    def _split_segments(self, starts):
+        """Split the steps of a batch into segments."""
         T, rows = len(starts) - 1, int(starts[1])
         steps = None if self.stack.bidirectional else self._checkpoint
         if steps == "auto":
@@ -149,98 +149,98 @@ class Network:
         steps = steps or T
         return [Segment(number, first, min(first + steps, T)) for number, first in enumerate(range(0, T, steps))]
 
-    def _make_room(self, rows):
-        """Buffers of the head."""
+    def _allocate_head(self, rows):
+        """Allocate the head's buffers."""
         self._features, self._d_features = self._head.room("features", rows), self._head.room("d_features", rows)
         self._d_scores = self._workspace.empty("d_scores", (rows, self._head.columns), self.parameters.dtype)
 
     def start_run(self, segment, recording):
-        """Buffers and inputs for one segment of several."""
+        """Allocate the run of one of several segments, and set its inputs."""
         self._make_run(segment, recording)
-        self._take_inputs(segment)
+        self._set_inputs(segment)
 
     def _make_run(self, segment, recording):
         starts, size, _ = self._layout
         starts = starts[segment.first : segment.last + 1] - starts[segment.first]
-        self.run = None  # its buffers are free
+        self.run = None  # release its buffers first
         self.run = StackRun(
             self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
         )
         if recording:
             self.run.prepare_backward(outputs=self.per_step)
             if self.per_step:
-                self._features = self._d_features = self._d_scores = None  # likewise
-                self._make_room(int(starts[-1]))
+                self._features = self._d_features = self._d_scores = None  # release them first
+                self._allocate_head(int(starts[-1]))
 
-    def _take_inputs(self, segment):
-        inputs, states = self.inputs, self._states[segment.number] if segment.number else self._carried
+    def _set_inputs(self, segment):
+        inputs, states = self.inputs, self._states[segment.number] if segment.number else self._initial_states
         inputs.x, inputs.at = self.batch.x, self.batch.at
         if segment.first:
             inputs.at = inputs.at + segment.first * self.stack.input_size
         inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
 
     def fill(self, part):
-        """Weights into the kernels' order, and dropout's masks."""
+        """Pack the weights for the kernels, and draw the dropout masks."""
         self.packed.fill(part, self._recurrent)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
         if self._masks:
-            self._masks.draw(*part.share(self.batch.rows), *self.batch.draw)
+            self._masks.draw(*part.share(self.batch.rows), *self.batch.dropout_key)
 
-    def keep_states(self, part, segment):
-        """A segment's last states, for the head, the next segment or the next piece."""
+    def save_states(self, part, segment):
+        """Save the last states of a segment for the head, the next segment or the next chunk."""
         run, (_, _, recording) = self.run, self._layout
         rows = slice(*run.bounds(part))
         if recording and not self.per_step:
             run.last_outputs(rows, self._features)
-        later = self._after if segment is self.segments[-1] else self._states[segment.number + 1]
+        later = self._final_states if segment is self.segments[-1] else self._states[segment.number + 1]
         if later:
             copy_states([now.state_n for now in run.runs], rows, later)
 
     def begin_backward(self, part):
-        """The gradient of the last states: that of the losses where the head is on them, otherwise zeros."""
+        """Initialise the gradient of the last states: that of the losses if the head is applied to them, else zero."""
         batch = self.batch
-        # where the batch is one segment, rows are divided as they are in its run
+        # with a single segment, rows are split as in its run, so that no barrier is needed
         rows = slice(*(self.run.bounds(part) if self.is_whole else part.share(batch.rows)))
         for state in self._d_states:
             for d_state in state:
                 d_state[rows] = 0
         if not self.per_step:
             self._head.differentiate(
-                batch.loss, rows.start, rows.stop, self._features, batch.targets, batch.shares, self.values,
+                batch.loss, rows.start, rows.stop, self._features, batch.targets, batch.sample_weight, self.values,
                 self._d_scores, self._d_features,
             )  # fmt: skip
             self.run.set_d_last_outputs(rows, self._d_features, self._d_states)
 
     def gather_outputs(self, part):
-        """The outputs of a segment's steps, for the head."""
+        """Gather the outputs of a segment's steps for the head."""
         self.run.outputs(part, self._features)
 
     def differentiate_steps(self, part, segment):
-        """The losses of a segment's steps, and the gradient of its outputs."""
+        """Compute the losses of a segment's steps, and the gradient of its outputs."""
         batch = self.batch
         here = slice(int(batch.starts[segment.first]), int(batch.starts[segment.last]))
         first, last = part.share(here.stop - here.start)
         self._head.differentiate(
-            batch.loss, first, last, self._features, batch.targets[here], batch.shares[here], self.values[here],
+            batch.loss, first, last, self._features, batch.targets[here], batch.sample_weight[here], self.values[here],
             self._d_scores, self._d_features,
         )  # fmt: skip
 
     def scatter_d_outputs(self, part):
-        """The gradient of a segment's outputs to the runs that go back through it."""
+        """Scatter the gradient of a segment's outputs to its runs."""
         self.run.set_d_outputs(part, self._d_features)
 
-    def take_d_states(self, part):
-        """The gradient of a segment's last states, from the segment after it."""
+    def load_d_states(self, part):
+        """Set the gradient of a segment's last states to that computed by the next segment."""
         self.run.set_d_states(slice(*self.run.bounds(part)), self._d_states)
 
-    def collect_gradients(self, part, segment):
-        """The gradient of all weights, summed over the segments, and that of the states before a segment."""
+    def accumulate_gradients(self, part, segment):
+        """Accumulate the gradient of all weights over the segments, and save that of the segment's initial states."""
         run, later = self.run, segment is not self.segments[-1]
-        run.gradients(part, self.packed, more=later)
-        if self.per_step or not later:  # the head's rows are complete
+        run.gradients(part, self.packed, accumulate=later)
+        if self.per_step or not later:  # on the last states, the head has no gradient from earlier segments
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
-            self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, more=later)
+            self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, later)
         if segment.number:
             copy_states([now.d_state for now in run.runs], slice(*run.bounds(part)), self._d_states)
         else:

@@ -1,4 +1,4 @@
-"""How to train, and how far a training has come."""
+"""Settings of a training, and its progress."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from fastlstm.training.losses import Loss
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the names and meanings are the estimators' parameters'."""
+    """Settings of a training, with the names and meanings of the estimators' parameters."""
 
     loss: Loss
     solver: str
@@ -31,7 +31,7 @@ class Settings:
 
 @dataclass
 class Progress:
-    """All of a training that changes from epoch to epoch besides the parameters; numbers and arrays only."""
+    """State of a training other than the network's parameters; its fields are the keys of a checkpoint's record."""
 
     solver: str
     moments: np.ndarray
@@ -42,26 +42,26 @@ class Progress:
     no_improvement: int = 0
     best_loss: float = math.inf
     best_validation_score: float = -math.inf
-    first_epoch: int = 0  # of this run, which may go on from an earlier one,
+    first_epoch: int = 0  # of this run, which may continue an earlier one
     best_loss_of_run: float = math.inf
     best_parameters: np.ndarray | None = None  # with early stopping
-    stopped: str | None = None  # what has stopped it
+    stopped: str | None = None  # reason for stopping
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
     grad_norm_curve: list = field(default_factory=list)
 
     def copy(self, moments):
-        """A copy, with these moments, that later epochs do not touch."""
+        """Copy with the given moments, which later epochs do not modify."""
         lists = {name: list(value) for name, value in vars(self).items() if isinstance(value, list)}
         return Progress(**{**vars(self), **lists, "moments": moments})
 
     def begin(self):
-        """A run begins, with the epoch that comes next."""
+        """Start a run at the next epoch."""
         self.first_epoch, self.best_parameters, self.stopped = self.epochs, None, None
         self.best_loss_of_run = math.inf if self.updates == 0 else self.best_loss
 
-    def divided(self):
-        """Everything, as a record of what JSON can hold, and arrays."""
+    def to_record(self):
+        """All fields, as a dict that JSON can hold and a dict of arrays."""
         arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return {name: value for name, value in vars(self).items() if name not in arrays}, arrays

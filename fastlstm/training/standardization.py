@@ -1,21 +1,21 @@
-"""Location and scale of channels and targets, removed before training, and restored after."""
+"""Standardisation of channels and targets by their mean and standard deviation."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-BLOCK_ROWS = 1 << 14  # rows that are converted to float64 at a time
+BLOCK_ROWS = 1 << 14  # number of rows converted to float64 at a time
 EPSILON = np.finfo("float64").eps
 
 
 class Scaling(NamedTuple):
-    """Mean and standard deviation of every column, float64."""
+    """Mean and standard deviation of each column, float64."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     def apply(self, rows, dtype):
-        """Standardised rows; numbers too large for `dtype` become infinite, and NaN stays."""
+        """Standardised rows; values too large for `dtype` become infinite, and NaN is preserved."""
         out = np.empty(rows.shape, dtype)
         with np.errstate(over="ignore"):
             for block in _blocks(len(rows)):
@@ -23,48 +23,47 @@ class Scaling(NamedTuple):
         return out
 
     def undo(self, rows):
-        """Rows in the original units, float64."""
+        """Rows in the original units, as float64."""
         return rows * self.scale + self.mean
 
 
-def learn(rows, weights, name):
-    """The `Scaling` of rows [M, C], of which NaN says nothing, with weights [M, 1 or C].
+def fit_scaling(rows, weights, name):
+    """The `Scaling` of rows [M, C] with weights [M, 1 or C]; NaN is ignored.
 
-    A constant column is only shifted, as by scikit-learn's StandardScaler; one without a number stays as it is. Raises
-    ValueError, which says `name`, if squares of the numbers are too large for float64.
+    A constant column is only centred, as by scikit-learn's StandardScaler; a column of NaN is left unchanged. Raises
+    ValueError, naming `name`, if the squares of the values overflow float64.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        scaling = _learn(rows, weights)
+        scaling = _fit_scaling(rows, weights)
     if not all(np.isfinite(part).all() for part in scaling):
         raise ValueError(
-            f"{name} contains values too large to be standardised: divide them by a power of 10, or pass "
-            "standardize=False."
+            f"{name} contains values too large to standardise: divide them by a power of 10, or set standardize=False."
         )
     return scaling
 
 
-def _learn(rows, weights):
+def _fit_scaling(rows, weights):
     C = rows.shape[1]
     total, mean, variance = np.zeros(C), np.zeros(C), np.zeros(C)
     for block in _blocks(len(rows)):
-        w, values = _counted(rows[block], weights[block])
+        w, values = _masked(rows[block], weights[block])
         total += w.sum(axis=0)
         mean += (w * values).sum(axis=0)
     known = total > 0
     divisor = np.where(known, total, 1)
     mean /= divisor
     for block in _blocks(len(rows)):
-        w, values = _counted(rows[block], weights[block])
+        w, values = _masked(rows[block], weights[block])
         variance += (w * (values - mean) ** 2).sum(axis=0)
     variance /= divisor
-    # what roundings alone can make of a constant column
+    # variance that rounding errors alone can produce in a constant column
     constant = variance <= len(rows) * EPSILON * variance + (len(rows) * mean * EPSILON) ** 2
     constant &= np.isfinite(variance)
     return Scaling(np.where(known, mean, 0.0), np.sqrt(np.where(known & ~constant, variance, 1.0)))
 
 
-def _counted(rows, weights):
-    """Weights [M, C], 0 where there is no number, and numbers, 0 where there is no weight."""
+def _masked(rows, weights):
+    """Weights [M, C], 0 where the value is NaN, and values, 0 where the weight is 0."""
     w = np.where(np.isnan(rows), 0.0, weights)
     return w, np.where(w > 0, rows, 0.0).astype("float64")
 

@@ -1,4 +1,4 @@
-"""What a head's scores may be passed through: outputs that are bounded, as some targets are."""
+"""Output activations, which bound the outputs for bounded targets."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from fastlstm.training.losses._functions import sigmoid
 
-EDGE = 1e-6  # no output of a finite score is nearer to a bound
+EDGE = 1e-6  # inverses clip their argument to this distance from the bounds, where scores would be infinite
 
 
 class Activation(NamedTuple):
-    """A function, its derivative as a function of its values, its inverse, and its bounds."""
+    """A function, its derivative as a function of its outputs, its inverse, and its range."""
 
     function: object
     slope: object

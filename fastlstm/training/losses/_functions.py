@@ -1,34 +1,34 @@
-"""What several losses are made of: functions of scores, and of distributions."""
+"""Functions shared by several losses."""
 
 from statistics import NormalDist
 
 import numpy as np
 
 NORMAL = NormalDist()
-SMALLEST_STEP = 1e-6  # between quantiles
-SMALLEST_MEAN = 1e-12  # a probability or a mean of 0 has no logarithm
-FIRST_MEAN = 1e-3  # of counts, what training starts from at the least
-LARGE_MEAN = 1e8  # of counts, beyond which SciPy's quantiles become NaN
+MIN_STEP = 1e-6  # minimum distance between adjacent quantiles
+MIN_MEAN = 1e-12  # lower bound of probabilities and means whose logarithm is taken
+MIN_INITIAL_MEAN = 1e-3  # lower bound of the mean count that training starts from
+LARGE_MEAN = 1e8  # mean count above which SciPy's quantiles are NaN
 
 
 def sigmoid(scores):
-    """The derivative of `softplus`."""
+    """1 / (1 + e^-scores), without overflow; the derivative of `softplus`."""
     small = np.exp(-np.abs(scores))
     return np.where(scores > 0, 1, small) / (1 + small)
 
 
 def softplus(scores):
-    """log(1 + e^scores), which is positive and never overflows."""
+    """log(1 + e^scores), without overflow."""
     return np.logaddexp(0, scores)
 
 
 def softplus_inverse(values):
-    """Scores whose softplus is `values`, or the least step that logarithms allow where these are smaller."""
-    return np.log(np.expm1(np.maximum(values, SMALLEST_STEP)))
+    """Inverse of `softplus`, for values clipped below at `MIN_STEP`."""
+    return np.log(np.expm1(np.maximum(values, MIN_STEP)))
 
 
 def softmax(scores):
-    """Probabilities of classes, of which each row has one."""
+    """Class probabilities of each row."""
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -42,11 +42,11 @@ def log_sigmoid(scores):
     return np.minimum(scores, 0) - np.log1p(np.exp(-np.abs(scores)))
 
 
-def first_means(targets, weights):
-    """The logarithm of each column's weighted mean, where training on counts starts."""
+def initial_log_means(targets, weights):
+    """Logarithm of each column's weighted mean, from which training on counts starts."""
     totals = np.broadcast_to(weights, targets.shape).sum(axis=0)
     means = (targets * weights).sum(axis=0) / np.where(totals > 0, totals, 1)
-    return np.log(np.maximum(means, FIRST_MEAN))
+    return np.log(np.maximum(means, MIN_INITIAL_MEAN))
 
 
 def weighted_quantiles(y, weights, levels):
@@ -54,5 +54,5 @@ def weighted_quantiles(y, weights, levels):
 
 
 def normal_quantiles(levels):
-    """Those of the standard normal distribution."""
+    """Quantiles of the standard normal distribution."""
     return np.array([NORMAL.inv_cdf(level) for level in levels])

@@ -1,4 +1,4 @@
-"""Mean absolute residual."""
+"""Mean absolute error."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
-"""Of sigmoid(scores) and indicators 0 and 1."""
+"""Binary cross-entropy of sigmoid(scores) and indicators 0 and 1, summed over labels."""
 
 import numpy as np
 
-from fastlstm.training.losses._functions import SMALLEST_MEAN
+from fastlstm.training.losses._functions import MIN_MEAN
 
 TARGETS = "labels"
 
@@ -15,4 +15,4 @@ def loss(scores, targets):
 
 def constant(y, weights):
     mean = np.average(y, weights=weights)
-    return [np.log(max(mean, SMALLEST_MEAN)) - np.log(max(1 - mean, SMALLEST_MEAN))]
+    return [np.log(max(mean, MIN_MEAN)) - np.log(max(1 - mean, MIN_MEAN))]

@@ -1,8 +1,8 @@
-"""Of softmax(scores) and class numbers."""
+"""Cross-entropy of softmax(scores) and class indices."""
 
 import numpy as np
 
-from fastlstm.training.losses._functions import SMALLEST_MEAN
+from fastlstm.training.losses._functions import MIN_MEAN
 
 TARGETS = "classes"
 
@@ -18,6 +18,6 @@ def loss(scores, targets):
 
 
 def constant(labels, weights):
-    """Of all classes together."""
+    """Constant scores of all classes."""
     masses = np.bincount(labels, weights)
-    return np.log(np.maximum(masses / masses.sum(), SMALLEST_MEAN))
+    return np.log(np.maximum(masses / masses.sum(), MIN_MEAN))

@@ -1,14 +1,17 @@
-"""-log N(target; mean, v), v = e^(2 s) + VARIANCE_FLOOR, of scores mean and s. Nix & Weigend (1994), equation 4."""
+"""Negative log-likelihood of a normal distribution of mean m and variance e^(2 s) + VARIANCE_FLOOR, for scores m, s.
+
+Nix & Weigend (1994), equation 4.
+"""
 
 import math
 
 import numpy as np
 
-from fastlstm.training.losses._functions import SMALLEST_MEAN, normal_quantiles, sigmoid, softplus
+from fastlstm.training.losses._functions import MIN_MEAN, normal_quantiles, sigmoid, softplus
 
 TARGETS, LIKELIHOOD = "numbers", True
-#: The least variance: that of a thousandth of a unit of a standardised target. Without it the loss would have no bound
-#: where targets can be hit exactly, and one such series would outweigh all others.
+#: Minimum variance: a standard deviation of 0.001 of a standardised target. Without it, the loss would be unbounded
+#: below for targets that can be predicted exactly, and one such series would outweigh all others.
 VARIANCE_FLOOR = 1e-6
 
 
@@ -18,7 +21,7 @@ def width(levels):
 
 def loss(scores, targets, levels):
     residuals, excess = targets - scores[..., 0], 2 * scores[..., 1] - np.log(VARIANCE_FLOOR)
-    log_variance = np.log(VARIANCE_FLOOR) + softplus(excess)  # so that e^(2 s) is never computed, which may overflow
+    log_variance = np.log(VARIANCE_FLOOR) + softplus(excess)  # avoids e^(2 s), which may overflow
     precision = np.exp(-log_variance)
     square = residuals * precision * residuals
     d_scores = np.stack([-residuals * precision, (1 - square) * sigmoid(excess)], axis=-1)
@@ -27,10 +30,10 @@ def loss(scores, targets, levels):
 
 def constant(y, weights, levels):
     mean = np.average(y, weights=weights)
-    return [mean, 0.5 * np.log(max(np.average((y - mean) ** 2, weights=weights), SMALLEST_MEAN))]
+    return [mean, 0.5 * np.log(max(np.average((y - mean) ** 2, weights=weights), MIN_MEAN))]
 
 
-def first_scores(targets, weights, levels):
+def initial_scores(targets, weights, levels):
     return np.zeros((targets.shape[1], 2))
 
 
@@ -42,5 +45,5 @@ def quantiles(scores, asked, levels):
     normal = normal_quantiles(asked)
     with np.errstate(over="ignore", invalid="ignore"):
         deviations = np.hypot(np.exp(scores[..., 1:]), math.sqrt(VARIANCE_FLOOR))
-        distances = np.where(normal == 0, 0, deviations * normal)  # the median is the mean, be they infinite
+        distances = np.where(normal == 0, 0, deviations * normal)  # avoids infinity * 0 for the median
         return scores[..., :1] + distances

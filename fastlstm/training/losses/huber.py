@@ -1,11 +1,11 @@
-"""Half the square of small residuals, linear in large ones. Huber (1964), equation 2."""
+"""Huber loss: quadratic for residuals up to DELTA, linear beyond. Huber (1964), equation 2."""
 
 import numpy as np
 
 from fastlstm.training.losses._functions import weighted_quantiles
 
 TARGETS = "numbers"
-DELTA = 1.0  # residuals beyond it are large: a unit of a standardised target
+DELTA = 1.0  # one standard deviation of a standardised target
 
 
 def loss(scores, targets):
@@ -15,5 +15,5 @@ def loss(scores, targets):
 
 
 def constant(y, weights):
-    """The median, which is close to the best."""
+    """The median, which is close to the optimum."""
     return weighted_quantiles(y, weights, [0.5])

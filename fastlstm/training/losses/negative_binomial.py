@@ -1,16 +1,17 @@
-"""Negative log-likelihood of over-dispersed counts: mean m, variance m + a m^2. Salinas et al. (2020), section 3.1.
+"""Negative log-likelihood of the negative binomial distribution with mean m and variance m + a m^2.
 
-Scores are log m, as of "poisson", and s, of which the dispersion is a = softplus(s) + LEAST.
+Scores are log m, as for "poisson", and s, where the dispersion is a = softplus(s) + MIN_DISPERSION. Salinas et al.
+(2020), section 3.1.
 """
 
 import numpy as np
 from scipy import special, stats
 
-from fastlstm.training.losses._functions import LARGE_MEAN, SMALLEST_MEAN, first_means, sigmoid, softplus
+from fastlstm.training.losses._functions import LARGE_MEAN, MIN_MEAN, initial_log_means, sigmoid, softplus
 
 TARGETS, LIKELIHOOD = "counts", True
-LEAST = 1e-4  # dispersion, which is nearly Poisson's
-LARGE = 20  # from which on Stirling's series is right to 1e-13
+MIN_DISPERSION = 1e-4  # nearly a Poisson distribution
+LARGE = 20  # above it, Stirling's series is accurate to 1e-13
 
 
 def width(levels):
@@ -19,7 +20,7 @@ def width(levels):
 
 def loss(scores, targets, levels):
     scores, y = scores.astype(float), targets.astype(float)
-    mean, a = np.exp(scores[..., 0]), softplus(scores[..., 1]) + LEAST
+    mean, a = np.exp(scores[..., 0]), softplus(scores[..., 1]) + MIN_DISPERSION
     r, am = 1 / a, a * mean
     log_ratio, (rising, d_rising) = np.log1p(am), _rising(r, y)
     values = special.gammaln(y + 1) - rising + (r + y) * log_ratio - y * (np.log(a) + scores[..., 0])
@@ -28,7 +29,7 @@ def loss(scores, targets, levels):
 
 
 def _rising(r, y):
-    """log(gamma(r + y) / gamma(r)), and its derivative with respect to r; of large r without cancellation."""
+    """log(gamma(r + y) / gamma(r)) and its derivative with respect to r, without cancellation for large r."""
 
     def stirling(x):
         return 1 / (12 * x) - 1 / (360 * x**3) + 1 / (1260 * x**5)
@@ -44,14 +45,14 @@ def _rising(r, y):
     return np.where(r < LARGE, exact[0], series), np.where(r < LARGE, exact[1], d_series)
 
 
-def first_scores(targets, weights, levels):
-    log_means = first_means(targets, weights)
+def initial_scores(targets, weights, levels):
+    log_means = initial_log_means(targets, weights)
     return np.stack([log_means, np.zeros_like(log_means)], axis=-1)
 
 
 def constant(y, weights, levels):
-    """The mean, and the best of many dispersions."""
-    score = np.log(max(np.average(y, weights=weights), SMALLEST_MEAN))
+    """The mean, and the best dispersion of a grid."""
+    score = np.log(max(np.average(y, weights=weights), MIN_MEAN))
     others = np.linspace(-12, 6, 181)
     values, _ = loss(np.stack(np.broadcast_arrays(score, others), axis=-1)[None], np.tile(y[:, None], 181), levels)
     return [score, others[np.argmin(np.average(values, axis=0, weights=weights))]]
@@ -63,8 +64,8 @@ def point(scores, levels):
 
 
 def quantiles(scores, asked, levels):
-    """Of large means those of the gamma distribution of the same mean and variance."""
-    means, a = point(scores, levels)[..., None], softplus(scores[..., 1:]) + LEAST
+    """Quantiles; for large means, those of the gamma distribution with the same mean and variance."""
+    means, a = point(scores, levels)[..., None], softplus(scores[..., 1:]) + MIN_DISPERSION
     small = np.minimum(means, LARGE_MEAN)
     exact = stats.nbinom.ppf(asked, 1 / a, 1 / (1 + a * small))
     return np.where(means < LARGE_MEAN, exact, np.rint(stats.gamma.ppf(asked, 1 / a) * a * means))

@@ -1,6 +1,6 @@
-"""Pinball loss max(l r, (l - 1) r) of residuals r, mean over levels l. Koenker & Bassett (1978), equation 3.1.
+"""Pinball loss max(l r, (l - 1) r) of residuals r, averaged over levels l. Koenker & Bassett (1978), equation 3.1.
 
-Scores s are of rising levels: quantiles are q_0 = s_0, q_j = q_(j-1) + softplus(s_j), so that they never cross.
+The quantiles of increasing levels are q_0 = s_0, q_j = q_(j-1) + softplus(s_j) for scores s, so they never cross.
 """
 
 import numpy as np
@@ -20,18 +20,18 @@ def width(levels):
     return len(levels)
 
 
-def known(scores):
-    """Quantiles of the levels."""
+def fitted_quantiles(scores):
+    """Quantiles at the levels of the loss."""
     steps = softplus(scores)
     steps[..., 0] = scores[..., 0]
     return np.cumsum(steps, axis=-1)
 
 
 def loss(scores, targets, levels):
-    residuals = targets[..., None] - known(scores)
+    residuals = targets[..., None] - fitted_quantiles(scores)
     values = np.maximum(levels * residuals, (levels - 1) * residuals)
     slopes = (1 - np.sign(residuals)) / 2 - levels  # with respect to the quantiles
-    d_scores = np.cumsum(slopes[..., ::-1], axis=-1)[..., ::-1]  # a step moves its own quantile and all above
+    d_scores = np.cumsum(slopes[..., ::-1], axis=-1)[..., ::-1]  # a step shifts its own quantile and all above it
     d_scores[..., 1:] *= sigmoid(scores[..., 1:])
     return values.mean(axis=-1), d_scores / len(levels)
 
@@ -41,27 +41,27 @@ def constant(y, weights, levels):
     return [best[0], *softplus_inverse(np.diff(best))]
 
 
-def first_scores(targets, weights, levels):
-    """Of a standard normal distribution."""
+def initial_scores(targets, weights, levels):
+    """Quantiles of the standard normal distribution."""
     normal = normal_quantiles(levels)
     return np.tile([normal[0], *softplus_inverse(np.diff(normal))], (targets.shape[1], 1))
 
 
 def point(scores, levels):
-    """The median, or what comes closest."""
-    return _between(known(scores), levels, min(max(0.5, levels[0]), levels[-1]))
+    """The median, or the quantile of the nearest level."""
+    return _between(fitted_quantiles(scores), levels, min(max(0.5, levels[0]), levels[-1]))
 
 
 def quantiles(scores, asked, levels):
-    of_levels = known(scores)
-    return np.stack([_between(of_levels, levels, level) for level in asked], axis=-1)
+    fitted = fitted_quantiles(scores)
+    return np.stack([_between(fitted, levels, level) for level in asked], axis=-1)
 
 
-def _between(of_levels, levels, level):
-    """Out of quantiles of `levels` [N, K, S] that of a level which is one of them or between two: [N, K]."""
+def _between(fitted, levels, level):
+    """Quantile [N, K] of a level between the first and the last of `levels`, interpolated linearly."""
     above = int(np.searchsorted(levels, level))
     if levels[above] == level:
-        return of_levels[..., above]
-    low, high = of_levels[..., above - 1], of_levels[..., above]
+        return fitted[..., above]
+    low, high = fitted[..., above - 1], fitted[..., above]
     part = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
-    return low + part * (high - low)  # at most `high`, roundings included, for that is `low` plus a step
+    return low + part * (high - low)  # never exceeds `high`, in spite of rounding, since that is `low` plus a step

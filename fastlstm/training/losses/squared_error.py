@@ -1,4 +1,4 @@
-"""Half the mean square of the residuals."""
+"""Half the mean squared error."""
 
 import numpy as np
 

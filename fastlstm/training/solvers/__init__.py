@@ -1,20 +1,18 @@
-"""Solvers, one file each, found by its name, as PyTorch's optimisers of the same names work.
+"""Solvers, one module each, selected by the module's name; they equal PyTorch's optimisers of the same names.
 
-A file has, in NumPy,
+A module defines, in NumPy:
 
 ``MOMENTS``, ``SQUARES``
-    The number of arrays, zeros at the start, that are kept from update to update; and which of them is an average of
-    squares, None if none is.
-``numbers(rate, scale, t, options)``
-    The numbers c that the update number t (1 is the first) needs, of a learning rate, a factor for the gradient and an
-    `Options`.
+    Number of arrays that carry over from update to update, initially zero; and the index of the one that averages
+    squared gradients, or None.
+``coefficients(rate, scale, t, options)``
+    Coefficients c of update t, counted from 1, for a learning rate, a factor that scales the gradient, and `Options`.
 ``update(first, last, p, g, moments, c)``
-    The update of the parameters from `first` to `last`: p [P], g [P] and moments [MOMENTS, P] are flat, and c has their
-    type; p and moments change in place.
-``DECAYS``, if it is True
-    The decay acts on the parameters, apart from the update.
-``KERNEL``, if it has another name than the file
-    Of a compiled version of `update`, which then takes its place.
+    Update parameters `first` to `last` in place: p [P], g [P] and moments [MOMENTS, P] are flat, and c has their dtype.
+``DECOUPLED_DECAY`` (optional)
+    True if weight decay is applied to the parameters directly, not through the gradient.
+``KERNEL`` (optional)
+    Name of the compiled version of `update`, if it is not that of the module.
 """
 
 from functools import partial
@@ -22,28 +20,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm.training.files import files_of
+from fastlstm.training.discovery import modules_in
 
-FILES = files_of(__name__, __path__)
+FILES = modules_in(__name__, __path__)
 
 
 class Options(NamedTuple):
-    """What a solver may be told."""
+    """Options of a solver."""
 
     momentum: float = 0.9
     nesterov: bool = True
-    decay: object = 0.0  # number or [P]: decoupled weight decay, of solvers that have it
+    decay: object = 0.0  # scalar or [P]; used by solvers with decoupled weight decay
 
 
 def _update(file, name, kernels, first, last, p, g, moments, rate, scale, t, options):
-    """An update by the backend's `kernels` where these have it."""
-    if getattr(file, "DECAYS", False):
+    """Update by the compiled kernel of the backend, if there is one."""
+    if getattr(file, "DECOUPLED_DECAY", False):
         p[first:last] -= rate * np.broadcast_to(options.decay, p.shape)[first:last] * p[first:last]
     update = getattr(kernels, getattr(file, "KERNEL", name), file.update)
-    update(first, last, p, g, moments, np.array(file.numbers(rate, scale, t, options), p.dtype))
+    update(first, last, p, g, moments, np.array(file.coefficients(rate, scale, t, options), p.dtype))
 
 
-#: Updates, functions of kernels, range, p, g, moments, rate, scale, t and options; and numbers of moments.
+#: For each solver, its update (kernels, first, last, p, g, moments, rate, scale, t, options) and its number of moments.
 SOLVERS = {name: (partial(_update, file, name), file.MOMENTS) for name, file in FILES.items()}
-#: Which of a solver's moments is an average of squares.
+#: For each solver, the index of the moment that averages squared gradients, or None.
 SQUARES = {name: file.SQUARES for name, file in FILES.items()}

@@ -1,4 +1,4 @@
-"""Kingma & Ba (2015), algorithm 1."""
+"""Adam. Kingma & Ba (2015), algorithm 1."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ MOMENTS, SQUARES = 2, 1
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
-def numbers(rate, scale, t, options):
+def coefficients(rate, scale, t, options):
     return scale, 1 - BETA1, 1 - BETA2, rate / (1 - BETA1**t), 1 / (1 - BETA2**t), EPSILON
 
 

@@ -1,7 +1,7 @@
-"""Loshchilov & Hutter (2019), algorithm 2: Adam, where the decay acts on the parameters, not through the gradient."""
+"""AdamW: Adam with decoupled weight decay. Loshchilov & Hutter (2019), algorithm 2."""
 
-from fastlstm.training.solvers.adam import MOMENTS, SQUARES, numbers, update
+from fastlstm.training.solvers.adam import MOMENTS, SQUARES, coefficients, update
 
-__all__ = ["DECAYS", "KERNEL", "MOMENTS", "SQUARES", "numbers", "update"]
+__all__ = ["DECOUPLED_DECAY", "KERNEL", "MOMENTS", "SQUARES", "coefficients", "update"]
 
-DECAYS, KERNEL = True, "adam"
+DECOUPLED_DECAY, KERNEL = True, "adam"

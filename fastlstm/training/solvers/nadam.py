@@ -1,4 +1,4 @@
-"""Dozat (2016): Adam with Nesterov's momentum, whose coefficient rises as in the paper's section 2.2."""
+"""NAdam: Adam with Nesterov momentum and the momentum schedule of section 2.2. Dozat (2016)."""
 
 import math
 
@@ -6,28 +6,28 @@ import numpy as np
 
 from fastlstm.training.solvers.adam import BETA1, BETA2, EPSILON, MOMENTS, SQUARES
 
-__all__ = ["MOMENTS", "SQUARES", "numbers", "update"]
+__all__ = ["MOMENTS", "SQUARES", "coefficients", "update"]
 
-BASE, DECAY = 0.96, 0.004  # of the momentum's rise
-LAST = 1000  # updates after which the product of all momenta is 0 to any precision
+BASE, DECAY = 0.96, 0.004  # of the momentum schedule
+LAST = 1000  # updates after which the product of all momenta underflows any precision in use
 
 
 def momentum(t):
-    """The coefficient mu of update t."""
+    """Momentum coefficient mu of update t."""
     return BETA1 * (1 - 0.5 * BASE ** (t * DECAY))
 
 
-def numbers(rate, scale, t, options):
+def coefficients(rate, scale, t, options):
     product = math.prod(momentum(i) for i in range(1, t + 1)) if t < LAST else 0.0
-    of_gradient = rate * (1 - momentum(t)) / (1 - product)
-    of_average = rate * momentum(t + 1) / (1 - product * momentum(t + 1))
-    return scale, 1 - BETA1, 1 - BETA2, of_gradient, of_average, 1 / (1 - BETA2**t), EPSILON
+    rate_g = rate * (1 - momentum(t)) / (1 - product)
+    rate_mean = rate * momentum(t + 1) / (1 - product * momentum(t + 1))
+    return scale, 1 - BETA1, 1 - BETA2, rate_g, rate_mean, 1 / (1 - BETA2**t), EPSILON
 
 
 def update(first, last, p, g, moments, c):
-    scale, rate_m, rate_v, of_gradient, of_average, correction, epsilon = c
+    scale, rate_m, rate_v, rate_g, rate_mean, correction, epsilon = c
     m, v = moments[:, first:last]
     g = scale * g[first:last]
     m += rate_m * (g - m)
     v += rate_v * (g * g - v)
-    p[first:last] -= (of_gradient * g + of_average * m) / (np.sqrt(correction * v) + epsilon)
+    p[first:last] -= (rate_g * g + rate_mean * m) / (np.sqrt(correction * v) + epsilon)

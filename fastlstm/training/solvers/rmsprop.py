@@ -1,4 +1,4 @@
-"""Tieleman & Hinton (2012), lecture 6.5."""
+"""RMSprop. Tieleman & Hinton (2012), lecture 6.5."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ MOMENTS, SQUARES = 1, 0
 DECAY, EPSILON = 0.99, 1e-8
 
 
-def numbers(rate, scale, t, options):
+def coefficients(rate, scale, t, options):
     return scale, 1 - DECAY, rate, EPSILON
 
 

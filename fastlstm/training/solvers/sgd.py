@@ -1,9 +1,9 @@
-"""Stochastic gradient descent with momentum; Nesterov's in the form of Sutskever et al. (2013)."""
+"""Stochastic gradient descent with momentum; Nesterov momentum in the form of Sutskever et al. (2013)."""
 
 MOMENTS, SQUARES = 1, None
 
 
-def numbers(rate, scale, t, options):
+def coefficients(rate, scale, t, options):
     return scale, options.momentum, options.nesterov, rate
 
 

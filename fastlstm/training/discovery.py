@@ -1,10 +1,10 @@
-"""Kinds of things that are a file each, found by its name: losses, solvers."""
+"""Discovery of losses and solvers, which are one module each."""
 
 import importlib
 import pkgutil
 
 
-def files_of(package, path):
-    """The modules of a package by their names, but those with a leading underscore."""
+def modules_in(package, path):
+    """Modules of a package by name, except those with a leading underscore."""
     names = (module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_"))
     return {name: importlib.import_module(f"{package}.{name}") for name in names}

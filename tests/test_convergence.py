@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from fastlstm import LSTMClassifier, LSTMRegressor
-from fastlstm.training import plan
+from fastlstm.training import defaults
 from fastlstm.training.baselines import best_constant_loss
 from fastlstm.training.losses import Loss
 
@@ -163,8 +163,8 @@ def test_a_first_partial_fit_on_constants_far_from_zero_warns():
 @pytest.mark.parametrize("n", [1, 32, 33])
 def test_long_series_train_for_no_more_steps_than_the_limit(n):
     T = 2_000_000 // n
-    settings = plan.settle(dict.fromkeys(plan.NAMES, "auto"), "lstm", n, T, n * T)
-    assert settings["max_iter"] * n * T <= plan.STEPS
+    settings = defaults.resolve(dict.fromkeys(defaults.NAMES, "auto"), "lstm", n, T, n * T)
+    assert settings["max_iter"] * n * T <= defaults.STEPS
 
 
 # -- data that are hardly what was meant ------------------------------------------------------------------------------

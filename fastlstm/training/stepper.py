@@ -1,4 +1,4 @@
-"""A model that goes on one step a call: sequences side by side, in microseconds a step."""
+"""Step-by-step evaluation of a model on several sequences at once, in microseconds per step."""
 
 from math import isfinite
 
@@ -9,27 +9,27 @@ from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import PackedStack, StackRun
 
-FEW = 32  # numbers that Python adds up faster than np.isfinite looks at them, which takes as long as a small step
+FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
 
 
-class Steps:
-    """n sequences that a `Model` reads as they come.
+class Stepper:
+    """A unidirectional `Model` applied to n sequences, one step per call.
 
     Parameters
     ----------
     model : Model
-        Of one direction. Its weights are copied into the kernels' order: what becomes of it later does not matter.
+        The model. Its weights are packed for the kernels; later changes to it have no effect.
     n : int
-        Sequences.
+        Number of sequences.
     backend : str
         Name of the kernels' backend.
 
     Attributes
     ----------
     states : list of tuple of arrays [n, H]
-        Of each layer: where the sequences are.
+        Current states of each layer.
     seen : array [n, C] or None
-        The last value seen of each channel, where there may be gaps.
+        Last observed value of each channel, if values may be missing.
     """
 
     def __init__(self, model, n, backend):
@@ -52,7 +52,7 @@ class Steps:
         self._scaling, self._wide = model.scaling, np.empty(self.shape)
         for one in run.runs:
             one.load(Part(), np.zeros(n * one.C, dtype), np.arange(n) * one.C)
-        # the last states go where the head reads them, but for kernels those must stand without gaps
+        # the last layer writes its states where the head reads them, unless those rows are not contiguous
         of_head = self._features[:, : stack.width]
         self._last = of_head if of_head.flags.c_contiguous else np.empty((n, stack.width), dtype)
         hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self._last]
@@ -62,23 +62,23 @@ class Steps:
 
     @property
     def input_dtype(self):
-        """The type that takes least time: what is standardised is not rounded before."""
+        """Input type that needs no conversion: values are not rounded before they are standardised."""
         return self.dtype if self._scaling is None else np.dtype("float64")
 
     def step(self, x):
-        """Scores [n, K S] after a step x of `shape`, or of one like it.
+        """Scores [n, K S] after a step x of `shape`, or of an equivalent one.
 
-        Raises ValueError if a number is not finite, or NaN where there may be no gaps; the sequences stay where they
-        were.
+        Raises ValueError, and leaves the states unchanged, if a value is infinite, or NaN while missing values are not
+        allowed.
         """
         if self._scaling is not None:
-            x = self._standardised(x)
+            x = self._standardise(x)
         if self.seen is None:
             self._x[...] = x
             if not (self._few and isfinite(sum(self._flat.tolist()))):
                 self._check_finite(x)
         else:
-            self._take_masked(x)
+            self._fill_missing(x)
         for run, packed, inputs, h in self._layers:
             run.step(packed, inputs, h)
         if self._copies is not None:
@@ -86,8 +86,8 @@ class Steps:
         self._head.forward(0, self._n, self._features, self._room)
         return self._scores.copy()
 
-    def _standardised(self, x):
-        """The step as whole series are read: the same numbers by the same operations."""
+    def _standardise(self, x):
+        """The step, standardised by the same operations as whole series, for the same bits."""
         np.subtract(x.reshape(self.shape), self._scaling.mean, out=self._wide)
         np.divide(self._wide, self._scaling.scale, out=self._wide)
         with np.errstate(over="ignore"):  # reported as infinite
@@ -102,11 +102,11 @@ class Steps:
         if np.isinf(x[stream, channel]):
             what, advice = f"infinity or a value too large for {self.dtype}", ""
         else:
-            what, advice = "NaN", ": fill in what is missing, or fit with missing='mask'"
+            what, advice = "NaN", ": impute missing values, or fit with missing='mask'"
         raise ValueError(f"x_t contains {what} in stream {stream}, channel {channel}{advice}.")
 
-    def _take_masked(self, x):
-        """The inputs that `sequences.with_mask` makes: what was seen last for NaN, and which are."""
+    def _fill_missing(self, x):
+        """Set the inputs as `sequences.with_mask` does: NaN becomes the last observed value, with an indicator."""
         C, missing = self.shape[1], 0
         if self._few and isfinite(sum(x.ravel().tolist())):
             self.seen[...] = x
@@ -117,5 +117,5 @@ class Steps:
         self._x[:, :C], self._x[:, C:] = self.seen, missing
 
     def arrays(self):
-        """All that a step goes on from; the first axis is that of the sequences."""
+        """All arrays that carry over from step to step; their first axis is the sequences."""
         return [part for state in self.states for part in state] + [self.seen] * (self.seen is not None)

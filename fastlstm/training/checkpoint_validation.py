@@ -1,8 +1,8 @@
-"""What a checkpoint must hold for a training to go on from it.
+"""Validation of a checkpoint's contents before a training resumes from it.
 
-# Design: a checksum says that a file is whole, not who wrote it, and kernels trust the shapes of what they are given.
-# So all that comes from a file is held against what the training that goes on could itself have written: names, types,
-# shapes, ranges, and what follows from the histories.
+# Design: a checksum shows that a file is complete, not who wrote it, and kernels trust the shapes of their arguments.
+# So everything read from a file is checked against what the resuming training could have written itself: names, types,
+# shapes, ranges, and consistency with the histories.
 """
 
 import math
@@ -15,26 +15,26 @@ from fastlstm.training.progress import Progress
 from fastlstm.training.solvers import SQUARES
 
 COUNTS = ("updates", "samples", "epochs", "no_improvement", "first_epoch")
-EVERY_EPOCH = ("loss_curve", "grad_norm_curve")  # what has a number for each epoch,
-VALIDATED = ("validation_scores", "validation_loss_curve")  # and for each whose result was validated
+EVERY_EPOCH = ("loss_curve", "grad_norm_curve")  # one value per epoch
+VALIDATED = ("validation_scores", "validation_loss_curve")  # one value per epoch with validation data
 LARGEST_COUNT = 1 << 53
 
 
-class ForgedError(ValueError):
-    """A checkpoint that is whole, but not one that the training could have written."""
+class InvalidCheckpointError(ValueError):
+    """An undamaged checkpoint with contents that the training could not have written."""
 
 
 def short(value):
-    """A value's representation, for messages: of a few words, however large or deep it is."""
-    words = reprlib.Repr()
-    words.maxstring = words.maxother = words.maxlong = 100
-    return words.repr(value)
+    """Abbreviated representation of a value of any size, for error messages."""
+    abbreviated = reprlib.Repr()
+    abbreviated.maxstring = abbreviated.maxother = abbreviated.maxlong = 100
+    return abbreviated.repr(value)
 
 
-def restored(training, record, arrays):
-    """The parameters and the progress in a record and arrays, as ``Training.state`` gives them.
+def validated_state(training, record, arrays):
+    """Parameters and progress from the record and the arrays that ``Training.state`` returned; arrays are not copied.
 
-    Raises ForgedError unless the training could have written them. The memory of `arrays` is taken over.
+    Raises InvalidCheckpointError unless the training could have written them.
     """
     _check_arrays(training, arrays)
     _check_types(record, {field.name for field in fields(Progress)} - arrays.keys())
@@ -47,7 +47,7 @@ def restored(training, record, arrays):
 
 def require(holds, name, value, expected):
     if not holds:
-        raise ForgedError(f"{name} is {short(value)}; expected {expected}")
+        raise InvalidCheckpointError(f"{name} is {short(value)}; expected {expected}")
 
 
 def _check_arrays(training, arrays):
@@ -55,30 +55,30 @@ def _check_arrays(training, arrays):
     expected = {"parameters": parameters.shape, "moments": moments.shape}
     if training.settings.early_stopping:
         expected["best_parameters"] = parameters.shape
-    require(arrays.keys() == expected.keys(), "the names of the arrays", sorted(arrays), sorted(expected))
+    require(arrays.keys() == expected.keys(), "the list of arrays", sorted(arrays), sorted(expected))
     for name, shape in expected.items():
         array = arrays[name]
         found = f"{array.dtype} {list(array.shape)}"
         if (array.dtype, array.shape) != (parameters.dtype, shape):
-            raise ForgedError(f"{name} is {found}; expected {parameters.dtype} {list(shape)}")
+            raise InvalidCheckpointError(f"{name} is {found}; expected {parameters.dtype} {list(shape)}")
     squares = SQUARES.get(training.settings.solver)
     finite = np.isfinite(arrays["moments"])
-    if squares is not None:  # squares of large gradients may overflow
+    if squares is not None:  # squares of large gradients may overflow to infinity
         finite[squares] = arrays["moments"][squares] >= 0
     for name, array in arrays.items():
         if not (finite if name == "moments" else np.isfinite(array)).all():
-            raise ForgedError(f"{name} has values that no training comes to, such as NaN")
+            raise InvalidCheckpointError(f"{name} contains invalid values, such as NaN")
 
 
 def _check_types(record, names):
     require(record.keys() == names, "the list of names", sorted(record, key=str), sorted(names))
     for name in COUNTS:
         value = record[name]
-        require(type(value) is int and 0 <= value < LARGEST_COUNT, name, value, "an integer of at least 0")
+        require(type(value) is int and 0 <= value < LARGEST_COUNT, name, value, "a non-negative integer")
     for name in ("rate", "best_loss", "best_loss_of_run", "best_validation_score"):
         value = record[name]
-        of_numbers = (int, float) if name == "rate" else (float,)  # the parameter may be an integer
-        require(type(value) in of_numbers and not math.isnan(value), name, value, "a number")
+        types = (int, float) if name == "rate" else (float,)  # learning_rate_init may be an integer
+        require(type(value) in types and not math.isnan(value), name, value, "a number")
     for name in EVERY_EPOCH + VALIDATED:
         value = record[name]
         numbers = type(value) is list and all(type(number) is float and math.isfinite(number) for number in value)
@@ -97,14 +97,14 @@ def _check_counts(training, progress):
         require(run <= settings.max_iter, "epochs", epochs, f"no more than max_iter={settings.max_iter}")
     most = run * training.updates_per_epoch
     require(run <= progress.updates <= most, "updates", progress.updates, f"{run} to {most}")
-    least = run * n + first  # an earlier run was on a series or more
+    least = run * n + first  # every earlier epoch saw at least one series
     samples = progress.samples
-    require(samples == least if first == 0 else samples >= least, "samples", samples, f"{n} for each epoch")
-    by_rule = "validation score" if settings.early_stopping else "training loss"
+    require(samples == least if first == 0 else samples >= least, "samples", samples, f"{n} per epoch")
+    criterion = "validation score" if settings.early_stopping else "training loss"
     stopped = progress.stopped
-    require(stopped in (None, "callback", by_rule), "stopped", stopped, f"None, 'callback' or {by_rule!r}")
+    require(stopped in (None, "callback", criterion), "stopped", stopped, f"None, 'callback' or {criterion!r}")
     without, allowed = progress.no_improvement, settings.n_iter_no_change
-    least, most = (allowed + 1, allowed + 1) if stopped == by_rule else (0, allowed)
+    least, most = (allowed + 1, allowed + 1) if stopped == criterion else (0, allowed)
     require(least <= without <= min(most, run), "no_improvement", without, f"{least} to {min(most, run)} epochs")
 
 
@@ -112,9 +112,9 @@ def _check_histories(training, progress):
     first, epochs = progress.first_epoch, progress.epochs
     for name in EVERY_EPOCH:
         length = len(getattr(progress, name))
-        require(length == epochs, f"the length of {name}", length, f"{epochs}, one number for each epoch")
+        require(length == epochs, f"the length of {name}", length, f"{epochs}, one value per epoch")
     validated = training.validate is not None
-    # earlier runs may have been validated or not
+    # earlier runs may or may not have had validation data
     least, most = (epochs - first if validated else 0), (epochs if validated else first)
     scores, losses = (getattr(progress, name) for name in VALIDATED)
     for name in VALIDATED:
@@ -122,7 +122,7 @@ def _check_histories(training, progress):
         require(least <= length <= most, f"the length of {name}", length, f"{least} to {most}")
     require(len(losses) == len(scores), "the length of validation_loss_curve", len(losses), str(len(scores)))
     negative = [norm for norm in progress.grad_norm_curve if norm < 0]
-    require(not negative, "grad_norm_curve", negative, "no negative number")
+    require(not negative, "grad_norm_curve", negative, "no negative values")
     follows = {
         "best_loss": min(progress.loss_curve),
         "best_loss_of_run": min(progress.loss_curve[first:]),
@@ -138,4 +138,4 @@ def _check_rate(settings, progress):
     if settings.learning_rate == "constant":
         require(rate == initial, "rate", rate, repr(initial))
     in_range = 0 < rate <= initial or (rate == 0 and settings.learning_rate == "cosine")
-    require(in_range, "rate", rate, f"a number above 0, but not above learning_rate_init={initial!r}")
+    require(in_range, "rate", rate, f"a positive number, at most learning_rate_init={initial!r}")

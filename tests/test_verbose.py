@@ -58,7 +58,7 @@ def test_verbose_shows_a_line_an_epoch(capsys, verbose):
         assert words[-3] == "s"
         assert words[-1] == "steps/s"
         assert steps > 24 * 5 / 60
-    assert end == "stopped: max_iter=12 epochs are done"
+    assert end == "stopped: reached max_iter=12 epochs"
 
 
 def test_lines_have_validation_loss_and_score(capsys):
@@ -96,10 +96,10 @@ def test_partial_fit_shows_its_epoch(capsys):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({}, "the training loss has not improved by tol=100 for more than n_iter_no_change=3 epochs"),
+        ({}, "training loss did not improve by tol=100 for more than n_iter_no_change=3 consecutive epochs"),
         (
             {"early_stopping": True},
-            "the validation score has not improved by tol=100 for more than n_iter_no_change=3 epochs",
+            "validation score did not improve by tol=100 for more than n_iter_no_change=3 consecutive epochs",
         ),
     ],
     ids=["loss", "score"],
@@ -121,7 +121,7 @@ def test_more_verbose_shows_a_bar(capsys, verbose):
     X, y = series()
     model.fit(X, y > 0, X_val=X, y_val=y > 0)
     out, err = capsys.readouterr()
-    assert without_settings(out.splitlines()) == ["stopped: max_iter=3 epochs are done"]
+    assert without_settings(out.splitlines()) == ["stopped: reached max_iter=3 epochs"]
     assert "3/3" in err
     assert f"loss={model.loss_:.4g}" in err
     assert f"score={model.validation_scores_[-1]:.4g}" in err
@@ -162,7 +162,7 @@ def test_a_bar_goes_over_all_epochs_and_ends_where_training_does(bar, capsys):
     assert (bar().total, bar().count, bar().closed) == (50, model.n_iter_, True)
     assert model.n_iter_ == 5
     assert bar().shown == {"loss": f"{model.loss_:.4g}"}
-    assert shown(capsys)[-1].startswith("stopped: the training loss")
+    assert shown(capsys)[-1].startswith("stopped: training loss")
 
 
 def test_a_bar_is_closed_where_training_fails(bar):

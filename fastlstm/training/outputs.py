@@ -1,6 +1,6 @@
-"""What the scores of a trained network stand for: labels, or numbers in the units of their targets.
+"""From the scores of a trained network to predictions: classes and probabilities, or numbers in the targets' units.
 
-Scores are [rows, K S]: of K targets, or classes, S side by side, as ``training/losses`` says.
+Scores have shape [rows, K S]: S scores for each of K targets or classes, side by side; see ``training/losses``.
 """
 
 from typing import NamedTuple
@@ -12,8 +12,8 @@ from fastlstm.training.losses._functions import log_sigmoid, log_softmax, sigmoi
 from fastlstm.training.standardization import Scaling
 
 
-class Labels(NamedTuple):
-    """One of several classes; or where `multilabel` any of them, as indicators 0 and 1."""
+class ClassificationOutput(NamedTuple):
+    """Scores of classes: one class per row or, if `multilabel`, an indicator for each class."""
 
     classes: np.ndarray
     multilabel: bool = False
@@ -22,12 +22,12 @@ class Labels(NamedTuple):
     def loss(self):
         return Loss("binary_cross_entropy" if self.multilabel else "cross_entropy")
 
-    def numbers(self, scores):
-        """Class numbers [rows], or indicators [rows, K]."""
+    def encoded(self, scores):
+        """Predicted class indices [rows], or indicators [rows, K]."""
         return (scores > 0).astype(int) if self.multilabel else scores.argmax(axis=1)
 
     def predict(self, scores):
-        return self.numbers(scores) if self.multilabel else self.classes[self.numbers(scores)]
+        return self.encoded(scores) if self.multilabel else self.classes[self.encoded(scores)]
 
     def predict_proba(self, scores):
         return sigmoid(scores) if self.multilabel else softmax(scores)
@@ -36,19 +36,19 @@ class Labels(NamedTuple):
         return log_sigmoid(scores) if self.multilabel else log_softmax(scores)
 
 
-class Numbers(NamedTuple):
-    """K numbers, which were trained standardised where there is a `scaling`; `flat`: of one, without an axis for it."""
+class RegressionOutput(NamedTuple):
+    """Scores of K numbers, standardised if there is a `scaling`; if `flat`, predictions of one number lose its axis."""
 
     loss: Loss
     scaling: Scaling | None = None
     flat: bool = False
 
-    def points(self, scores):
-        """One number [rows, K] for each target, as it was trained."""
+    def point(self, scores):
+        """Point predictions [rows, K] on the scale of training."""
         return self.loss.point(scores)
 
-    def in_units(self, rows):
-        """Rows [rows, K, ...] as trained, as float64 in the units of the targets, whose mean may be large."""
+    def unscale(self, rows):
+        """Rows [rows, K, ...] in the targets' units, as float64, since the targets' mean may be large."""
         rows = rows.astype("float64")
         if self.scaling is None:
             return rows
@@ -57,11 +57,11 @@ class Numbers(NamedTuple):
         return np.moveaxis(self.scaling.undo(np.moveaxis(rows, 1, -1)), -1, 1)
 
     def predict(self, scores):
-        return self._shaped(self.points(scores))
+        return self._shaped(self.point(scores))
 
     def predict_quantiles(self, scores, levels):
         return self._shaped(self.loss.quantiles(scores, levels))
 
     def _shaped(self, rows):
-        rows = self.in_units(rows)
+        rows = self.unscale(rows)
         return rows[:, 0] if self.flat else rows

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pairs
 import pytest
 from hypothesis import settings
 from numpy.testing import assert_allclose, assert_array_equal
@@ -63,6 +64,20 @@ def backend(request):
     name, _, level = request.param.partition("-")
     with on_level(level) if level else nullcontext():
         yield name
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every-combination", action="store_true", help="run all combinations of parameters, not only all pairs"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config, items):
+    if not config.option.every_combination:
+        kept = pairs.select(items)
+        config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+        items[:] = kept
 
 
 def pytest_generate_tests(metafunc):

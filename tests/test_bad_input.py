@@ -12,6 +12,8 @@ from sklearn.exceptions import NotFittedError
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 from fastlstm.layers import LSTM
 
+pytestmark = pytest.mark.every_combination  # each case takes milliseconds
+
 QUICK = {"hidden_size": 3, "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
 N, T, C = 12, 5, 2
 X = np.random.default_rng(0).normal(size=(N, T, C))

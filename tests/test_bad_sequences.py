@@ -7,6 +7,8 @@ from conftest import assert_refused
 
 from fastlstm import LSTMClassifier, LSTMRegressor
 
+pytestmark = pytest.mark.every_combination  # each case takes milliseconds
+
 QUICK = {"hidden_size": 3, "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
 LENGTHS = [3, 5, 2, 4, 5, 1]
 N, T, C = 6, 5, 2

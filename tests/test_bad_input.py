@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused
 from sklearn.exceptions import NotFittedError
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels

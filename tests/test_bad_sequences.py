@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused, objects
 
 from fastlstm import LSTMClassifier, LSTMRegressor
 
@@ -22,12 +22,6 @@ ARRAY = RNG.normal(size=(N, T, C))
 def but(parts, n, part):
     """The members, one of them replaced."""
     return [*parts[:n], part, *parts[n + 1 :]]
-
-
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
 
 
 def padded(parts):

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import run_python
+from helpers import run_python
 
 jit = pytest.importorskip("fastlstm.kernels.numba.jit")
 import fastlstm  # noqa: E402

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import all_results, assert_same_fit, class_of, fitted, is_of_states, is_of_weights, problem, series
+from helpers import all_results, assert_same_fit, class_of, fitted, is_of_states, is_of_weights, problem, series
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences

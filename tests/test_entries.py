@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import TOLERANCE
 from entry_calls import alike
+from helpers import TOLERANCE
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels

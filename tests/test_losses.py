@@ -1,13 +1,12 @@
 """Losses of distributions: what those of quantiles, counts and normal distributions are, and what they learn."""
 
-import copy
 import pickle
 import warnings
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-from conftest import FASTEST, assert_refused, assert_same_fit, bare, run_python
+from helpers import FASTEST, assert_refused, assert_same_fit, bare, numeric_gradient, run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
@@ -292,21 +291,6 @@ FORMS = {
     "steps": ({"return_sequences": True}, (RAGGED, STEP_COUNTS, STEP_WEIGHTS)),
 }
 of_forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-
-
-def numeric_gradient(model, *data, step=1e-5):
-    """What an update of plain gradient descent of rate 1 should change the weights by, name by name."""
-    numeric = {}
-    for name, value in model.weights_.items():
-        numeric[name] = np.empty(value.shape)
-        for k in range(value.size):
-            losses = []
-            for move in (step, -step):
-                moved = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1e-300)
-                moved.weights_[name].flat[k] += move
-                losses.append(moved.fit(*data).loss_)
-            numeric[name].flat[k] = (losses[0] - losses[1]) / (2 * step)
-    return numeric
 
 
 @of_losses

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import run_python
+from helpers import run_python
 
 target = pytest.importorskip("fastlstm.kernels.numba.target")
 

@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import QUICK, assert_refused, assert_same_fit, fitted, run_python, series
+from helpers import QUICK, assert_refused, assert_same_fit, fitted, run_python, series
 from numpy.testing import assert_array_equal
 
 import fastlstm

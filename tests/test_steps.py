@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAST, FASTEST, bare, needs_torch
+from helpers import FAST, FASTEST, assert_same_fit, bare, needs_torch, objects
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -42,25 +42,12 @@ def target_of(estimator):
     return NUMBERS if estimator is LSTMRegressor else LABELS
 
 
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
-
-
 def padded(parts, fill=np.nan):
     """One array; `fill` behind the ends."""
     first = np.asarray(parts[0])
     out = np.full((len(parts), T, *first.shape[1:]), fill, object if first.dtype.kind == "U" else float)
     out[THERE] = np.concatenate(parts)
     return out
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    assert one.weights_.keys() == other.weights_.keys()
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
 def parity(n=300, length=12, seed=0):

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     FASTEST,
     LIMIT,
     all_results,

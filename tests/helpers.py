@@ -129,6 +129,28 @@ def assert_close(results, expected, dtype):
         )
 
 
+def directions(size, number=16):
+    """Unit vectors [., size] to change so many variables by: one by one or, where they are many, all at random."""
+    if size <= 2 * number:
+        return np.eye(size)
+    drawn = np.random.default_rng(0).normal(size=(number, size))
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def assert_gradient_is_that_of_finite_differences(loss, variable, gradient, name="", step=1e-5):
+    """loss(): a number that depends on the array `variable`, which is changed in place."""
+    before, along = variable.copy(), directions(variable.size)
+    numeric = []
+    for direction in along:
+        shift = step * direction.reshape(variable.shape)
+        variable[...] = before + shift
+        up = loss()
+        variable[...] = before - shift
+        numeric.append((up - loss()) / (2 * step))
+    variable[...] = before
+    assert_allclose(along @ gradient.ravel(), numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
 def assert_gradients_are_those_of_finite_differences(layer, x, state, d_output, d_state, lengths=None):
     weights = layer.state_dict()
 
@@ -140,14 +162,7 @@ def assert_gradients_are_those_of_finite_differences(layer, x, state, d_output, 
     results = all_results(layer, x, state, d_output, d_state, lengths)
     variables = {"d_x": x, **by_name("d_", state, "0"), **{f"d_{name}": value for name, value in weights.items()}}
     for name, variable in variables.items():
-        numeric = np.empty(variable.size)
-        for k, value in enumerate(variable.flat):
-            variable.flat[k] = value + 1e-5
-            up = loss()
-            variable.flat[k] = value - 1e-5
-            numeric[k] = (up - loss()) / 2e-5
-            variable.flat[k] = value
-        assert_allclose(results[name].ravel(), numeric, rtol=1e-6, atol=1e-8, err_msg=name)
+        assert_gradient_is_that_of_finite_differences(loss, variable, results[name], name)
 
 
 def behind(lengths, T):
@@ -269,19 +284,20 @@ def assert_same_fit(one, other):
         assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
-def numeric_gradient(model, *data, step=1e-5):
-    """What an update of plain gradient descent of rate 1 should change the weights by, name by name."""
-    numeric = {}
+def assert_update_follows_the_gradient(model, *data, step=1e-5):
+    """A fitted model changes by the gradient of its loss in an epoch of plain gradient descent of rate 1."""
+
+    def loss_at(name, shift):
+        moved = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1e-300)
+        moved.weights_[name] += shift.reshape(moved.weights_[name].shape)
+        return moved.fit(*data).loss_
+
+    updated = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1.0).fit(*data)
     for name, value in model.weights_.items():
-        numeric[name] = np.empty(value.shape)
-        for k in range(value.size):
-            losses = []
-            for move in (step, -step):
-                moved = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1e-300)
-                moved.weights_[name].flat[k] += move
-                losses.append(moved.fit(*data).loss_)
-            numeric[name].flat[k] = (losses[0] - losses[1]) / (2 * step)
-    return numeric
+        along = directions(value.size, 3)
+        numeric = [(loss_at(name, step * d) - loss_at(name, -step * d)) / (2 * step) for d in along]
+        update = along @ (value - updated.weights_[name]).ravel()
+        assert_allclose(update, numeric, rtol=1e-6, atol=1e-8, err_msg=name)
 
 
 def assert_refused(call, error, message, model):

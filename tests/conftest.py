@@ -7,11 +7,16 @@ from pathlib import Path
 import pairs
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from fastlstm import kernels, threads
 
 pytest.register_assert_rewrite("helpers")  # its assertions, too, say what differs
 from helpers import FAST, OTHER_LEVELS, on_level  # noqa: E402
+
+# where tests run side by side, BLAS's threads spin while they wait for each other: a second became twenty
+threadpool_limits(1, "blas")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile("fuzz", max_examples=3000, deadline=None)

@@ -28,6 +28,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import fastlstm
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 
+pytestmark = pytest.mark.every_combination  # equal bits can fail in a single combination
+
 built = pytest.mark.skipif(COMPILED is None, reason="the cython backend is not built")
 of_levels = pytest.mark.parametrize("level", LEVELS)
 with_numba = pytest.mark.skipif("numba" not in kernels.available(), reason="Numba is not installed")

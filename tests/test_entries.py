@@ -17,6 +17,8 @@ cython = pytest.importorskip("fastlstm.kernels.cython")
 from fastlstm.kernels.numba import head  # noqa: E402
 from fastlstm.kernels.numba.entries import entries  # noqa: E402
 
+pytestmark = pytest.mark.every_combination  # equal bits can fail in a single combination
+
 NUMBA, CYTHON, LEVELS = kernels.load("numba"), kernels.load("cython"), cython.f32.levels()
 
 

@@ -27,6 +27,8 @@ from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import Phase
 
+pytestmark = pytest.mark.every_combination  # equal bits can fail in a single combination
+
 # -- the same bits for any number of threads ----------------------------------------------------------------
 
 #: N, T, C, H and lengths: fewer rows and vectors of units than threads, remainders of every tile and panel.

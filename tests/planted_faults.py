@@ -51,7 +51,7 @@ def first_failure(tree, tests, options):
     # byte code is told from other byte code by size and second only
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
-    if done.returncode > 1:
+    if done.returncode not in (0, 1):
         raise SystemExit(f"the tests did not run:\n{done.stdout}{done.stderr}")
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     return failed[0].split(" - ")[0] if done.returncode else None

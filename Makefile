@@ -5,11 +5,12 @@ OLDEST := .venv-oldest
 IN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install --quiet
 BENCH := $(IN)/python -m pytest -W default --benchmark-only --benchmark-quiet
+PARALLEL := -n auto --dist worksteal
 AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test test-slow test-oldest fuzz wheel sanitize results bench bench-backends report torch golden clean
+.PHONY: demo test test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -17,11 +18,19 @@ demo: $(VENV)/examples
 test: $(VENV)/test
 	$(IN)/ruff format --check .
 	$(IN)/ruff check .
-	$(IN)/python -m pytest
+	$(IN)/python -m pytest $(PARALLEL)
 
-# what trains for minutes: that the LSTM learns
+# what takes minutes: that the LSTM learns, and all of Numba's kernels compiled for other CPUs
 test-slow: $(VENV)/test $(VENV)/aeon
 	$(IN)/python -m pytest -m slow
+
+# every combination of a test's parameters, where `make test` runs every pair of them
+test-all: $(VENV)/test
+	$(IN)/python -m pytest $(PARALLEL) --every-combination
+
+# whether the tests catch the faults in tests/planted_faults.txt, one at a time; about half an hour
+faults: $(VENV)/test
+	$(IN)/python tests/planted_faults.py
 
 # the same as a table, with times and, after `make torch`, torch's
 results: $(VENV)/test $(VENV)/aeon
@@ -29,7 +38,7 @@ results: $(VENV)/test $(VENV)/aeon
 
 # the oldest supported versions of the runtime dependencies
 test-oldest: $(OLDEST)/test
-	$(OLDEST)/bin/python -m pytest
+	$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
 # the property tests on many more examples, and a thousand random bad calls of each method
 fuzz: $(VENV)/test

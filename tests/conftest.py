@@ -1,60 +1,28 @@
-"""What the tests share."""
+"""The fixtures and hooks of all tests."""
 
-import importlib
-import importlib.util
 import os
-import subprocess
-import sys
-import threading
-import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
-import joblib
-import numpy as np
+import pairs
 import pytest
 from hypothesis import settings
-from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
-from fastlstm import LSTMRegressor, kernels, layers, threads
-from fastlstm.stacks import Stack
-from fastlstm.training.losses import Loss
-from fastlstm.training.minibatch import Minibatch, differentiate
-from fastlstm.training.network import Network, initialise
+from fastlstm import kernels, threads
+
+pytest.register_assert_rewrite("helpers")  # its assertions, too, say what differs
+from helpers import FAST, OTHER_LEVELS, on_level  # noqa: E402
+
+# where tests run side by side, BLAS's threads spin while they wait for each other: a second became twenty
+threadpool_limits(1, "blas")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile("fuzz", max_examples=3000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-
 collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
-
-
-COMPILED = importlib.import_module("fastlstm.kernels.cython") if "cython" in kernels.available() else None
-#: The levels of this CPU, the best first.
-LEVELS = COMPILED.f32.levels() if COMPILED else ()
-OTHER_LEVELS = [level for level in LEVELS if level != COMPILED.f32.level()]
 OF_KERNELS = (Path(__file__).parent / "kernels.txt").read_text().split()
-
-
-#: Parameters that leave numbers as they are and train as scikit-learn's MLP does, for tests that compute by hand.
-PLAIN = {"standardize": False, "dropout": 0.0, "init": "standard", "batch_size": 200, "max_iter": 200}
-PLAIN |= {"learning_rate": "constant", "learning_rate_init": 1e-3}
-
-
-def bare(estimator, *sizes, **parameters):
-    """The estimator with `PLAIN`, and what else is passed."""
-    return estimator(*sizes, **{**PLAIN, **parameters})
-
-
-@contextmanager
-def on_level(level):
-    """Meanwhile the cython backend computes as on such a CPU; what was packed before is not for it."""
-    before = COMPILED.f32.level()
-    COMPILED.take(level)
-    try:
-        yield
-    finally:
-        COMPILED.take(before)
 
 
 @pytest.fixture
@@ -65,16 +33,25 @@ def backend(request):
         yield name
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every-combination", action="store_true", help="run all combinations of parameters, not only all pairs"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config, items):
+    if not config.option.every_combination:
+        kept = pairs.select(items)
+        config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+        items[:] = kept
+
+
 def pytest_generate_tests(metafunc):
     if "backend" in metafunc.fixturenames:
         of_kernels = f"tests/{Path(metafunc.module.__file__).name}" in OF_KERNELS
         names = [*kernels.available(), *(f"cython-{level}" for level in OTHER_LEVELS if of_kernels)]
         metafunc.parametrize("backend", names, indirect=True)
-
-
-#: The backends whose kernels may have a part of several, the preferred one first.
-FAST = kernels.available()[:-1]
-FASTEST = kernels.available()[0]
 
 
 @pytest.fixture(params=FAST)
@@ -89,21 +66,9 @@ def cell(request):
     return request.param
 
 
-def class_of(cell):
-    """The class of a cell's layers."""
-    return getattr(layers, cell.upper())
-
-
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
-
-
-#: How far from the truth numbers of each type may be, of the size of the largest.
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-
-LIMIT = 20  # seconds after which a run that should take milliseconds counts as hanging
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
 
 
 @pytest.fixture(params=["rows", "units"])
@@ -132,204 +97,3 @@ def teams(four_cpus, monkeypatch):
 
     monkeypatch.setattr(threads, "Team", Noted)
     return made
-
-
-def problem(N, T, C, H, dtype="float64", seed=0, cell="lstm", num_layers=1, bidirectional=False):
-    """x, initial state, and gradients of output and last state; H is a size, or one for each layer."""
-    rng, D, number = np.random.default_rng(seed), 1 + bidirectional, len(kernels.CELLS[cell].states)
-    sizes = [H] * num_layers if np.ndim(H) == 0 else H
-
-    def draw(*shape):
-        return rng.standard_normal(shape).astype(dtype)
-
-    def draw_states():
-        if len(set(sizes)) == 1:
-            return tuple(draw(len(sizes) * D, N, sizes[0]) for _ in range(number))
-        return tuple(tuple(draw(D, N, size) for size in sizes) for _ in range(number))
-
-    return draw(N, T, C), draw_states(), draw(N, T, D * sizes[-1]), draw_states()
-
-
-def by_name(prefix, state, suffix):
-    """A state's arrays as `all_results` names them: h_n and c_n, or h_n of layer 0 and so on where sizes differ."""
-    named = {}
-    for kind, part in zip("hc", state, strict=False):
-        name = f"{prefix}{kind}_{suffix}"
-        if isinstance(part, tuple):
-            named |= {f"{name} of layer {layer}": array for layer, array in enumerate(part)}
-        else:
-            named[name] = part
-    return named
-
-
-def all_results(layer, x, state, d_output, d_state, lengths=None):
-    """Everything a layer computes, by name."""
-    output, state_n, tape = layer.record(x, state, lengths)
-    grads = layer.backward(tape, d_output, d_state)
-    results = {"output": output, "d_x": grads.x, **by_name("", state_n, "n"), **by_name("d_", grads.state, "0")}
-    return results | {f"d_{name}": value for name, value in grads.weights.items()}
-
-
-def is_of_states(name):
-    """Whether a result is of states, whose rows are the second axis."""
-    return name.split()[0] in ("h_n", "c_n", "d_h_0", "d_c_0")
-
-
-def is_of_weights(name):
-    return name.startswith(("d_weight", "d_bias"))
-
-
-def assert_same_bits(results, expected):
-    assert results.keys() == expected.keys()
-    for name, value in expected.items():
-        assert_array_equal(results[name], value, err_msg=name)
-
-
-def assert_close(results, expected, dtype):
-    """The same but for roundings of numbers of this type."""
-    assert results.keys() == expected.keys()
-    for name, value in expected.items():
-        tolerance = TOLERANCE[dtype]
-        assert_allclose(
-            results[name], value, rtol=tolerance, atol=tolerance * np.abs(value).max(initial=0), err_msg=name
-        )
-
-
-def assert_gradients_are_those_of_finite_differences(layer, x, state, d_output, d_state, lengths=None):
-    weights = layer.state_dict()
-
-    def loss():
-        layer.load_state_dict(weights)
-        output, state_n = layer(x, state, lengths)
-        return np.vdot(output, d_output) + sum(np.vdot(s, d) for s, d in zip(state_n, d_state, strict=True))
-
-    results = all_results(layer, x, state, d_output, d_state, lengths)
-    variables = {"d_x": x, **by_name("d_", state, "0"), **{f"d_{name}": value for name, value in weights.items()}}
-    for name, variable in variables.items():
-        numeric = np.empty(variable.size)
-        for k, value in enumerate(variable.flat):
-            variable.flat[k] = value + 1e-5
-            up = loss()
-            variable.flat[k] = value - 1e-5
-            numeric[k] = (up - loss()) / 2e-5
-            variable.flat[k] = value
-        assert_allclose(results[name].ravel(), numeric, rtol=1e-6, atol=1e-8, err_msg=name)
-
-
-def behind(lengths, T):
-    """[N, T]: whether a step lies behind its sequence's last."""
-    return np.arange(T) >= np.reshape(lengths, (-1, 1))
-
-
-def results_alone(layer, x, state, d_output, d_state, lengths):
-    """The results of running every sequence by itself: stacked, or added up where they are of weights."""
-    results = []
-    for n, length in enumerate(lengths):
-        states = [[part[:, n : n + 1] for part in pair] for pair in (state, d_state)]
-        results.append(all_results(layer, x[n : n + 1, :length], states[0], d_output[n : n + 1, :length], states[1]))
-    together = {"output": np.zeros_like(d_output), "d_x": np.zeros_like(x)}
-    for n, length in enumerate(lengths):
-        for name, array in together.items():
-            array[n, :length] = results[n][name][0]
-    for name in results[0]:
-        if is_of_states(name):
-            together[name] = np.concatenate([one[name] for one in results], axis=1)
-        elif is_of_weights(name):
-            together[name] = sum(one[name].astype("float64") for one in results)
-    return together
-
-
-def assert_same_as_alone(layer, data, lengths):
-    """Bits where a row's own are meant; gradients of weights, which are sums over the rows, but for roundings."""
-    ours, theirs = all_results(layer, *data, lengths), results_alone(layer, *data, lengths)
-    of_weights = {name for name in theirs if is_of_weights(name)}
-    assert_same_bits(
-        {name: ours[name] for name in ours.keys() - of_weights},
-        {name: theirs[name] for name in theirs.keys() - of_weights},
-    )
-    # a sum's roundings go by its terms, which may cancel: the largest gradient of any weight says how large they are
-    tolerance = TOLERANCE[layer.dtype.name]
-    scale = max(np.abs(theirs[name]).max() for name in of_weights)
-    for name in of_weights:
-        assert_allclose(ours[name], theirs[name], rtol=tolerance, atol=tolerance * scale, err_msg=name)
-
-
-def run_python(*command, timeout=120, **environment):
-    """What Python with these arguments prints; fails if it does, or takes longer than `timeout` seconds."""
-    environment = {**os.environ, **{name: str(value) for name, value in environment.items()}}
-    command = [sys.executable, *map(str, command)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def within(seconds, function, *args):
-    """``function(*args)``, on another thread; fails, and does not hang, if that takes longer."""
-    outcome = []
-
-    def work():
-        try:
-            outcome.append((function(*args), None))
-        except BaseException as error:
-            outcome.append((None, error))
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    assert outcome, f"{function} still runs after {seconds} seconds"
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result
-
-
-def network_results(series, y, checkpoint, backend=FASTEST, n_jobs=1):
-    """Losses and gradient, flat, of a network that is trained on a batch of all series."""
-    rng, K = np.random.default_rng(0), y.shape[1]
-    stack = Stack("lstm", series.channels, (17,))
-    network = Network(stack, initialise(stack, K, rng), series.values.dtype, backend, checkpoint)
-    rows, starts = series.pack(np.arange(len(series)))
-    shares = np.full((len(y), 1), 1 / len(y), y.dtype)
-    batch = Minibatch(starts, series.values, series.at[rows], y[rows], shares, Loss("squared_error"))
-    with network.team(len(rows), int(series.lengths.sum()), n_jobs) as team:
-        network.prepare_batch(batch, team.size)
-        team.run(lambda: differentiate(network))
-    losses = np.empty(len(y))
-    losses[rows] = network.values * len(y)  # each came times its share
-    return losses, network.gradient
-
-
-def until(condition):
-    """Return when the condition holds."""
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(1e-5)
-
-
-QUICK = {"hidden_size": 37, "max_iter": 3, "learning_rate": "cosine", "alpha": 0.1, "batch_size": 8, "random_state": 0}
-
-
-def series(n=21, T=7, C=3):
-    """Series for two whole batches and a remainder, and the sum of each one's first channel."""
-    X = np.random.default_rng(0).normal(size=(n, T, C))
-    return X, X[:, :, 0].sum(axis=1)
-
-
-def fitted(estimator, **options):
-    X, y = series()
-    return estimator(**{**QUICK, "backend": FASTEST, **options}).fit(X, y if estimator is LSTMRegressor else y > 0)
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name)
-
-
-def assert_refused(call, error, message, model):
-    """`call` raises what it should and leaves the estimator's parameters and fitted state, to the bit, as they were."""
-    before = joblib.hash(vars(model))
-    with pytest.raises(error, match=message):
-        call()
-    assert joblib.hash(vars(model)) == before

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from conftest import needs_torch
+from helpers import needs_torch
 from numpy.testing import assert_allclose
 
 from fastlstm import sequences

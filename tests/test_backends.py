@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     COMPILED,
     FAST,
     LEVELS,
@@ -27,6 +27,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import fastlstm
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
+
+pytestmark = pytest.mark.every_combination  # equal bits can fail in a single combination
 
 built = pytest.mark.skipif(COMPILED is None, reason="the cython backend is not built")
 of_levels = pytest.mark.parametrize("level", LEVELS)
@@ -194,9 +196,9 @@ def test_a_level_that_is_not_there_is_no_matter_to_other_backends():
 
 @pytest.fixture
 def pure(tmp_path):
-    """The environment of a copy of the package without its extension modules."""
+    """The environment of a copy of the package without its extension modules and machine code."""
     package = Path(fastlstm.__file__).parent
-    shutil.copytree(package, tmp_path / "fastlstm", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__"))
+    shutil.copytree(package, tmp_path / "fastlstm", ignore=shutil.ignore_patterns("*.so", "*.pyd", "fastlstm-*"))
     return {"PYTHONPATH": tmp_path, "FASTLSTM_BACKEND": "", "FASTLSTM_ISA": ""}
 
 
@@ -236,8 +238,7 @@ def test_the_slow_backend_is_not_taken_in_silence(pure):
 
 @built
 @with_numba
-@pytest.mark.parametrize("bits", [32, 64])
-@pytest.mark.parametrize("raising", [False, True], ids=["no library", "raises"])
+@pytest.mark.parametrize(("bits", "raising"), [(32, False), (64, True)], ids=["no library", "raises"])
 def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bits, raising):
     for module in (COMPILED.f32, COMPILED.f64):
         place = pure["PYTHONPATH"] / "fastlstm/kernels/cython" / Path(module.__file__).name

@@ -6,11 +6,13 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused
 from sklearn.exceptions import NotFittedError
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 from fastlstm.layers import LSTM
+
+pytestmark = pytest.mark.every_combination  # each case takes milliseconds
 
 QUICK = {"hidden_size": 3, "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
 N, T, C = 12, 5, 2

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused, objects
 
 from fastlstm import LSTMClassifier, LSTMRegressor
+
+pytestmark = pytest.mark.every_combination  # each case takes milliseconds
 
 QUICK = {"hidden_size": 3, "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
 LENGTHS = [3, 5, 2, 4, 5, 1]
@@ -20,12 +22,6 @@ ARRAY = RNG.normal(size=(N, T, C))
 def but(parts, n, part):
     """The members, one of them replaced."""
     return [*parts[:n], part, *parts[n + 1 :]]
-
-
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
 
 
 def padded(parts):

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import run_python
+from helpers import run_python
 
 from fastlstm import kernels
 

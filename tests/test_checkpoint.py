@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import network_results
+from helpers import network_results
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor

@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, containers

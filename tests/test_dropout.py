@@ -4,7 +4,17 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import all_results, assert_same_fit, class_of, fitted, is_of_states, is_of_weights, problem, series
+from helpers import (
+    all_results,
+    assert_gradient_is_that_of_finite_differences,
+    assert_same_fit,
+    class_of,
+    fitted,
+    is_of_states,
+    is_of_weights,
+    problem,
+    series,
+)
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences
@@ -179,23 +189,9 @@ def test_masks_act_on_outputs_and_on_states_before_the_gates(backend, cell, size
 def test_the_gradient_is_that_of_finite_differences(backend, cell, sizes, bidirectional, per_step, lengths):
     problem = Problem(lengths[:4], (0.3, 0.5), backend, cell, sizes, bidirectional, per_step)
     _, gradient = problem.results()
-    rng, parameters, step = np.random.default_rng(1), problem.network.parameters, 1e-5
-    for _ in range(6):  # along random directions, and along single parameters of every array below
-        direction = rng.normal(size=len(parameters))
-        direction /= np.linalg.norm(direction)
-        assert_allclose(gradient @ direction, slope(problem, direction, step), rtol=1e-6, atol=1e-8)
-    for k in range(0, len(parameters), 7):
-        assert_allclose(gradient[k], slope(problem, np.eye(1, len(parameters), k)[0], step), rtol=1e-6, atol=1e-8)
-
-
-def slope(problem, direction, step):
-    parameters, sums = problem.network.parameters, []
-    before = parameters.copy()
-    for sign in (1, -1):
-        parameters[:] = before + sign * step * direction
-        sums.append(np.nansum(problem.results()[0]))
-    parameters[:] = before
-    return (sums[0] - sums[1]) / (2 * step)
+    assert_gradient_is_that_of_finite_differences(
+        lambda: np.nansum(problem.results()[0]), problem.network.parameters, gradient
+    )
 
 
 @shapes

@@ -10,6 +10,8 @@ from numpy.testing import assert_array_equal
 from fastlstm import kernels
 from fastlstm.kernels.compiled.recurrence import Buffers
 
+pytestmark = pytest.mark.every_combination  # each case takes milliseconds
+
 cython = pytest.importorskip("fastlstm.kernels.cython")
 
 #: Arrays that say themselves how many rows, or columns, the others need: a shorter one is another call.

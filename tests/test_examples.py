@@ -14,6 +14,7 @@ import handwriting
 forecasting = pytest.importorskip("forecasting", reason="statsmodels is not installed", exc_type=ImportError)
 
 
+@pytest.mark.slow
 def test_handwriting_is_read_better_than_by_an_mlp():
     scores = handwriting.run()["scores"]
     assert scores["LSTM"] >= 0.96

@@ -10,7 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import assert_refused, series
+from helpers import assert_refused, series
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FASTEST
+from helpers import FASTEST, assert_same_fit, objects
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -37,12 +37,6 @@ TARGETS = np.array([member[:, 0].sum() for member in MEMBERS])
 
 def target_of(estimator):
     return TARGETS if estimator is LSTMRegressor else np.array(["low", "high"])[(TARGETS > 0).astype(int)]
-
-
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
 
 
 def padded(parts, T=T):
@@ -83,13 +77,6 @@ FLAT_FORMS = {
     "padded": padded,
 }
 forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    assert one.weights_.keys() == other.weights_.keys()
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
 def predicted(model, X):

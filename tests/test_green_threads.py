@@ -1,7 +1,7 @@
 """Where gevent has replaced Python's threads, which then take turns in one thread of the system."""
 
 import pytest
-from conftest import run_python
+from helpers import run_python
 
 pytest.importorskip("gevent")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import assert_refused
+from helpers import assert_refused
 
 from fastlstm import LSTMClassifier, LSTMRegressor
 from fastlstm.stacks import Stack

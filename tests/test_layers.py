@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     TOLERANCE,
     all_results,
     assert_close,
@@ -16,8 +16,8 @@ from conftest import (
     class_of,
     is_of_states,
     is_of_weights,
+    layer_and_problem,
     needs_torch,
-    problem,
 )
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -27,12 +27,6 @@ from fastlstm.layers import CIFG, LSTM, base
 GOLDEN = Path(__file__).parent / "golden"
 FILES = {cell: sorted(GOLDEN.glob(f"{cell}_*.npz")) for cell in kernels.CELLS}
 AWKWARD = [(1, 1, 1, 1), (5, 6, 3, 50), (17, 4, 5, 100), (7, 3, 40, 17), (13, 2, 1, 33), (2, 9, 7, 16), (32, 5, 300, 8)]
-
-
-def layer_and_problem(cell, shape, dtype, backend, **options):
-    """A layer, and what to compute with it."""
-    layer = class_of(cell)(*shape[2:], dtype=dtype, backend=backend, random_state=0, **options)
-    return layer, problem(*shape, dtype, cell=cell, **options)
 
 
 @pytest.mark.parametrize("T", [1, 2, 5])

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     all_results,
     assert_close,
     assert_same_as_alone,
     assert_same_bits,
     behind,
-    class_of,
+    layer_and_problem,
     needs_torch,
     problem,
 )
@@ -28,12 +28,6 @@ CASES = [
     ((20, 9, 7, 16), list(range(1, 9)) + [1] * 12),
 ]
 cases = pytest.mark.parametrize(("shape", "lengths"), CASES, ids=str)
-
-
-def layer_and_problem(cell, shape, dtype, backend, seed=0, **options):
-    """A layer, and what to compute with it."""
-    layer = class_of(cell)(*shape[2:], dtype=dtype, backend=backend, random_state=0, **options)
-    return layer, problem(*shape, dtype, seed, cell=cell, **options)
 
 
 @cases

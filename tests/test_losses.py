@@ -1,13 +1,12 @@
 """Losses of distributions: what those of quantiles, counts and normal distributions are, and what they learn."""
 
-import copy
 import pickle
 import warnings
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-from conftest import FASTEST, assert_refused, assert_same_fit, bare, run_python
+from helpers import FASTEST, assert_refused, assert_same_fit, assert_update_follows_the_gradient, bare, run_python
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
@@ -294,32 +293,13 @@ FORMS = {
 of_forms = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
-def numeric_gradient(model, *data, step=1e-5):
-    """What an update of plain gradient descent of rate 1 should change the weights by, name by name."""
-    numeric = {}
-    for name, value in model.weights_.items():
-        numeric[name] = np.empty(value.shape)
-        for k in range(value.size):
-            losses = []
-            for move in (step, -step):
-                moved = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1e-300)
-                moved.weights_[name].flat[k] += move
-                losses.append(moved.fit(*data).loss_)
-            numeric[name].flat[k] = (losses[0] - losses[1]) / (2 * step)
-    return numeric
-
-
 @of_losses
 @of_forms
 def test_an_update_follows_the_gradient_of_the_whole_network(backend, loss, form):
     shape, data = form
     still = {**STILL, "hidden_size": 2, "solver": "sgd", "momentum": 0.0, "clip_norm": None, "batch_size": N}
     model = bare(LSTMRegressor, **{**still, **shape, **options(loss)}, backend=backend, shuffle=False).fit(*data)
-    before = {name: value.copy() for name, value in model.weights_.items()}
-    numeric = numeric_gradient(model, *data)
-    model.set_params(warm_start=True, learning_rate_init=1.0).fit(*data)
-    for name, value in before.items():
-        assert_allclose(value - model.weights_[name], numeric[name], rtol=1e-6, atol=1e-8, err_msg=name)
+    assert_update_follows_the_gradient(model, *data)
 
 
 @of_losses

@@ -1,12 +1,11 @@
 """Many labels at once, weights of single outputs, and the states behind the outputs."""
 
-import copy
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FASTEST, bare
+from helpers import FASTEST, assert_same_fit, assert_update_follows_the_gradient, bare
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.metrics import accuracy_score, r2_score
@@ -34,12 +33,6 @@ estimators = pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor
 
 def target_of(estimator):
     return SUMS if estimator is LSTMRegressor else LABELS
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
 def cross_entropy(probabilities, labels):
@@ -96,32 +89,13 @@ def test_the_loss_adds_up_over_labels_and_is_the_mean_over_series(backend, weigh
     assert_allclose(model.validation_loss_curve_, [expected], rtol=1e-12)
 
 
-def numeric_gradient(model, *data, step=1e-5):
-    """What an update of plain gradient descent of rate 1 should change the weights by, name by name."""
-    numeric = {}
-    for name, value in model.weights_.items():
-        numeric[name] = np.empty(value.shape)
-        for k in range(value.size):
-            losses = []
-            for move in (step, -step):
-                moved = copy.deepcopy(model).set_params(warm_start=True, learning_rate_init=1e-300)
-                moved.weights_[name].flat[k] += move
-                losses.append(moved.fit(*data).loss_)
-            numeric[name].flat[k] = (losses[0] - losses[1]) / (2 * step)
-    return numeric
-
-
 @pytest.mark.parametrize("estimator", [LSTMClassifier, LSTMRegressor])
 @pytest.mark.parametrize("K", [2, 3])
 def test_an_update_follows_the_gradient_of_the_loss_with_weights_of_outputs(backend, estimator, K):
     options = {**STILL, "hidden_size": 2, "solver": "sgd", "momentum": 0.0, "clip_norm": None, "batch_size": N}
     data = X, target_of(estimator)[:, :K], WEIGHTS[:, :K]
     model = bare(estimator, **options, backend=backend, shuffle=False).fit(*data)
-    before = {name: value.copy() for name, value in model.weights_.items()}
-    numeric = numeric_gradient(model, *data)
-    model.set_params(warm_start=True, learning_rate_init=1.0).fit(*data)
-    for name, value in before.items():
-        assert_allclose(value - model.weights_[name], numeric[name], rtol=1e-6, atol=1e-8, err_msg=name)
+    assert_update_follows_the_gradient(model, *data)
 
 
 @pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_matrix, sparse.coo_array, sparse.csr_array])

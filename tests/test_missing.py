@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import bare
+from helpers import assert_same_fit, bare, objects
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils import get_tags
@@ -36,12 +36,6 @@ TARGETS = np.array([1.0, -1.0, 0.5, 2.0, -2.0, 0.0])
 T = 6
 
 
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
-
-
 def padded(parts, T=T):
     out = np.full((len(parts), T, parts[0].shape[1]), NAN)
     for n, part in enumerate(parts):
@@ -66,12 +60,6 @@ def target_of(estimator):
 
 def predicted(model, X):
     return model.predict_proba(X) if isinstance(model, LSTMClassifier) else model.predict(X)
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
 # -- an error ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import assert_refused, bare
+from helpers import assert_refused, bare
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMRegressor

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from conftest import run_python
+from helpers import run_python
 
 #: Fits and predicts on two threads; then again in other processes or threads, and prints whether the bits are the same.
 PROGRAM = """

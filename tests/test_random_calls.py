@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from conftest import LIMIT, class_of, within
+from helpers import LIMIT, class_of, within
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, kernels
 

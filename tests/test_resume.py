@@ -4,15 +4,10 @@ import errno
 import itertools
 import os
 import pickle
-import random
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from conftest import QUICK, assert_refused, assert_same_fit, fitted, run_python, series
+from helpers import QUICK, assert_refused, assert_same_fit, fitted, run_python, series
 from numpy.testing import assert_array_equal
 
 import fastlstm
@@ -268,7 +263,7 @@ def test_time_between_checkpoints(monkeypatch, path, every, expected):
 # -- killed -----------------------------------------------------------------------------------------------------
 
 KILLS = 20
-PROGRAM = """
+TRAINING = """
 import sys
 import numpy as np
 from fastlstm import LSTMClassifier
@@ -281,37 +276,49 @@ model = LSTMClassifier(
     learning_rate="cosine", max_iter=1, random_state=0,
 )
 model.fit(X, y)  # kernels are loaded
-print("begins", flush=True)
-model.set_params(checkpoint_path=sys.argv[1] or None, resume=bool(sys.argv[1]), max_iter=1000).fit(X, y)
+model.set_params(checkpoint_path=sys.argv[1] or None, resume=bool(sys.argv[1]), max_iter=300)
+"""
+TO_THE_END = """
+model.fit(X, y)
 np.savez(
     sys.argv[2], moments=model._progress.moments, loss=model.loss_curve_, score=model.validation_scores_,
     norm=model.grad_norm_curve_, **model.weights_,
 )
 """
+#: Forks processes that train and kills them, every other one after its first checkpoint, however slow that is; prints
+#: the number of epochs in the checkpoint after each.
+KILLED = """
+import os, random, signal, time
+from fastlstm.training import checkpoints
 
+def written():
+    return os.path.exists(sys.argv[1]) and os.stat(sys.argv[1]).st_mtime_ns
 
-def start(*args):
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *map(str, args)], stdout=subprocess.PIPE, text=True)
-    with process.stdout:
-        assert process.stdout.readline() == "begins\n"
-    return process
+moments = random.Random(0)
+for number in range(int(sys.argv[2])):
+    before = written()
+    process = os.fork()
+    if process == 0:
+        model.fit(X, y)
+        os._exit(0)
+    while number % 2 and written() == before:
+        time.sleep(1e-4)
+    time.sleep(moments.uniform(0, 0.02))
+    os.kill(process, signal.SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert status == -signal.SIGKILL, "a training ended before it was killed"
+    print(checkpoints.read(sys.argv[1])[0]["progress"]["epochs"] if os.path.exists(sys.argv[1]) else 0)
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
 def test_a_training_killed_at_random_moments_ends_with_the_same_bits(path, tmp_path):
-    uninterrupted = start("", tmp_path / "whole.npz")
-    assert uninterrupted.wait() == 0
-    moments, seen = random.Random(0), []
-    for _ in range(KILLS):
-        process = start(path, tmp_path / "never.npz")
-        time.sleep(moments.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        seen.append(checkpoints.read(path)[0]["progress"]["epochs"] if path.exists() else 0)
-    assert not (tmp_path / "never.npz").exists(), "a training ended before it was killed"
+    run_python("-c", TRAINING + TO_THE_END, "", tmp_path / "whole.npz")
+    seen = [int(epochs) for epochs in run_python("-c", TRAINING + KILLED, path, KILLS).split()]
+    assert len(seen) == KILLS
     assert seen == sorted(seen)
-    assert len(set(seen)) > KILLS // 4, "nearly all were killed before they came to anything"
-    assert start(path, tmp_path / "resumed.npz").wait() == 0
+    assert len(set(seen)) >= KILLS // 2
+    run_python("-c", TRAINING + TO_THE_END, path, tmp_path / "resumed.npz")
     with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "resumed.npz") as resumed:
         assert whole.files == resumed.files
         for name in whole.files:

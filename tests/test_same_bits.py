@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import bare
+from helpers import bare
 
 from fastlstm import LSTMClassifier, LSTMRegressor, kernels
 

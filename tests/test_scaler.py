@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import objects
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -40,12 +41,6 @@ PADDED[THERE] = np.concatenate(MEMBERS)
 FLAT = RNG.normal(100, 7, (6, 4))
 FLAT[2, 1] = FLAT[5, 3] = np.nan  # the second at an end, where 2-D series are not shorter for it
 FRAME = pd.DataFrame(FLAT, columns=list("abcd"), index=range(10, 16))
-
-
-def objects(members):
-    out = np.empty(len(members), object)
-    out[:] = members
-    return out
 
 
 def of_members(X):

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     all_results,
     assert_close,
     assert_gradients_are_those_of_finite_differences,

@@ -5,7 +5,15 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import FAST, FASTEST, bare, needs_torch
+from helpers import (
+    FAST,
+    FASTEST,
+    assert_gradient_is_that_of_finite_differences,
+    assert_same_fit,
+    bare,
+    needs_torch,
+    objects,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -42,25 +50,12 @@ def target_of(estimator):
     return NUMBERS if estimator is LSTMRegressor else LABELS
 
 
-def objects(parts):
-    out = np.empty(len(parts), object)
-    out[:] = parts
-    return out
-
-
 def padded(parts, fill=np.nan):
     """One array; `fill` behind the ends."""
     first = np.asarray(parts[0])
     out = np.full((len(parts), T, *first.shape[1:]), fill, object if first.dtype.kind == "U" else float)
     out[THERE] = np.concatenate(parts)
     return out
-
-
-def assert_same_fit(one, other):
-    assert one.loss_curve_ == other.loss_curve_
-    assert one.weights_.keys() == other.weights_.keys()
-    for name, value in one.weights_.items():
-        assert_array_equal(other.weights_[name], value, err_msg=name, strict=True)
 
 
 def parity(n=300, length=12, seed=0):
@@ -356,22 +351,18 @@ class Problem:
         return losses, network.gradient.copy()
 
 
-def numeric_gradient(problem, step=1e-5):
-    parameters, numeric = problem.network.parameters, []
-    for k, value in enumerate(parameters):
-        parameters[k] = value + step
-        up = problem.results()[0].sum()
-        parameters[k] = value - step
-        numeric.append((up - problem.results()[0].sum()) / (2 * step))
-        parameters[k] = value
-    return numeric
+def assert_gradient_is_numeric(problem):
+    gradient = problem.results()[1]
+    assert_gradient_is_that_of_finite_differences(
+        lambda: problem.results()[0].sum(), problem.network.parameters, gradient
+    )
 
 
 @of_lengths
 @shapes
 def test_the_gradient_is_that_of_finite_differences(backend, cell, shape, lengths):
     problem = Problem(lengths, cell, backend=backend, **shape)
-    assert_allclose(problem.results()[1], numeric_gradient(problem), rtol=1e-6, atol=1e-8)
+    assert_gradient_is_numeric(problem)
 
 
 LOSSES = [name for name in NAMES if not Loss(name).is_distribution]
@@ -386,7 +377,7 @@ LOSSES_AND_OUTPUTS = [
 @pytest.mark.parametrize(("loss", "K", "of_outputs"), LOSSES_AND_OUTPUTS)
 def test_the_gradient_of_every_loss_is_that_of_finite_differences(backend, loss, K, of_outputs):
     problem = Problem([2, 5, 1, 4], loss=loss, K=K, of_outputs=of_outputs, backend=backend, hidden_sizes=(3,))
-    assert_allclose(problem.results()[1], numeric_gradient(problem), rtol=1e-6, atol=1e-8)
+    assert_gradient_is_numeric(problem)
 
 
 @shapes

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import class_of
+from helpers import class_of
 from numpy.testing import assert_array_equal
 
 from fastlstm.layers import LSTM

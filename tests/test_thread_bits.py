@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import (
+from helpers import (
     FASTEST,
     LIMIT,
     all_results,
@@ -26,6 +26,8 @@ from fastlstm import LSTMClassifier, LSTMRegressor, kernels, sequences, threads
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import Phase
+
+pytestmark = pytest.mark.every_combination  # equal bits can fail in a single combination
 
 # -- the same bits for any number of threads ----------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
-from conftest import FASTEST, LIMIT, assert_same_fit, fitted, problem, run_python, until, within
+from helpers import FASTEST, LIMIT, assert_same_fit, fitted, problem, run_python, until, within
 from numpy.testing import assert_array_equal
 
 from fastlstm import LSTMRegressor, kernels, threads

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import assert_refused, bare, needs_torch
+from helpers import assert_refused, bare, needs_torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
@@ -909,3 +909,12 @@ def test_a_warm_start_on_harder_data_is_judged_by_its_own_losses():
         model.fit(X, 0.01 * y).fit(X, 100 * y)
     assert model.n_iter_ >= 30 + 11
     assert model.loss_curve_[-1] < model.loss_curve_[-30]
+
+
+def test_of_epochs_with_the_same_score_the_first_is_kept():
+    X = np.random.default_rng(0).normal(size=(40, 5, 2))
+    options = {"hidden_size": 4, "early_stopping": True, "learning_rate_init": 1e-6, "random_state": 0}
+    one, several = (bare(LSTMClassifier, **{**options, "max_iter": n}).fit(X, X[:, 0, 0] > 0) for n in (1, 4))
+    assert several.validation_scores_ == 4 * one.validation_scores_
+    for name, value in one.weights_.items():
+        assert_array_equal(several.weights_[name], value)

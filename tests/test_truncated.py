@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from conftest import assert_refused, assert_same_fit, bare, class_of
+from helpers import assert_refused, assert_same_fit, bare, class_of
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import LSTMClassifier, LSTMRegressor

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import bare
+from helpers import bare
 
 from fastlstm import LSTMClassifier, LSTMRegressor
 

@@ -18,6 +18,7 @@ from helpers import (
     is_of_weights,
     layer_and_problem,
     needs_torch,
+    problem,
 )
 from numpy.testing import assert_allclose, assert_array_equal
 

@@ -95,11 +95,11 @@ class Numbers:
     def normal(self, *shape):
         return (self.scale * self.rng.standard_normal(shape)).astype(self.dtype)
 
-    def shares(self, *shape):
+    def weights(self, *shape):
         """Some of them zero."""
-        shares = self.rng.random(shape).astype(self.dtype)
-        shares[self.rng.random(shape) < 0.2] = 0
-        return shares
+        weights = self.rng.random(shape).astype(self.dtype)
+        weights[self.rng.random(shape) < 0.2] = 0
+        return weights
 
     def one_of(self, *numbers):
         return int(self.rng.choice(numbers))
@@ -129,7 +129,7 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     module, G, number = getattr(backend, cell), len(kernels.CELLS[cell].gates), len(kernels.CELLS[cell].states)
     C, H, lengths = sizes_of_run(seed, draw)
     N, starts, normal, dtype = len(lengths), starts_of(lengths).astype(np.int64), draw.normal, draw.dtype
-    M, turned, masked, recording = int(starts[-1]), draw.whether(), draw.whether(), draw.whether(0.8)
+    M, reverse_outputs, masked, recording = int(starts[-1]), draw.whether(), draw.whether(), draw.whether(0.8)
     size = draw.one_of(1, 2, 3)
     parts = [Part(rank, size, by_units, np.full(1, BROKEN, np.int64)) for rank in range(size)]  # nobody waits
 
@@ -150,9 +150,9 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
         run.load(part, x, at, state, reverse)
     for part in parts:
         run.forward(part, packed)
-        run.outputs(part, turned, out, 3)
+        run.outputs(part, reverse_outputs, out, 3)
     above = module.Run(H, H, starts, dtype, Filled())
-    above.connect(Part(), [run], [turned], state)
+    above.connect(Part(), [run], [reverse_outputs], state)
     results = {"out": out, "state": np.stack(run.state_n)}
     buffers = {"above": above._buffers.rows, **run._buffers._asdict()}
     buffers |= {name: getattr(packed, name) for name in ("forward", "backward", "inputs")}
@@ -166,12 +166,12 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     d_outputs = [normal(M, H + 7) for _ in range(draw.one_of(1, 2))]
     for part in parts:
         if outputs:
-            run.collect(part, d_outputs, [turned, not turned][: len(d_outputs)], 2)
+            run.collect(part, d_outputs, [reverse_outputs, not reverse_outputs][: len(d_outputs)], 2)
     for part in parts:
         run.backward(part, packed, to_start)
-    for more in (False, True):
+    for accumulate in (False, True):
         for part in parts:
-            run.weight_gradient(part, packed, more)
+            run.weight_gradient(part, packed, accumulate)
     d_weights = [np.zeros_like(weight) for weight in weights]
     for part in parts:
         run.input_gradient(part, packed)
@@ -249,17 +249,17 @@ def test_heads_and_losses(seed, dtype, both):
 
     def targets(K):
         if number == head.CROSS_ENTROPY:
-            return rng.integers(0, K, (M, 1)), draw.shares(M, 1)
+            return rng.integers(0, K, (M, 1)), draw.weights(M, 1)
         of_loss = rng.integers(0, 2, (M, K)).astype(dtype) if number == head.BINARY_CROSS_ENTROPY else normal(M, K)
-        return of_loss, draw.shares(M, draw.one_of(1, K))
+        return of_loss, draw.weights(M, draw.one_of(1, K))
 
     weight, bias, scores, values = normal(K, F), normal(K), normal(M, K), np.zeros(M)
     layer = weight, bias
     both(lambda on, *of: on.Linear(*of[:2]).forward(*rows, *of[2:]), *layer, x, scores)
     both(lambda on, *of: on.Linear(*of[:2]).backward(*rows, *of[2:]), *layer, normal(M, K), normal(M, F))
 
-    def differentiate(on, weight, bias, targets, shares, values, *given):
-        of_rows = on.Loss(number, len(weight), None, targets, shares, values)
+    def differentiate(on, weight, bias, targets, weights, values, *given):
+        of_rows = on.Loss(number, len(weight), None, targets, weights, values)
         on.Linear(weight, bias).differentiate(of_rows, *rows, *given)
 
     both(differentiate, *layer, *targets(K), values, x, scores, normal(M, F))
@@ -277,12 +277,12 @@ def test_heads_and_losses(seed, dtype, both):
         scores = normal(M, K * S + 3)
         if name == "quantile" and draw.whether():
             scores[:, 0] = of_name[:, 0]  # at the edge of both slopes
-        levels, shares = np.sort(rng.random(S)), draw.shares(M, draw.one_of(1, K))
+        levels, weights = np.sort(rng.random(S)), draw.weights(M, draw.one_of(1, K))
 
         def losses(on, *of, name=name, K=K):
             on.Loss(on.LOSSES[name], K, *of[:4]).of_rows(*rows, of[4])
 
-        both(losses, levels, of_name, shares, values, scores)
+        both(losses, levels, of_name, weights, values, scores)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -332,10 +332,10 @@ def test_solvers(P, dtype, both):
 
 
 @pytest.mark.parametrize("arrivals", [0, 5, BROKEN])
-def test_meetings(arrivals, both):
-    meeting = np.full(1, arrivals, np.int64)
-    assert cython.f32.wait(meeting.copy(), 1) == (arrivals < BROKEN)
-    both.function("wait", meeting, 1)
+def test_barriers(arrivals, both):
+    barrier = np.full(1, arrivals, np.int64)
+    assert cython.f32.wait(barrier.copy(), 1) == (arrivals < BROKEN)
+    both.function("wait", barrier, 1)
 
 
 def test_every_entry_is_compared():

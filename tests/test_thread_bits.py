@@ -109,7 +109,7 @@ def test_a_prediction_in_several_blocks_has_the_same_bits_for_any_number_of_thre
 
 @pytest.fixture(params=["caller", "worker"])
 def laggard(request, four_cpus, monkeypatch):
-    """Teams of two of which one is as slow as it can be: it sets off when the other has come to the next meeting."""
+    """Teams of two of which one is as slow as it can be: it starts when the other has reached the next barrier."""
     slow = ["caller", "worker"].index(request.param)
 
     class Uneven(threads.Team):

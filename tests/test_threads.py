@@ -190,7 +190,7 @@ def test_nobody_is_at_work_any_more_when_an_error_is_raised(four_cpus):
     def function(part):
         if part.rank == 0:
             raise ZeroDivisionError
-        until(lambda: part.meeting[0] >= threads.BROKEN)  # the caller has failed
+        until(lambda: part.barrier[0] >= threads.BROKEN)  # the caller has failed
         time.sleep(0.05)
         done.append(part.rank)
 
@@ -202,8 +202,8 @@ def test_nobody_is_at_work_any_more_when_an_error_is_raised(four_cpus):
 def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
     handed, done = threading.Event(), []
 
-    def late(meeting, size):
-        met = KERNELS.wait(meeting, size)
+    def late(barrier, size):
+        met = KERNELS.wait(barrier, size)
         if threading.current_thread().name == "fastlstm":
             handed.wait(LIMIT)  # the caller goes on to the next run
         return met
@@ -214,7 +214,7 @@ def test_a_worker_late_from_the_last_run_counts_as_at_work(four_cpus):
             until(lambda: done)
             raise ZeroDivisionError
         done.append("begun")
-        until(lambda: part.meeting[0] >= threads.BROKEN)
+        until(lambda: part.barrier[0] >= threads.BROKEN)
         time.sleep(0.05)
         done.append("ended")
 

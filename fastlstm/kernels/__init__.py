@@ -15,7 +15,7 @@ rows: row ``starts[t] + n`` is the state of sequence n before step t, row ``M + 
 lengths this is ``[T+1, N]``, slot 0 the initial state.
 
 A backend is the `BACKEND` of a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be
-called with a `Part` of several (see ``parts.py``); ``wait(meeting, size)`` returns when that many threads have called
+called with a `Part` of several (see ``parts.py``); ``wait(barrier, size)`` returns when that many threads have called
 it; backends that say the same by ``bits()`` leave the same bits. It has one module per cell, named as in `CELLS`, where
 the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is their number. Each has two classes:
 
@@ -32,22 +32,22 @@ the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is 
     ``bounds(part)``: the rows of a part, (first, last), where rows are divided.
     ``load(part, x, at, state=None, reverse=False)``: inputs of sequence n from the flat array x, from x[at[n]] on, step
     after step, or with `reverse` from its last step to its first; state: arrays [N, H], None for zeros.
-    ``connect(part, below, turned, state=None)``: inputs are the outputs of the runs `below`, side by side, each taken
-    from its end to its start where `turned` says so.
+    ``connect(part, below, reverse, state=None)``: the inputs are the concatenated outputs of the runs `below`, each
+    reversed in time if `reverse` says so.
     ``inputs``: those given, [M, C], for the caller to change.
     ``forward(part, packed)``: fills `h` [M+N, H] and `state_n`, the last states, arrays [N, H].
-    ``outputs(part, turned, out, column)``: into out [M, .] from that column on, the state after the step in the row of
-    each step, or where `turned` of the step that is as far from the sequence's end as this is from its start.
+    ``outputs(part, reverse, out, column)``: into out [M, .] from that column on, the state after the step in the row of
+    each step, or with `reverse` of the step that is as far from the sequence's end as this is from its start.
     ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state` is where the next
     call goes on.
     ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room in `workspace`, which the caller may set
     to another than that of the run; with `keep` the tape survives. The caller then fills `d_state`, arrays [N, H], the
     gradient of each sequence's last state, and with `outputs` `d_h` [M, H], that of the outputs.
-    ``collect(part, d_outputs, turned, column)``: `d_h` is the sum of arrays [M, .], each from that column on, turned as
-    in `outputs`.
+    ``collect(part, d_outputs, reverse, column)``: `d_h` is the sum of arrays [M, .], each from that column on, reversed
+    as in `outputs`.
     ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `d_state` becomes the gradient of
     the initial states.
-    ``weight_gradient(part, packed, more=False)``: into `packed`; with `more`, added to what is there.
+    ``weight_gradient(part, packed, accumulate=False)``: into `packed`; with `accumulate`, added to what is there.
     ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
 
 ``head``, a linear layer of K outputs on features, and losses: a `Loss` of ``training/losses``, which says how many
@@ -60,11 +60,11 @@ outputs S each target has, side by side:
     have `columns`.
     ``fill(weight [K, F], bias [K])``, once they have changed.
     ``forward(first, last, features, scores)``: scores of the rows from `first` to `last`.
-    ``differentiate(loss, first, last, features, targets, shares, values, d_scores, d_features)``: for those rows,
-    values [M], the losses times their shares, and the gradient of the sum of all values. targets [M, K / S] or, for
-    classes, [M, 1]; shares [M, 1], or [M, K / S] for each target by itself; what has no share may have any target.
-    ``weight_gradient(part, features, d_scores, d_weight, d_bias, more=False)``: this part's share; with `more`, added
-    to the gradient of the last call, which is still there.
+    ``differentiate(loss, first, last, features, targets, sample_weight, values, d_scores, d_features)``: for those
+    rows, values [M], the weighted losses, and the gradient of their sum. targets [M, K / S] or, for classes, [M, 1];
+    sample_weight [M, 1], or [M, K / S] with one per target; a target of weight 0 may be any number.
+    ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: this part's share; with
+    `accumulate`, added to the gradient of the last call, which is still there.
 
 ``dropout``, with masks [N, W] that have a row for each sequence:
 
@@ -93,7 +93,7 @@ with `reverse` the rows go through each sequence from its end:
 All arrays of a call are of one type, float32 or float64, contiguous unless said otherwise. Inputs are only read, and
 weights and x may be read-only. A row's results have the same bits whatever rows are beside it, and all results have
 them for any division into parts. Between two of these steps, where one part reads what another has written, the
-caller makes the threads meet. Kernels trust their callers: shapes and types are checked in ``fastlstm.layers``.
+caller synchronizes the threads. Kernels trust their callers: shapes and types are checked in ``fastlstm.layers``.
 """
 
 import functools

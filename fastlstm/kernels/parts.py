@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-#: Arrivals at a meeting from which on nobody waits: a thread that fails sets them.
+#: Value of a broken barrier, at which no thread waits; a thread that fails sets it.
 BROKEN = 1 << 60
 
 
@@ -12,13 +12,13 @@ class Part(NamedTuple):
     """One thread's part in the work of a team of `size`.
 
     A recurrence is divided by rows, each thread taking its rows through all steps; or, where `by_units`, by hidden
-    units, with one meeting of all threads a step: then each thread reads only its share of the weights.
+    units, with a barrier after each step; each thread then reads only its share of the weights.
     """
 
     rank: int = 0
     size: int = 1
     by_units: bool = False
-    meeting: np.ndarray = np.zeros(1, np.int64)  # how many arrivals there were; see `kernels.numba.meeting`
+    barrier: np.ndarray = np.zeros(1, np.int64)  # number of arrivals; see `kernels.numba.barrier`
 
     def share(self, n, multiple=1):
         """This part of range(n), as (first, last); bounds are multiples of `multiple`, or n."""

@@ -4,18 +4,18 @@ A backend has *entries* for each type of numbers, ``entries(dtype)``: an object 
 classes whose methods are compiled, which hold what many calls share. Arrays are flat, or [rows, columns]; None stands
 for one that there is not.
 
-``lanes()``: how many numbers a vector has; ``wait(meeting, size)`` as in the contract.
-``Part(first, last, rank, size, by_units, meeting)``: the part of a thread that has those sequences.
+``lanes()``: how many numbers a vector has; ``wait(barrier, size)`` as in the contract.
+``Part(first, last, rank, size, by_units, barrier)``: the part of a thread that has those sequences.
 ``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights; ``fill(part, weight_ih,
 weight_hh, bias_ih, bias_hh)`` and ``unpack(part, d_weight_ih, ...)``.
 ``Run(cell, C, H, starts, buffers)``: see `recurrence.Buffers`; ``load(part, x, at, state, reverse)``,
 ``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``, ``forward(part, packed)``,
 ``step(packed, x, h)`` and ``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The latter returns an object with
-``add_gradients(part, reverse, d, column, stride, more)``, ``backward(part, packed, to_start)``,
-``weight_gradient(part, packed, more)`` and ``input_gradient(part, packed, d_x)``.
+``add_gradients(part, reverse, d, column, stride, accumulate)``, ``backward(part, packed, to_start)``,
+``weight_gradient(part, packed, accumulate)`` and ``input_gradient(part, packed, d_x)``.
 ``Linear(weight, bias)``: a layer of one or two outputs; ``forward(first, last, features, scores)``,
 ``differentiate(loss, first, last, features, d_scores, d_features)``, ``backward(first, last, d_scores, d_features)``.
-``Loss(number, K, levels, targets, shares, values)``: the loss of K targets that ``LOSSES`` has under its name;
+``Loss(number, K, levels, targets, sample_weight, values)``: the loss of K targets that ``LOSSES`` has under its name;
 ``of_rows(first, last, d_scores)``.
 
 The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,

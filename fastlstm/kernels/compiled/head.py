@@ -13,30 +13,30 @@ FEW = 2  # outputs that plain loops are as good for
 WIDEST = 16  # numbers of the widest vector: what threads divide columns by
 
 
-def bound(entries, loss, scores, targets, shares, values):
+def bound(entries, loss, scores, targets, sample_weight, values):
     """The loss of so many scores a row, as an object of ``of_rows(first, last, d_scores)``.
 
     That of the entries, or NumPy's where these have none of the name.
     """
     number = entries.LOSSES.get(loss.compiled)
     if number is None:
-        return OfNumPy(loss, scores, targets, shares, values)
+        return OfNumPy(loss, scores, targets, sample_weight, values)
     if not loss.is_distribution:
-        return entries.Loss(number, scores, None, targets, shares, values)
+        return entries.Loss(number, scores, None, targets, sample_weight, values)
     levels = np.array(loss.levels or [0] * loss.width, dtype=np.float64)
-    return entries.Loss(number, targets.shape[1], levels, targets, shares, values)
+    return entries.Loss(number, targets.shape[1], levels, targets, sample_weight, values)
 
 
 class OfNumPy:
     """A loss that is not compiled."""
 
-    def __init__(self, loss, scores, targets, shares, values):
-        self._loss, self._scores, self._targets, self._shares, self._values = loss, scores, targets, shares, values
+    def __init__(self, loss, scores, targets, sample_weight, values):
+        self._loss, self._scores, self._rows = loss, scores, (targets, sample_weight, values)
 
     def of_rows(self, first, last, d_scores):
-        rows = slice(first, last)
-        scores = d_scores[rows, : self._scores]
-        self._values[rows], scores[...] = losses.weighed(self._loss, scores, self._targets[rows], self._shares[rows])
+        targets, sample_weight, values = (array[first:last] for array in self._rows)
+        scores = d_scores[first:last, : self._scores]
+        values[...], scores[...] = losses.weighted(self._loss, scores, targets, sample_weight)
 
 
 class FewOutputs:
@@ -55,8 +55,8 @@ class FewOutputs:
     def forward(self, first, last, features, scores):
         self._linear.forward(first, last, features, scores)
 
-    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
-        of_rows = bound(self.entries, loss, self.columns, targets, shares, values)
+    def differentiate(self, loss, first, last, features, targets, sample_weight, values, d_scores, d_features):
+        of_rows = bound(self.entries, loss, self.columns, targets, sample_weight, values)
         if loss.is_distribution or isinstance(of_rows, OfNumPy):
             self.forward(first, last, features, d_scores)
             of_rows.of_rows(first, last, d_scores)
@@ -64,9 +64,9 @@ class FewOutputs:
         else:
             self._linear.differentiate(of_rows, first, last, features, d_scores, d_features)
 
-    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
+    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):
         first, last = part.share(self._F, WIDEST)
-        self.entries.gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, more)
+        self.entries.gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, accumulate)
 
 
 class ManyOutputs:
@@ -101,14 +101,14 @@ class ManyOutputs:
     def forward(self, first, last, features, scores):
         self.entries.multiply_rows(first, last, features, self._forward, self._zero, scores)
 
-    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
+    def differentiate(self, loss, first, last, features, targets, sample_weight, values, d_scores, d_features):
         self.forward(first, last, features, d_scores)
-        bound(self.entries, loss, self.K, targets, shares, values).of_rows(first, last, d_scores)
+        bound(self.entries, loss, self.K, targets, sample_weight, values).of_rows(first, last, d_scores)
         self.entries.multiply_rows(first, last, d_scores, self._backward, self._zero, d_features)
 
-    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
+    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):
         first, last = part.share(self.width, self._panel)
-        self.entries.gradient(first, last, self.K, d_scores, features, self._panels, self._gradient, more)
+        self.entries.gradient(first, last, self.K, d_scores, features, self._panels, self._gradient, accumulate)
         d_weight[:, first:last] = self._gradient[:, first : min(last, self.F)]
         if first <= self.F < last:
             d_bias[:] = self._gradient[:, self.F]

@@ -20,7 +20,7 @@ class Buffers(NamedTuple):
     c: np.ndarray | None  # [M+N, P], without gates [N, P]
     gates: np.ndarray | None  # [M, slots, P]
     sums: np.ndarray  # for each thread, SUMS_BYTES or [N, 4, lanes]
-    zero: np.ndarray  # zeros: [4, P], or the padded inputs if they are more
+    zero: np.ndarray  # zeros: [4, P], or [padded C] if that is larger
 
 
 class Packed:
@@ -51,7 +51,7 @@ class Packed:
         self.kernel.unpack(self._part(part), *map(flat, d_weights))
 
     def _part(self, part):
-        return self._new_part(0, 0, part.rank, part.size, part.by_units, part.meeting)
+        return self._new_part(0, 0, part.rank, part.size, part.by_units, part.barrier)
 
 
 class Run:
@@ -94,7 +94,7 @@ class Run:
     def _part(self, part):
         if part.size == 1:
             return self._alone
-        return self._entries.Part(*self.bounds(part), part.rank, part.size, part.by_units, part.meeting)
+        return self._entries.Part(*self.bounds(part), part.rank, part.size, part.by_units, part.barrier)
 
     def bounds(self, part):
         bounds = self._bounds.get(part.size)
@@ -105,18 +105,18 @@ class Run:
     def load(self, part, x, at, state=None, reverse=False):
         self._kernel.load(self._part(part), flat(x), at, state, reverse)
 
-    def connect(self, part, below, turned, state=None):
+    def connect(self, part, below, reverse, state=None):
         part, column = self._part(part), 0
         self._kernel.begin(part, state)
-        for run, other_way in zip(below, turned, strict=True):
-            run._kernel.copy_outputs(part, other_way, self._buffers.rows, column, self._buffers.stride)
+        for run, is_reversed in zip(below, reverse, strict=True):
+            run._kernel.copy_outputs(part, is_reversed, self._buffers.rows, column, self._buffers.stride)
             column += run.H
 
     def forward(self, part, packed):
         self._kernel.forward(self._part(part), packed.kernel)
 
-    def outputs(self, part, turned, out, column):
-        self._kernel.copy_outputs(self._part(part), turned, out.reshape(-1), column, out.shape[1])
+    def outputs(self, part, reverse, out, column):
+        self._kernel.copy_outputs(self._part(part), reverse, out.reshape(-1), column, out.shape[1])
 
     def step(self, packed, x, h):
         self._kernel.step(packed.kernel, x, h)
@@ -147,16 +147,16 @@ class Run:
         room[:, self.H :] = 0
         return room
 
-    def collect(self, part, d_outputs, turned, column):
+    def collect(self, part, d_outputs, reverse, column):
         part = self._part(part)
-        for n, (d, other_way) in enumerate(zip(d_outputs, turned, strict=True)):
-            self._backward.add_gradients(part, other_way, d.reshape(-1), column, d.shape[1], n > 0)
+        for n, (d, is_reversed) in enumerate(zip(d_outputs, reverse, strict=True)):
+            self._backward.add_gradients(part, is_reversed, d.reshape(-1), column, d.shape[1], n > 0)
 
     def backward(self, part, packed, to_start=False):
         self._backward.backward(self._part(part), packed.kernel, to_start)
 
-    def weight_gradient(self, part, packed, more=False):
-        self._backward.weight_gradient(self._part(part), packed.kernel, more)
+    def weight_gradient(self, part, packed, accumulate=False):
+        self._backward.weight_gradient(self._part(part), packed.kernel, accumulate)
 
     def input_gradient(self, part, packed):
         self._backward.input_gradient(self._part(part), packed.kernel, self.d_inputs.reshape(-1))

@@ -7,7 +7,7 @@ from fastlstm.kernels import CELLS
 from fastlstm.kernels.numpy import dropout, head, packing, solvers
 
 
-def wait(meeting, size):
+def wait(barrier, size):
     """Only one thread computes here."""
     return True
 

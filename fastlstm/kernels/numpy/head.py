@@ -22,13 +22,13 @@ class Head:
         rows = slice(first, last)
         scores[rows] = (features[rows, None, :] * self._weight).sum(axis=-1) + self._bias
 
-    def differentiate(self, loss, first, last, features, targets, shares, values, d_scores, d_features):
+    def differentiate(self, loss, first, last, features, targets, sample_weight, values, d_scores, d_features):
         rows = slice(first, last)
         self.forward(first, last, features, d_scores)
-        values[rows], d_scores[rows] = losses.weighed(loss, d_scores[rows], targets[rows], shares[rows])
+        values[rows], d_scores[rows] = losses.weighted(loss, d_scores[rows], targets[rows], sample_weight[rows])
         d_features[rows] = (d_scores[rows, :, None] * self._weight).sum(axis=1)
 
-    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, more=False):
+    def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):
         of_weight, of_bias = np.einsum("nk,nh->kh", d_scores, features), d_scores.sum(axis=0)
-        d_weight[...] = d_weight + of_weight if more else of_weight
-        d_bias[...] = d_bias + of_bias if more else of_bias
+        d_weight[...] = d_weight + of_weight if accumulate else of_weight
+        d_bias[...] = d_bias + of_bias if accumulate else of_bias

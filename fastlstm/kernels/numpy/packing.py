@@ -17,7 +17,7 @@ def places(starts):
         yield slice(starts[t], starts[t + 1]), after
 
 
-def turned_rows(starts):
+def reversed_rows(starts):
     """For every packed row, the row of its sequence's step that is as far from the end as this is from the start."""
     active, lengths = np.diff(starts), lengths_of(starts)
     t = np.repeat(np.arange(len(active)), active)
@@ -26,22 +26,22 @@ def turned_rows(starts):
 
 
 def gather(starts, order, reverse, first, last, array, column, rows):
-    turned = turned_rows(starts)
+    reversed_row = reversed_rows(starts)
     for t, (now, _) in enumerate(places(starts)):
         if first <= t < last:
-            rows[turned[now] if reverse else now] = array[
+            rows[reversed_row[now] if reverse else now] = array[
                 order[: now.stop - now.start], t, column : column + rows.shape[1]
             ]
 
 
 def scatter(starts, order, reverse, states, add, rows, out, column):
-    turned = turned_rows(starts)
+    reversed_row = reversed_rows(starts)
     out = out[:, :, column : column + rows.shape[1]]
     after = np.empty(starts[-1], int)
     for now, there in places(starts):
         after[now] = there
     source = np.zeros_like(out)
     for t, (now, _) in enumerate(places(starts)):
-        row = turned[now] if reverse else np.arange(now.start, now.stop)
+        row = reversed_row[now] if reverse else np.arange(now.start, now.stop)
         source[order[: now.stop - now.start], t] = rows[after[row] if states else row]
     out[...] = out + source if add else source

@@ -5,7 +5,7 @@ A cell adds its equations, `forward` and `backward`; see there what they leave.
 
 import numpy as np
 
-from fastlstm.kernels.numpy.packing import places, turned_rows
+from fastlstm.kernels.numpy.packing import places, reversed_rows
 
 
 def sigmoid(x):
@@ -45,7 +45,7 @@ class Run:
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
         self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
-        self._places, self._turned = list(places(starts)), turned_rows(starts)
+        self._places, self._reversed_rows = list(places(starts)), reversed_rows(starts)
         self._after = np.concatenate([after for _, after in self._places])
         self._x = self.inputs = np.empty((self.M, C), dtype)
         self.mask = np.ones((self.N, H), dtype) if masked else None
@@ -72,19 +72,19 @@ class Run:
         for t, (rows, _) in enumerate(self._places):
             active = rows.stop - rows.start
             inputs[rows] = x[at[:active, None] + t * self.C + np.arange(self.C)]
-        self._x[:] = inputs[self._turned] if reverse else inputs
+        self._x[:] = inputs[self._reversed_rows] if reverse else inputs
         self._states[:, : self.N] = 0 if state is None else state
 
-    def connect(self, part, below, turned, state=None):
+    def connect(self, part, below, reverse, state=None):
         column = 0
-        for run, other_way in zip(below, turned, strict=True):
-            run.outputs(part, other_way, self._x, column)
+        for run, is_reversed in zip(below, reverse, strict=True):
+            run.outputs(part, is_reversed, self._x, column)
             column += run.H
         self._states[:, : self.N] = 0 if state is None else state
 
-    def outputs(self, part, turned, out, column):
+    def outputs(self, part, reverse, out, column):
         outputs = self.h[self._after]
-        out[:, column : column + self.H] = outputs[self._turned] if turned else outputs
+        out[:, column : column + self.H] = outputs[self._reversed_rows] if reverse else outputs
 
     def step(self, packed, x, h):
         self._x[:] = x
@@ -98,14 +98,14 @@ class Run:
         self.d_h = np.zeros((self.M, self.H), self.dtype)
         self._d_of_x, self._d_of_h = np.empty((2, self.M, self.GATES * self.H), self.dtype)
 
-    def collect(self, part, d_outputs, turned, column):
+    def collect(self, part, d_outputs, reverse, column):
         columns = slice(column, column + self.H)
         self.d_h[:] = sum(
-            d[self._turned, columns] if other_way else d[:, columns]
-            for d, other_way in zip(d_outputs, turned, strict=True)
+            d[self._reversed_rows, columns] if is_reversed else d[:, columns]
+            for d, is_reversed in zip(d_outputs, reverse, strict=True)
         )
 
-    def weight_gradient(self, part, packed, more=False):
+    def weight_gradient(self, part, packed, accumulate=False):
         of_x, of_h = self._d_of_x, self._d_of_h
         parts = (
             np.einsum("mg,mc->gc", of_x, self._x),
@@ -113,7 +113,7 @@ class Run:
             of_x.sum(axis=0),
             of_h.sum(axis=0),
         )
-        packed.gradient = [old + new if more else new for old, new in zip(packed.gradient, parts, strict=True)]
+        packed.gradient = [old + new if accumulate else new for old, new in zip(packed.gradient, parts, strict=True)]
 
     def input_gradient(self, part, packed):
         self.d_x = self.d_inputs = rows_times(self._d_of_x, packed.weights[0].T)

@@ -693,7 +693,7 @@ def head_results(backend, loss, K, F, M, dtype, wide_shares, more, seed=0, parts
         head.differentiate(Loss(loss), first, last, room, targets, shares, values, d_scores, d_features)
     for again in [False, True] if more else [False]:  # what is more is added to what the same arrays got before
         for rank in range(parts):
-            head.weight_gradient(Part(rank, parts), room, d_scores, d_weight, d_bias, more=again)
+            head.weight_gradient(Part(rank, parts), room, d_scores, d_weight, d_bias, accumulate=again)
     return {
         "scores": scores[:, :K], "values": values, "d_scores": d_scores[:, :K], "d_features": d_features[:, :F],
         "d_weight": d_weight, "d_bias": d_bias,

@@ -883,7 +883,7 @@ def test_a_refit_interrupted_before_the_first_epoch_ends_leaves_the_estimator_as
 
 def test_weights_that_the_last_update_makes_infinite_are_not_kept():
     model = bare(LSTMRegressor, 4, solver="sgd", learning_rate_init=1e40, max_iter=1, random_state=0)
-    with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 of 1.*not finite.*learning_rate_init"):
+    with pytest.raises(FloatingPointError, match=r"epoch 1, batch 1 of 1.*non-finite weights.*learning_rate_init"):
         model.fit(*series())
     assert not hasattr(model, "weights_")
 

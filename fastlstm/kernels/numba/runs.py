@@ -73,7 +73,9 @@ class Run:
 
     def _initial(self, state):
         """The initial states as entries take them: h, c, and whether they are given."""
-        return (self._zeros, self._zeros, False) if state is None else (state[0], state[-1], True)
+        if state is None:
+            return self._zeros, self._zeros, False
+        return state[0], state[1] if "c" in self.kind.states else state[0], True
 
     def load(self, part, x, at, state, reverse):
         load_rows(self.struct, part.struct, x, at, reverse, *self._initial(state))

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import keeps_row_labels
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
@@ -127,7 +128,7 @@ def table():
 NAMES = ["e__sequenceencoder0", "e__sequenceencoder1", "w__lag_2", "w__lag_1", "p__age"]
 
 
-@pytest.mark.parametrize("container", ["default", "pandas", "polars"])
+@pytest.mark.parametrize("container", ["default", pytest.param("pandas", marks=keeps_row_labels), "polars"])
 @pytest.mark.parametrize("scaled", [False, True], ids=["encoder", "scaler and encoder"])
 @pytest.mark.parametrize("everywhere", [False, True], ids=["set_output", "config"])
 def test_a_column_of_series_in_a_column_transformer(container, scaled, everywhere):

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import objects
+from helpers import keeps_row_labels, objects
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -315,6 +315,7 @@ def test_a_global_container_changes_no_number(X, steps, container):
         )
 
 
+@keeps_row_labels
 def test_a_pandas_series_of_series_is_a_frame_of_one_column_where_pandas_containers_are_asked_for():
     X = pd.Series(objects(MEMBERS), index=[7, 8, 9], name="series")
     out = SequenceScaler().set_output(transform="pandas").fit_transform(X)

@@ -13,7 +13,7 @@ from helpers import run_python
 
 jit = pytest.importorskip("fastlstm.kernels.numba.jit")
 import fastlstm  # noqa: E402
-from fastlstm.kernels.numba import ownership  # noqa: E402
+from fastlstm.kernels.numba import permissions  # noqa: E402
 
 
 def twice(number):
@@ -282,16 +282,16 @@ def test_a_group_of_the_owner_alone_may_write(tmp_path, monkeypatch):
     group = type("Group", (), {"gr_name": "ada", "gr_mem": []})
     monkeypatch.setattr(pwd, "getpwuid", lambda uid: user)
     monkeypatch.setattr(grp, "getgrgid", lambda gid: group)
-    assert ownership.exposure(tmp_path, parents=False) is None
+    assert permissions.exposure(tmp_path, parents=False) is None
     group.gr_mem = ["eve"]
-    assert ownership.exposure(tmp_path, parents=False) == f"other users can write to {tmp_path}"
+    assert permissions.exposure(tmp_path, parents=False) == f"other users can write to {tmp_path}"
 
 
 def test_where_there_are_no_owners_nothing_is_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(ownership, "HAS_OWNERS", False)
+    monkeypatch.setattr(permissions, "HAS_OWNERS", False)
     tmp_path.chmod(0o777)
-    assert ownership.exposure(tmp_path) is None
-    assert ownership.is_ours(tmp_path.stat())
+    assert permissions.exposure(tmp_path) is None
+    assert permissions.is_ours(tmp_path.stat())
 
 
 # -- processes ----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from fastlstm import containers
 from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check_channel_names
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import join_states
-from fastlstm.training.stepper import Stepper
+from fastlstm.training.streaming import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from fastlstm.layers.checks import (
     shape_of,
 )
 from fastlstm.layers.memory import RunMemory
-from fastlstm.layers.prepared import Prepared
+from fastlstm.layers.prepared_run import Prepared
 from fastlstm.layers.streams import StreamState
 from fastlstm.layers.tape import Gradients, Recording, Tape
 from fastlstm.packing import layout_of

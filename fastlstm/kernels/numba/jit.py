@@ -27,7 +27,7 @@ from numba.core.compiler import CompileResult
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
-from fastlstm.kernels.numba.ownership import exposure, is_ours, make_private
+from fastlstm.kernels.numba.permissions import exposure, is_ours, make_private
 
 if numba.config.DISABLE_JIT:  # by other means than the variable, which `kernels.resolve` has looked at
     raise ImportError(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import matplotlib
-from report import select, slope
+from report import ratio, select, slope
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -45,13 +45,23 @@ def lines(axes, rows, axis, label, **style):
 
 
 def draw_speed(rows, machine):
-    figure, axes = panels(f"1 thread, float32, T=50, C=16; dashed: torch; {machine}", figsize=(9, 4.2), sharey=True)
+    figure, axes = panels(f"PyTorch's time / ours; 1 thread, float32, T=50, C=16; {machine}", figsize=(9, 4.2), sharey=True)
     for one, work in zip(axes, WORKS, strict=True):
-        some = select(rows, f"{work}, growing H")
-        for N in sorted({row["shape"][0] for row in some}, reverse=True):
-            lines(one, [row for row in some if row["shape"][0] == N], "H", f"N={N}")
+        some = [row for row in select(rows, f"{work}, growing H") if ratio(row, "torch")]
+        for N in sorted({row["shape"][0] for row in some}):
+            of_N = sorted((row for row in some if row["shape"][0] == N), key=lambda row: row["shape"][3])
+            sizes = [row["shape"][3] for row in of_N]
+            one.plot(sizes, [ratio(row, "torch") for row in of_N], "o-", markersize=4, label=f"N={N}")
+            one.set_xscale("log", base=2)
+            one.set_xticks(sizes, sizes)
+        one.axhline(1, color="black", linewidth=1)
+        one.set_yscale("log", base=2)
+        one.set_yticks([0.5, 1, 2, 4, 8], ["0.5 x", "1 x", "2 x", "4 x", "8 x"])
+        one.minorticks_off()
         one.set_title(work, fontsize=10)
-    axes[0].set_ylabel("milliseconds")
+        one.set_xlabel("H")
+        one.legend(frameon=False)
+    axes[0].set_ylabel("speedup")
     return save(figure, "speed.png")
 
 

@@ -29,10 +29,10 @@ from numba.core.serialize import dumps
 
 from fastlstm.kernels.numba.permissions import exposure, is_ours, make_private
 
-if numba.config.DISABLE_JIT:  # by other means than the variable, which `kernels.resolve` has looked at
+if numba.config.DISABLE_JIT:  # set other than through the environment variable, which `kernels.resolve` checks
     raise ImportError(
-        "Numba's compiler is turned off (numba.config.DISABLE_JIT), without which backend='numba' cannot run: turn it "
-        "on before fastlstm takes this backend, or take another."
+        "Numba's compiler is disabled (numba.config.DISABLE_JIT), but backend='numba' requires it: enable it before "
+        "fastlstm loads this backend, or use another backend."
     )
 
 # Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,

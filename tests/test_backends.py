@@ -175,10 +175,8 @@ def test_the_environment_chooses_the_level(level):
 @built
 def test_a_level_that_is_not_there_is_an_error():
     message = failure(VERSIONS, FASTLSTM_ISA="mmx")
-    assert (
-        f"FASTLSTM_ISA=mmx is not a level that this CPU and its system support; expected one of {list(LEVELS)}"
-        in message
-    )
+    assert "FASTLSTM_ISA=mmx is not a level that this CPU and its operating system support" in message
+    assert f"expected one of {list(LEVELS)}" in message
 
 
 @built

@@ -376,7 +376,7 @@ def test_a_warm_start_with_unseen_labels():
 
 # -- backends -------------------------------------------------------------------------------------------------
 
-UNKNOWN = "FASTLSTM_BACKEND=torch is not a backend available here; expected .*'numpy'"
+UNKNOWN = "FASTLSTM_BACKEND=torch is not an available backend; expected .*'numpy'"
 
 
 def test_an_unknown_backend_in_the_environment_to_fit_with(monkeypatch, model):
@@ -441,7 +441,7 @@ def tape(layer):
         ({"hidden_size": 2.5}, "hidden_size=2.5: expected an integer"),
         ({"hidden_size": True}, "hidden_size=True: expected an integer"),
         ({"dtype": "float16"}, r"dtype='float16': expected one of \['float32', 'float64'\]"),
-        ({"backend": "torch"}, "backend='torch' is not a backend available here; expected 'auto' or one of"),
+        ({"backend": "torch"}, "backend='torch' is not an available backend; expected 'auto' or one of"),
         ({"n_jobs": 0}, "n_jobs=0: expected a positive number of threads"),
         ({"n_jobs": 1.5}, "n_jobs=1.5: expected a positive number of threads"),
         ({"n_jobs": True}, "n_jobs=True: expected a positive number of threads"),
@@ -463,7 +463,7 @@ def test_sizes_whose_products_no_memory_holds(sizes):
 @pytest.mark.parametrize("n", [2**58, 2**62])
 def test_more_streams_than_any_memory_holds(n, layer, fitted):
     for call in (lambda: layer.initial_state(n), lambda: fitted.stream(n)):
-        with pytest.raises(MemoryError, match="bytes, more than any memory holds; expected fewer"):
+        with pytest.raises(MemoryError, match="bytes, which exceeds the address space; expected fewer"):
             call()
 
 

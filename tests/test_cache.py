@@ -201,7 +201,7 @@ BY_OTHERS = [with_a_folder_of_another_user, of_another_user, with_a_folder_open_
 @pytest.mark.parametrize("expose", [*EXPOSED, *(pytest.param(make, marks=administrator) for make in BY_OTHERS)])
 def test_a_chosen_place_that_others_may_change_is_passed_over_with_a_warning(places, expose):
     expose(places[0])
-    with pytest.warns(RuntimeWarning, match=r"does not keep .* in NUMBA_CACHE_DIR=.* as .* It uses .* instead"):
+    with pytest.warns(RuntimeWarning, match=r"does not cache .* in NUMBA_CACHE_DIR=.* because .* It uses .* instead"):
         folder = jit.cache_folder()
     assert folder.parent == places[1]
     assert not list(places[0].rglob("*.nbc"))
@@ -254,7 +254,7 @@ def test_a_folder_beside_the_sources_that_others_may_change_is_passed_over_in_si
 def test_without_a_place_of_our_own_the_warning_says_why(places):
     for place in places:
         with_a_folder_open_to_all(place)
-    with pytest.warns(RuntimeWarning, match=r"cannot keep its compiled kernels: .* other users can write to .*home"):
+    with pytest.warns(RuntimeWarning, match=r"cannot cache its compiled kernels: .* other users can write to .*home"):
         assert jit.cache_folder() is None
 
 
@@ -423,7 +423,7 @@ def test_a_package_and_home_that_cannot_be_written_cost_one_warning(compiled, co
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [*compiled[1], "0"]
-    assert done.stderr.count("RuntimeWarning: fastlstm cannot keep its compiled kernels") == 1
+    assert done.stderr.count("RuntimeWarning: fastlstm cannot cache its compiled kernels") == 1
 
 
 def test_processes_that_compile_at_once_leave_what_the_next_one_uses(compiled, copy):

@@ -347,10 +347,7 @@ for kind in map(class_of, kernels.CELLS):
 # -- what must not happen ------------------------------------------------------------------------------------------
 
 #: What needs no name, as it says enough.
-UNNAMED = (
-    "[Ff]eature names|class_weight|more than any memory holds|exceeds the address space|expected one value per step|"
-    "validation_fraction"
-)
+UNNAMED = "[Ff]eature names|class_weight|exceeds the address space|expected one value per step|validation_fraction"
 
 
 def fault_of(name, seed):

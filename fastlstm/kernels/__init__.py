@@ -1,99 +1,106 @@
-"""The contract of every backend.
+"""The interface that every backend implements.
 
-Shapes, here and in all kernels; the last axis is the fastest:
+Shapes, here and in all kernels; arrays are row-major:
 
-==  =====================
+==  ===========================
 T   steps
 N   sequences of a batch
 C   inputs (channels)
 H   hidden units
-==  =====================
+==  ===========================
 
-A batch is *packed*: its sequences stand in order of falling length, and step t has one row for each that is longer
-than t. `starts` [T+1] says where each step's rows begin; ``M = starts[T]`` is their number. Arrays of states have M+N
-rows: row ``starts[t] + n`` is the state of sequence n before step t, row ``M + n`` that after its last. With equal
-lengths this is ``[T+1, N]``, slot 0 the initial state.
+A batch is *packed*: its sequences are sorted by decreasing length, and step t has one row for each sequence longer than
+t. `starts` [T+1] holds the offset of each step's rows; ``M = starts[T]`` is the total number of rows. Arrays of states
+have M+N rows: row ``starts[t] + n`` is the state of sequence n before step t, and row ``M + n`` its final state. If all
+lengths are equal, this is ``[T+1, N]``, with the initial state in slot 0.
 
-A backend is the `BACKEND` of a package in this folder. `PARALLEL` says whether its kernels release the GIL and may be
-called with a `Part` of several (see ``parts.py``); ``wait(barrier, size)`` returns when that many threads have called
-it; backends that say the same by ``bits()`` leave the same bits. It has one module per cell, named as in `CELLS`, where
-the order of gates is torch's (the CIFG's that of the LSTM, without i) and G is their number. Each has two classes:
+A backend is the `BACKEND` of a package in this folder. `PARALLEL` tells whether its kernels release the GIL and accept
+a `Part` of several threads (see ``parts.py``). ``wait(barrier, size)`` returns once `size` threads have called it.
+Backends with equal ``bits()`` produce bitwise identical results. Each backend has one module per cell, named as in
+`CELLS`. The order of the G gates is that of PyTorch; the CIFG has the gates of the LSTM without i. Each module has two
+classes:
 
 ``Packed(C, H, dtype, workspace, forward=True, backward=False, inputs=False)``
-    Weights as the kernels read them: those that runs forward, backward and the gradient of inputs need.
+    Weights packed for the kernels: for the forward pass, the backward pass and the gradient of the inputs, as needed.
 
-    ``fill(part, weights)``: from ``(weight_ih [G*H, C], weight_hh [G*H, H], bias_ih [G*H], bias_hh [G*H])``,
-    in these shapes or flat.
-    ``unpack(part, d_weights)``: the gradient that runs have left here, into arrays of those shapes.
+    ``fill(part, weights)``: pack ``(weight_ih [G*H, C], weight_hh [G*H, H], bias_ih [G*H], bias_hh [G*H])``, in these
+    shapes or flattened.
+    ``unpack(part, d_weights)``: copy the accumulated gradient to arrays of those shapes.
 ``Run(C, H, starts, dtype, workspace, recording=False, threads=1, masked=False)``
-    One run over a packed batch, with room for so many threads. `recording` keeps what backward needs. Where `masked`,
-    the gates see the states before a step times `mask` [N, H], which the caller fills before it gives the inputs.
+    A run over a packed batch on up to `threads` threads. With `recording`, it stores the tape for the backward pass.
+    With `masked`, the gates see the states before a step multiplied by `mask` [N, H], which the caller fills before
+    loading the inputs.
 
-    ``bounds(part)``: the rows of a part, (first, last), where rows are divided.
-    ``load(part, x, at, state=None, reverse=False)``: inputs of sequence n from the flat array x, from x[at[n]] on, step
-    after step, or with `reverse` from its last step to its first; state: arrays [N, H], None for zeros.
-    ``connect(part, below, reverse, state=None)``: the inputs are the concatenated outputs of the runs `below`, each
-    reversed in time if `reverse` says so.
-    ``inputs``: those given, [M, C], for the caller to change.
-    ``forward(part, packed)``: fills `h` [M+N, H] and `state_n`, the last states, arrays [N, H].
-    ``outputs(part, reverse, out, column)``: into out [M, .] from that column on, the state after the step in the row of
-    each step, or with `reverse` of the step that is as far from the sequence's end as this is from its start.
-    ``step(packed, x [N, C], h [N, H])``: in a loaded run of one step, the state after it; `state` is where the next
-    call goes on.
-    ``prepare_backward(outputs=False, inputs=False, keep=False)``: makes room in `workspace`, which the caller may set
-    to another than that of the run; with `keep` the tape survives. The caller then fills `d_state`, arrays [N, H], the
-    gradient of each sequence's last state, and with `outputs` `d_h` [M, H], that of the outputs.
-    ``collect(part, d_outputs, reverse, column)``: `d_h` is the sum of arrays [M, .], each from that column on, reversed
-    as in `outputs`.
-    ``backward(part, packed, to_start=False)``: back through time; with `to_start`, `d_state` becomes the gradient of
-    the initial states.
-    ``weight_gradient(part, packed, accumulate=False)``: into `packed`; with `accumulate`, added to what is there.
-    ``input_gradient(part, packed)``: `d_x` [M, C], and `d_inputs`, contiguous, with as many columns or more.
+    ``bounds(part)``: the range of sequences (first, last) of a part, if the work is divided by rows.
+    ``load(part, x, at, state=None, reverse=False)``: copy the inputs from the flat array x. Those of sequence n start
+    at x[at[n]], one step after another; with `reverse`, they are loaded from the last step to the first. `state` holds
+    the initial states, arrays [N, H]; if None, they are zero.
+    ``connect(part, below, reverse, state=None)``: use the concatenated outputs of the runs `below` as inputs; reverse
+    holds one flag per run, which tells whether to reverse its outputs in time.
+    ``inputs``: the loaded inputs [M, C], which the caller may modify.
+    ``forward(part, packed)``: compute `h` [M+N, H] and `state_n`, the final states, arrays [N, H].
+    ``outputs(part, reverse, out, column)``: write the state after each step to that step's row of out [M, .], starting
+    at `column`; with `reverse`, in reversed time.
+    ``step(packed, x [N, C], h [N, H])``: advance a loaded run of one step, and write the new state to h. It also
+    becomes `state`, the initial state of the next call.
+    ``prepare_backward(outputs=False, inputs=False, keep=False)``: allocate buffers in `workspace`, which the caller may
+    replace before the call; with `keep`, the tape is preserved. The caller then fills `d_state`, arrays [N, H], with
+    the gradient of the final states and, with `outputs`, `d_h` [M, H] with the gradient of the outputs.
+    ``collect(part, d_outputs, reverse, column)``: set `d_h` to the sum of the arrays [M, .] in `d_outputs`, each
+    starting at `column` and reversed as in `outputs`.
+    ``backward(part, packed, to_start=False)``: backpropagate through time; with `to_start`, `d_state` returns the
+    gradient of the initial states.
+    ``weight_gradient(part, packed, accumulate=False)``: store the gradient in `packed`, or accumulate it there.
+    ``input_gradient(part, packed)``: compute `d_x` [M, C], and the contiguous `d_inputs`, which may have extra columns.
 
-``head``, a linear layer of K outputs on features, and losses: a `Loss` of ``training/losses``, which says how many
-outputs S each target has, side by side:
+``head`` is a linear layer from F features to K outputs, with the losses of ``training/losses``. A `Loss` has S outputs
+per target, stored next to each other:
 
 ``Head(K, F, dtype, workspace, backward=False)``
-    Rows of features, of their gradient and of scores are as wide as it says; numbers beyond F and K are its own.
+    The head determines the number of columns of features, their gradient and scores. Columns beyond F and K are
+    padding, for its own use.
 
-    ``room(name, rows)``: a buffer for features or their gradient, to be filled in the first F columns; rows of scores
-    have `columns`.
-    ``fill(weight [K, F], bias [K])``, once they have changed.
-    ``forward(first, last, features, scores)``: scores of the rows from `first` to `last`.
-    ``differentiate(loss, first, last, features, targets, sample_weight, values, d_scores, d_features)``: for those
-    rows, values [M], the weighted losses, and the gradient of their sum. targets [M, K / S] or, for classes, [M, 1];
-    sample_weight [M, 1], or [M, K / S] with one per target; a target of weight 0 may be any number.
-    ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: this part's share; with
-    `accumulate`, added to the gradient of the last call, which is still there.
+    ``room(name, rows)``: a buffer for features or their gradient; the caller fills its first F columns. Scores have
+    `columns` columns.
+    ``fill(weight [K, F], bias [K])``: pack the weights; needed whenever they have changed.
+    ``forward(first, last, features, scores)``: compute the scores of rows `first` to `last`.
+    ``differentiate(loss, first, last, features, targets, sample_weight, values, d_scores, d_features)``: compute the
+    weighted losses of those rows, values [M], and the gradient of their sum. targets is [M, K / S] or, for classes,
+    [M, 1]; sample_weight is [M, 1] or, with one weight per target, [M, K / S]. Targets with zero weight are ignored and
+    may have any value.
+    ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: compute this part's share of the
+    gradient; with `accumulate`, add it to the result of the previous call, which must still be in place.
 
-``dropout``, with masks [N, W] that have a row for each sequence:
+``dropout`` has masks [N, W], one row per sequence:
 
 ``draw(seed, epoch, stream, rate, sequences, first, last, masks)``
-    Rows `first` to `last` of masks: 0 for a part `rate` of all numbers, 1 / (1 - rate) for the others; which, depends
-    on the number's column, its row's sequences[n], the epoch, the stream and the seed alone.
+    Fill rows `first` to `last` of the masks: each element is 0 with probability `rate`, otherwise 1 / (1 - rate). It
+    depends only on its column, sequences[n] of its row, epoch, stream and seed.
 ``scale(starts, first, last, masks, column, rows)``
-    Rows [M, W] of the sequences from `first` to `last`, times their masks from that column on.
+    Multiply rows [M, W] of the sequences `first` to `last` by their masks, starting at `column`.
 
-``packing``, between packed rows and arrays (N, T, F) with one block per sequence, of which order[n] becomes the n-th;
-with `reverse` the rows go through each sequence from its end:
+``packing`` copies between packed rows and arrays (N, T, F) with one block per sequence; packed sequence n is block
+order[n]. With `reverse`, the rows are in reversed time:
 
 ``gather(starts, order, reverse, first, last, array, column, rows)``
-    Rows [M, W] of the steps from `first` to `last`, out of W columns of the array.
+    Copy W columns of the array to rows [M, W], for steps `first` to `last`.
 ``scatter(starts, order, reverse, states, add, rows, out, column)``
-    Out of rows [M, W], or with `states` out of the states after them, into W columns, or added to them; zeros behind an
-    end.
+    Copy rows [M, W], or with `states` the states after their steps, to W columns of `out`, or add them; fill the steps
+    beyond a sequence's length with zeros.
 
-``solvers``, for the parameters from `first` to `last`; p [P], g [P] and moments [., P] are flat, c is of their type:
+``solvers`` update the parameters `first` to `last`. p [P], g [P] and moments [., P] are flat; c has the same type:
 
 ``adam(first, last, p, g, moments, c)``, likewise ``sgd`` and ``rmsprop``
-    One update; ``training/solvers`` says what the numbers c are, and does it in NumPy where a backend has none.
+    Perform one update. ``training/solvers`` defines the coefficients c, and is the fallback in NumPy for a backend
+    without solvers.
 ``square_sums(first, last, g, sums)``
-    sums[b] = the sum of squares of block b of `BLOCK` numbers of g, float64.
+    sums[b] = sum of squares, in float64, of block b of g; blocks have `BLOCK` elements.
 
-All arrays of a call are of one type, float32 or float64, contiguous unless said otherwise. Inputs are only read, and
-weights and x may be read-only. A row's results have the same bits whatever rows are beside it, and all results have
-them for any division into parts. Between two of these steps, where one part reads what another has written, the
-caller synchronizes the threads. Kernels trust their callers: shapes and types are checked in ``fastlstm.layers``.
+All arrays passed to a call have the same dtype, float32 or float64, and are contiguous unless noted otherwise. Inputs
+are never modified, and weights and x may be read-only. The results of a row are bitwise identical whatever other rows
+are in the batch, and all results are bitwise identical however the work is divided into parts. The caller places a
+barrier between two calls if a part reads what another part has written. Kernels do not validate their arguments:
+shapes and dtypes are checked in ``fastlstm.layers``.
 """
 
 import functools
@@ -105,18 +112,18 @@ from typing import NamedTuple
 
 
 class LevelError(ValueError):
-    """FASTLSTM_ISA asks for a level that this CPU has not got."""
+    """FASTLSTM_ISA requests a level that this CPU does not support."""
 
 
 class Cell(NamedTuple):
-    """A kind of recurrence; the last four fields are for the compiled kernels."""
+    """A type of recurrent cell; the last four fields are for the compiled kernels."""
 
-    gates: str  # a letter for each block of H rows of the weights, in torch's order
-    states: tuple  # names of what a step passes on to the next; outputs are the first
-    slots: str | None = None  # the sums that backward differentiates, if they are not those of the gates, in order
-    keeps_gates: bool = True  # whether backward reads what forward made of them
-    separate_biases: int = 0  # biases of a unit in the packed weights, beside those of the gates
-    direct: bool = False  # whether a state also reaches the next one directly, not only through the gates' sums
+    gates: str  # one letter per block of H rows of the weights, in PyTorch's order
+    states: tuple  # names of the recurrent states; the first is the output
+    slots: str | None = None  # the pre-activations whose gradient backward computes, if they are not those of `gates`
+    keeps_gates: bool = True  # whether forward stores the gates' activations for backward
+    separate_biases: int = 0  # extra biases per unit in the packed weights, in addition to those of the gates
+    direct: bool = False  # whether a state also contributes to the next one directly, not only through the gates
 
     @property
     def n_slots(self):
@@ -124,7 +131,7 @@ class Cell(NamedTuple):
 
     @property
     def forget_gate(self):
-        """The letter of the gate that says how much of the old state stays; None if there is none."""
+        """Letter of the gate that controls how much of the previous state is kept; None if there is none."""
         return next((gate for gate in "fz" if gate in self.gates), None)
 
 
@@ -134,7 +141,7 @@ CELLS = {
     "rnn": Cell("h", ("h",), keeps_gates=False),
     "cifg": Cell("fgo", ("h", "c")),
 }
-BACKENDS = ("cython", "numba", "numpy")  # in the order in which "auto" takes them
+BACKENDS = ("cython", "numba", "numpy")  # in order of preference for "auto"
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"
 NO_COMPILER = "NUMBA_DISABLE_JIT"
@@ -142,44 +149,44 @@ NO_COMPILER = "NUMBA_DISABLE_JIT"
 
 EXTENSIONS = ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64")
 NOT_BUILT = (
-    "its extension modules were not built; install a wheel of fastlstm, or, where there is a C compiler, see why by "
-    "`pip install .` in a checkout with FASTLSTM_BUILD_EXT=require"
+    "its extension modules were not built; install a wheel of fastlstm or, if you have a C compiler, run "
+    "`FASTLSTM_BUILD_EXT=require pip install .` in a checkout to see why the build fails"
 )
 
 
 def _compiler_is_off():
-    """Whether Numba is told to compile nothing: as it reads the variable, but without importing it, which is slow."""
+    """Whether the environment disables Numba's compiler; parsed as Numba does, but without the slow import of Numba."""
     try:
         return int(os.environ.get(NO_COMPILER, 0)) != 0
-    except ValueError:  # Numba warns, and compiles
+    except ValueError:  # Numba warns and keeps its compiler enabled
         return False
 
 
 @functools.cache
 def _why_not(name):
-    """Why the backend `name` cannot be loaded here; None if it can."""
+    """Why the backend `name` is unavailable; None if it is available."""
     if name == "numba" and importlib.util.find_spec("numba") is None:
         return "Numba is not installed; install it with: pip install numba"
     if name == "numba" and _compiler_is_off():
         return (
-            f"{NO_COMPILER}={os.environ.get(NO_COMPILER, '')} turns off Numba's compiler, without which this backend "
-            f"cannot run; unset {NO_COMPILER}, or take another backend"
+            f"{NO_COMPILER}={os.environ.get(NO_COMPILER, '')} disables Numba's compiler, which this backend requires; "
+            f"unset {NO_COMPILER}, or use another backend"
         )
     if name == "cython":
         try:
             _package(name)
         except LevelError:
-            return None  # they are there; who takes them is told
-        except Exception as error:  # whatever a module that was built for something else may raise
+            return None  # the backend is available; `resolve` raises this error if it is used
+        except Exception as error:  # a module built for another interpreter or platform may raise anything
             if isinstance(error, ModuleNotFoundError) and error.name in EXTENSIONS:
                 return NOT_BUILT
-            return f"its extension modules are there, but cannot be imported: {error}; install fastlstm anew"
+            return f"its extension modules cannot be imported: {error}; reinstall fastlstm"
     return None
 
 
 @functools.cache
 def available():
-    """Names of the backends that can be loaded here, the preferred one first.
+    """Names of the available backends, in order of preference.
 
     Examples
     --------
@@ -192,26 +199,26 @@ def available():
 
 @functools.cache
 def _preferred():
-    """The backend that "auto" stands for."""
+    """The backend that "auto" selects."""
     reason, level, first = _why_not("cython"), os.environ.get(OF_LEVEL), available()[0]
     if reason and level:
         raise ValueError(
-            f"{OF_LEVEL}={level} is a level of the cython backend, which is not available here ({reason}). Without "
-            f"{OF_LEVEL}, backend='auto' is {first!r}."
+            f"{OF_LEVEL}={level} selects a level of the cython backend, which is not available ({reason}). If "
+            f"{OF_LEVEL} is unset, backend='auto' selects {first!r}."
         )
     if reason not in (None, NOT_BUILT):
-        warnings.warn(f"backend='auto' is {first!r}, not 'cython': {reason}.", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"backend='auto' selects {first!r}, not 'cython': {reason}.", RuntimeWarning, stacklevel=3)
     elif first == "numpy":
-        slow = f"backend='auto' is 'numpy', which is slow: of 'cython' {reason}; {_why_not('numba')}."
+        slow = f"backend='auto' selects 'numpy', which is slow. 'cython': {reason}. 'numba': {_why_not('numba')}."
         warnings.warn(slow, RuntimeWarning, stacklevel=3)
     return first
 
 
 def resolve(name="auto"):
-    """The backend that `name` stands for: an explicit name, else FASTLSTM_BACKEND, else the preferred one."""
+    """The name of the backend to use: an explicit name, else FASTLSTM_BACKEND, else the preferred one."""
     asked = f"backend={name!r}"
     if not isinstance(name, str):
-        raise ValueError(f"{asked} is no name; expected 'auto' or one of {list(available())}.")
+        raise ValueError(f"{asked} is not a string; expected 'auto' or one of {list(available())}.")
     if name == "auto":
         name = os.environ.get(VARIABLE, "auto")
         asked = f"{VARIABLE}={name}"
@@ -220,10 +227,10 @@ def resolve(name="auto"):
     if name not in available():
         reason = f" ({_why_not(name)})" if name in BACKENDS else ""
         raise ValueError(
-            f"{asked} is not a backend available here{reason}; expected 'auto' or one of {list(available())}."
+            f"{asked} is not an available backend{reason}; expected 'auto' or one of {list(available())}."
         )
     if name == "cython":
-        _package(name)  # the level that FASTLSTM_ISA asks for may not be there
+        _package(name)  # raises LevelError if the CPU does not support the level in FASTLSTM_ISA
     return name
 
 

@@ -1,11 +1,11 @@
-"""Attributes that are computed when they are first asked for."""
+"""Attributes that are computed on first access."""
 
 
-class lazy:  # noqa: N801 a decorator, named as `property` is
-    """As `functools.cached_property`, without the lock that this has before Python 3.12.
+class lazy:  # noqa: N801 a decorator, lowercase like `property`
+    """Like `functools.cached_property`, but without the lock that it has before Python 3.12.
 
-    That lock is one for all instances, and a child that is forked while another thread holds it would wait for ever.
-    Two threads may both compute a value; they compute the same.
+    That lock is shared by all instances, so a child process forked while another thread holds it would deadlock.
+    Without it, two threads may both compute the value, but they obtain the same one.
     """
 
     def __init__(self, function):

@@ -1,19 +1,19 @@
-"""Memory for kernels: aligned, and kept from call to call where the caller wants that."""
+"""Aligned memory for kernels, optionally reused between calls."""
 
 import math
 import sys
 
 import numpy as np
 
-ALIGNMENT = 64  # bytes of a cache line and of the widest vector: no load or store crosses two lines
+ALIGNMENT = 64  # bytes; the size of a cache line and of the widest vector, so that no access crosses a cache line
 
 
 def _owner(shape, dtype):
     size = math.prod(shape) * dtype.itemsize + ALIGNMENT
     if size > sys.maxsize:
         raise MemoryError(
-            f"An array of shape {shape} needs {size:.2g} bytes, more than any memory holds; expected fewer or shorter "
-            "series in a batch, fewer streams, or fewer units."
+            f"An array of shape {shape} requires {size:.2g} bytes, which exceeds the address space; expected fewer or "
+            "shorter series per batch, fewer streams, or fewer units."
         )
     return np.empty(size, np.uint8)
 
@@ -24,25 +24,25 @@ def _view(owner, shape, dtype):
 
 
 def aligned_empty(shape, dtype):
-    """Uninitialised array whose first element lies on a cache line."""
+    """Uninitialised array, aligned to a cache line."""
     dtype = np.dtype(dtype)
     return _view(_owner(shape, dtype), shape, dtype)
 
 
 class Workspace:
-    """Named buffers that keep their memory, so that a minibatch allocates nothing.
+    """Named buffers that are reused, so that a minibatch allocates no memory.
 
-    A buffer is valid until the next one of its name is asked for, which may be in the same memory; its contents are
-    undefined at first. Whoever owns the workspace decides when that is: nothing in it may be in use then.
+    A buffer is uninitialised, and valid until the next request for the same name, which may reuse its memory. The owner
+    of the workspace must ensure that the previous buffer is no longer in use.
     """
 
-    # Design: asking the system for fresh memory costs more than a small minibatch does, page by page on first use.
+    # Design: page faults on freshly allocated memory cost more than the computation of a small minibatch.
 
     def __init__(self):
         self._kept = {}
 
     def empty(self, name, shape, dtype):
-        """A buffer of `shape`, in the memory of the last one of that name if it is large enough."""
+        """Uninitialised buffer of `shape`, in the memory of the previous one of that name if it is large enough."""
         dtype = np.dtype(dtype)
         owner, view = self._kept.get(name, (None, None))
         if view is None or view.shape != shape or view.dtype != dtype:

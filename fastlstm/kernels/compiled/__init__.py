@@ -1,25 +1,28 @@
-"""What the backends of register tiles share: all but their entries.
+"""Code shared by the compiled backends, which differ only in their entry points.
 
-A backend has *entries* for each type of numbers, ``entries(dtype)``: an object with compiled functions, and with
-classes whose methods are compiled, which hold what many calls share. Arrays are flat, or [rows, columns]; None stands
-for one that there is not.
+A backend provides *entries* for each floating-point type, ``entries(dtype)``: an object with compiled functions, and
+with classes that hold the arguments shared by many calls of compiled functions. Arrays are flat or [rows, columns];
+optional arrays may be None.
 
-``lanes()``: how many numbers a vector has; ``wait(barrier, size)`` as in the contract.
-``Part(first, last, rank, size, by_units, barrier)``: the part of a thread that has those sequences.
-``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights; ``fill(part, weight_ih,
-weight_hh, bias_ih, bias_hh)`` and ``unpack(part, d_weight_ih, ...)``.
-``Run(cell, C, H, starts, buffers)``: see `recurrence.Buffers`; ``load(part, x, at, state, reverse)``,
-``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``, ``forward(part, packed)``,
-``step(packed, x, h)`` and ``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The latter returns an object with
-``add_gradients(part, reverse, d, column, stride, accumulate)``, ``backward(part, packed, to_start)``,
-``weight_gradient(part, packed, accumulate)`` and ``input_gradient(part, packed, d_x)``.
-``Linear(weight, bias)``: a layer of one or two outputs; ``forward(first, last, features, scores)``,
-``differentiate(loss, first, last, features, d_scores, d_features)``, ``backward(first, last, d_scores, d_features)``.
-``Loss(number, K, levels, targets, sample_weight, values)``: the loss of K targets that ``LOSSES`` has under its name;
-``of_rows(first, last, d_scores)``.
+``lanes()``: number of elements per vector; ``wait(barrier, size)``: as in the contract.
+``Part(first, last, rank, size, by_units, barrier)``: the part of a thread that computes the sequences `first` to
+`last`.
+``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights, with the methods
+``fill(part, weight_ih, weight_hh, bias_ih, bias_hh)`` and ``unpack(part, d_weight_ih, ...)``.
+``Run(cell, C, H, starts, buffers)``: for the buffers, see `recurrence.Buffers`. The methods are
+``load(part, x, at, state, reverse)``, ``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``,
+``forward(part, packed)``, ``step(packed, x, h)`` and ``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The last
+returns an object with the methods ``add_gradients(part, reverse, d, column, stride, accumulate)``,
+``backward(part, packed, to_start)``, ``weight_gradient(part, packed, accumulate)`` and
+``input_gradient(part, packed, d_x)``.
+``Linear(weight, bias)``: a layer of one or two outputs, with the methods ``forward(first, last, features, scores)``,
+``differentiate(loss, first, last, features, d_scores, d_features)`` and
+``backward(first, last, d_scores, d_features)``.
+``Loss(number, K, levels, targets, sample_weight, values)``: the loss of K targets; ``LOSSES`` maps the names of losses
+to `number`. The method is ``of_rows(first, last, d_scores)``.
 
 The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,
-`square_sums`, `adam`, `sgd` and `rmsprop`. What all of them compute, ``csrc/table.h`` says.
+`square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
 """
 
 from functools import partial
@@ -32,10 +35,10 @@ from fastlstm.kernels.compiled import dropout, head, packing, recurrence, solver
 
 
 class Backend:
-    """The contract, by entries.
+    """Implementation of the contract on top of a backend's entries.
 
-    ``isa()`` names the vector instructions that they use, ``fused()`` says whether they fuse products with sums: what
-    does leaves the same bits.
+    ``isa()`` returns the name of the vector instruction set, ``fused()`` whether it has fused multiply-add. Results are
+    bitwise identical on all instruction sets with fused multiply-add.
     """
 
     PARALLEL = True

@@ -1,4 +1,4 @@
-"""What dropout leaves, and its use on packed rows; see the contract."""
+"""Dropout masks, and their application to packed rows; see the contract."""
 
 from fastlstm.kernels.numpy.dropout import threshold
 

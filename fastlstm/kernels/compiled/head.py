@@ -1,7 +1,7 @@
 """A linear layer on features, and the loss of its scores; see the contract.
 
-Many outputs are products of tiles, as those of the recurrence; one or two are plain loops, which the compiler turns
-into vectors: tiles would be nearly empty.
+Like the recurrence, a layer with many outputs uses register-tiled matrix products. One or two outputs would leave the
+tiles nearly empty: these use plain loops, which the compiler vectorises.
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ import numpy as np
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, padded, zeros
 from fastlstm.kernels.numpy import losses
 
-FEW = 2  # outputs that plain loops are as good for
-WIDEST = 16  # numbers of the widest vector: what threads divide columns by
+FEW = 2  # largest number of outputs for plain loops
+WIDEST = 16  # elements of the widest vector; threads divide columns at multiples of it
 
 
 def bound(entries, loss, scores, targets, sample_weight, values):
-    """The loss of so many scores a row, as an object of ``of_rows(first, last, d_scores)``.
+    """A loss of rows of `scores` scores, with the method ``of_rows(first, last, d_scores)``.
 
-    That of the entries, or NumPy's where these have none of the name.
+    Compiled if the entries have a loss of that name, else in NumPy.
     """
     number = entries.LOSSES.get(loss.compiled)
     if number is None:
@@ -28,7 +28,7 @@ def bound(entries, loss, scores, targets, sample_weight, values):
 
 
 class OfNumPy:
-    """A loss that is not compiled."""
+    """A loss without a compiled version."""
 
     def __init__(self, loss, scores, targets, sample_weight, values):
         self._loss, self._scores, self._rows = loss, scores, (targets, sample_weight, values)
@@ -40,7 +40,7 @@ class OfNumPy:
 
 
 class FewOutputs:
-    """A head of one or two outputs."""
+    """A head with one or two outputs."""
 
     def __init__(self, entries, K, F, dtype, workspace, backward=False):
         self.entries, self._empty = entries(dtype), workspace.empty
@@ -70,7 +70,7 @@ class FewOutputs:
 
 
 class ManyOutputs:
-    """A head whose products are made of tiles. A row of features ends in a 1, whose weight is the bias."""
+    """A head that uses register tiles. Each row of features is followed by a 1, whose weight is the bias."""
 
     def __init__(self, entries, K, F, dtype, workspace, backward=False):
         self.entries, self._empty = entries(dtype), workspace.empty
@@ -81,7 +81,7 @@ class ManyOutputs:
         if backward:
             self._backward = self._empty("head_back", (self.columns * self.width,), dtype)
             self._gradient = self._empty("d_head", (K, self.width), dtype)
-            # room for every thread: panels of columns are few
+            # scratch memory for each panel of columns, so that threads share none
             panels = -(-self.width // self._panel)
             self._panels = self._empty("head_panels", (panels * BLOCK_ROWS * self._panel,), dtype)
 

@@ -1,8 +1,8 @@
-"""Where kernels find what: the layout of rows, and sizes that Python and the kernels agree on.
+"""Memory layout of rows, and sizes shared by Python and the kernels.
 
-A row is all that a step's gates depend on, ``[x (C), 1, h' (H)]`` with h' the state before the step: the bias is the
-weight of the 1. So the gates of a step are one product, and the gradient of all weights and biases is one, too. Units
-are padded to whole vectors (P of them); a padded unit has zero weights, hence zero states and gradients.
+A row holds everything that a step's gates depend on, ``[x (C), 1, h' (H)]``, where h' is the state before the step; the
+bias is the weight of the 1. The gates of a step are thus a single matrix product, as is the gradient of all weights and
+biases. Units are padded to whole vectors, P in total. Padded units have zero weights, hence zero states and gradients.
 """
 
 from functools import lru_cache
@@ -11,50 +11,50 @@ import numpy as np
 
 from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
 
-#: Rows whose gradients are summed by themselves: they stay in the first-level cache while all columns of a block pass
-#: over them. The same number for every vector width, on which no bit may depend.
+#: Rows per block of weight gradients, whose sums are computed separately and then added. A block stays in the L1 cache
+#: while it is multiplied by all columns. Independent of the vector width, because results must not depend on it.
 BLOCK_ROWS = 64
-#: Bytes of gates' sums that wait in the first-level cache.
+#: Bytes of pre-activations that are kept in the L1 cache.
 SUMS_BYTES = 8 * 1024
-#: Numbers of a gradient whose squares are summed by themselves.
+#: Elements per block of a gradient whose sum of squares is computed separately.
 SQUARES = 4096
 
 
 @lru_cache(maxsize=8)
 def zeros(size, dtype):
-    """Zeros that nobody writes to."""
+    """Shared array of zeros; must not be modified."""
     out = aligned_empty((size,), dtype)
     out[:] = 0
     return out
 
 
 def padded(units, lanes):
-    """`units` filled up to whole vectors."""
+    """`units` rounded up to a multiple of `lanes`."""
     return -(-units // lanes) * lanes
 
 
 def row_layout(C, P, dtype):
-    """Where a row begins, so that its h' lies on a cache line, and the distance of two rows."""
+    """Offset of the first row, such that its h' is aligned to a cache line, and the stride between rows."""
     line = ALIGNMENT // dtype.itemsize
     begin = -(C + 1) % line
-    # An odd number of cache lines: rows an even number apart would share few of the cache's sets.
+    # The stride is an odd number of cache lines: an even one would map the rows to only a few sets of the cache.
     return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
 
 
 def writable(array):
-    """The same memory, for the compiler writable."""
+    """A view of the same memory that is marked as writable."""
     return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 def flat(array):
-    """The same memory as kernels are compiled for: one axis, contiguous and, for the compiler, writable."""
+    """A view of the same memory in the form the kernels are compiled for: 1-d, contiguous and marked as writable."""
     return writable(array if array.ndim == 1 else array.reshape(-1))
 
 
 class _Writable:
-    """Read-only memory under another flag: kernels only read their inputs, and Numba compiles for one type of array."""
+    """Read-only memory marked as writable: kernels do not write to inputs, and Numba compiles for one array type."""
 
     def __init__(self, array):
-        self.array = array  # kept alive
+        self.array = array  # keeps the memory alive
         interface = array.__array_interface__
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}

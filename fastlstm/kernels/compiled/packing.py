@@ -1,4 +1,4 @@
-"""Rows of packed batches from and to arrays of one block per sequence; see the contract."""
+"""Copies between packed rows and arrays with one block per sequence; see the contract."""
 
 
 def gather(entries, starts, order, reverse, first, last, array, column, rows):

@@ -1,4 +1,4 @@
-"""The packed weights and the runs of all cells: their buffers, and what kernels do with them."""
+"""Packed weights and runs of all cells: their buffers, and calls of the kernels."""
 
 from typing import NamedTuple
 
@@ -11,22 +11,22 @@ from fastlstm.kernels.parts import row_bounds
 
 
 class Buffers(NamedTuple):
-    """What a run reads and writes, in flat arrays; None where it does not."""
+    """Flat arrays that a run reads and writes; None if not needed."""
 
-    rows: np.ndarray  # [M+N, C+1+P : stride], from the first input on
+    rows: np.ndarray  # [M+N, C+1+P : stride], starting at the first input
     stride: int
-    h: np.ndarray | None  # [M+N, P]: the states, where the rows hold them times the mask
+    h: np.ndarray | None  # [M+N, P]: the states, if the rows hold them multiplied by the mask
     mask: np.ndarray | None  # [N, P]
-    c: np.ndarray | None  # [M+N, P], without gates [N, P]
+    c: np.ndarray | None  # [M+N, P]; without gates, [N, P]
     gates: np.ndarray | None  # [M, slots, P]
-    sums: np.ndarray  # for each thread, SUMS_BYTES or [N, 4, lanes]
-    zero: np.ndarray  # zeros: [4, P], or [padded C] if that is larger
+    sums: np.ndarray  # per thread, SUMS_BYTES or [N, 4, lanes], whichever is larger
+    zero: np.ndarray  # zeros, [4, P] or [padded C], whichever is larger
 
 
 class Packed:
-    """Weights, and their gradient, as the kernels have them; see the contract."""
+    """Weights and their gradient, packed for the kernels; see the contract."""
 
-    cell = entries_of = None  # its name, and the backend's entries for a type
+    cell = entries_of = None  # name of the cell; function that returns the backend's entries for a dtype
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         entries, kind = self.entries_of(dtype), CELLS[self.cell]
@@ -55,9 +55,9 @@ class Packed:
 
 
 class Run:
-    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
+    """A run over a packed batch, with its buffers; see the contract."""
 
-    cell = entries_of = None  # its name, and the backend's entries for a type
+    cell = entries_of = None  # name of the cell; function that returns the backend's entries for a dtype
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self._entries = entries = self.entries_of(dtype)
@@ -69,7 +69,7 @@ class Run:
         rows = workspace.empty("rows", (self.M + self.N, stride), dtype)
         self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
         h = mask = c = self._gates = None
-        if masked:  # rows hold the states times the mask, as the gates see them; the states are beside them
+        if masked:  # the rows hold the masked states, as the gates see them; the states have a buffer of their own
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
@@ -88,7 +88,7 @@ class Run:
 
     @lazy
     def _alone(self):
-        """The part of a thread that is alone."""
+        """The part of a single thread: all the work."""
         return self._entries.Part(0, self.N, 0, 1, False, np.zeros(1, np.int64))
 
     def _part(self, part):
@@ -142,7 +142,7 @@ class Run:
         self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen)
 
     def _room(self, name, rows):
-        """Room for states or their gradient, zero in the padded units."""
+        """Buffer for states or their gradient, with zeros in the padded units."""
         room = self.workspace.empty(name, (rows, self.P), self.dtype)
         room[:, self.H :] = 0
         return room

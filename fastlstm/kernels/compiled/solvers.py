@@ -1,4 +1,4 @@
-"""Solvers, and the norm that clipping needs; see the contract."""
+"""Solvers, and sums of squares for gradient clipping; see the contract."""
 
 from fastlstm.kernels.compiled.layout import SQUARES
 

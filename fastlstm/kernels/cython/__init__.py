@@ -1,4 +1,4 @@
-"""Cython backend: the kernels of ``csrc``, compiled when the package was built, for the CPU level that is here."""
+"""Cython backend: the kernels of ``csrc``, compiled at build time for several CPU levels; the best one is selected."""
 
 import os
 
@@ -9,11 +9,11 @@ from fastlstm.kernels.compiled import Backend
 
 
 def take(level):
-    """Have both modules compute with a CPU level's kernels; LevelError unless this CPU and its system support it."""
+    """Select the kernels of a CPU level in both modules; LevelError if this CPU or operating system lacks support."""
     if level not in f32.levels():
         raise LevelError(
-            f"{OF_LEVEL}={level} is not a level that this CPU and its system support; expected one of "
-            f"{list(f32.levels())}, or nothing for the best of them."
+            f"{OF_LEVEL}={level} is not a level that this CPU and its operating system support; expected one of "
+            f"{list(f32.levels())}, or no value for the best of them."
         )
     f32.use(level)
     f64.use(level)

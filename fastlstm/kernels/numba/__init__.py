@@ -1,4 +1,4 @@
-"""Numba backend: register tiles, compiled on first use for the CPU at hand."""
+"""Numba backend: register-tiled kernels, compiled on first use for the host CPU."""
 
 from fastlstm.kernels.compiled import Backend
 from fastlstm.kernels.numba.entries import entries

@@ -1,13 +1,13 @@
-"""tanh and sigmoid of tiles.
+"""tanh and sigmoid of tiles, from rational approximations.
 
-With p / q = tanh(x / 2) in tanh and tanh(x / 4) in sigmoid, where p = x P(x^2) and q = Q(x^2)::
+Let p = x P(x^2) and q = Q(x^2), where p / q approximates tanh(x / 2) for tanh, and tanh(x / 4) for sigmoid::
 
     tanh(x) = 2 p q / (q^2 + p^2)
     sigmoid(x) = a^2 / (a^2 + b^2),   a = q + p,   b = q - p   (a / b = e^(x / 2))
 
-|x| above a bound is taken as the bound: infinities are fine. NaN gives NaN. tanh(-x) is exactly -tanh(x).
+x is clamped to [-bound, bound], so infinities are valid. NaN is propagated. tanh(-x) is exactly -tanh(x).
 
-Largest errors, over all numbers in float32 and six million in float64:
+Maximum errors, over all float32 numbers and six million float64 numbers:
 
 =========  ==================  ==================  ==================
            tanh                tanh, relative      sigmoid
@@ -18,11 +18,11 @@ float64    3.5e-16             5.8e-16             2.9e-16
 
 bench/derive_activations.py derives the coefficients.
 
-# Design: the plain tanh(x) = x P(x^2) / Q(x^2) takes one instruction less in float32, as many for its sigmoid, and
-# more in float64; but it has more coefficients and larger rounding errors, and can be rounded to more than 1. Not so
-# these quotients. sigmoid's denominator is its numerator with something added. tanh's is larger than its numerator
-# by (q - p)^2, and the bound is small enough for that to outweigh the rounding errors, with or without fused
-# multiply-add.
+# Design: the direct approximation tanh(x) = x P(x^2) / Q(x^2) takes one instruction less in float32, the same number
+# for sigmoid, and more in float64; but it needs more coefficients, has larger rounding errors, and can exceed 1 after
+# rounding. These quotients cannot: the denominator of sigmoid is its numerator plus a non-negative term. That of tanh
+# exceeds its numerator by (q - p)^2, and the bound is small enough for this to outweigh the rounding errors, with or
+# without fused multiply-add.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ from fastlstm.kernels.numba.tiles import elementwise, emit_constant, emit_fma
 
 
 class Rational(NamedTuple):
-    """x P(x^2) / Q(x^2), for |x| <= bound. Coefficients of low powers come first."""
+    """x P(x^2) / Q(x^2), for |x| <= bound. Coefficients are in order of increasing powers."""
 
     bound: float
     p: tuple
@@ -98,8 +98,8 @@ def _polynomial(builder, tile, coefficients, u):
 
 
 def _clamp(builder, tile, x, bound):
-    # A NaN is neither above nor below the bounds and stays; llvm.minnum would give the bound. On x86, each of
-    # these pairs becomes one vmin or vmax with x as the second operand, which is the one they give for NaNs.
+    # NaN compares false to both bounds and is propagated; llvm.minnum would return the bound. On x86, each pair of
+    # instructions becomes one vmin or vmax with x as the second operand, which they return for NaN.
     for relation, number in ("<", bound), (">", -bound):
         limit = emit_constant(tile, number)
         x = builder.select(builder.fcmp_ordered(relation, limit, x), limit, x)
@@ -107,7 +107,7 @@ def _clamp(builder, tile, x, bound):
 
 
 def _parts(builder, tile, x, rational):
-    """x within the bounds, P(x^2), Q(x^2)."""
+    """Clamped x, P(x^2) and Q(x^2)."""
     x = _clamp(builder, tile, x, rational.bound)
     u = builder.fmul(x, x)
     return x, _polynomial(builder, tile, rational.p, u), _polynomial(builder, tile, rational.q, u)

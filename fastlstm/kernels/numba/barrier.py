@@ -1,8 +1,8 @@
 """A spin barrier for the threads of a team, in machine code.
 
 # Design: threads synchronize a few times per minibatch, or once per step if a recurrence is divided by units. Waking a
-# sleeping thread takes tens of microseconds, a step less than that, so waiting threads spin. After a while they yield
-# their CPU at every turn, because the thread they wait for may need it.
+# sleeping thread takes tens of microseconds, longer than a step, so waiting threads spin. After a while they yield
+# their CPU in every iteration, because the thread they wait for may need it.
 """
 
 import platform
@@ -16,15 +16,15 @@ from numba.extending import intrinsic
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.parts import BROKEN
 
-PATIENCE = 2000  # turns before a waiting thread yields its CPU
+PATIENCE = 2000  # iterations before a waiting thread yields its CPU
 
-#: The LLVM intrinsic that tells a core that its thread is spinning.
+#: LLVM intrinsic that hints to the CPU that this is a spin loop.
 PAUSE = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
 
 
 @intrinsic
 def _arrive(typingctx, barrier):
-    """Increment barrier[0] and return it. Whoever sees the new value sees all that this thread wrote before."""
+    """Atomically increment barrier[0] and return it. A thread that reads the new value sees all previous writes."""
 
     def codegen(context, builder, signature, args):
         place = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -36,7 +36,7 @@ def _arrive(typingctx, barrier):
 
 @intrinsic
 def _arrivals(typingctx, barrier):
-    """Read barrier[0] from memory."""
+    """Atomically read barrier[0]."""
 
     def codegen(context, builder, signature, args):
         place = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -47,7 +47,7 @@ def _arrivals(typingctx, barrier):
 
 @intrinsic
 def _rest(typingctx, give_way):
-    """Pause for a moment; if `give_way`, let the system run another thread on this CPU."""
+    """Pause briefly; if `give_way`, yield the CPU to another thread."""
 
     def codegen(context, builder, signature, args):
         nothing = ir.FunctionType(ir.VoidType(), [])
@@ -65,7 +65,7 @@ def _rest(typingctx, give_way):
 
 @kernel
 def synchronize(barrier, size):
-    """Return when all `size` threads have called this, or one of them has failed."""
+    """Return once `size` threads have called this, or one of them has failed."""
     arrived = _arrive(barrier)
     goal = (arrived + size - 1) // size * size
     turns = 0
@@ -76,6 +76,6 @@ def synchronize(barrier, size):
 
 @entry
 def wait(barrier, size):
-    """`synchronize`, for Python; return whether no thread has failed."""
+    """Call `synchronize` from Python; return False if a thread has failed."""
     synchronize(barrier, size)
     return barrier[0] < BROKEN

@@ -1,11 +1,11 @@
-"""What all cells share: packing of weights, sequences in and gradients out; rows are as in ``compiled.layout``."""
+"""Packing of weights, and copying of inputs, outputs and gradients; for the layout of rows, see ``compiled.layout``."""
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import Matrix
 from fastlstm.kernels.numba.structs import read_part, read_run, share
 from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, shift, store, width
 
-AHEAD = 8  # rows that are prefetched before they are copied
+AHEAD = 8  # prefetch distance in rows
 
 
 @kernel
@@ -25,7 +25,7 @@ def transpose(R, Q, a, out):
 
 @entry
 def pack_gates(G, sizes, parts, weights, out):
-    """out[P/L][C+1+H][G][L]: for each vector of a part's units, the weights of [x, 1, h'] of its G gates."""
+    """out[P/L][C+1+H][G][L]: for each vector of a part's units, the weights of [x, 1, h'] for its G gates."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
     L, K = width(out), C + 1 + H
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
@@ -38,7 +38,7 @@ def pack_gates(G, sizes, parts, weights, out):
                 out[at + j] = 0
         for gate in range(G):
             row, here = gate * H + unit, at + gate * L
-            for side in range(2):  # one loop for both, which halves the time to compile it
+            for side in range(2):  # a single loop for both halves the compile time
                 inputs, weight, there = (H, weight_hh, here + (C + 1) * G * L) if side else (C, weight_ih, here)
                 transpose(inputs, units, Matrix(shift(weight, row * inputs), inputs), Matrix(shift(out, there), G * L))
             for j in range(units):
@@ -47,10 +47,10 @@ def pack_gates(G, sizes, parts, weights, out):
 
 @entry
 def pack_groups(groups, sizes, columns, w, out):
-    """out: some columns of w[G, H, M] in panels of 4L, then 2L, then L, each contiguous, zeros beyond M.
+    """Pack columns of w[G, H, M] into contiguous panels of 4L, then 2L, then L columns, padded with zeros beyond M.
 
-    groups is (G, start): each of the groups, from `start` on and then from 0, becomes P rows, zeros beyond H. sizes is
-    (H, P, M), columns (first, last).
+    groups is (G, start): the groups are rotated to start with group `start`, and each is padded from H to P rows with
+    zeros. sizes is (H, P, M), columns is (first, last).
     """
     (G, start), (H, P, M), (m, last) = groups, sizes, columns
     L = width(w)
@@ -72,7 +72,7 @@ def pack_groups(groups, sizes, columns, w, out):
 
 @entry
 def unpack_gates(G, sizes, parts, d_w, d_weights):
-    """Gradients in the shapes of the weights, from a part's columns of d_w[C+1+H, G * P]."""
+    """Copy the gradient from a part's columns of d_w[C+1+H, G * P] to arrays in the shapes of the weights."""
     (C, H, P), (d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh) = sizes, d_weights
     d_weight_ih, d_weight_hh, L, Q = pointer(d_weight_ih), pointer(d_weight_hh), width(d_w), G * P
     d_bias_ih, d_bias_hh, d_w = pointer(d_bias_ih), pointer(d_bias_hh), pointer(d_w)
@@ -80,7 +80,7 @@ def unpack_gates(G, sizes, parts, d_w, d_weights):
     for gate in range(G):
         begin, end = max(first - gate * P, 0), min(last - gate * P, H)
         column, unit = gate * P + begin, gate * H + begin
-        for side in range(2):  # one loop for both, which halves the time to compile it
+        for side in range(2):  # a single loop for both halves the compile time
             K, row, d_weight = (H, C + 1, d_weight_hh) if side else (C, 0, d_weight_ih)
             if begin < end:
                 block = Matrix(shift(d_w, row * Q + column), Q)
@@ -104,7 +104,7 @@ def copy(size, a, a_at, out, out_at):
 
 @kernel
 def put_states(run, part, h_0, c_0, given):
-    """Initial states of a part's sequences: h_0[N, H] and c_0[N, H] or, unless `given`, zeros."""
+    """Write the initial states of a part's sequences: h_0[N, H] and c_0[N, H] if `given`, else zeros."""
     for n in range(part.first, part.last):
         for unit in range(run.P):
             h = h_0[n, unit] if given and unit < run.H else 0
@@ -117,14 +117,14 @@ def put_states(run, part, h_0, c_0, given):
 
 @entry
 def load_rows(runs, parts, x, at, reverse, h_0, c_0, given):
-    """Inputs, ones and the initial states of a part's sequences; see `Run.load`."""
+    """Write the inputs, ones and initial states of a part's sequences; see `Run.load`."""
     run, part, x = read_run(runs, x), read_part(parts), pointer(x)
     starts, lengths, C, at = run.starts, run.lengths, run.C, pointer(at)
     for t in range(run.T):
         end = min(part.last, starts[t + 1] - starts[t])
         for n in range(part.first, end):
             row = (starts[t] + n) * run.stride
-            # series and rows lie far apart: no cache foresees them
+            # series and rows are far apart in memory: the hardware prefetcher does not anticipate them
             prefetch(x, at[min(n + AHEAD, end - 1)] + t * C)
             prefetch(run.rows, row + AHEAD * run.stride)
             copy(C, x, at[n] + (lengths[n] - 1 - t if reverse else t) * C, run.rows, row)
@@ -134,7 +134,7 @@ def load_rows(runs, parts, x, at, reverse, h_0, c_0, given):
 
 @entry
 def begin_rows(runs, parts, h_0, c_0, given):
-    """Ones and the initial states of a part's sequences."""
+    """Write the ones and initial states of a part's sequences."""
     run, part = read_run(runs, h_0), read_part(parts)
     for t in range(run.T):
         for n in range(part.first, min(part.last, run.starts[t + 1] - run.starts[t])):
@@ -144,9 +144,9 @@ def begin_rows(runs, parts, h_0, c_0, given):
 
 @entry
 def copy_outputs(runs, parts, reverse, out, column, stride):
-    """out[row of step t] = the state after step t, H numbers from a column on, for a part's sequences.
+    """out[row of step t] = the state after step t, in H columns starting at `column`, for a part's sequences.
 
-    Where `reverse`, out goes through time the other way.
+    With `reverse`, out is in reversed time.
     """
     run, part, out = read_run(runs, out), read_part(parts), pointer(out)
     starts, lengths = run.starts, run.lengths
@@ -159,7 +159,7 @@ def copy_outputs(runs, parts, reverse, out, column, stride):
 
 @entry
 def add_gradients(runs, parts, reverse, d, column, stride, accumulate):
-    """d_h[row of step t] = d[row of step t], or added to it where `accumulate`; otherwise as `copy_outputs`."""
+    """d_h[row of step t] = d[row of step t], or += it with `accumulate`; otherwise as `copy_outputs`."""
     run, part, d, L = read_run(runs, d), read_part(parts), pointer(d), width(d)
     starts, lengths, d_h = run.starts, run.lengths, run.d_h
     whole = run.H // L * L

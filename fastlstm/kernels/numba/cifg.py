@@ -1,10 +1,12 @@
-"""LSTM with coupled input and forget gates (CIFG) from register tiles.
+"""LSTM with coupled input and forget gates (CIFG) in Numba.
 
 Greff et al. (2017), "LSTM: A Search Space Odyssey", without peepholes::
 
     f = sigmoid(W_f [x, 1, h'])      c = f * c' + (1 - f) * g
     g = tanh(W_g [x, 1, h'])         h = o * tanh(c)
-    o = sigmoid(W_o [x, 1, h'])      h', c': the states before the step
+    o = sigmoid(W_o [x, 1, h'])
+
+h' and c' are the states before the step.
 """
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh

@@ -1,7 +1,7 @@
-"""Losses of distributions, whose targets have several scores each; the equations are those of ``training/losses``.
+"""Losses of distributions, with several scores per target; ``training/losses`` has the equations.
 
-# Design: entries of their own, apart from the one that a head's other losses are part of. Each is compiled when it is
-# first used, so a first fit by another loss does not wait for it.
+# Design: each of these losses is an entry point of its own, unlike the other losses of a head, which share one. It is
+# compiled on first use, so that a first fit with another loss does not have to wait for it.
 """
 
 import math
@@ -25,18 +25,18 @@ def sigmoid(score):
 
 @inlined
 def quantile(scores, target, levels, slopes):
-    """Pinball loss, mean over levels; `scores` become its gradient, slopes [S] is scratch."""
+    """Pinball loss, averaged over levels; overwrites `scores` with the gradient. slopes [S] is scratch."""
     S, loss, q = levels.size, 0.0, scores[0]
     for j in range(S):
         if j > 0:
             q += softplus(scores[j])
         residual = target - q
         loss += (levels[j] if residual > 0 else levels[j] - 1) * residual
-        slopes[j] = residual - residual - levels[j]  # a NaN stays
+        slopes[j] = residual - residual - levels[j]  # propagates NaN
         if residual <= 0:
             slopes[j] += 1 if residual < 0 else 0.5
     slope = 0.0
-    for j in range(S - 1, -1, -1):  # a step moves its own quantile and all above
+    for j in range(S - 1, -1, -1):  # each increment shifts its own quantile and all higher ones
         slope += slopes[j] / S
         scores[j] = slope * (sigmoid(scores[j]) if j > 0 else 1)
     return loss / S
@@ -44,7 +44,7 @@ def quantile(scores, target, levels, slopes):
 
 @inlined
 def poisson(scores, target, levels, slopes):
-    """Half the deviance of a count; its score becomes the gradient."""
+    """Half the Poisson deviance; overwrites the score with the gradient."""
     score, mean = scores[0], math.exp(scores[0])
     logarithm = math.log(target) if target > 0 else 0.0
     scores[0] = mean - target
@@ -53,7 +53,7 @@ def poisson(scores, target, levels, slopes):
 
 @inlined
 def gaussian_nll(scores, target, levels, slopes):
-    """Negative log-likelihood; the scores, mean and logarithm of the standard deviation, become its gradient."""
+    """Negative log-likelihood; overwrites the scores, mean and log standard deviation, with the gradient."""
     residual, excess = target - scores[0], 2 * scores[1] - LOG_FLOOR
     log_variance = LOG_FLOOR + softplus(excess)
     precision = math.exp(-log_variance)
@@ -64,14 +64,14 @@ def gaussian_nll(scores, target, levels, slopes):
 
 def _of_rows(of_target):
     def losses(first, last, levels, targets, sample_weight, values, d_scores, slopes):
-        """The rows' losses; d_scores [M, K S and more] comes with the scores and leaves with their gradient."""
+        """Compute the losses of rows, and overwrite the scores in d_scores [M, >= K * S] with the gradient."""
         K, S = targets.shape[1], levels.size
         for m in range(first, last):
             value = 0.0
             for k in range(K):
                 d = d_scores[m, k * S : k * S + S]
                 weight = sample_weight[m, k if sample_weight.shape[1] > 1 else 0] / K
-                if weight == 0:  # what does not count may be infinite
+                if weight == 0:  # ignored targets may be infinite
                     d[:] = 0
                     continue
                 value += of_target(d, targets[m, k], levels, slopes) * weight
@@ -79,7 +79,7 @@ def _of_rows(of_target):
                     d[j] *= weight
             values[m] = value
 
-    losses.__qualname__ = f"losses_{of_target.__name__}"  # machine code is kept under this name
+    losses.__qualname__ = f"losses_{of_target.__name__}"  # key of the machine code cache
     return entry(losses)
 
 

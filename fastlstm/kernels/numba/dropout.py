@@ -1,4 +1,4 @@
-"""What dropout leaves, and its use on packed rows; for the generator see the NumPy backend."""
+"""Dropout masks, and their application to packed rows; for the generator, see the NumPy backend."""
 
 import numpy as np
 
@@ -23,13 +23,13 @@ def philox(key_0, key_1, a, b, c, d):
 
 @entry
 def draw(key, threshold, keep, sequences, rows, masks):
-    """key is (seed, epoch, stream), rows (first, last); a unit that is kept becomes `keep`."""
+    """Draw the masks of some rows, (first, last). key is (seed, epoch, stream); retained units are set to `keep`."""
     (seed, epoch, stream), (first, last), W = key, rows, masks.shape[1]
     key_0, key_1, epoch, stream = np.uint64(seed) & MASK, np.uint64(seed) >> HALF, np.uint64(epoch), np.uint64(stream)
     threshold = np.uint64(threshold)
     for n in range(first, last):
         row, sequence = masks[n], np.uint64(sequences[n]) & MASK
-        for block in range(W // 4):  # vectors of blocks
+        for block in range(W // 4):  # the compiler vectorises over blocks
             a, b, c, d = philox(key_0, key_1, np.uint64(block), sequence, epoch, stream)
             row[4 * block] = keep if a >= threshold else 0.0
             row[4 * block + 1] = keep if b >= threshold else 0.0
@@ -43,7 +43,7 @@ def draw(key, threshold, keep, sequences, rows, masks):
 
 @entry
 def scale(starts, sequences, masks, column, rows):
-    """sequences is (first, last)."""
+    """Multiply the rows of some sequences, (first, last), by their masks."""
     (first, last), W = sequences, rows.shape[1]
     stride, m_stride = rows.strides[0] // rows.itemsize, masks.strides[0] // masks.itemsize
     masks, out = pointer(masks), pointer(rows)

@@ -1,4 +1,4 @@
-"""The entries; see ``kernels.compiled``."""
+"""Entries of the Numba backend; see ``kernels.compiled``."""
 
 from functools import cache, partial
 from types import SimpleNamespace
@@ -9,7 +9,7 @@ from fastlstm.kernels.numba.target import lanes
 
 @cache
 def entries(dtype):
-    """One set for each type of numbers; Numba tells the types of arrays, and compiles once more for every other."""
+    """The entries for a dtype. Numba compiles a separate version of each function for each dtype."""
     return SimpleNamespace(
         lanes=partial(lanes, dtype),
         wait=barrier.wait,

@@ -1,4 +1,4 @@
-"""What the loop over time needs of a cell all of whose gates are sums of [x, 1, h']: weights and products."""
+"""Packing and matrix products for cells whose gates are all functions of W [x, 1, h']; see ``recurrence.py``."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ def _ahead_of(run):
 
 
 def cell_of_gates(name, gates, state, gradients):
-    """The cell with so many gates, of its equations and their derivatives; see `Cell`."""
+    """Create a `Cell` with `gates` gates from its equations, `state`, and their derivatives, `gradients`."""
     products = PRODUCTS[gates]
 
     @inlined

@@ -1,12 +1,14 @@
-"""GRU from register tiles.
+"""GRU in Numba.
 
-Cho et al. (2014), as ``torch.nn.GRU`` computes it, the reset gate on the product (Keras: ``reset_after=True``)::
+Cho et al. (2014), with the reset gate applied after the matrix product, as in ``torch.nn.GRU`` (``reset_after=True`` in
+Keras)::
 
     r = sigmoid(W_r [x, 1] + U_r h' + b_r)      n = tanh(W_n [x, 1] + r * m),   m = U_n h' + b_m
-    z = sigmoid(W_z [x, 1] + U_z h' + b_z)      h = (1 - z) * n + z * h';       h': the state before the step
+    z = sigmoid(W_z [x, 1] + U_z h' + b_z)      h = (1 - z) * n + z * h'
 
-The candidate's two sums stay apart until r is known. They stand around those of the gates, [n, r, z, m]: so the
-inputs' products fill the first three, the states' products the last three, and none is done for nothing.
+h' is the state before the step. The terms of x and h' in the candidate are kept separate until r is known. The slots
+are ordered [n, r, z, m], so that the products of the inputs fill the first three and those of the states the last
+three, without any redundant work.
 """
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh
@@ -22,7 +24,7 @@ from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
 
 @entry
 def pack(sizes, parts, weights, out):
-    """Each vector of units: the bias of m [L], the weights of [x, 1] [C+1][n, r, z][L], of h' [H][r, z, m][L]."""
+    """For each vector of units: bias of m [L], weights of [x, 1] [C+1][n, r, z][L], weights of h' [H][r, z, m][L]."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
     L, block = width(out), (1 + 3 * (C + 1 + H)) * width(out)
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
@@ -34,9 +36,9 @@ def pack(sizes, parts, weights, out):
             for j in range(block):
                 out[at + j] = 0
         x_at, h_at = at + L, at + (1 + 3 * (C + 1)) * L
-        for gate in range(3):  # r, z, n as the weights have them
+        for gate in range(3):  # r, z, n, in the order of the weights
             row, x_slot, h_slot = gate * H + unit, x_at + (gate + 1) % 3 * L, h_at + gate * L
-            for side in range(2):  # one loop for both, which halves the time to compile it
+            for side in range(2):  # a single loop for both halves the compile time
                 inputs, weight, slot = (H, weight_hh, h_slot) if side else (C, weight_ih, x_slot)
                 transpose(inputs, units, Matrix(shift(weight, row * inputs), inputs), Matrix(shift(out, slot), 3 * L))
             for j in range(units):
@@ -57,24 +59,24 @@ def offset_of_m(C, H, P):
 
 
 def gradient(C, H, P):
-    """Three blocks: [x, 1, h'] with r and z [C+1+H, 2, P], [x, 1] with n [C+1, P], [1, h'] with m [1+H, P]."""
+    """The three blocks of d_w: [x, 1, h'] by r and z [C+1+H, 2, P], [x, 1] by n [C+1, P], and [1, h'] by m [1+H, P]."""
     K, of_n = C + 1 + H, offset_of_n.py_func(C, H, P)
     return [(0, K, 1, 2, 0), (0, C + 1, 0, 1, of_n), (C, K, 3, 1, of_n + (C + 1) * P)]
 
 
 @entry
 def unpack(sizes, parts, d_w, d_weights):
-    """Gradients in the shapes of the weights, from d_w as `gradient` has it."""
+    """Copy the gradient from d_w, laid out as `gradient` describes, to arrays in the shapes of the weights."""
     (C, H, P), (d_weight_ih, d_weight_hh, d_bias_ih, d_bias_hh) = sizes, d_weights
     d_weight_ih, d_weight_hh, L = pointer(d_weight_ih), pointer(d_weight_hh), width(d_w)
     d_bias_ih, d_bias_hh, d_w = pointer(d_bias_ih), pointer(d_bias_hh), pointer(d_w)
     first, last = share(read_part(parts), 2 * P, 4 * L)
     n_first, n_last = share(read_part(parts), P, 4 * L)
     for gate in range(3):
-        both = gate < 2  # weights of inputs and states are in one product
+        both = gate < 2  # the weights of inputs and states are in the same block
         Q, column = (2 * P, gate * P) if both else (P, 0)
         begin, end = (max(first - column, 0), min(last - column, H)) if both else (n_first, min(n_last, H))
-        for side in range(2):  # one loop for both, which halves the time to compile it
+        for side in range(2):  # a single loop for both halves the compile time
             K, d_weight, d_bias = (H, d_weight_hh, d_bias_hh) if side else (C, d_weight_ih, d_bias_ih)
             block = 0 if both else offset_of_m(C, H, P) if side else offset_of_n(C, H, P)
             bias_row = C if both or side == 0 else 0

@@ -1,6 +1,6 @@
-"""A linear layer of one or two outputs, in plain loops, and losses, those of ``training/losses``.
+"""A linear layer with one or two outputs, in plain loops, and the losses of ``training/losses``.
 
-Every sum is made in one order on every CPU.
+The order of additions is the same on every CPU.
 """
 
 import math
@@ -24,7 +24,7 @@ NUMBERS = {
 
 @kernel
 def dot(a, b, sums):
-    """The sum of a * b; sums[WAYS] is scratch."""
+    """Dot product of a and b; sums[WAYS] is scratch."""
     sums[:] = 0
     whole = a.size // WAYS * WAYS
     for start in range(0, whole, WAYS):
@@ -40,10 +40,10 @@ def dot(a, b, sums):
 
 @inlined
 def softmax(scores, K):
-    """Turn K scores into probabilities; the largest score, and the logarithm of the sum of e^(score - it)."""
+    """Replace K scores by probabilities, in place. Return the maximum, and log(sum of exp(score - maximum))."""
     largest = scores[0]
     for k in range(1, K):
-        largest = scores[k] if not scores[k] <= largest else largest  # a NaN stays
+        largest = scores[k] if not scores[k] <= largest else largest  # propagates NaN
     total = scores[0] - scores[0]
     for k in range(K):
         scores[k] = math.exp(scores[k] - largest)
@@ -55,7 +55,7 @@ def softmax(scores, K):
 
 @inlined
 def residual_loss(number, residual):
-    """Loss of one residual, and its derivative."""
+    """Loss of a residual, and its derivative."""
     if number == SQUARED_ERROR:
         return residual * residual / 2, residual
     sign = residual - residual  # 0, or NaN
@@ -77,10 +77,10 @@ def binary_loss(score, target):
 
 @inlined
 def loss_of_row(number, K, targets, sample_weight, d):
-    """The row's weighted loss; d [K], the scores, becomes the gradient. `sample_weight` has one for all, or K."""
+    """Weighted loss of a row; overwrites the scores d [K] with the gradient. `sample_weight` has 1 or K elements."""
     value = 0.0
     if number == CROSS_ENTROPY:
-        if sample_weight[0] == 0:  # what does not count may be infinite
+        if sample_weight[0] == 0:  # ignored targets may be infinite
             d[:] = 0
             return value
         label = int(targets[0])
@@ -107,7 +107,7 @@ def loss_of_row(number, K, targets, sample_weight, d):
 
 @entry
 def losses_of_rows(number, first, last, K, targets, sample_weight, values, d_scores):
-    """The rows' losses; d_scores [M, K and more] comes with the scores and leaves with their gradient."""
+    """Compute the losses of rows, and overwrite the scores in d_scores [M, >= K] with the gradient."""
     for m in range(first, last):
         values[m] = loss_of_row(number, K, targets[m], sample_weight[m], d_scores[m])
 
@@ -122,7 +122,10 @@ def forward_rows(first, last, features, weight, bias, scores):
 
 @entry
 def differentiate_rows(number, rows, layer, loss, features, d_scores, d_features):
-    """rows is (first, last), layer (weight, bias), loss (targets, sample_weight, values)."""
+    """Compute losses and gradients in one pass.
+
+    rows is (first, last), layer is (weight, bias), loss is (targets, sample_weight, values).
+    """
     (first, last), (weight, bias), (targets, sample_weight, values) = rows, layer, loss
     K = len(weight)
     sums = np.empty(WAYS, features.dtype)
@@ -148,14 +151,14 @@ def backward_rows(first, last, weight, d_scores, d_features):
 
 @entry
 def gradient_of_rows(first, last, features, d_scores, d_weight, d_bias, accumulate):
-    """In the columns from `first` to `last` of the weights; the biases with the first column."""
+    """Gradient of columns `first` to `last` of the weights; that of the biases is computed with the first column."""
     if first >= last:
         return
     if not accumulate:
         d_weight[:, first:last] = 0
         if first == 0:
             d_bias[:] = 0
-    for block in range(0, len(features), BLOCK_ROWS):  # blocks of their own keep roundings small over many rows
+    for block in range(0, len(features), BLOCK_ROWS):  # separate sums per block limit rounding errors over many rows
         for k in range(len(d_weight)):
             bias, sums = d_bias[k] - d_bias[k], np.zeros(last - first, d_weight.dtype)
             for m in range(block, min(block + BLOCK_ROWS, len(features))):

@@ -1,9 +1,9 @@
-"""How kernels are compiled, and where machine code is kept between processes.
+"""Compilation of kernels, and the on-disk cache of their machine code.
 
-# Design: not Numba's ``cache=True``, which looks only at the file that holds a function: an edited tile
-# file would leave stale machine code in every kernel that uses tiles. Here the name of the folder is a hash of
-# all kernels' sources and of the versions that made the code, each file carries a checksum, and files
-# are written aside and renamed, so a stale, damaged or half-written file is never used.
+# Design: Numba's ``cache=True`` only checks the file that defines a function: after a change of ``tiles.py``, every
+# kernel that uses tiles would load stale machine code. Here the name of the cache folder is a hash of the sources of
+# all kernels and of the versions of the tools, each file contains a checksum, and files are written to a temporary
+# name and renamed, so that a stale, damaged or partly written file is never used.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ from numba.core.serialize import dumps
 
 from fastlstm.kernels.numba.permissions import exposure, is_ours, make_private
 
-if numba.config.DISABLE_JIT:  # by other means than the variable, which `kernels.resolve` has looked at
+if numba.config.DISABLE_JIT:  # set other than through the environment variable, which `kernels.resolve` checks
     raise ImportError(
-        "Numba's compiler is turned off (numba.config.DISABLE_JIT), without which backend='numba' cannot run: turn it "
-        "on before fastlstm takes this backend, or take another."
+        "Numba's compiler is disabled (numba.config.DISABLE_JIT), but backend='numba' requires it: enable it before "
+        "fastlstm loads this backend, or use another backend."
     )
 
-# Numba counts functions from 1 in every process, and tells those of one name and signature apart by that number alone,
-# in the symbols of their machine code, too. Files from two processes may then hold two functions under one symbol; the
-# linker takes the first for both: wrong results, or a crash. No two random numbers are alike. (This
-# holds for all functions of the process; the numbers mean nothing else.)
+# Numba numbers functions from 1 in every process, and this number alone distinguishes the symbols of functions with the
+# same name and signature. Files cached by two processes may then define the same symbol for different functions; the
+# linker uses the first definition for both, which leads to wrong results or a crash. Random 64-bit numbers prevent such
+# collisions. (They apply to all functions compiled in this process, and have no other meaning.)
 FunctionIdentity._unique_ids = iter(lambda: int.from_bytes(os.urandom(8)), None)
 
-# A child that is forked while another thread compiles would find Numba's lock held and its compiler half-way through:
-# so a fork waits for the end of that compilation.
+# A child process forked while another thread compiles would inherit a locked compiler in an inconsistent state, so a
+# fork waits until the compilation has finished.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=global_compiler_lock.acquire,
@@ -52,30 +52,29 @@ if hasattr(os, "register_at_fork"):
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-#: A function that kernels call; its code becomes a part of theirs.
+#: Decorator for functions called from kernels; they are compiled into their callers.
 kernel = njit(**OPTIONS)
 
 
-#: A kernel that is compiled where it is called: for those that are called once, where a compilation of their own
-#: would only be a second one.
+#: The same, inlined by Numba at the call site. For functions with a single caller, this saves a separate compilation.
 inlined = njit(inline="always", **OPTIONS)
 
 
 def entry(function):
-    """A kernel that Python calls; its machine code is kept on disk."""
+    """Decorator for kernels called from Python; their machine code is cached on disk."""
     dispatcher = njit(**OPTIONS)(function)
     dispatcher._cache = MachineCodeCache(function)
     return dispatcher
 
 
 def _options():
-    """Numba's settings that change the code it makes."""
+    """Numba's settings that affect the generated code."""
     return f"{numba.config.OPT} {numba.config.BOUNDSCHECK} {numba.config.DEBUGINFO_DEFAULT}"
 
 
 def _source_key():
-    """Hash of everything that determines the machine code besides signature and CPU."""
-    digest, kernels = hashlib.sha256(), Path(__file__).parents[1]  # constants of other files are compiled in as well
+    """Hash of everything that determines the machine code except the signature and the CPU."""
+    digest, kernels = hashlib.sha256(), Path(__file__).parents[1]  # includes the files whose constants are compiled in
     for path in sorted(kernels.rglob("*.py")):
         digest.update(path.relative_to(kernels).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     for version in (
@@ -90,14 +89,14 @@ def _source_key():
     return digest.hexdigest()[:16]
 
 
-SOURCE_KEY = _source_key()  # of what is imported now, whatever is edited before it is compiled
+SOURCE_KEY = _source_key()  # computed on import, because sources may change before a kernel is compiled
 
 
 def _folder_in(place, of_sources):
-    """The folder for machine code in a place, and why it is not to be used: what others may do there, or None.
+    """Create the cache folder in a place; return it, and the reason why it is not secure, or None if it is.
 
-    Whoever may change what is around the sources may change these, too: there, only the folder itself is looked at.
-    Raises OSError, RuntimeError or ValueError if there can be no folder.
+    Anyone who can modify the folders above the sources can modify the sources as well, so next to the sources, only the
+    cache folder itself is checked. Raises OSError, RuntimeError or ValueError if the folder cannot be created.
     """
     place = place.resolve()
     if of_sources:
@@ -115,20 +114,20 @@ def _folder_in(place, of_sources):
 
 @cache
 def cache_folder():
-    """Where machine code is kept: NUMBA_CACHE_DIR, beside the sources, or the user's cache; None if all refuse.
+    """Cache folder: in NUMBA_CACHE_DIR, next to the sources, or in the user's cache; None if none of them is usable.
 
-    Only folders are taken in which nobody else can write: what is read from there is run.
+    Folders that other users can write to are rejected, because the cached machine code is executed.
     """
     chosen = numba.config.CACHE_DIR
     beside = Path(__file__).parent / "__pycache__"
     places = [Path(chosen), beside] if chosen else [beside]
-    with contextlib.suppress(RuntimeError):  # no home
+    with contextlib.suppress(RuntimeError):  # there is no home directory
         places.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"))
     refused = {}
     for place in places:
         try:
             folder, reason = _folder_in(place, of_sources=place == beside)
-        except (OSError, RuntimeError, ValueError):  # links in a circle, names that cannot be
+        except (OSError, RuntimeError, ValueError):  # for example, circular links or invalid names
             continue
         if reason is None:
             break
@@ -136,18 +135,18 @@ def cache_folder():
     else:
         folder = None
     if folder is None:
-        why = "".join(f" Not used: {place}, as {reason}." for place, reason in refused.items())
+        why = "".join(f" Rejected: {place}, because {reason}." for place, reason in refused.items())
         warnings.warn(
-            f"fastlstm cannot keep its compiled kernels: no folder to write in.{why} Every process will compile them "
-            "anew, which takes seconds. Set NUMBA_CACHE_DIR to a writable folder, in which nobody else can write.",
+            f"fastlstm cannot cache its compiled kernels: there is no suitable folder.{why} Every process will "
+            "recompile them, which takes seconds. Set NUMBA_CACHE_DIR to a folder that only you can write to.",
             RuntimeWarning,
             stacklevel=2,
         )
     elif chosen and Path(chosen) in refused:
         warnings.warn(
-            f"fastlstm does not keep its compiled kernels in NUMBA_CACHE_DIR={chosen}, as {refused[Path(chosen)]}: "
-            f"what is read from there is run as code. It uses {folder} instead. Set NUMBA_CACHE_DIR to a folder in "
-            "which nobody else can write.",
+            f"fastlstm does not cache its compiled kernels in NUMBA_CACHE_DIR={chosen}, because "
+            f"{refused[Path(chosen)]}, and cached kernels are executed as code. It uses {folder} instead. Set "
+            "NUMBA_CACHE_DIR to a folder that only you can write to.",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -155,7 +154,7 @@ def cache_folder():
 
 
 class MachineCodeCache(_Cache):
-    """The cache that a Numba dispatcher asks before it compiles one function."""
+    """On-disk cache of one function, for its Numba dispatcher."""
 
     def __init__(self, function):
         self._name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}"
@@ -201,7 +200,7 @@ class MachineCodeCache(_Cache):
         if path is None:
             return
         payload = dumps(data._reduce())
-        # A full disk or a folder gone read-only costs the next process a compilation, nothing else.
+        # If the disk is full or the folder has become read-only, the next process compiles the function again.
         with contextlib.suppress(OSError):
             handle, temporary = tempfile.mkstemp(dir=path.parent)
             try:

@@ -1,11 +1,13 @@
-"""LSTM from register tiles.
+"""LSTM in Numba.
 
 Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cummins (2000)::
 
     i = sigmoid(W_i [x, 1, h'])      c = f * c' + i * g
     f = sigmoid(W_f [x, 1, h'])      h = o * tanh(c)
     g = tanh(W_g [x, 1, h'])
-    o = sigmoid(W_o [x, 1, h'])      h', c': the states before the step
+    o = sigmoid(W_o [x, 1, h'])
+
+h' and c' are the states before the step.
 """
 
 from fastlstm.kernels.numba.activations import sigmoid, tanh

@@ -1,10 +1,10 @@
-"""Matrix products from register tiles: rows times packed weights, and the gradient of weights.
+"""Register-tiled matrix products: rows times packed weights, and the gradient of weights.
 
-Kernels take matrices as pointers and distances of rows. L is the number of lanes of a vector.
+Kernels take matrices as pointers and row strides. L is the number of lanes of a vector.
 
-# Design: not BLAS, whose order of additions depends on the number of rows. Here every output is summed
-# in one order (the gradient of weights in blocks of rows), whatever rows are computed beside it, so a row's result
-# has the same bits in every batch, and all results on every vector width.
+# Design: BLAS is not used, because its order of additions depends on the number of rows. Here the order of additions of
+# each output is fixed (weight gradients are summed in blocks of rows), so that the result of a row is bitwise identical
+# in every batch, and all results are bitwise identical for every vector width.
 """
 
 from typing import NamedTuple
@@ -14,16 +14,16 @@ from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.target import ROWS, VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import add_products, add_to, load, pointer, shift, store, width, zeros
 
-# Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them.
+# Bytes of a block of weights that stays in the L1 cache (32 KiB or more) while all rows are multiplied by it.
 BLOCK_BYTES = 24 * 1024
-# Bytes of a weight gradient, with its largest number of rows, that stay in the second-level cache (512 KiB or more).
+# Bytes of a block of the weight gradient, of up to CHUNK rows, that stays in the L2 cache (512 KiB or more).
 GROUP_BYTES = 256 * 1024
 CHUNK = 126
 
 
 class Matrix(NamedTuple):
-    at: object  # pointer to the first number
-    stride: int  # numbers from one row to the next
+    at: object  # pointer to the first element
+    stride: int  # elements from one row to the next
 
 
 def _products(vecs):
@@ -33,13 +33,14 @@ def _products(vecs):
     def products(N, K, start, a, w, out, soon):
         """out[N, vecs*L] = start[N, vecs*L] + a[N, K] @ w[K, vecs*L]; w is contiguous, N >= 1.
 
-        Meanwhile prefetches what the caller will need next: soon is (pointer, row, k), for pointer[n * row + k * k'].
-        Not for the last rows, beyond which memory may be another thread's, who would lose it from its cache.
+        Also prefetches what the caller needs next: soon is (pointer, row, k), and element (n, k') is at
+        pointer[n * row + k' * k]. The last rows are not prefetched, because the memory beyond them may belong to
+        another thread, and prefetching it would evict it from that thread's cache.
         """
         L = width(w)
-        # Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads.
+        # Tiles have nearly equal heights, because a remainder of one or two rows would reuse the weights too little.
         tiles, height, taller, length = 1, N, 0, K
-        if N > ROWS:  # divisions would cost a single tile as much as its products
+        if N > ROWS:  # for a single tile, these divisions would take as long as the products
             tiles = (N + ROWS - 1) // ROWS
             height, taller = N // tiles, N % tiles
             blocks = (K + block - 1) // block
@@ -58,7 +59,7 @@ def _products(vecs):
                     a.stride,
                     1,
                     w_k,
-                    # each tile asks for its share of the next block
+                    # each tile prefetches its share of the next block
                     (shift(w_k, here * (vecs + tile % vecs) * L), L),
                     (shift(soon[0], n * soon[1] + k * soon[2]), soon[2] if tile + 1 < tiles else 0),
                 )
@@ -79,21 +80,21 @@ def _products(vecs):
     return products
 
 
-#: By the number of vectors beside each other.
+#: Products by the number of vectors per row of `w`.
 PRODUCTS = {vecs: _products(vecs) for vecs in (1, 2, 3, 4)}
 products1, products2, products3, products4 = PRODUCTS.values()
 
 
 @kernel
 def multiply(N, K, M, start, a, w, out, soon):
-    """out[N, M] = start[N, M] + a[N, K] @ w[K, M], w as `buffers.pack_groups` packs it; N >= 1, M a multiple of L.
+    """out[N, M] = start[N, M] + a[N, K] @ w[K, M], w packed by `buffers.pack_groups`; N >= 1, M a multiple of L.
 
-    Meanwhile prefetches soon[N, K], each panel of columns its share.
+    Also prefetches soon[N, K]; each panel of columns prefetches a share of it.
     """
     L = width(w)
     panels = max(1, M // (4 * L))
     share = (ROWS + panels - 1) // panels
-    m = M - M  # not a literal, for which Numba would compile the products once more
+    m = M - M  # a literal 0 would make Numba compile the products twice
     while m < M:
         begin, w_m = Matrix(shift(start.at, m), start.stride), shift(w, m * K)
         there, near = Matrix(shift(out.at, m), out.stride), (shift(soon, m // (4 * L) * share * K), K, share)
@@ -110,12 +111,12 @@ def multiply(N, K, M, start, a, w, out, soon):
 
 @entry
 def multiply_rows(rows, start, a, w, out):
-    """out[N, M] = start[M] + a[N, K] @ w[K, M] in the rows from the first to the last of `rows`.
+    """out[N, M] = start[M] + a[N, K] @ w[K, M] for the range (first, last) of `rows`.
 
-    a is (array, K, distance of rows), out (array, M).
+    a is (array, K, row stride), out is (array, M).
     """
     (first, last), (a, K, stride), (out, M) = rows, a, out
-    if first >= last:  # the products compute one row at least
+    if first >= last:  # the products require at least one row
         return
     a, there = shift(pointer(a), first * stride), Matrix(shift(pointer(out), first * M), M)
     multiply(last - first, K, M, Matrix(pointer(start), first - first), Matrix(a, stride), pointer(w), there, a)
@@ -124,9 +125,9 @@ def multiply_rows(rows, start, a, w, out):
 def _gradient(vecs):
     @inlined
     def add_panel(M, R, a, panel, b_next, out, add):
-        """out[R, vecs*L] = a[M, R].T @ panel[M, vecs*L], added to what is there where `add`.
+        """out[R, vecs*L] = a[M, R].T @ panel[M, vecs*L], or += it with `add`.
 
-        Meanwhile M rows of b_next and the next M rows of a are prefetched.
+        Also prefetches M rows of b_next and the next M rows of a.
         """
         L, r = width(panel), 0
         tiles = (R + ROWS - 1) // ROWS
@@ -151,11 +152,11 @@ def _gradient(vecs):
             r += rows
 
     def gradient(columns, a, b, panel, out, accumulate):
-        """`gradient`, in panels of vecs * L columns."""
+        """`gradient` in panels of vecs * L columns."""
         (q_first, q_last), (a, M, R, a_stride), (b, b_stride), (out, Q) = columns, a, b, out
         a, b, panel, out = pointer(a), pointer(b), pointer(panel), pointer(out)
         L = width(b)
-        # A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b pass by.
+        # A block of `out`, a chunk of rows by a group of columns, stays in the L2 cache while a and b are streamed.
         chunks = (R + CHUNK - 1) // CHUNK
         chunk = (R + chunks - 1) // chunks
         group = max(1, GROUP_BYTES // (chunk * vecs * VECTOR_BYTES)) * vecs * L
@@ -172,7 +173,7 @@ def _gradient(vecs):
                         next_b = Matrix(shift(b, ahead), b_stride)
                         add_panel(here, min(chunk, R - r), of_a, panel, next_b, of_out, add)
 
-    gradient.__qualname__ = f"gradient{vecs}"  # machine code is kept under this name
+    gradient.__qualname__ = f"gradient{vecs}"  # key of the machine code cache
     return entry(gradient)
 
 
@@ -180,10 +181,10 @@ gradient4, gradient2, gradient1 = (_gradient(vecs) for vecs in (4, 2, 1))
 
 
 def gradient(columns, a, b, panel, out, accumulate):
-    """out[R, Q] = a[M, R].T @ b[M, Q] in the columns from the first, a multiple of 4L, to the last, one of L.
+    """out[R, Q] = a[M, R].T @ b[M, Q], or += it with `accumulate`, for the range (first, last) of `columns`.
 
-    a is (array, M, R, distance of rows), b (array, distance of rows), out (array, Q). Summed over blocks of m in order;
-    where `accumulate`, added to what is there. panel[BLOCK_ROWS, 4L]: room for one block of b.
+    `first` is a multiple of 4L, and `last` one of L. a is (array, M, R, row stride), b is (array, row stride), out is
+    (array, Q). Blocks of rows are summed in order. panel[BLOCK_ROWS, 4L] is scratch for one block of b.
     """
     (first, last), L = columns, VECTOR_BYTES // panel.itemsize
     for vecs, panels in ((4, gradient4), (2, gradient2), (1, gradient1)):

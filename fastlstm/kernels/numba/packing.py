@@ -1,4 +1,4 @@
-"""Rows of packed batches from and to arrays of one block per sequence."""
+"""Copies between packed rows and arrays with one block per sequence."""
 
 from fastlstm.kernels.numba.buffers import copy
 from fastlstm.kernels.numba.jit import entry
@@ -7,7 +7,7 @@ from fastlstm.kernels.numba.tiles import pointer
 
 @entry
 def gather(batch, reverse, steps, blocks, rows):
-    """batch is (starts, lengths, order), steps (first, last), blocks (array, T, F, column)."""
+    """batch is (starts, lengths, order), steps is (first, last), blocks is (array, T, F, column); see the contract."""
     (starts, lengths, order), (first, last), (array, T, F, column) = batch, steps, blocks
     W, stride = rows.shape[1], rows.strides[0] // rows.itemsize
     a, out = pointer(array), pointer(rows)

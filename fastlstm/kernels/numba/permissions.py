@@ -1,8 +1,9 @@
-"""Whether another user could have put something into a file or folder: machine code from there is run as this user's.
+"""Ownership and permission checks of cache files and folders, whose machine code is executed as the current user.
 
-# Design: as ssh does for its keys. Trusted are this user and root, and whoever owns "/", which is root where a
-# container gives it another number. A group may write where it is the owner's alone, as many systems make it. Systems
-# without owners and modes guard the folders of users in other ways: nothing is asked there.
+# Design: the checks are like those of ssh for its keys. Trusted users are the current user, root, and the owner of "/",
+# which is root even if a container maps it to another user ID. Group write permission is accepted for private groups,
+# whose only member is the owner, as many systems create them. On systems without owners and modes, which protect the
+# folders of users in other ways, there are no checks.
 """
 
 import os
@@ -13,15 +14,15 @@ HAS_OWNERS = os.name == "posix"
 
 
 def is_ours(status):
-    """Whether nobody else can have written to the file of this status."""
+    """Whether only trusted users can have written to the file with this `os.stat_result`."""
     return not HAS_OWNERS or (_is_trusted(status.st_uid) and not _others_can_write(status))
 
 
 def exposure(folder, parents=True):
-    """Why others may change what is in the folder, in words; None if they cannot.
+    """Description of why other users can modify the contents of a folder; None if they cannot.
 
-    folder: absolute and without links on the way to it. With `parents`, the folders above are looked at, too; they may
-    be open to all where nobody can move what is another's (the sticky bit).
+    The path must be absolute and resolved. With `parents`, the parent folders are checked as well; these may be
+    writable by other users if their sticky bit is set, which prevents renaming the files of others.
     """
     if not HAS_OWNERS:
         return None
@@ -30,14 +31,14 @@ def exposure(folder, parents=True):
         if not stat.S_ISDIR(status.st_mode):
             return f"{path} is a link or a file, not a folder"
         if not _is_trusted(status.st_uid):
-            return f"{path} belongs to another user, with the id {status.st_uid}"
+            return f"{path} is owned by another user (user ID {status.st_uid})"
         if _others_can_write(status) and (path == folder or not status.st_mode & stat.S_ISVTX):
             return f"other users can write to {path}"
     return None
 
 
 def make_private(folder):
-    """Make a folder, and those above it that are missing, for this user alone."""
+    """Create a folder and its missing parents, accessible only to the current user."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(missing):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -54,13 +55,13 @@ def _others_can_write(status):
 
 
 def _is_private_group(uid, gid):
-    """Whether the group is the user's own, without other members."""
+    """Whether the group is the user's private group, with no other members."""
     try:
         import grp
         import pwd
 
         user, group = pwd.getpwuid(uid), grp.getgrgid(gid)
-    except (ImportError, KeyError):  # numbers without names
+    except (ImportError, KeyError):  # no user database, or no entry for an ID
         return False
     own = user.pw_gid == gid and user.pw_name == group.gr_name
     return own and set(group.gr_mem) <= {user.pw_name}

@@ -1,4 +1,4 @@
-"""The loop over time of every cell, forward and back: active rows, masks, groups of units, and waiting threads."""
+"""The loop over time of every cell, forward and backward: active rows, masks, groups of units, and barriers."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,22 +14,22 @@ from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
 
 
 class Cell(NamedTuple):
-    """What the loop needs of a cell beside `kernels.CELLS`. All functions but `gradient` are compiled."""
+    """What the loop needs of a cell in addition to `kernels.CELLS`. All functions except `gradient` are compiled."""
 
     name: str
-    pack: object  # (sizes, parts, weights, out): weights as `sums` reads them
-    unpack: object  # (sizes, parts, d_w, d_weights): their gradient in the shapes of the weights
-    gradient: object  # (C, H, P): which inputs meet which slots of dz: (first, last, slot, gates, where in d_w)
-    ahead_of: object  # (run): the length of the products that ask for the memory of the next step's gates
-    group: object  # (rows, L): units whose sums are made at once
-    sum_at: object  # (active, n, unit, L): where in these sums those of row n and that unit of the group begin
-    sums: object  # (run, step, first, last, w, ahead, out): the sums of those units' gates in a step
-    state: object  # (run, at, sums): the equations: h of a row's vector of units; stores c and gates
-    gradients: object  # (run, at, dh): their derivatives: stores dz and, where there are any, dc or dh
+    pack: object  # (sizes, parts, weights, out): pack the weights for `sums`
+    unpack: object  # (sizes, parts, d_w, d_weights): copy their gradient to arrays in the shapes of the weights
+    gradient: object  # (C, H, P): blocks of d_w: inputs `first` to `last`, `gates` slots of dz from `slot` on, offset
+    ahead_of: object  # (run): length K of the products that prefetch the memory of the next step's gates
+    group: object  # (rows, L): number of units whose sums are computed together
+    sum_at: object  # (active, n, unit, L): offset of the sums of row n and the group's unit
+    sums: object  # (run, step, first, last, w, ahead, out): compute the sums of these units' gates in a step
+    state: object  # (run, at, sums): the equations; return h for a row and vector of units, and store c and gates
+    gradients: object  # (run, at, dh): their derivatives; store dz and, if applicable, dc or dh
 
 
 def whole_gradient(gates):
-    """`Cell.gradient` where [x, 1, h'] meets all gates."""
+    """`Cell.gradient` for cells in which every gate depends on all of [x, 1, h']."""
     return lambda C, H, P: [(0, C + 1 + H, 0, gates, 0)]
 
 
@@ -40,22 +40,22 @@ class Recurrence(NamedTuple):
 
 
 def _named(function, cell):
-    function.__qualname__ = f"{cell.name}_{function.__name__}"  # machine code is kept under this name
+    function.__qualname__ = f"{cell.name}_{function.__name__}"  # key of the machine code cache
     return entry(function)
 
 
 @lru_cache
 def recurrence(cell):
-    """The entries of a cell, of which each run is one call."""
+    """The entries of a cell; each runs a whole loop over time in one call."""
     kind = CELLS[cell.name]
     GATES, SLOTS, KEEPS_GATES, DIRECT = len(kind.gates), kind.n_slots, kind.keeps_gates, kind.direct
     make_sums, state_of, store_gradients = cell.sums, cell.state, cell.gradients
     ahead_of, group_of, sum_at = cell.ahead_of, cell.group, cell.sum_at
 
     def forward(runs, parts, w, barrier):
-        """All steps of a part; w as `Cell.pack` leaves it.
+        """Compute all steps of a part; w is packed by `Cell.pack`.
 
-        The rows come with the inputs, ones and initial states, and leave with all states.
+        On entry, the rows hold the inputs, ones and initial states; on return, all states.
         """
         run, part, w, L = read_run(runs, w), read_part(parts), pointer(w), width(w)
         r_first, r_last = rows_of(run, part)
@@ -63,11 +63,11 @@ def recurrence(cell):
         if r_first >= r_last:
             return
         sums, group = shift(run.sums, part.rank * size_of_sums(run, L)), group_of(r_last - r_first, L)
-        # Each unit's products ask for a share of the memory that the next step's gates will be written to.
+        # The products of each unit prefetch a share of the memory that the next step's gates are written to.
         ahead = (SLOTS * L * ROWS + ahead_of(run) - 1) // ahead_of(run) if run.recording else 0
         for t in range(run.T):
             step = step_of(run, r_first, r_last, t)
-            if step.active <= 0:  # all of these sequences have ended; threads that divide units have all, and go on
+            if step.active <= 0:  # all sequences of this part have ended; never true if the work is divided by units
                 break
             for first in range(u_first, u_last, group):
                 last = min(first + group, u_last)
@@ -83,10 +83,10 @@ def recurrence(cell):
                 synchronize(barrier, part.size)
 
     def backward(runs, parts, w, barrier, to_start):
-        """Back through the steps; w[G, P, P] as `pack_groups` lays it out.
+        """Backpropagate through these steps; w[G, P, P] is packed by `pack_groups`.
 
-        dh (and dc) come with the gradient of every sequence's last state and, where `to_start`, leave with that of
-        its first.
+        On entry, dh (and dc) hold the gradient of the final states; with `to_start`, they return that of the initial
+        states.
         """
         run, part, w, L = read_run(runs, w), read_part(parts), pointer(w), width(w)
         r_first, r_last = rows_of(run, part)
@@ -98,7 +98,7 @@ def recurrence(cell):
             step = step_of(run, r_first, r_last, t)
             if step.going_on > 0:
                 sequence, start = r_first * P + u_first, zero
-                if DIRECT and not run.masked:  # dh holds what the later step has passed on
+                if DIRECT and not run.masked:  # dh holds the direct contribution of the later step
                     start = Matrix(shift(run.dh, sequence), P)
                 elif not DIRECT and not run.masked and run.has_d_h and t >= 0:
                     start = Matrix(shift(run.d_h, step.now * P + u_first), P)
@@ -125,7 +125,7 @@ def recurrence(cell):
                 clear_padding(run, u_first, u_last, run.dz, (step.now + n) * SLOTS * P, SLOTS)
             if part.by_units and part.size > 1:
                 synchronize(barrier, part.size)
-        if run.masked and to_start:  # from the gradient of the initial states as the gates see them
+        if run.masked and to_start:  # apply the mask to the gradient of the initial states as seen by the gates
             for n in range(r_first, r_last):
                 for at in range(n * P + u_first, n * P + u_last, L):
                     dh, mask = load(1, 1, run.dh, at, 0), load(1, 1, run.mask, at, 0)
@@ -135,7 +135,7 @@ def recurrence(cell):
     forward = _named(forward, cell)
 
     def step(runs, parts, w, barrier, x, h):
-        """h[N, H]: the state after the inputs x[N, C], left where a next step begins. Of a run of one step."""
+        """Advance a run of one step by the inputs x[N, C]; write the state to h[N, H] and to the initial states."""
         run = read_run(runs, w)
         put_inputs(run, x)
         forward(runs, parts, w, barrier)

@@ -1,8 +1,10 @@
-"""Vanilla RNN from register tiles.
+"""Vanilla RNN in Numba.
 
 Elman (1990)::
 
-    h = tanh(W [x, 1, h'])      h': the state before the step
+    h = tanh(W [x, 1, h'])
+
+h' is the state before the step.
 """
 
 from functools import partial
@@ -19,7 +21,7 @@ from fastlstm.kernels.numba.tiles import load, pointer, shift, store, width
 
 @entry
 def pack(sizes, parts, weights, out):
-    """The weights of [x, 1, h'], in panels as those of `pack_groups`."""
+    """Pack the weights of [x, 1, h'] into panels like those of `pack_groups`."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
     L, K = width(out), C + 1 + H
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
@@ -31,7 +33,7 @@ def pack(sizes, parts, weights, out):
         if units < wide:
             for j in range(K * wide):
                 out[at + j] = 0
-        for side in range(2):  # one loop for both, which halves the time to compile it
+        for side in range(2):  # a single loop for both halves the compile time
             inputs, weight, there = (H, weight_hh, at + (C + 1) * wide) if side else (C, weight_ih, at)
             transpose(inputs, units, Matrix(shift(weight, unit * inputs), inputs), Matrix(shift(out, there), wide))
         for j in range(units):
@@ -41,7 +43,7 @@ def pack(sizes, parts, weights, out):
 
 @kernel
 def ahead_of(run):
-    return 1  # there are no gates
+    return 1  # this cell stores no gates, so there is nothing to prefetch
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""The classes of the entries, which hold what calls of compiled functions share; see ``kernels.compiled``."""
+"""Classes of the entries, which hold the arguments shared by calls of compiled functions; see ``kernels.compiled``."""
 
 from functools import cache
 from importlib import import_module
@@ -17,7 +17,7 @@ from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
 
 @cache
 def _cell(name):
-    """The `Cell` in the file of that name, and its entries."""
+    """The `Cell` defined in the module `name`, and its entries."""
     cell = import_module(f"fastlstm.kernels.numba.{name}").CELL
     return cell, recurrence(cell)
 
@@ -49,7 +49,7 @@ class Packed:
             self.cell.pack(self.sizes, part.struct, weights, self.forward)
         if self.backward is not None:
             pack_groups((G, 0), (H, P, H), part.share(P, panel), weights[1], self.backward)
-        if self.inputs is not None:  # in the order of slots, of which the last gate's is the first where there are more
+        if self.inputs is not None:  # in the order of slots: with more slots than gates, the last gate comes first
             start = G - 1 if self.kind.n_slots > G else 0
             pack_groups((G, start), (H, P, C), part.share(padded(C, self.lanes), panel), weights[0], self.inputs)
 
@@ -61,7 +61,7 @@ class Run:
     def __init__(self, lanes, cell, C, H, starts, buffers):
         self.kind, (self.cell, self.entries), self.lanes, self.buffers = CELLS[cell], _cell(cell), lanes, buffers
         self.C, self.H, self.P, self.starts, self.M = C, H, padded(H, lanes), starts, int(starts[-1])
-        self._lengths = parts.lengths_of(starts)  # kept alive, as `buffers` are
+        self._lengths = parts.lengths_of(starts)  # kept alive, like `buffers`, because `struct` holds addresses
         states, s_stride = (buffers.h, self.P) if buffers.mask is not None else (buffers.rows[C + 1 :], buffers.stride)
         self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride
         self._batch = starts, self._lengths
@@ -72,7 +72,7 @@ class Run:
         self._zeros = buffers.zero[None]
 
     def _initial(self, state):
-        """The initial states as entries take them: h, c, and whether they are given."""
+        """Arguments for the initial states: h, c, and whether they are given."""
         if state is None:
             return self._zeros, self._zeros, False
         return state[0], state[1] if "c" in self.kind.states else state[0], True
@@ -142,7 +142,7 @@ class Linear:
         head.backward_rows(first, last, self.layer[0], d_scores, d_features)
 
 
-#: Losses by their names: what stands for each in a call.
+#: Identifier of each loss by name.
 LOSSES = {**head.NUMBERS, **{name: name for name in distributions.ENTRIES}}
 
 
@@ -158,7 +158,7 @@ class Loss:
             head.losses_of_rows(self.number, first, last, self.K, *self.rows, d_scores)
 
 
-# -- functions whose arguments are other arrays than those of the compiled ones ----------------------------------------
+# -- wrappers of compiled functions with other signatures --------------------------------------------------------------
 
 
 def pack_panels(H, P, M, first, last, w, out):

@@ -1,6 +1,6 @@
-"""Solvers, and the norm that clipping needs: one pass over the parameters each; see the contract.
+"""Solvers and sums of squares for gradient clipping, each in a single pass over the parameters; see the contract.
 
-Numbers come in an array of the parameters' type: Python's own would make every operation a float64 one.
+Coefficients are passed in an array of the parameters' dtype; Python floats would promote all operations to float64.
 """
 
 import math
@@ -15,7 +15,7 @@ WAYS = 16
 
 @entry
 def square_sums(first, last, g, sums):
-    # WAYS partial sums: one order of additions on every CPU, and vectors for the compiler
+    # WAYS partial sums, which the compiler can vectorise without changing the order of additions
     ways = np.empty(WAYS)
     for block in range(first, last):
         part = g[block * SQUARES : (block + 1) * SQUARES]

@@ -1,4 +1,4 @@
-"""One step of a part's sequences: what it reads and writes, and what all cells use."""
+"""The rows and offsets of a step, and functions shared by all cells."""
 
 from typing import NamedTuple
 
@@ -9,21 +9,21 @@ from fastlstm.kernels.numba.jit import kernel
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import load, store, width
 
-ZERO = np.int64(0)  # not a literal, for which Numba would compile what takes it once more
+ZERO = np.int64(0)  # for a literal 0, Numba would compile another version of each function it is passed to
 
 
 class Step(NamedTuple):
-    r_first: int  # the first of the sequences
-    active: int  # how many have this step,
-    going_on: int  # and how many the next
-    now: int  # the row of the first one's state before the step,
-    later: int  # and after it, if it goes on,
-    end: int  # or if this was its last step
+    r_first: int  # first sequence of the part
+    active: int  # number of sequences that have this step
+    going_on: int  # number of sequences that have the next step
+    now: int  # row of the first sequence's state before the step
+    later: int  # row of its state after the step, if it has a next step
+    end: int  # row of its state after the step, if this is its last
 
 
 @kernel
 def step_of(run, r_first, r_last, t):
-    """Step t of some sequences, or -1: the end of the way back, where none is active and all go on to step 0."""
+    """Step t, or -1 for the end of backpropagation, where no sequence is active and all have step 0 next."""
     starts = run.starts
     active = min(r_last, starts[t + 1] - starts[t]) - r_first if t >= 0 else 0
     going_on = min(r_last, starts[t + 2] - starts[t + 1]) - r_first if t + 1 < run.T else 0
@@ -32,19 +32,19 @@ def step_of(run, r_first, r_last, t):
 
 @kernel
 def row_after(step, n):
-    """The row of the n-th one's state after the step."""
+    """Row of the n-th sequence's state after the step."""
     return (step.later if n < step.going_on else step.end) + n
 
 
 class Place(NamedTuple):
-    """Where one row and vector of units is in a run's buffers."""
+    """Offsets of a row and vector of units in a run's buffers."""
 
-    before: int  # in `states`, before
-    after: int  # and after the step
-    c_before: int  # in `c`, likewise
-    c_after: int
+    before: int  # in `states`, before the step
+    after: int  # in `states`, after the step
+    c_before: int  # in `c`, before the step
+    c_after: int  # in `c`, after the step
     output: int  # in d_h
-    gate: int  # in `gates` and dz; the next gate is P further on
+    gate: int  # in `gates` and dz; gates are P elements apart
     sequence: int  # in buffers [N, P]
 
 
@@ -64,7 +64,7 @@ def place_of(run, step, n, unit, slots):
 
 @kernel
 def mask_states(run, step, first, last):
-    """The states after a step as the gates of the next see them, into the rows; of the units from `first` to `last`."""
+    """Write the masked states of units `first` to `last` after a step to the rows, for the gates of the next step."""
     for n in range(step.active):
         after, mask = row_after(step, n), (step.r_first + n) * run.P
         for unit in range(first, last, width(run.rows)):
@@ -75,7 +75,7 @@ def mask_states(run, step, first, last):
 
 @kernel
 def clear_padding(run, u_first, u_last, dz, at, slots):
-    """The gradient of a row's sums in the padded units: zero already, unless an input is infinite."""
+    """Clear the padded units in the gradient of a row's sums. They are already zero unless an input is infinite."""
     for slot in range(slots):
         for unit in range(max(run.H, u_first), u_last):
             dz[at + slot * run.P + unit] = 0
@@ -83,7 +83,7 @@ def clear_padding(run, u_first, u_last, dz, at, slots):
 
 @kernel
 def put_inputs(run, x):
-    """x[N, C] as the inputs of the first rows."""
+    """Copy x[N, C] to the inputs of the first step."""
     for n in range(run.N):
         for k in range(run.C):
             run.rows[n * run.stride + k] = x[n, k]
@@ -91,7 +91,7 @@ def put_inputs(run, x):
 
 @kernel
 def take_states(run, h):
-    """h[N, H]: the states after one step; they are left where the next begins."""
+    """Copy the states after a run of one step to h[N, H], and to the initial states for the next call."""
     for n in range(run.N):
         before = n * run.stride + run.C + 1
         for unit in range(run.H):
@@ -100,12 +100,12 @@ def take_states(run, h):
 
 @kernel
 def group_in_cache(rows, L):
-    """With few rows, all units' sums come first: their gates, which depend on nothing else, then overlap."""
+    """Units per group. With few rows, all sums are computed first, so that the independent gates can overlap."""
     return max(1, SUMS_BYTES // (rows * 4 * VECTOR_BYTES)) * L
 
 
 def sum_of_slots(slots):
-    """Where the sums [units / L][active][slots][L] of a row and a group's unit begin."""
+    """`Cell.sum_at` for sums [units / L][active][slots][L]."""
 
     @kernel
     def sum_at(active, n, unit, L):

@@ -1,9 +1,9 @@
-"""What describes a call: structs of a run over a batch and of a thread's part in it, as those of ``csrc/table.h``.
+"""Structs that describe a run over a batch and a thread's part of it, like those of ``csrc/table.h``.
 
-# Design: entries are given structs of addresses and sizes, in arrays of integers that they read as records. Numba looks
-# at the type of every argument of a call: three or four take half the time of the twenty that a struct holds, and no
-# reference to an array is counted. Whoever makes a struct keeps its arrays alive. (NumPy makes arrays of integers five
-# times as fast as records.)
+# Design: entries take structs of addresses and sizes, passed as integer arrays and read as records. Numba inspects the
+# type of every argument of a call: three or four arguments take half the time of the twenty that a struct replaces, and
+# there is no reference counting of arrays. The creator of a struct must keep its arrays alive. (NumPy creates integer
+# arrays five times as fast as records.)
 """
 
 from functools import lru_cache
@@ -19,9 +19,9 @@ from fastlstm.kernels.numba.tiles import address, integers_at, pointer_to
 SIZES = ("T", "N", "M", "C", "H", "P", "stride", "s_stride")
 BUFFERS = ("rows", "states", "mask", "c", "gates", "sums", "zero", "d_h", "dz", "dh", "dc", "d_seen")
 
-#: A run: sizes, then addresses, 0 for a buffer that it does not have.
+#: A run: sizes, then addresses; the address of an absent buffer is 0.
 RUN = np.dtype([(name, np.int64) for name in (*SIZES, "starts", "lengths", *BUFFERS)])
-#: A thread's part: the sequences from `first` to `last`, or a share of the units.
+#: A thread's part: the sequences `first` to `last`, or a share of the units.
 PART = np.dtype([(name, np.int64) for name in ("first", "last", "rank", "size", "by_units")])
 
 
@@ -42,7 +42,7 @@ def _describe(runs, sizes, batch, buffers):
 
 
 def struct_of_run(sizes, batch, buffers):
-    """A `RUN`, of `SIZES`, of starts and lengths, and of `BUFFERS`, each a flat array or None."""
+    """Create a `RUN`. sizes are `SIZES`, batch is (starts, lengths), and buffers are `BUFFERS`, flat arrays or None."""
     none, struct = buffers[0][:0], np.empty(len(RUN), np.int64)
     _describe(struct, sizes, batch, tuple([none if buffer is None else buffer for buffer in buffers]))
     return struct
@@ -50,12 +50,12 @@ def struct_of_run(sizes, batch, buffers):
 
 @lru_cache(maxsize=256)
 def struct_of_part(first, last, rank, size, by_units):
-    """A `PART`, which nobody writes to."""
+    """Create a `PART`; it is cached, and must not be modified."""
     return np.array([first, last, rank, size, by_units])
 
 
 class Run(NamedTuple):
-    """A run as kernels see it; its buffers are pointers."""
+    """A run as the kernels use it; its buffers are pointers."""
 
     starts: object  # [T+1]
     lengths: object  # [N]
@@ -67,29 +67,29 @@ class Run(NamedTuple):
     P: int
     rows: object  # [M+N, C+1+P : stride]: inputs, ones, and the states as the gates see them
     stride: int
-    states: object  # [M+N, P : s_stride]: in the rows or, where `masked`, beside them
+    states: object  # [M+N, P : s_stride]: part of the rows or, if `masked`, a separate buffer
     s_stride: int
-    mask: object  # [N, P]: the gates see the states times it
+    mask: object  # [N, P]: multiplies the states that the gates see
     masked: bool
-    c: object  # cell states: [M+N, P] or, unless `recording`, [N, P], the last ones only
+    c: object  # cell states: [M+N, P] or, unless `recording`, the last ones only, [N, P]
     has_c: bool
-    gates: object  # [M, slots, P]: what backward reads of the steps
+    gates: object  # [M, slots, P]: activations stored for the backward pass
     recording: bool
-    sums: object  # for each thread, sums of a group of units: see `size_of_sums`
-    zero: object  # zeros, [4, P] and [padded C]
-    d_h: object  # [M, P]: the gradient of the outputs
+    sums: object  # per thread, the sums of a group of units; see `size_of_sums`
+    zero: object  # zeros, [4, P] or [padded C], whichever is larger
+    d_h: object  # [M, P]: gradient of the outputs
     has_d_h: bool
-    dz: object  # [M, slots, P]: that of the gates' sums; may be `gates`
-    dh: object  # [N, P]: that of every sequence's last states, and in the end of the first
+    dz: object  # [M, slots, P]: gradient of the gates' sums; may share memory with `gates`
+    dh: object  # [N, P]: gradient of the final states and, after the backward pass, of the initial states
     dc: object  # [N, P]: likewise, of the cell states
-    d_seen: object  # [N, P]: the part of dh that comes through the gates, where a mask and a `direct` cell need it
+    d_seen: object  # [N, P]: the contribution of the gates to dh, for a `direct` cell with a mask
 
 
 @kernel
 def read_run(runs, like):
-    """A struct's run, with numbers of the type of those in `like`.
+    """Read a `RUN` whose buffers have the dtype of `like`.
 
-    Its fields are read once, here: no store through a pointer can change them later.
+    All fields are read here, once, so that the compiler knows that stores through pointers cannot change them.
     """
     r = runs.view(RUN)[0]
     return Run(
@@ -129,7 +129,7 @@ def read_part(parts):
 
 @kernel
 def share(part, n, multiple):
-    """A part's share of range(n), as (first, last); bounds are multiples of `multiple`, or n."""
+    """A part's share of range(n) as (first, last). Bounds are multiples of `multiple`, or n."""
     groups = (n + multiple - 1) // multiple
     first, last = part.rank * groups // part.size, (part.rank + 1) * groups // part.size
     return min(first * multiple, n), min(last * multiple, n)
@@ -137,18 +137,18 @@ def share(part, n, multiple):
 
 @kernel
 def rows_of(run, part):
-    """The first and the last of a part's sequences: all, where units are divided."""
+    """Range of a part's sequences: all of them if the work is divided by units."""
     return (part.first * (1 - part.by_units), run.N if part.by_units else part.last)
 
 
 @kernel
 def units_of(run, part, L):
-    """The first and the last of a part's units."""
+    """Range of a part's units: all of them if the work is divided by rows."""
     first, last = share(part, run.P, 4 * L)
     return (first, last) if part.by_units else (0, run.P)
 
 
 @kernel
 def size_of_sums(run, L):
-    """Numbers of a thread's room for sums."""
+    """Number of elements of a thread's buffer for sums."""
     return max(SUMS_BYTES // VECTOR_BYTES * L, run.N * 4 * L)

@@ -1,4 +1,4 @@
-"""The vector unit that Numba generates code for."""
+"""The vector instruction set that Numba generates code for."""
 
 import platform
 
@@ -7,7 +7,7 @@ from numba import config
 
 
 def _target_features():
-    """CPU features that Numba generates code for: those of NUMBA_CPU_FEATURES, else the host's."""
+    """CPU features that Numba generates code for: NUMBA_CPU_FEATURES if set, else those of the host."""
     features = llvm.get_host_cpu_features().flatten() if config.CPU_FEATURES is None else config.CPU_FEATURES
     return set(features.split(","))
 
@@ -23,12 +23,12 @@ def _describe_target():
     return "sse2", 16, 16, "+fma" in features
 
 
-#: Name of the vector instruction set, bytes and number of its registers, whether it has fused multiply-add.
+#: Name of the vector instruction set, size of a register in bytes, number of registers, support for fused multiply-add.
 ISA, VECTOR_BYTES, REGISTERS, HAS_FMA = _describe_target()
-#: Largest number of rows of a tile of four vectors: accumulators, weights and a broadcast fit the registers.
+#: Maximum number of rows of a tile four vectors wide, such that accumulators, weights and a broadcast fit in registers.
 ROWS = 6 if REGISTERS == 32 else 3
 
 
 def lanes(dtype):
-    """Numbers of `dtype` in one vector register."""
+    """Number of elements of type `dtype` per vector register."""
     return VECTOR_BYTES // dtype.itemsize

@@ -1,13 +1,13 @@
-"""Register tiles as Numba types: the words the kernels are written in.
+"""Register tiles as a Numba type, with the operations that the kernels are built from.
 
-A tile is ``rows x vecs`` vectors of ``lanes(dtype)`` numbers held in registers. Arithmetic on tiles is
-written as on numbers (``f * c + i * g``); a few functions move tiles between registers and flat arrays.
-Offsets and strides are in elements. Nothing here checks bounds: callers size their buffers first.
+A tile is ``rows x vecs`` vectors of ``lanes(dtype)`` elements, held in registers. Tiles support the arithmetic
+operators of scalars (``f * c + i * g``); a few functions load tiles from flat arrays and store them. Offsets and
+strides are in elements. There are no bounds checks.
 
-# Design: LLVM vectors through numba.extending.intrinsic, because Numba's own loop vectoriser neither
-# keeps a block of accumulators in registers nor promises an order of additions. Multiplications and
-# additions are fused only where ``fma`` is written, so that a result has the same bits on every vector
-# width with fused multiply-add hardware.
+# Design: tiles are LLVM vectors, created by numba.extending.intrinsic, because Numba's loop vectoriser neither keeps a
+# block of accumulators in registers nor guarantees an order of additions. Multiplications and additions are fused only
+# by explicit calls of ``fma``, so that results are bitwise identical for every vector width on hardware with fused
+# multiply-add.
 """
 
 import operator
@@ -53,7 +53,7 @@ class TileModel(models.PrimitiveModel):
 
 
 def _address(context, builder, kind, memory, offset):
-    """Pointer to element `offset` of an array or of what `pointer` made of it."""
+    """Pointer to element `offset` of an array, or of a pointer created by `pointer`."""
     first = memory if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, memory).data
     return builder.gep(first, [offset])
 
@@ -69,7 +69,7 @@ def _store_vector(builder, tile, vector, pointer):
 
 
 def _places(builder, tile, first, stride):
-    """Pointers to where the tile's vectors lie in memory, its rows `stride` apart."""
+    """Pointers to the tile's vectors in memory, with rows `stride` elements apart."""
     rows = [builder.gep(first, [builder.mul(stride, I64(r))]) for r in range(tile.rows)]
     return [builder.gep(row, [I64(v * tile.lanes)]) for row in rows for v in range(tile.vecs)]
 
@@ -99,7 +99,7 @@ def emit_call(builder, tile, name, *args):
 
 
 def emit_fma(builder, tile, a, b, c):
-    """a * b + c, rounded once where the target can."""
+    """a * b + c, rounded once if the target supports it."""
     if HAS_FMA:
         return emit_call(builder, tile, "fma", a, b, c)
     return builder.fadd(builder.fmul(a, b), c)
@@ -111,7 +111,7 @@ def emit_constant(tile, value):
 
 
 def elementwise(emit):
-    """A function of tiles of one type from ``emit(builder, tile, *vectors) -> vector``."""
+    """Create an elementwise function of tiles of the same type from ``emit(builder, tile, *vectors) -> vector``."""
 
     def codegen(context, builder, signature, args):
         tile = signature.return_type
@@ -143,10 +143,10 @@ def elementwise(emit):
 
 @intrinsic
 def pointer(typingctx, array):
-    """The address of an array's first element, which can be indexed and passed on like a flat array.
+    """Pointer to an array's first element, which can be indexed and passed on like a flat array.
 
-    Numba counts references to every array that a function is given or a name is bound to, with operations that
-    halt the core: as much time as the products of a small step. An entry turns its arrays into pointers first.
+    Numba updates an array's reference count, with atomic operations, on each function call and assignment. This takes
+    as much time as the products of a small step, so entries convert their arrays to pointers first.
     """
 
     def codegen(context, builder, signature, args):
@@ -157,7 +157,7 @@ def pointer(typingctx, array):
 
 @intrinsic
 def address(typingctx, array):
-    """Where an array's first element is, as an integer."""
+    """Address of an array's first element, as an integer."""
 
     def codegen(context, builder, signature, args):
         return builder.ptrtoint(context.make_array(signature.args[0])(context, builder, args[0]).data, I64)
@@ -167,7 +167,7 @@ def address(typingctx, array):
 
 @intrinsic
 def pointer_to(typingctx, address, like):
-    """`pointer` to the numbers at an address, of the type of those in `like`."""
+    """Convert an address to a `pointer` to elements of the same type as those of `like`."""
 
     def codegen(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
@@ -177,7 +177,7 @@ def pointer_to(typingctx, address, like):
 
 @intrinsic
 def integers_at(typingctx, address):
-    """`pointer` to the int64 numbers at an address."""
+    """Convert an address to a `pointer` to int64 elements."""
 
     def codegen(context, builder, signature, args):
         return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
@@ -250,7 +250,7 @@ def load_transposed(typingctx, a, offset, stride):
 
 @intrinsic
 def add_to(typingctx, tile, a, offset, stride, add):
-    """As `store`; where `add`, the sum of the tile and what is there."""
+    """Store the tile as `store` does, or accumulate it with `add`."""
 
     def codegen(context, builder, signature, args):
         first = _address(context, builder, signature.args[1], args[1], args[2])
@@ -282,7 +282,7 @@ def column(typingctx, tile, v):
 
 
 def _emit_prefetch(context, builder, array_type, array, offset):
-    """Ask for the cache line of ``array[offset]``, which may lie outside, in the second-level cache."""
+    """Prefetch the cache line of ``array[offset]`` into the L2 cache. The offset may be out of bounds."""
     byte = ir.IntType(8).as_pointer()
     pointer = builder.bitcast(_address(context, builder, array_type, array, offset), byte)
     function_type = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
@@ -292,7 +292,7 @@ def _emit_prefetch(context, builder, array_type, array, offset):
 
 @intrinsic
 def prefetch(typingctx, a, offset):
-    """Ask for the cache line of a[offset], which may lie outside."""
+    """Prefetch the cache line of a[offset]. The offset may be out of bounds."""
 
     def codegen(context, builder, signature, args):
         _emit_prefetch(context, builder, signature.args[0], args[0], args[1])
@@ -302,14 +302,14 @@ def prefetch(typingctx, a, offset):
 
 
 def _emit_rank1(builder, tile, total, element, weights):
-    """The vectors of total[r, v] += element(r) * weights(v)."""
+    """Rank-1 update of the vectors, total[r, v] += element(r) * weights(v)."""
 
     def accumulate(r, v, x, y):
         total[r * tile.vecs + v] = emit_fma(builder, tile, x, y, total[r * tile.vecs + v])
 
-    # Registers decide the order. With room for all weight vectors, they are loaded first and each element
-    # lives for `vecs` multiplications; otherwise the elements are loaded first and each weight vector
-    # just before its use. The wrong order spills accumulators and halves the speed.
+    # The number of registers determines the order. If all weight vectors fit, they are loaded first, and each element
+    # is live for `vecs` multiplications; otherwise the elements are loaded first, and each weight vector just before
+    # its use. The wrong order spills accumulators, which halves the speed.
     if tile.rows * tile.vecs + tile.vecs + 1 <= REGISTERS:
         loaded = [weights(v) for v in range(tile.vecs)]
         for r in range(tile.rows):
@@ -329,11 +329,11 @@ def _emit_rank1(builder, tile, total, element, weights):
 def add_products(typingctx, tile, K, a, a_row, a_k, w, p, q):
     """tile[r, :] += sum over k < K of a[r * a_row + k * a_k] * w[k * vecs * lanes : ...]
 
-    K >= 1 products, added in the order of k. p and q are pairs (pointer, distance): step k prefetches
-    p[k * distance] and q[k * distance], which will be needed next.
+    The K >= 1 products are accumulated in the order of k. p and q are pairs (pointer, distance): iteration k prefetches
+    p[k * distance] and q[k * distance], which are needed next.
     """
-    # Design: the loop is written in LLVM, not in Python around a rank-1 update, because each Python
-    # function of every tile shape would cost Numba half a second to compile.
+    # Design: the loop is emitted as LLVM IR rather than written in Python around a rank-1 update, because Numba would
+    # take half a second to compile each Python function for each tile shape.
 
     def codegen(context, builder, signature, args):
         acc, K_, a_, a_row_, a_k_, w_, p_, q_ = args
@@ -373,7 +373,7 @@ def add_products(typingctx, tile, K, a, a_row, a_k, w, p, q):
 
 @intrinsic(prefer_literal=True)
 def zeros(typingctx, rows, vecs, a):
-    """Tile of zeros, of the type of the numbers in `a`."""
+    """Tile of zeros, with the element type of `a`."""
     if not (isinstance(rows, types.IntegerLiteral) and isinstance(vecs, types.IntegerLiteral)):
         return None
     tile = Tile(a.dtype, rows.literal_value, vecs.literal_value)
@@ -418,7 +418,7 @@ _define_operator(operator.mul, lambda builder, tile, a, b: builder.fmul(a, b))
 
 @intrinsic
 def width(typingctx, a):
-    """Lanes of one vector of the numbers in `a`, a constant to the compiler."""
+    """Lanes of a vector of the element type of `a`, as a compile-time constant."""
 
     def codegen(context, builder, signature, args):
         return I64(VECTOR_BYTES // (a.dtype.bitwidth // 8))

@@ -1,4 +1,4 @@
-"""NumPy backend: the equations, slow and plain; the specification that the other backends are tested against."""
+"""NumPy backend: a slow reference implementation, which the other backends are tested against."""
 
 from importlib import import_module
 from types import SimpleNamespace
@@ -8,7 +8,7 @@ from fastlstm.kernels.numpy import dropout, head, packing, solvers
 
 
 def wait(barrier, size):
-    """Only one thread computes here."""
+    """Return at once: this backend is single-threaded."""
     return True
 
 

@@ -4,7 +4,9 @@ Greff et al. (2017), "LSTM: A Search Space Odyssey", without peepholes::
 
     f = sigmoid(W_f x + U_f h' + b_f)      c = f * c' + (1 - f) * g
     g = tanh(W_g x + U_g h' + b_g)         h = o * tanh(c)
-    o = sigmoid(W_o x + U_o h' + b_o)      h', c': the states before the step
+    o = sigmoid(W_o x + U_o h' + b_o)
+
+h' and c' are the states before the step.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
-"""What dropout leaves, from a counter-based generator, and its use on packed rows; see the contract.
+"""Dropout masks from a counter-based random number generator, and their application to packed rows; see the contract.
 
-A number depends on the seed and its own counter alone: so it is the same whichever thread draws it, in whatever batch.
+A random number depends only on the seed and its own counter, so it does not depend on the number of threads or the
+composition of a batch.
 """
 
 import numpy as np
@@ -8,13 +9,13 @@ import numpy as np
 from fastlstm.kernels.numpy.packing import places
 
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
-WEYL = 0x9E3779B9, 0xBB67AE85  # what the keys grow by from round to round
+WEYL = 0x9E3779B9, 0xBB67AE85  # increments of the key after each round
 ROUNDS = 10
 WORD = 0xFFFFFFFF
 
 
 def philox(key, counter):
-    """Philox4x32-10: four words of 32 bits for every counter of four; key: two words.
+    """Philox4x32-10: four random 32-bit words per counter of four words; the key has two.
 
     Salmon, Moraes, Dror & Shaw (2011), section 3.3.
     """
@@ -30,7 +31,7 @@ def philox(key, counter):
 
 
 def threshold(rate):
-    """Random words below this are left out."""
+    """Elements whose random word is smaller than this are dropped."""
     return round(rate * 2**32)
 
 

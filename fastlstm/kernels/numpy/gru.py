@@ -1,9 +1,12 @@
 """GRU in NumPy.
 
-Cho et al. (2014), as ``torch.nn.GRU`` computes it, the reset gate on the product (Keras: ``reset_after=True``)::
+Cho et al. (2014), with the reset gate applied after the matrix product, as in ``torch.nn.GRU`` (``reset_after=True`` in
+Keras)::
 
     r = sigmoid(W_r x + b_r + U_r h' + c_r)      n = tanh(W_n x + b_n + r * m),   m = U_n h' + c_n
-    z = sigmoid(W_z x + b_z + U_z h' + c_z)      h = (1 - z) * n + z * h';        h': the state before the step
+    z = sigmoid(W_z x + b_z + U_z h' + c_z)      h = (1 - z) * n + z * h'
+
+h' is the state before the step.
 """
 
 import numpy as np

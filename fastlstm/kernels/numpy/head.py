@@ -1,6 +1,6 @@
 """A linear layer on features, and the loss of its scores; see the contract.
 
-Sums run along the last axis, row by row: no BLAS product, whose order of additions depends on the number of rows.
+Each row is summed on its own; with BLAS, the order of additions would depend on the number of rows.
 """
 
 import numpy as np

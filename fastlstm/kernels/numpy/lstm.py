@@ -5,7 +5,9 @@ Hochreiter & Schmidhuber (1997), with the forget gate of Gers, Schmidhuber & Cum
     i = sigmoid(W_i x + U_i h' + b_i)      c = f * c' + i * g
     f = sigmoid(W_f x + U_f h' + b_f)      h = o * tanh(c)
     g = tanh(W_g x + U_g h' + b_g)
-    o = sigmoid(W_o x + U_o h' + b_o)      h', c': the states before the step
+    o = sigmoid(W_o x + U_o h' + b_o)
+
+h' and c' are the states before the step.
 """
 
 import numpy as np

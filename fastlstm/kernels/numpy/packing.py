@@ -1,4 +1,4 @@
-"""Rows of packed batches from and to arrays of one block per sequence; see the contract."""
+"""Copies between packed rows and arrays with one block per sequence; see the contract."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastlstm.kernels.parts import lengths_of
 
 
 def places(starts):
-    """Of every step: its packed rows, and where the states after it are."""
+    """For each step, yield the slice of its packed rows, and the rows of the states after it."""
     T, M = len(starts) - 1, starts[-1]
     for t in range(T):
         active = starts[t + 1] - starts[t]
@@ -18,7 +18,7 @@ def places(starts):
 
 
 def reversed_rows(starts):
-    """For every packed row, the row of its sequence's step that is as far from the end as this is from the start."""
+    """Permutation of the packed rows that reverses each sequence in time."""
     active, lengths = np.diff(starts), lengths_of(starts)
     t = np.repeat(np.arange(len(active)), active)
     n = np.arange(starts[-1]) - starts[t]

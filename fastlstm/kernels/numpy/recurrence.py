@@ -1,6 +1,8 @@
-"""What the runs of all cells share: their arrays, and everything beside the recurrence.
+"""Base classes of all cells: the arrays of a run, and everything except the recurrence.
 
-A cell adds its equations, `forward` and `backward`; see there what they leave.
+A cell adds its equations in `forward` and `backward`. `forward` fills the states and `_kept`, the activations that
+`backward` needs; `backward` fills `_d_of_x` and `_d_of_h`, the gradients of the terms of x and h in the gates' sums,
+and updates `d_state`.
 """
 
 import numpy as np
@@ -13,13 +15,13 @@ def sigmoid(x):
 
 
 def rows_times(a, w):
-    """a [..., K] @ w [M, K].T, row by row: one product per row, whose bits no other row can change."""
-    with np.errstate(invalid="ignore"):  # OpenBLAS may take it from memory beside small arrays (numpy issue 24067)
+    """a [..., K] @ w [M, K].T with one product per row, so that the result of a row does not depend on other rows."""
+    with np.errstate(invalid="ignore"):  # OpenBLAS may warn about memory beyond small arrays (numpy issue 24067)
         return np.matmul(w, a[..., None])[..., 0]
 
 
 class Packed:
-    """Weights, and their gradient, as the kernels have them: here, as they are."""
+    """Weights and their gradient; this backend keeps them in their original shapes."""
 
     GATES = None
 
@@ -37,10 +39,10 @@ class Packed:
 
 
 class Run:
-    """Buffers of one run over a packed batch, and the steps of it; see the contract."""
+    """A run over a packed batch, with its buffers; see the contract."""
 
     STATES, GATES = 1, None
-    KEPT = 0  # numbers of each unit that a step forward leaves for the step back
+    KEPT = 0  # values per unit and step that forward stores for backward
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
@@ -55,12 +57,12 @@ class Run:
         self._kept = np.empty((self.KEPT, self.M, H), dtype)
 
     def _seen(self, rows):
-        """The states before a step as its gates see them."""
+        """The states before a step, multiplied by the recurrent dropout mask if there is one."""
         h = self.h[rows]
         return h if self.mask is None else h * self.mask[: len(h)]
 
     def _past(self, d_sums, packed):
-        """The gradient of the states before a step, from that of its sums."""
+        """Gradient of the states before a step, given that of the gates' sums."""
         d_h = rows_times(d_sums, packed.weights[1].T)
         return d_h if self.mask is None else d_h * self.mask[: len(d_h)]
 

@@ -2,7 +2,9 @@
 
 Elman (1990)::
 
-    h = tanh(W x + U h' + b)      h': the state before the step
+    h = tanh(W x + U h' + b)
+
+h' is the state before the step.
 """
 
 import numpy as np

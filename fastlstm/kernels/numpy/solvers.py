@@ -1,4 +1,4 @@
-"""The norm that clipping needs; see the contract. Updates in NumPy are those of ``training/solvers``."""
+"""Sums of squares for gradient clipping; see the contract. The solvers in NumPy are those of ``training/solvers``."""
 
 import numpy as np
 

@@ -45,7 +45,9 @@ def lines(axes, rows, axis, label, **style):
 
 
 def draw_speed(rows, machine):
-    figure, axes = panels(f"PyTorch's time / ours; 1 thread, float32, T=50, C=16; {machine}", figsize=(9, 4.2), sharey=True)
+    figure, axes = panels(
+        f"PyTorch's time / ours; 1 thread, float32, T=50, C=16; {machine}", figsize=(9, 4.2), sharey=True
+    )
     for one, work in zip(axes, WORKS, strict=True):
         some = [row for row in select(rows, f"{work}, growing H") if ratio(row, "torch")]
         for N in sorted({row["shape"][0] for row in some}):

@@ -226,9 +226,7 @@ def resolve(name="auto"):
             name = _preferred()
     if name not in available():
         reason = f" ({_why_not(name)})" if name in BACKENDS else ""
-        raise ValueError(
-            f"{asked} is not an available backend{reason}; expected 'auto' or one of {list(available())}."
-        )
+        raise ValueError(f"{asked} is not an available backend{reason}; expected 'auto' or one of {list(available())}.")
     if name == "cython":
         _package(name)  # raises LevelError if the CPU does not support the level in FASTLSTM_ISA
     return name

@@ -177,8 +177,11 @@ class Team:
                 while any(worker.busy for worker in self._workers):
                     time.sleep(1e-4)
                 self._barrier[0] = 0
-        if errors:
-            raise errors[0]
+        try:
+            if errors:
+                raise errors[0]
+        finally:
+            errors.clear()  # else the error, its traceback and this frame would keep each other alive
 
     def _go_through(self, phases, part):
         """Iterate over phases with a barrier after each, except between two that divide the same rows."""

@@ -91,7 +91,8 @@ class Layer:
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
         self._packed = None, None
-        self._memory = RunMemory(len(self._stack.places))
+        if not hasattr(self, "_memory"):
+            self._memory = RunMemory(len(self._stack.places))
 
     def _number_records(self, made):
         """Go on with the numbers of records after so many: of an iterator, which gives none to two threads."""

@@ -98,14 +98,14 @@ class Run:
         self.entries.step(self.struct, part, packed.forward, barrier, x, h)
 
     def prepare_backward(self, dz, dh, panels, d_h, dc, d_seen):
-        return Backward(
-            self, dz, panels, struct_of_run(self._sizes, self._batch, (*self._buffers, d_h, dz, dh, dc, d_seen))
-        )
+        buffers = d_h, dz, dh, dc, d_seen
+        return Backward(self, buffers, panels, struct_of_run(self._sizes, self._batch, (*self._buffers, *buffers)))
 
 
 class Backward:
-    def __init__(self, run, dz, panels, struct):
-        self.run, self.dz, self.panels, self.struct = run, dz, panels, struct
+    def __init__(self, run, buffers, panels, struct):
+        self.run, self.panels, self.struct = run, panels, struct
+        self._buffers, self.dz = buffers, buffers[1]  # kept alive for the struct
 
     def add_gradients(self, part, reverse, d, column, stride, accumulate):
         add_gradients(self.struct, part.struct, reverse, d, column, stride, accumulate)

@@ -82,6 +82,7 @@ class Layer:
             rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
         self._dropout, self._seed = float(dropout), int(rng.integers(1 << 63))
+        self._memory = RunMemory(len(self._stack.places))
         self._number_records(0)
         self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
 
@@ -91,8 +92,6 @@ class Layer:
             value.flags.writeable = False  # a change in place would pass by the packed copy
         self._weights = weights
         self._packed = None, None
-        if not hasattr(self, "_memory"):
-            self._memory = RunMemory(len(self._stack.places))
 
     def _number_records(self, made):
         """Go on with the numbers of records after so many: of an iterator, which gives none to two threads."""
@@ -105,6 +104,7 @@ class Layer:
 
     def __setstate__(self, state):
         self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made = state["options"]
+        self._memory = RunMemory(len(self._stack.places))
         self._number_records(made)
         self._set_weights({name: value.copy() for name, value in state["weights"].items()})
 

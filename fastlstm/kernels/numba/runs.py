@@ -61,10 +61,9 @@ class Run:
     def __init__(self, lanes, cell, C, H, starts, buffers):
         self.kind, (self.cell, self.entries), self.lanes, self.buffers = CELLS[cell], _cell(cell), lanes, buffers
         self.C, self.H, self.P, self.starts, self.M = C, H, padded(H, lanes), starts, int(starts[-1])
-        self._lengths = parts.lengths_of(starts)  # kept alive, like `buffers`, because `struct` holds addresses
         states, s_stride = (buffers.h, self.P) if buffers.mask is not None else (buffers.rows[C + 1 :], buffers.stride)
         self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride
-        self._batch = starts, self._lengths
+        self._batch = starts, parts.lengths_of(starts)  # kept alive, like the buffers, because `struct` holds addresses
         self._buffers = (
             buffers.rows, states, buffers.mask, buffers.c, buffers.gates, buffers.sums, buffers.zero
         )  # fmt: skip

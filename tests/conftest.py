@@ -37,14 +37,25 @@ def pytest_addoption(parser):
     parser.addoption(
         "--every-combination", action="store_true", help="run all combinations of parameters, not only all pairs"
     )
+    parser.addoption("--only-cython", action="store_true", help="leave out the cases of the other backends")
+
+
+def is_of_another_backend(item):
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    names = [params[name] for name in ("backend", "fast") if name in params]
+    return any(not name.startswith("cython") for name in names)
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m
 def pytest_collection_modifyitems(config, items):
-    if not config.option.every_combination:
-        kept = pairs.select(items)
-        config.hook.pytest_deselected(items=list(set(items).difference(kept)))
-        items[:] = kept
+    kept = items
+    if config.option.only_cython:
+        kept = [item for item in kept if not is_of_another_backend(item)]
+    chosen = config.getoption("lf", False) or any("[" in arg for arg in config.args)  # by the user, case by case
+    if not (config.option.every_combination or chosen):
+        kept = pairs.select(kept)
+    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+    items[:] = kept
 
 
 def pytest_generate_tests(metafunc):

@@ -38,4 +38,4 @@ export LD_PRELOAD
 LD_PRELOAD=$(gcc -print-file-name="lib${kind:0:1}san.so")
 "$python" -c 'from fastlstm.kernels.cython import f32; print(f32.__file__)'
 # what sanitizers print is not captured, or the end of the process would take it along
-"$python" -m pytest --capture=sys -p no:cacheprovider -k "not numba and not numpy" "${@:-${tests[@]}}"
+"$python" -m pytest --capture=sys -p no:cacheprovider --only-cython "${@:-${tests[@]}}"

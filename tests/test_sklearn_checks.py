@@ -23,7 +23,10 @@ CHECKS = parametrize_with_checks(
         for estimator in (LSTMClassifier, LSTMRegressor)
         for dtype in ("float64", "float32")
     ]
-    + [LSTMRegressor(max_iter=60, dtype="float64", loss=loss) for loss in ("quantile", "poisson", "gaussian_nll")],
+    + [
+        LSTMRegressor(hidden_size=size, max_iter=60, dtype="float64", loss=loss)
+        for loss, size in (("quantile", 16), ("poisson", 64), ("gaussian_nll", 64))
+    ],
     expected_failed_checks=expected_failed_checks,
 )
 

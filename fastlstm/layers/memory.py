@@ -1,4 +1,4 @@
-"""The memory of a layer's runs, used again once nobody holds the results in it."""
+"""Buffers of a layer's runs, reused once the caller has dropped the results that are stored in them."""
 
 import weakref
 from collections import deque
@@ -7,21 +7,21 @@ import numpy as np
 
 from fastlstm.kernels.workspace import Workspace
 
-#: Rooms that a layer keeps. A loop over `record` and `backward` alternates between three: while one result is computed,
-#: its variable still holds the one before.
+#: Maximum number of rooms to keep. A loop over `record` and `backward` cycles through three, because its variables hold
+#: the previous results while the next are computed.
 ROOMS = 3
 
 
 class Room:
-    """Memory for one run at a time: a workspace for each of its places, and the run prepared there last.
+    """Memory for one run at a time: a workspace for each of its layers, and the run last prepared there.
 
-    # Design: results are views of this memory, as a copy of a large output can take a quarter as long as the run. Such
-    # a view must say when its caller has dropped it. NumPy lets a view of a view refer to the owner of the memory, but
-    # not past a memoryview: an array made from the memoryview of `inner`, and whatever is made of that array, keeps
-    # `inner` alive. So a weak reference to `inner` is dead once nobody can reach the memory any more, on every
-    # interpreter and whichever thread was the last. Arrays are not tracked by the cyclic garbage collector, which
-    # could clear the reference before a finalizer makes use of the array. Nothing runs when the reference dies: the
-    # next call looks at it, so there is neither a lock nor a callback that could come at a bad moment.
+    # Design: results are views of this memory, because copying a large output can take a quarter of the time of the
+    # run. To reuse the memory, we need to know when the caller has dropped all views. NumPy collapses a view of a view
+    # to the owner of the memory, but not across a memoryview: an array made from a memoryview of `inner`, and all views
+    # of that array, keep `inner` alive. So a weak reference to `inner` is dead exactly when the memory is unreachable,
+    # on every interpreter and in every thread. The cyclic garbage collector does not track arrays, so it cannot clear
+    # the reference early. The next call polls the reference, so no lock is needed, and no callback that could run at
+    # a bad moment.
     """
 
     def __init__(self, places):
@@ -29,35 +29,34 @@ class Room:
         self.shape = self.prepared = None
 
     def lend(self, array):
-        """An array in this room for a caller: the room is free again once that array and all its views are gone."""
+        """View of `array`, which is in this room, for the caller; the room is in use until all views are gone."""
         inner = array.view()
         self.loans.append(weakref.ref(inner))
         return np.asarray(memoryview(inner))
 
     def is_free(self):
-        """Whether callers have dropped everything that was lent."""
-        for loan in self.loans:  # noqa: SIM110 a generator would take longer than the loop
+        """Whether callers have dropped all views that were lent."""
+        for loan in self.loans:  # noqa: SIM110 a generator is slower
             if loan() is not None:
                 return False
         return True
 
 
 class RunMemory:
-    """The rooms of a layer's last runs.
+    """The rooms of a layer's most recent runs.
 
-    # Design: there is no lock. A child forked meanwhile would find it held for ever, and a signal handler or a
-    # finalizer that calls the layer would wait for its own thread. Whoever needs a room takes it out of the queue,
-    # which is one step of the interpreter, and puts it back; whoever finds none that is free makes one.
+    # Design: there is no lock, because a process forked while it is held could never acquire it, and a signal handler
+    # or a finalizer that calls the layer would deadlock with its own thread. A run pops a room from the queue, which is
+    # atomic, and appends it when done; if no room is free, it makes a new one.
     """
 
     def __init__(self, places):
-        """For runs of stacks of so many places."""
         self._places, self._kept = places, deque(maxlen=ROOMS)
 
     def take(self, shape=None):
-        """A free room: one with a run `prepared` for this shape, or else one whose `prepared` is None.
+        """A free room, if possible with a run `prepared` for this shape; otherwise its `prepared` is None.
 
-        Without a shape, what is prepared there stays valid if the buffers of its way forward are left alone.
+        Without a shape, any free room; its prepared run remains valid if the forward buffers are not touched.
         """
         others = []
         while (room := self._pop()) is not None:
@@ -76,7 +75,7 @@ class RunMemory:
         return room
 
     def leave(self, room):
-        """Put a room back whose run is over; it is taken again once nobody holds what was lent."""
+        """Return a room after its run."""
         self._kept.append(room)
 
     def _pop(self):

@@ -1,17 +1,17 @@
-"""Runs of a layer, prepared for batches of one layout."""
+"""A layer's run, prepared once for all batches of the same layout."""
 
 from fastlstm.phases import ByRows
 from fastlstm.stacks import Inputs, join, states_by_kind
 
 
 class Prepared:
-    """A stack's run with all that is the same in every call of this shape.
+    """A stack's run with everything that is the same for all calls with one layout.
 
     Attributes
     ----------
     run : StackRun
     output : array (N, T, F)
-        Where the outputs are once it was played.
+        Outputs of the last call of `play`.
     """
 
     def __init__(self, stack, run, layout, package, workspace):
@@ -22,7 +22,7 @@ class Prepared:
         self._packed = None
 
     def play(self, team, packed, x, states, draw):
-        """Run forward with a `PackedStack`; draw: dropout's seed and the number of the call."""
+        """Forward pass with the weights of a `PackedStack`; `draw`: the seed of dropout, and the number of the call."""
         inputs = self._inputs
         inputs.x, inputs.states = x, states
         if packed is not self._packed:
@@ -31,15 +31,15 @@ class Prepared:
         if self._masking:
             self._masking.key = draw
         team.run(self._phases.__iter__)
-        inputs.x = inputs.states = None  # the caller's
+        inputs.x = inputs.states = None  # they belong to the caller
 
     def last_states(self):
-        """The states after each sequence's last step, copied, in the shapes that callers have them."""
+        """Copy of the states after the last step of each sequence, in the shapes of the public interface."""
         return join(self._states, self._layout.places)
 
 
 class _Masking:
-    """Draws the dropout masks of a run; apart from `Prepared`, whose phases would otherwise refer back to it."""
+    """Draws the dropout masks of a run; a class of its own, so that `Prepared` is in no reference cycle."""
 
     def __init__(self, run, order):
         self._run, self._order, self.key = run, order, None

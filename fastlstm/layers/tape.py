@@ -1,4 +1,4 @@
-"""The record of a run, and the gradients computed from it."""
+"""Tapes of recorded runs, and the gradients computed from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    #: (h, c) or (h,): of arrays or, where the layers' sizes differ, of tuples of arrays.
+    #: (h, c) or (h,): arrays or, if hidden sizes differ, tuples of arrays.
     State = tuple[Any, ...]
 
 
@@ -24,7 +24,7 @@ class Gradients(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """A recorded run's room and output; holding the output keeps the room from being used for another run."""
+    """Room and output of a recorded run; the reference to the output keeps the room in use."""
 
     room: object
     output: NDArray[Any]
@@ -32,19 +32,19 @@ class Recording(NamedTuple):
 
 @dataclass
 class Tape:
-    """Record of a forward run, made by a layer's `record` for its `backward`."""
+    """Record of a forward pass, returned by the `record` method of a layer for its `backward`."""
 
     layer: object
-    recordings: deque  # one, until it is used up
+    recordings: deque  # holds one recording, until it is used up
     weights: tuple  # flat
     layout: object
-    players: deque = field(default_factory=deque)  # one entry for each `backward` at work
+    players: deque = field(default_factory=deque)  # one entry per running `backward`
 
     def take(self, keep):
-        """The recording to go back through, and whether that may be done in its own room: without `keep`, and alone.
+        """The recording, and whether `backward` may use its room: not with `keep`, nor while another `backward` runs.
 
-        Threads may play one tape at once, and so may a signal handler that interrupts its own thread: none waits for
-        another, each has memory of its own. The caller is one of the `players`, from before until it has finished.
+        Several threads may use a tape at once, as may a signal handler that interrupts its own thread; each has memory
+        of its own. The caller must be in `players` until it has finished.
         """
         try:
             recording = self.recordings[0] if keep else self.recordings.pop()

@@ -65,16 +65,17 @@ x86 = pytest.mark.skipif(target.ISA not in ("avx512", "avx2"), reason="needs an 
 @x86
 @pytest.mark.parametrize("kernels", ["few", pytest.param("all", marks=pytest.mark.slow)])
 def test_narrower_vectors_give_the_same_numbers(tmp_path, kernels):
-    targets = {"host": {}, "avx2": AVX2, "sse2": SSE2}
+    targets = {"host": {}, "sse2": SSE2} if target.ISA == "avx2" else {"host": {}, "avx2": AVX2, "sse2": SSE2}
 
     def run(name):
         return run_python("-W", "error", "-c", PROGRAM, tmp_path / f"{name}.npz", kernels, timeout=600, **targets[name])
 
     with ThreadPoolExecutor() as pool:  # most of their time is compilation
         isa = dict(zip(targets, pool.map(run, targets), strict=True))
-    assert isa == {"host": target.ISA, "avx2": "avx2", "sse2": "sse2"}
-    host, avx2, sse2 = (np.load(tmp_path / f"{name}.npz") for name in ("host", "avx2", "sse2"))
+    assert isa == {name: target.ISA if name == "host" else name for name in targets}
+    host, *avx2, sse2 = (np.load(tmp_path / f"{name}.npz") for name in targets)
     for name in host.files:
-        np.testing.assert_array_equal(avx2[name], host[name], err_msg=name)  # the same fused products in one order
+        for results in avx2:  # the same fused products in one order
+            np.testing.assert_array_equal(results[name], host[name], err_msg=name)
         tolerance = 1e-5 if "float32" in name else 1e-12
         np.testing.assert_allclose(sse2[name], host[name], rtol=tolerance, atol=10 * tolerance, err_msg=name)

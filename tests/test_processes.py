@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from helpers import run_python
+from helpers import FASTEST, run_python
 
 #: Fits and predicts on two threads; then again in other processes or threads, and prints whether the bits are the same.
 PROGRAM = """
@@ -68,12 +68,10 @@ def test_processes_fit_on_threads_to_the_same_bits(tmp_path, method, fast):
     assert outcome(tmp_path, method, fast) == (True, 2, True)
 
 
-def test_joblibs_processes_fit_on_threads_to_the_same_bits(tmp_path, fast):
-    assert outcome(tmp_path, "loky", fast) == (True, 2, True)
-
-
-def test_joblibs_threads_fit_on_threads_to_the_same_bits(tmp_path, fast):
-    assert outcome(tmp_path, "threading", fast) == (True, 2, False)
+# joblib divides the CPUs in the same way for every backend
+@pytest.mark.parametrize(("method", "elsewhere"), [("loky", True), ("threading", False)])
+def test_joblibs_workers_fit_on_threads_to_the_same_bits(tmp_path, method, elsewhere):
+    assert outcome(tmp_path, method, FASTEST) == (True, 2, elsewhere)
 
 
 def test_joblibs_processes_share_the_cpus():

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from fastlstm import sequences
 from fastlstm.stacks import Stack
+from fastlstm.training.examples import Examples
 from fastlstm.training.loop import Training
 from fastlstm.training.losses import Loss
 from fastlstm.training.network import Network
@@ -36,9 +37,8 @@ def assert_steps_equal(case, backend):
     weights = {name: case[f"first_{name}"] for name in names}
     stack = Stack("lstm", case["x"].shape[2], (weights["weight_hh_l0"].shape[1],))
     network = Network(stack, weights, np.dtype("float64"), backend)
-    training = Training(
-        network, ADAM, sequences.of_array(case["x"]), targets=case["y"], weights=np.ones((len(case["y"]), 1)), seed=0
-    )
+    examples = Examples(sequences.of_array(case["x"]), case["y"], np.ones((len(case["y"]), 1)))
+    training = Training(network, ADAM, examples, seed=0)
     for _ in training.run():
         pass
     assert_allclose(training.progress.loss_curve, case["losses"], rtol=1e-6, atol=0)

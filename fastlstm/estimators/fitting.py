@@ -20,6 +20,7 @@ from fastlstm.estimators.verbose import report_epochs
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import convergence, defaults
+from fastlstm.training.examples import Examples
 from fastlstm.training.loop import Training
 from fastlstm.training.model import Model, run_over
 from fastlstm.training.network import Network, initialise
@@ -138,9 +139,7 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
     training = Training(
         network,
         _settings(estimator, output.loss),
-        data.series,
-        targets=data.targets,
-        weights=data.weights,
+        Examples(*data, estimator._per_step),
         seed=seed,
         validate=held_out and (lambda: _validate(estimator, network, held_out)),
         progress=_earlier_progress(estimator, network, partial) if continued else None,

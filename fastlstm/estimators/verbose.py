@@ -47,7 +47,7 @@ def _reporter(verbose, training):
             pass
         else:
             return EpochBar(tqdm, progress.epochs - progress.first_epoch, epochs, validated)
-    return EpochLines(progress.first_epoch + epochs, training.series.steps, validated)
+    return EpochLines(progress.first_epoch + epochs, training.examples.n_steps, validated)
 
 
 def report_epochs(training, verbose, show_reason=True):

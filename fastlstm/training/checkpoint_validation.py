@@ -88,7 +88,7 @@ def _check_types(record, names):
 
 
 def _check_counts(training, progress):
-    settings, n = training.settings, len(training.series)
+    settings, n = training.settings, len(training.examples)
     require(progress.solver == settings.solver, "solver", progress.solver, repr(settings.solver))
     first, epochs = progress.first_epoch, progress.epochs
     require(first < epochs, "first_epoch", first, f"less than the {epochs} epochs")

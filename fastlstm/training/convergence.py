@@ -19,10 +19,11 @@ def problem(training, untried=()):
     loss = progress.loss_curve[-1]
     updates = (progress.epochs - progress.first_epoch) * training.n_batches
     if updates >= MIN_UPDATES:
-        constant = best_constant_loss(settings.loss, training.targets, training.weights)
+        targets, weights = training.examples.targets, training.examples.weights
+        constant = best_constant_loss(settings.loss, targets, weights)
         scale = 1.0 if settings.loss.is_likelihood else constant
         gain = (constant - loss) / scale if scale else MIN_GAIN
-        if gain < MIN_GAIN and gain * len(training.targets) < SIGNIFICANT:
+        if gain < MIN_GAIN and gain * len(targets) < SIGNIFICANT:
             return (
                 f"The final training loss of {loss:.4g} is no better than predicting a constant ({constant:.4g}): the "
                 "model has learned nothing from X. Check that the rows of X and y match; then try "

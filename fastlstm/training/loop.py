@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastlstm.phases import Alone
-from fastlstm.training import batches, minibatch
+from fastlstm.training import minibatch
 from fastlstm.training.checkpoint_validation import validated_state
 from fastlstm.training.model import check_channels
 from fastlstm.training.progress import Progress
@@ -16,16 +16,13 @@ MIN_RATE = 1e-6  # learning rate below which "adaptive" stops
 
 
 class Training:
-    """Training of a `Network` on arrays, epoch by epoch.
+    """Training of a `Network` on examples, epoch by epoch.
 
     Parameters
     ----------
     network : Network
     settings : Settings
-    series : Series
-    targets, weights : arrays [M, .] and [M, 1 or K]
-        One row per series or, if the network's head is applied to every step, one row per step of all series. A row of
-        weights holds one weight for all outputs, or one for each.
+    examples : Examples
     seed : int
         Seed of the shuffling. The order of an epoch depends only on the seed and the number of the epoch.
     validate : callable or None
@@ -42,33 +39,24 @@ class Training:
         self,
         network,
         settings,
-        series,
+        examples,
         *,
-        targets,
-        weights,
         seed,
         validate: Callable | None = None,
         progress=None,
         save: Callable | None = None,
         n_jobs=None,
     ):
-        check_channels(series, network.stack.input_size)
+        check_channels(examples, network.stack.input_size)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
-        self.series, self.targets, self.weights, self.n_jobs = series, targets, weights, n_jobs
-        self._has_weight = weights.any(axis=1)
-        self._all_weighted = bool(self._has_weight.all())
-        trainable = np.logical_or.reduceat(self._has_weight, series.step_at) if network.per_step else self._has_weight
-        self._trainable = trainable  # series with a target of positive weight
-        # Design: the loss of a minibatch is divided by the average weight of as many rows, not by its own weight. With
-        # the latter, a heavy row would count little more than a light one, since its own weight dominates the divisor.
-        self._mean_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1] / np.sum(self._has_weight)
+        self.examples, self.n_jobs = examples, n_jobs
         self._update, moments = SOLVERS[settings.solver]
         self.progress = progress or Progress(
             settings.solver,
             np.zeros((moments, network.parameters.size), network.parameters.dtype),
             settings.learning_rate_init,
         )
-        self.n_batches = math.ceil(len(series) / settings.batch_size)
+        self.n_batches = math.ceil(len(examples) / settings.batch_size)
         decay = settings.alpha * network.is_matrix if settings.alpha else 0.0
         self._options = Options(settings.momentum, settings.nesterovs_momentum, decay)
         self.has_penalty = settings.alpha > 0 and settings.solver != "adamw"
@@ -79,21 +67,16 @@ class Training:
     def epoch(self):
         """One pass over the data."""
         settings = self.settings
-        drawn = batches.draw(
-            self.series, settings.batch_size, self.seed if settings.shuffle else None, self.progress.epochs
-        )
-        if settings.bptt_steps is not None:
-            drawn = [batches.longest_first(self.series, rows) for rows in drawn]
-        drawn = [(number, rows) for number, rows in enumerate(drawn) if self._trainable[rows].any()]
+        seed = self.seed if settings.shuffle else None
+        drawn = self.examples.batches(settings.batch_size, seed, self.progress.epochs, settings.bptt_steps)
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
-        longest = np.minimum(self.series.lengths, settings.bptt_steps or self.series.lengths)
-        steps = max(int(longest[rows].sum()) for _, rows in drawn)
+        steps = max(self.examples.steps_of(rows, settings.bptt_steps) for _, rows in drawn)
         with (
             self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team,
             np.errstate(over="ignore", invalid="ignore"),  # overflow is reported by `prepare_update`
         ):
             team.run(lambda: self._phases(drawn, team.size))
-        self.progress.samples += len(self.series)
+        self.progress.samples += len(self.examples)
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.grad_norm_curve.append(math.fsum(self._norms) / len(self._norms))
         self.progress.epochs += 1
@@ -101,7 +84,7 @@ class Training:
     def _phases(self, drawn, size):
         """Phases of an epoch, for a team of `size` threads."""
         for number, rows in drawn:
-            for chunk in range(batches.n_chunks(self.series, rows, self.settings.bptt_steps)):
+            for chunk in range(self.examples.n_chunks(rows, self.settings.bptt_steps)):
                 yield Alone(self.prepare_batch, number, rows, chunk, size)
                 yield from self._cached_phases or minibatch.train_step(self)
 
@@ -115,18 +98,12 @@ class Training:
         network, steps = self.network, self.settings.bptt_steps
         if steps is not None and chunk == 0:
             network.start_chunks(len(rows))
-        rows, starts, at, places = batches.chunk(self.series, rows, chunk, steps, network.per_step)
-        weights, expected, sample_weight = self.weights[places], 1.0, None
-        weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
-        if weight:
-            n_weighted = len(places) if self._all_weighted else np.count_nonzero(self._has_weight[places])
-            expected = self._mean_weight * n_weighted
-            sample_weight = (weights / expected).astype(network.parameters.dtype)
+        drawn = self.examples.batch(rows, chunk, steps, network.parameters.dtype)
         self.minibatch = minibatch.Minibatch(
-            starts, self.series.values, at, self.targets[places], sample_weight, self.settings.loss,
-            (self.seed, self.progress.epochs, rows), number, weight, expected,
+            drawn.starts, drawn.x, drawn.at, drawn.targets, drawn.sample_weight, self.settings.loss,
+            (self.seed, self.progress.epochs, drawn.rows), number, drawn.total_weight, drawn.expected_weight,
         )  # fmt: skip
-        same = network.prepare_batch(self.minibatch, size, recording=sample_weight is not None)
+        same = network.prepare_batch(self.minibatch, size, recording=drawn.sample_weight is not None)
         # Design: the phases of a single-segment batch do not change until its layout does, so they are cached: making
         # them takes a few microseconds, which is noticeable for small minibatches. With several segments, runs are made
         # and dropped from phase to phase.
@@ -188,7 +165,7 @@ class Training:
     def updates_per_epoch(self):
         """Maximum number of updates in an epoch."""
         steps = self.settings.bptt_steps
-        return self.n_batches * (1 if steps is None else math.ceil(int(self.series.lengths.max()) / steps))
+        return self.n_batches * (1 if steps is None else math.ceil(self.examples.longest / steps))
 
     def state(self):
         """The state of the training, as a dict that JSON can hold and a dict of arrays."""

@@ -50,9 +50,9 @@ class Jobs(Integers):
         return "an int other than 0 (-1 for all CPUs)"
 
 
-@dataclass(repr=False, eq=False)
-class Parameters:
-    """Parameters and fitted attributes shared by the estimators.
+@dataclass(repr=False, eq=False, kw_only=True)
+class NetworkParameters:
+    """Parameters of a network and its training, shared by all estimators.
 
     Parameters
     ----------
@@ -70,17 +70,6 @@ class Parameters:
         by all its steps (Gal & Ghahramani 2016). For "auto", see Notes.
     recurrent_dropout : float, default=0.0
         Fraction of the hidden units to drop in the recurrent connections, with masks drawn in the same way.
-    return_sequences : bool, default=False
-        Whether there is one target per step instead of one per series.
-    missing : {"error", "mask"}, default="error"
-        How to handle NaN inside a series. "error" raises an error. "mask" replaces NaN by the last observed value of
-        the channel and adds one indicator channel per channel, 1 where a value is missing. Before the first observed
-        value, NaN is replaced by the channel's mean, or by 0 if ``standardize=False``.
-    standardize : bool, default=True
-        Whether to standardise each channel of X, and real-valued targets, to zero mean and unit variance, using the
-        (weighted) statistics of the training data. Predictions, quantiles, streams and scores are in the original
-        units; losses are those of the standardised targets. `partial_fit` and `warm_start` keep the statistics of the
-        first call.
     init : {"auto", "standard", "chrono"}, default="auto"
         Initialisation of the weights. "standard": Glorot uniform input weights, orthogonal recurrent weights and, for
         an LSTM or CIFG, a forget gate bias of 1. "chrono" in addition draws the biases of the gates that keep and
@@ -109,6 +98,103 @@ class Parameters:
     random_state : int, RandomState or None, default=None
         Controls weight initialisation, shuffling, dropout and the validation split. Pass an int for reproducible
         results.
+    momentum : float, default=0.9
+        Momentum of the "sgd" solver.
+    nesterovs_momentum : bool, default=True
+        Whether to use Nesterov's momentum with the "sgd" solver.
+    verbose : bool or int, default=False
+        If 1, print one line per epoch. If 2, show a progress bar (requires tqdm; without it, the same as 1).
+    dtype : {"float32", "float64"}, default="float32"
+        Floating-point type of the computation.
+    backend : {"auto", "cython", "numba", "numpy"}, default="auto"
+        Implementation of the kernels. "cython" and "numba" give the same bits; "cython" starts at once, "numba"
+        compiles for some seconds when first used on a machine, and "numpy" is a slow reference. "auto" uses the
+        environment variable FASTLSTM_BACKEND if set, else the first of these that is available.
+    n_jobs : int or None, default=None
+        Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
+        as many as are worthwhile. Results have the same bits for any number of threads.
+
+    Notes
+    -----
+    Parameters set to "auto" depend on n, the number of series, and T, the length of the longest. The rules were chosen
+    on two dozen data sets (``bench/defaults.py``). `settings_` holds the resulting values.
+
+    - `batch_size`: n if n <= 32; else 8, 16 from 1,000 series on, and 32 from 4,000 on.
+    - `max_iter`: 200 if n <= 32; else enough epochs for 2,000 updates, but at most 50 + T epochs, 200 epochs, and 16
+      million steps in total, and at least 6 epochs.
+    - `dropout`: 0 if n <= 32, else 0.2.
+    - `init`: "chrono" for LSTM and GRU, "standard" for the vanilla RNN.
+    """
+
+    # Design: a dataclass gives type checkers, editors and `inspect` the whole signature.
+    hidden_size: int | Sequence[int] = 64
+    num_layers: int = 1
+    cell: str = "lstm"
+    bidirectional: bool = False
+    dropout: float | Literal["auto"] = "auto"
+    recurrent_dropout: float = 0.0
+    init: Literal["auto", "standard", "chrono"] = "auto"
+    longest_lag: int | None = None
+    solver: str = "adam"
+    alpha: float = 0.0
+    batch_size: int | Literal["auto"] = "auto"
+    learning_rate: Literal["auto", "constant", "adaptive", "cosine"] = "auto"
+    learning_rate_init: float | Literal["auto"] = "auto"
+    max_iter: int | Literal["auto"] = "auto"
+    clip_norm: float | None = 1.0
+    shuffle: bool = True
+    random_state: int | np.random.RandomState | None = None
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    verbose: bool | int = False
+    dtype: Literal["float32", "float64"] = "float32"
+    backend: Literal["auto", "cython", "numba", "numpy"] = "auto"
+    n_jobs: int | None = None
+
+    _parameter_constraints = {
+        "hidden_size": [Integers(1), list, tuple, np.ndarray],
+        "num_layers": [Integers(1, MOST_LAYERS)],
+        "cell": [StrOptions(set(kernels.CELLS))],
+        "bidirectional": ["boolean"],
+        "dropout": [StrOptions({"auto"}), RealNumbers(0, 1, "left")],
+        "recurrent_dropout": [RealNumbers(0, 1, "left")],
+        "init": [StrOptions({"auto", "standard", "chrono"})],
+        "longest_lag": [None, Integers(1)],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [RealNumbers(0, None, "left")],
+        "batch_size": [StrOptions({"auto"}), Integers(1)],
+        "learning_rate": [StrOptions({"auto", "constant", "adaptive", "cosine"})],
+        "learning_rate_init": [StrOptions({"auto"}), RealNumbers(0, None, "neither")],
+        "max_iter": [StrOptions({"auto"}), Integers(1)],
+        "clip_norm": [None, RealNumbers(0, None, "neither")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "momentum": [RealNumbers(0, 1, "both")],
+        "nesterovs_momentum": ["boolean"],
+        "verbose": ["verbose"],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "backend": [StrOptions({"auto", *kernels.BACKENDS})],
+        "n_jobs": [None, Jobs()],
+    }
+
+
+@dataclass(repr=False, eq=False)
+class Parameters(NetworkParameters):
+    """Further parameters and fitted attributes of the classifier and the regressor.
+
+    Parameters
+    ----------
+    return_sequences : bool, default=False
+        Whether there is one target per step instead of one per series.
+    missing : {"error", "mask"}, default="error"
+        How to handle NaN inside a series. "error" raises an error. "mask" replaces NaN by the last observed value of
+        the channel and adds one indicator channel per channel, 1 where a value is missing. Before the first observed
+        value, NaN is replaced by the channel's mean, or by 0 if ``standardize=False``.
+    standardize : bool, default=True
+        Whether to standardise each channel of X, and real-valued targets, to zero mean and unit variance, using the
+        (weighted) statistics of the training data. Predictions, quantiles, streams and scores are in the original
+        units; losses are those of the standardised targets. `partial_fit` and `warm_start` keep the statistics of the
+        first call.
     tol : float, default=1e-4
         Improvements of the loss, or of the validation score if ``early_stopping=True``, smaller than this do not count.
     n_iter_no_change : int, default=10
@@ -122,14 +208,8 @@ class Parameters:
         How to choose the validation data: a random sample, or the last series of X. For a classifier with one label per
         series, the random sample is stratified; if more than two labels are too rare for that, one series of each label
         is kept for training instead.
-    momentum : float, default=0.9
-        Momentum of the "sgd" solver.
-    nesterovs_momentum : bool, default=True
-        Whether to use Nesterov's momentum with the "sgd" solver.
     warm_start : bool, default=False
         Whether `fit` reuses the weights of the previous call as initialisation.
-    verbose : bool or int, default=False
-        If 1, print one line per epoch. If 2, show a progress bar (requires tqdm; without it, the same as 1).
     checkpoint_path : str or path or None, default=None
         File to save the state of the training to. Each fit needs a file of its own, so do not set this in a search or a
         cross-validation.
@@ -139,15 +219,6 @@ class Parameters:
     resume : bool, default=False
         Whether `fit` resumes from the file at `checkpoint_path`, if it exists. The result has the same bits as that of
         an uninterrupted fit. If False, an existing checkpoint is overwritten.
-    dtype : {"float32", "float64"}, default="float32"
-        Floating-point type of the computation.
-    backend : {"auto", "cython", "numba", "numpy"}, default="auto"
-        Implementation of the kernels. "cython" and "numba" give the same bits; "cython" starts at once, "numba"
-        compiles for some seconds when first used on a machine, and "numpy" is a slow reference. "auto" uses the
-        environment variable FASTLSTM_BACKEND if set, else the first of these that is available.
-    n_jobs : int or None, default=None
-        Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
-        as many as are worthwhile. Results have the same bits for any number of threads.
     bptt_steps : int or None, default=None
         Number of steps of truncated backpropagation through time. With `return_sequences`, series are split into chunks
         of this many steps with one update each; the states at the end of a chunk are the initial states of the next.
@@ -179,95 +250,41 @@ class Parameters:
         Gradient norm before clipping, averaged over the minibatches of each epoch.
     best_validation_score_ : float or None
         Highest value in `validation_scores_`.
-
-    Notes
-    -----
-    Parameters set to "auto" depend on n, the number of series, and T, the length of the longest. The rules were chosen
-    on two dozen data sets (``bench/defaults.py``). `settings_` holds the resulting values.
-
-    - `batch_size`: n if n <= 32; else 8, 16 from 1,000 series on, and 32 from 4,000 on.
-    - `max_iter`: 200 if n <= 32; else enough epochs for 2,000 updates, but at most 50 + T epochs, 200 epochs, and 16
-      million steps in total, and at least 6 epochs.
-    - `dropout`: 0 if n <= 32, else 0.2.
-    - `init`: "chrono" for LSTM and GRU, "standard" for the vanilla RNN.
     """
 
-    # Design: a dataclass gives type checkers, editors and `inspect` the whole signature.
+    # by position, too
     hidden_size: int | Sequence[int] = 64
     num_layers: int = 1
     _: KW_ONLY
-    cell: str = "lstm"
-    bidirectional: bool = False
-    dropout: float | Literal["auto"] = "auto"
-    recurrent_dropout: float = 0.0
     return_sequences: bool = False
     missing: Literal["error", "mask"] = "error"
     standardize: bool = True
-    init: Literal["auto", "standard", "chrono"] = "auto"
-    longest_lag: int | None = None
-    solver: str = "adam"
-    alpha: float = 0.0
-    batch_size: int | Literal["auto"] = "auto"
-    learning_rate: Literal["auto", "constant", "adaptive", "cosine"] = "auto"
-    learning_rate_init: float | Literal["auto"] = "auto"
-    max_iter: int | Literal["auto"] = "auto"
-    clip_norm: float | None = 1.0
-    shuffle: bool = True
-    random_state: int | np.random.RandomState | None = None
     tol: float = 1e-4
     n_iter_no_change: int = 10
     early_stopping: bool = False
     validation_fraction: float = 0.1
     validation_split: Literal["random", "tail"] = "random"
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
     warm_start: bool = False
-    verbose: bool | int = False
     checkpoint_path: str | PathLike | None = None
     checkpoint_every: int | str = 1
     resume: bool = False
-    dtype: Literal["float32", "float64"] = "float32"
-    backend: Literal["auto", "cython", "numba", "numpy"] = "auto"
-    n_jobs: int | None = None
     bptt_steps: int | None = None
     bptt_checkpoint: int | Literal["auto"] | None = "auto"
 
     _parameter_constraints = {
-        "hidden_size": [Integers(1), list, tuple, np.ndarray],
-        "num_layers": [Integers(1, MOST_LAYERS)],
-        "cell": [StrOptions(set(kernels.CELLS))],
-        "bidirectional": ["boolean"],
-        "dropout": [StrOptions({"auto"}), RealNumbers(0, 1, "left")],
-        "recurrent_dropout": [RealNumbers(0, 1, "left")],
+        **NetworkParameters._parameter_constraints,
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
         "standardize": ["boolean"],
-        "init": [StrOptions({"auto", "standard", "chrono"})],
-        "longest_lag": [None, Integers(1)],
-        "solver": [StrOptions(set(SOLVERS))],
-        "alpha": [RealNumbers(0, None, "left")],
-        "batch_size": [StrOptions({"auto"}), Integers(1)],
-        "learning_rate": [StrOptions({"auto", "constant", "adaptive", "cosine"})],
-        "learning_rate_init": [StrOptions({"auto"}), RealNumbers(0, None, "neither")],
-        "max_iter": [StrOptions({"auto"}), Integers(1)],
-        "clip_norm": [None, RealNumbers(0, None, "neither")],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
         "tol": [RealNumbers(0, None, "left")],
         "n_iter_no_change": [Integers(1)],
         "early_stopping": ["boolean"],
         "validation_fraction": [RealNumbers(0, 1, "neither")],
         "validation_split": [StrOptions({"random", "tail"})],
-        "momentum": [RealNumbers(0, 1, "both")],
-        "nesterovs_momentum": ["boolean"],
         "warm_start": ["boolean"],
-        "verbose": ["verbose"],
         "checkpoint_path": [None, str, PathLike],
         "checkpoint_every": [Integers(1), str],
         "resume": ["boolean"],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "backend": [StrOptions({"auto", *kernels.BACKENDS})],
-        "n_jobs": [None, Jobs()],
         "bptt_steps": [None, Integers(1)],
         "bptt_checkpoint": [None, StrOptions({"auto"}), Integers(1)],
     }
@@ -279,18 +296,20 @@ def _remove_defaults(cls):
         delattr(cls, name)
 
 
+_remove_defaults(NetworkParameters)
 _remove_defaults(Parameters)
 
 
 def documented(cls):
-    """Class decorator that completes the docstring by the sections of that of `Parameters`."""
+    """Class decorator that completes the docstring by the sections of those of `NetworkParameters` and `Parameters`."""
     _remove_defaults(cls)
     if cls.__doc__ is None:  # python -OO
         return cls
     for section in ("Parameters", "Attributes", "Notes"):
         title = f"    {section}\n    {'-' * len(section)}\n"
-        shared = Parameters.__doc__.partition(title)[2]
-        shared = re.split(r"\n\n    \w+\n    --|\n    $", shared)[0]
+        bases = [base for base in (NetworkParameters, Parameters) if issubclass(cls, base)]
+        found = [base.__doc__.partition(title)[2] for base in bases]
+        shared = "\n".join(re.split(r"\n\n    \w+\n    --|\n    $", text)[0] for text in found if text)
         before, _, after = cls.__doc__.partition(title)
         if after:
             cls.__doc__ = f"{before}{title}{shared}\n{after}"

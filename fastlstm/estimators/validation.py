@@ -21,8 +21,8 @@ def validates_parameters(method: Method) -> Method:
     return _fit_context(prefer_skip_nested_validation=True)(method)
 
 
-def check_parameters(estimator):
-    """Raise if parameters are incompatible with each other."""
+def check_network_parameters(estimator):
+    """Raise if parameters of the network are incompatible with each other."""
     kernels.resolve(estimator.backend)
     check_sizes(estimator.hidden_size, estimator.num_layers)
     gated = [name for name, cell in kernels.CELLS.items() if cell.forget_gate]
@@ -39,6 +39,11 @@ def check_parameters(estimator):
             f"longest_lag={estimator.longest_lag} has no effect with {other}: set it to None, or use init='chrono' "
             f"with {choice}."
         )
+
+
+def check_parameters(estimator):
+    """Raise if parameters are incompatible with each other."""
+    check_network_parameters(estimator)
     if estimator.bidirectional and estimator.bptt_checkpoint not in (None, "auto"):
         raise ValueError(
             f"bptt_checkpoint={estimator.bptt_checkpoint} is not supported with bidirectional=True, which stores all "

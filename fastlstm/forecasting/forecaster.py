@@ -1,0 +1,525 @@
+"""The forecaster: from series to forecasts with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm import containers
+from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.estimators.inputs import check_levels
+from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
+from fastlstm.estimators.validation import check_network_parameters, validates_parameters
+from fastlstm.forecasting import backtest, baselines, selection
+from fastlstm.forecasting.data import Data, read_data, read_future
+from fastlstm.forecasting.histories import Histories
+from fastlstm.forecasting.panel import read_panel
+from fastlstm.forecasting.scaling import SCALINGS
+from fastlstm.forecasting.transforms import Differences
+from fastlstm.user_warnings import warn
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+#: Scalings that "auto" chooses from. If others are hardly better, the first one is used.
+AUTO = ("window", "last", "series")
+MAX_SEED = np.iinfo(np.int32).max
+#: Most steps of windows in an epoch: of more windows, each epoch takes a sample.
+EPOCH_STEPS = 2_000_000
+
+
+@documented
+@dataclass(repr=False, eq=False)
+class LSTMForecaster(NetworkParameters, BaseEstimator):
+    """LSTM forecaster for one or many time series.
+
+    A window of past values is scaled, and a linear autoregression and a recurrent network, which is trained on the
+    errors of the linear model, predict the next `horizon` values. One model is fitted to all series. The last part of
+    each series is held out first, to choose the scaling, to decide how much the network contributes, and to measure the
+    errors that prediction intervals are made of; the final model is then fitted to all data.
+
+    Parameters
+    ----------
+    horizon : int
+        Number of steps to forecast, H.
+    window : int or None, default=None
+        Number of past values that a forecast is computed from. If None, two seasons, or 24 values without a season, but
+        at least `horizon` and at most a third of the longest series.
+    scaling : {"auto", "window", "last", "series", "none"}, default="auto"
+        How to scale a window: subtract its mean ("window") or its last value ("last") and divide by its standard
+        deviation; or standardise by the mean and standard deviation of the whole series ("series"), or not at all
+        ("none"). "auto" chooses among the first three by the held-out part.
+    transform : {"log", "boxcox"} or None, default=None
+        Transform of the values before anything else, inverted in forecasts: the logarithm, or the Box-Cox transform
+        with an exponent fitted to each series. Both require positive values.
+    differences, seasonal_differences : int, default=0
+        Number of times to take differences from step to step, and from season to season.
+    season_length : int or None, default=None
+        Number of steps in a season. If None, it is derived from the frequency of the index, for example 12 for months.
+        1 means no season.
+    skip : {"linear"} or None, default="linear"
+        Whether a linear model of the same inputs forecasts beside the network, which then learns its errors only.
+    n_models : int, default=1
+        Number of networks to train, with different random seeds; forecasts are their mean.
+    calendar : str or sequence of str, default=()
+        Features of the date to use as covariates: "month", "quarter", "dayofweek", "hour" and so on. Up to twelve values
+        are one-hot encoded; others become a sine and a cosine.
+    trend : bool, default=False
+        Whether to use the time since the start as a covariate.
+    past_covariates : sequence of str or int, default=()
+        Columns of X whose future is unknown. The future of all other columns must be passed to `predict`.
+    positive : bool, default=False
+        Whether forecasts and quantiles below 0 are set to 0.
+    missing : {"error", "interpolate"}, default="error"
+        How to handle NaN in y: raise an error, or interpolate linearly in windows and leave out the windows that have
+        NaN among their targets.
+    freq : str or None, default=None
+        Frequency of the time index, such as "MS" (pandas) or "1mo" (Polars). If None, it is inferred.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+        Loss function of the network.
+
+    Attributes
+    ----------
+    window_ : int
+        Number of past values that a forecast is computed from.
+    season_length_ : int
+        Number of steps in a season; 1 without one.
+    scaling_ : str
+        The scaling used.
+    network_share_ : float
+        Weight of the network beside the linear model, 0 to 1: the best in the held-out part.
+    validation_errors_ : dict of str to dict
+        Mean absolute errors in the held-out part, in standard deviations of the series, for each scaling: of the
+        linear model ("linear") and, for scalings whose linear model was close to the best, of the whole model
+        ("network").
+
+    Notes
+    -----
+
+    See Also
+    --------
+    fastlstm.LSTMRegressor : Regression on sequences that you have made yourself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm.forecasting import LSTMForecaster
+    >>> y = np.sin(np.arange(200) / 5)
+    >>> model = LSTMForecaster(horizon=5, window=20, hidden_size=8, random_state=0).fit(y)
+    >>> bool(np.abs(model.predict() - np.sin(np.arange(200, 205) / 5)).max() < 0.05)
+    True
+    """
+
+    horizon: int
+    window: int | None = None
+    _: KW_ONLY
+    scaling: Literal["auto", "window", "last", "series", "none"] = "auto"
+    transform: Literal["log", "boxcox"] | None = None
+    differences: int = 0
+    seasonal_differences: int = 0
+    season_length: int | None = None
+    skip: Literal["linear"] | None = "linear"
+    n_models: int = 1
+    calendar: str | Sequence[str] = ()
+    trend: bool = False
+    past_covariates: Sequence[str] | Sequence[int] = ()
+    positive: bool = False
+    missing: Literal["error", "interpolate"] = "error"
+    freq: str | None = None
+    loss: Literal["squared_error", "absolute_error", "huber"] = "squared_error"
+
+    _parameter_constraints = {
+        **NetworkParameters._parameter_constraints,
+        "horizon": [Integers(1)],
+        "window": [None, Integers(1)],
+        "scaling": [StrOptions({"auto", *SCALINGS})],
+        "transform": [None, StrOptions({"log", "boxcox"})],
+        "differences": [Integers(0)],
+        "seasonal_differences": [Integers(0)],
+        "season_length": [None, Integers(1)],
+        "skip": [None, StrOptions({"linear"})],
+        "n_models": [Integers(1)],
+        "calendar": [str, list, tuple],
+        "trend": ["boolean"],
+        "past_covariates": [list, tuple],
+        "positive": ["boolean"],
+        "missing": [StrOptions({"error", "interpolate"})],
+        "freq": "no_validation",
+        "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
+    }
+
+    # -- fitting ----------------------------------------------------------------------------------------------
+
+    @validates_parameters
+    def fit(self, y: Any, X: Any = None, static: Any = None) -> Self:
+        """Fit the model to one or many series.
+
+        If an error is raised, the forecaster remains unchanged.
+
+        Parameters
+        ----------
+        y : array of shape (T,) or (T, n), Series, DataFrame, list or dict of series, or long table
+            The series. In a 2-D array or a wide DataFrame, each column is a series. Series in a list or a dict may
+            differ in length and start. A long table is a DataFrame with the columns ``unique_id``, ``ds`` and ``y``.
+        X : array of shape (T, P), DataFrame, list or dict of tables, or long table, default=None
+            Covariates of the series: numbers, or categories, which are one-hot encoded.
+        static : DataFrame, dict or array with one row per series, default=None
+            Covariates that are constant in time.
+
+        Returns
+        -------
+        self : LSTMForecaster
+            The fitted forecaster.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an input is invalid, or all series are too short.
+        FloatingPointError
+            If training diverges: the loss or its gradient is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = {"a": np.sin(np.arange(99) / 5), "b": np.cos(np.arange(70) / 5)}
+        >>> model = LSTMForecaster(3, window=10, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> {name: forecast.shape for name, forecast in model.predict().items()}
+        {'a': (3,), 'b': (3,)}
+        """
+        check_network_parameters(self)
+        update = AtomicUpdate(self)
+        update.copy._fit(read_panel(y, freq=self.freq), X, static)
+        update.commit()
+        return self
+
+    def _fit(self, panel, X, static):
+        self.season_length_ = self.season_length or _season_of(panel)
+        differences = Differences(self.differences, self.seasonal_differences, self.season_length_)
+        if self.seasonal_differences and self.season_length_ == 1:
+            raise ValueError("seasonal_differences requires a season: set season_length, the number of its steps.")
+        self.window_ = self.window or self._default_window(panel)
+        data = read_data(self, panel, X, static, self.window_)
+        inputs = data.inputs(self.window_, self.horizon)
+        plan = selection.Plan(
+            self.window_,
+            self.horizon,
+            AUTO if self.scaling == "auto" else (self.scaling,),
+            self.transform,
+            differences,
+            self.skip,
+            self.n_models,
+            inputs,
+            max(1, EPOCH_STEPS // self.window_),
+        )
+        self._check_lengths(panel, plan)
+        seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+        self._data, self._plan = data, plan
+        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(self.horizon), self, seed)
+        self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
+        self.validation_errors_ = self._fitted.tried
+        if self._fitted.errors is None:
+            warn(
+                "No series is long enough to hold out a part, so that the scaling was not chosen by forecasts of it, "
+                f"and there are no prediction intervals: pass at least {_least(plan) + self.horizon + 3} values.",
+                UserWarning,
+            )
+
+    def _default_window(self, panel):
+        longest = max(map(len, panel.values))
+        season = self.season_length_
+        return max(1, self.horizon, min(2 * season if season > 1 else 24, longest // 3))
+
+    def _check_lengths(self, panel, plan):
+        least = _least(plan)
+        short = [key for key, y in zip(panel.ids, panel.values, strict=True) if len(y) < least]
+        if len(short) == len(panel.ids):
+            longest = max(map(len, panel.values))
+            raise ValueError(
+                f"y has {longest} values{' at most' * (len(panel.ids) > 1)}, but window={plan.window} and "
+                f"horizon={plan.horizon} require at least {least}: pass longer series, or reduce window or horizon."
+            )
+        if short:
+            warn(
+                f"The series {containers.few(short)} have fewer than {least} values, which window={plan.window} and "
+                f"horizon={plan.horizon} require, and are left out of training; for forecasts they are extended at "
+                "the start by their first value.",
+                UserWarning,
+            )
+
+    # -- forecasts --------------------------------------------------------------------------------------------
+
+    def predict(self, horizon: int | None = None, X: Any = None) -> Any:
+        """Forecast the next values of all series.
+
+        Parameters
+        ----------
+        horizon : int or None, default=None
+            Number of steps, at most that of the model, which is the default.
+        X : like X of `fit`, default=None
+            Future values of the covariates, for all steps of the model's horizon.
+
+        Returns
+        -------
+        array, Series, DataFrame, list, dict or long table
+            Forecasts in the form of y, with the stamps that follow.
+
+        Raises
+        ------
+        ValueError
+            If `horizon` exceeds that of the model, or X is invalid.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> model = LSTMForecaster(4, window=10, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> model.predict().shape, model.predict(2).shape
+        ((4,), (2,))
+        """
+        h, histories, series, levels, _ = self._forecast(horizon, X)
+        return self._write(histories.undo(series, levels), h)
+
+    def predict_quantiles(self, levels: Any = (0.1, 0.5, 0.9), horizon: int | None = None, X: Any = None) -> Any:
+        """Forecast quantiles of the next values.
+
+        Quantiles are those of the errors in the held-out part, taken as symmetric about the forecast before the
+        transform is inverted.
+
+        Parameters
+        ----------
+        levels : float or sequence of float, default=(0.1, 0.5, 0.9)
+            Quantile levels in (0, 1).
+        horizon, X
+            See `predict`.
+
+        Returns
+        -------
+        array, DataFrame, list, dict or long table
+            Quantiles in the form of y, with a last axis, or a column, for each level.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or the series were too short to hold out a part of them.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> model = LSTMForecaster(4, window=10, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> model.predict_quantiles([0.1, 0.9]).shape
+        (4, 2)
+        """
+        levels = np.array(check_levels(levels, "levels"))
+        return self._predict_at(2 * levels - 1, [f"{level:g}" for level in levels], horizon, X)
+
+    def predict_interval(self, coverage: float = 0.9, horizon: int | None = None, X: Any = None) -> Any:
+        """Forecast intervals that contain the next values with a given probability, each on its own.
+
+        Parameters
+        ----------
+        coverage : float, default=0.9
+            Probability, in (0, 1).
+        horizon, X
+            See `predict`.
+
+        Returns
+        -------
+        array, DataFrame, list, dict or long table
+            Lower and upper bounds in the form of y, with a last axis of length 2, or the columns "lower" and "upper".
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or the series were too short to hold out a part of them.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> model = LSTMForecaster(4, window=10, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> model.predict_interval(0.8).shape
+        (4, 2)
+        """
+        (coverage,) = check_levels(coverage, "coverage")
+        return self._predict_at(np.array([-coverage, coverage]), ["lower", "upper"], horizon, X)
+
+    def _predict_at(self, signed, names, horizon, X):
+        """Forecasts plus the errors of the coverages `signed`, below the forecast if negative."""
+        h, histories, series, levels, unit = self._forecast(horizon, X)
+        bounds = histories.undo(series, levels[..., None] + np.sign(signed) * self._width(np.abs(signed), unit))
+        return self._write(bounds, h, names)
+
+    def _width(self, coverage, unit):
+        if self._fitted.errors is None:
+            raise ValueError(
+                "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
+                f"to at least {_least(self._plan) + self.horizon + 3} values."
+            )
+        return self._fitted.errors.width(coverage, unit)
+
+    def _forecast(self, horizon, X):
+        """Number of steps, the histories, their numbers, and forecast levels [n, H] with their units [n, 1]."""
+        check_is_fitted(self)
+        h = self._check_horizon(horizon)
+        data = read_future(self, self._data, X, self._plan)
+        histories = self._histories(data.last(self._plan), self._plan.horizon)
+        series = np.arange(len(histories))
+        origins = np.array([len(y) for y in histories.values])
+        levels, unit = histories.forecast(self._fitted.predictor, series, origins, self.backend, self.n_jobs)
+        return h, histories, series, levels, unit
+
+    def _histories(self, data, horizon):
+        channels = data.channels(horizon)
+        return Histories(data.values, data.observed, self._fitted.histories.units, channels, self._plan.window)
+
+    def _check_horizon(self, horizon):
+        most = self._plan.horizon
+        if horizon is None:
+            return most
+        if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon <= most:
+            raise ValueError(
+                f"horizon={containers.brief(horizon)}; expected an integer from 1 to {most}, the horizon that the "
+                "model was fitted for: for more, fit with a larger horizon."
+            )
+        return int(horizon)
+
+    def _write(self, rows, h, columns=None):
+        rows = np.maximum(rows, 0) if self.positive else rows
+        return self._data.panel.write([row[:h] for row in rows], columns)
+
+    # -- new observations -------------------------------------------------------------------------------------
+
+    def update(self, y: Any, X: Any = None) -> Self:
+        """Append new observations, from which the next forecasts start; the model is not trained again.
+
+        Parameters
+        ----------
+        y : like y of `fit`
+            Observations that follow those known.
+        X : like X of `fit`, default=None
+            Their covariates.
+
+        Returns
+        -------
+        self : LSTMForecaster
+
+        Raises
+        ------
+        ValueError
+            If an input is invalid, or leaves a gap or an overlap: the message says how large it is.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> model = LSTMForecaster(4, window=10, hidden_size=8, max_iter=2, random_state=0).fit(y[:90])
+        >>> model.update(y[90:]).predict().shape
+        (4,)
+        """
+        check_is_fitted(self)
+        self._data = self._data.extend(self, y, X)
+        return self
+
+    # -- backtests --------------------------------------------------------------------------------------------
+
+    def backtest(
+        self,
+        y: Any,
+        horizon: int | None = None,
+        stride: int = 1,
+        refit: bool = False,
+        *,
+        X: Any = None,
+        coverage: float = 0.9,
+    ) -> backtest.Backtest:
+        """Forecast from many origins in data that follow the training data, and compare with baselines.
+
+        The baselines forecast from the same origins: persistence, the seasonal naive forecast if there is a season, and
+        the linear model.
+
+        Parameters
+        ----------
+        y : like y of `fit`
+            Observations that follow those known, or the known ones and those that follow.
+        horizon : int or None, default=None
+            Number of steps, at most that of the model, which is the default.
+        stride : int, default=1
+            Number of steps between origins.
+        refit : bool, default=False
+            Whether to fit the model again at each origin, to all values before it.
+        X : like X of `fit`, default=None
+            Covariates of y.
+        coverage : float, default=0.9
+            Nominal coverage of the intervals.
+
+        Returns
+        -------
+        Backtest
+            Forecasts and errors; print it for a summary.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or y is shorter than the horizon.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> print(str(model.backtest(y[150:], stride=10)).splitlines()[0])
+        5 origins, 1 series, horizon 4
+        """
+        check_is_fitted(self)
+        h = self._check_horizon(horizon)
+        backtest.check_stride(stride)
+        (coverage,) = check_levels(coverage, "coverage")
+        before = [len(values) for values in self._data.values]
+        data = self._data.extend(self, self._new_part(y), X)
+        H = self._plan.horizon
+        places = [
+            (n, p)
+            for n, values in enumerate(data.values)
+            for p in range(before[n], len(values) - h + 1, stride)
+            if data.observed[n][p : p + h].all()
+        ]
+        if not places:
+            raise ValueError(
+                f"y has fewer than horizon={h} observations after those known: pass more, or a smaller horizon."
+            )
+        series, origins = np.array(places).T
+        if refit:
+            return self._backtest_refitted(data, series, origins, h, coverage)
+        histories = self._histories(data, H)
+        predictor = self._fitted.predictor
+        levels, unit = histories.forecast(predictor, series, origins, self.backend, self.n_jobs)
+        linear, _ = histories.forecast(predictor.with_share(0.0), series, origins, self.backend, self.n_jobs)
+        width = 0.0 if self._fitted.errors is None else self._width(coverage, unit)
+        forecasts = {"lstm": levels} | ({"linear": linear} if self.skip else {})
+        forecasts |= {"lower": levels - width, "upper": levels + width}
+        forecasts = {name: histories.undo(series, value)[:, :h] for name, value in forecasts.items()}
+        return self._compared(data, series, origins, h, forecasts, coverage)

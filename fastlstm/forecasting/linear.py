@@ -1,0 +1,163 @@
+"""Linear forecasts of windows: ridge regression on the lags, and on covariates at the time of the target."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fastlstm import kernels
+from fastlstm.kernels.workspace import Workspace
+
+#: Ridge penalties that are tried, relative to the number of windows; the values have about unit variance.
+PENALTIES = 10.0 ** np.arange(-6, 2)
+MOST_LAGS = 256  # of all past covariates together
+MOST_WINDOWS = 50_000  # for the fit; more hardly change it
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which values of a window [T, C] a linear forecast reads.
+
+    All lags of the series itself (channel 0), the last lags of each past covariate, one value of each static
+    covariate, and of the covariates known ahead, whose channels are shifted by the horizon, the values at the times of
+    the targets.
+    """
+
+    window: int
+    horizon: int
+    past: tuple = ()  # channels
+    known: tuple = ()
+    static: tuple = ()
+
+    @property
+    def n_shared(self):
+        """Number of values that the forecasts of all horizons read."""
+        return self.window + len(self.past) * self._past_lags + len(self.static)
+
+    @property
+    def _past_lags(self):
+        return min(self.window, max(1, MOST_LAGS // max(1, len(self.past))))
+
+    def read(self, x):
+        """Values [n, F] from windows x [n, T, C]; last those of the known covariates, horizon by horizon."""
+        n = len(x)
+        parts = [x[:, :, 0]]
+        if self.past:
+            parts.append(x[:, -self._past_lags :, list(self.past)].reshape(n, -1))
+        if self.static:
+            parts.append(x[:, -1, list(self.static)])
+        if self.known:
+            parts.append(x[:, -self.horizon :, list(self.known)].reshape(n, -1))
+        return np.concatenate(parts, axis=1, dtype="float64")
+
+    def of_horizon(self, h):
+        """Indices of the values that the forecast of horizon h (from 0) reads."""
+        K = len(self.known)
+        return np.r_[: self.n_shared, self.n_shared + h * K : self.n_shared + (h + 1) * K]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Linear forecasts of H values.
+
+    Attributes
+    ----------
+    weight, bias : arrays [H, F] and [H]
+    error : array [H]
+        Root mean square error in training.
+    """
+
+    inputs: Inputs
+    weight: np.ndarray
+    bias: np.ndarray
+    error: np.ndarray
+
+    @cached_property
+    def _head(self):
+        # a kernel, for the same bits in a batch of any size
+        package = kernels.load(kernels.resolve("auto"))
+        head = package.head.Head(*self.weight.shape, self.weight.dtype, Workspace())
+        head.fill(self.weight, self.bias)
+        return head
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_head"}
+
+    def predict(self, x):
+        """Forecasts [n, H] from scaled windows x [n, T, C]."""
+        values, head = self.inputs.read(x), self._head
+        features = head.room("features", len(x))
+        features[:, : values.shape[1]] = values
+        scores = np.empty((len(x), head.columns))
+        head.forward(0, len(x), features, scores)
+        return scores[:, : len(self.bias)]
+
+
+def fit_linear(windows, inputs):
+    """Fit linear forecasts to `Windows`; the penalty is that of the best generalised cross-validation.
+
+    Source: Golub, Heath & Wahba (1979).
+    """
+    moments = _Moments(windows, inputs)
+    H, F = windows.horizon, moments.mean_x.size
+    weight, error = np.zeros((H, F)), np.ones(H)
+    groups = [(np.arange(inputs.n_shared), slice(None))]
+    if inputs.known:
+        groups = [(inputs.of_horizon(h), slice(h, h + 1)) for h in range(H)]
+    for columns, horizons in groups:
+        coefficients, squares = _ridge(moments, columns, horizons)
+        weight[horizons, columns] = coefficients.T
+        error[horizons] = np.sqrt(squares)
+    return _linear(inputs, moments, weight, error)
+
+
+def intercept_only(windows, inputs):
+    """Constant forecasts, the means of the targets of `Windows`."""
+    moments = _Moments(windows, inputs)
+    return _linear(inputs, moments, np.zeros((windows.horizon, moments.mean_x.size)), np.sqrt(moments.yy))
+
+
+def _linear(inputs, moments, weight, error):
+    floor = 1e-6 * max(1e-12, float(np.sqrt(moments.yy.max())))
+    return Linear(inputs, weight, moments.mean_y - weight @ moments.mean_x, np.maximum(error, floor))
+
+
+class _Moments:
+    """Means of windows' inputs and targets, and their products about these means."""
+
+    def __init__(self, windows, inputs):
+        rows = np.arange(windows.n_windows)
+        if len(rows) > MOST_WINDOWS:
+            rows = rows[:: -(-len(rows) // MOST_WINDOWS)]
+        self.n, sums = len(rows), None
+        for block in np.array_split(rows, max(1, -(-len(rows) * windows.window * windows.channels // (1 << 20)))):
+            x, y, _, _ = windows.scaled(windows.starts_of(block))
+            values = inputs.read(x)
+            table = np.concatenate([np.ones((len(values), 1)), values, y], axis=1)
+            products = table.T @ table
+            sums = products if sums is None else sums + products
+        F = sums.shape[0] - 1 - windows.horizon
+        means = sums[0] / self.n
+        products = sums / self.n - np.outer(means, means)
+        self.mean_x, self.mean_y = means[1 : F + 1], means[F + 1 :]
+        self.xx, self.xy = products[1 : F + 1, 1 : F + 1], products[1 : F + 1, F + 1 :]
+        self.yy = np.maximum(np.diagonal(products)[F + 1 :], 0)
+
+
+def _ridge(moments, columns, horizons):
+    """Coefficients [F, H] of the best penalty, and the mean square errors [H]."""
+    n, xy, yy = moments.n, moments.xy[columns][:, horizons], moments.yy[horizons]
+    values, vectors = np.linalg.eigh(moments.xx[np.ix_(columns, columns)])
+    values, along = np.maximum(values, 0)[:, None], vectors.T @ xy
+    best = None
+    for penalty in PENALTIES:
+        shrunk = along / (values + penalty)
+        squares = np.maximum(yy - 2 * (along * shrunk).sum(axis=0) + (values * shrunk**2).sum(axis=0), 0)
+        freedom = 1 + float((values / (values + penalty)).sum())
+        if freedom < n:
+            criterion = squares.mean() / (1 - freedom / n) ** 2
+            if best is None or criterion < best[0]:
+                best = criterion, shrunk, squares
+    if best is None:  # fewer windows than parameters at any penalty
+        return np.zeros_like(xy), yy
+    return vectors @ best[1], best[2]

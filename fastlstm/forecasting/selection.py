@@ -1,0 +1,147 @@
+"""Choice of the scaling by forecasts of a held-out tail, and the fit of the final predictor."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastlstm.forecasting.histories import Histories, make_units
+from fastlstm.forecasting.intervals import Errors, fit_errors
+from fastlstm.forecasting.linear import fit_linear, intercept_only
+from fastlstm.forecasting.predictor import Predictor, train_network
+
+TAIL = 0.2  # fraction of a series that is held out
+CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
+FEWEST_WINDOWS = 4  # to train on before a held-out tail
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted predictor, the histories it forecasts from, and what was found on the held-out tail.
+
+    Attributes
+    ----------
+    errors : Errors or None
+        None if no series is long enough to hold out a tail.
+    tried : dict of str to dict
+        Mean absolute errors of the held-out tail by scaling: of the linear forecasts and, where a network was trained,
+        of the final ones.
+    """
+
+    histories: Histories
+    predictor: Predictor
+    errors: Errors | None
+    tried: dict
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to fit: see the parameters of `LSTMForecaster`."""
+
+    window: int
+    horizon: int
+    scalings: tuple
+    transform: str | None
+    differences: object
+    skip: str | None
+    n_models: int
+    inputs: object
+    most: int | None = None
+
+
+def tails(values, plan):
+    """Step at which the held-out tail of each series begins; its end if the series is too short for one."""
+    needed = plan.differences.lost + plan.window + plan.horizon + FEWEST_WINDOWS - 1
+    starts = []
+    for y in values:
+        tail = max(2 * plan.horizon, int(np.ceil(TAIL * (len(y) - plan.differences.lost))))
+        tail = min(tail, len(y) - needed)
+        starts.append(len(y) - tail if tail >= plan.horizon else len(y))
+    return starts
+
+
+def fit(plan, values, observed, covariates, parameters, seed):
+    """Choose the scaling, fit the predictor, and measure its errors."""
+    ends = tails(values, plan)
+    held_out = [(n, p) for n, y in enumerate(values) for p in range(ends[n], len(y) - plan.horizon + 1)]
+    held_out = [(n, p) for n, p in held_out if observed[n][p : p + plan.horizon].all()]
+    scaling, share, errors, tried = plan.scalings[0], 1.0, None, {}
+    if held_out:
+        series, origins = np.array(held_out).T
+        trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+        scaling, share, errors, tried = trials.best()
+    final = make_histories(plan, values, observed, covariates, [len(y) for y in values], scaling)
+    return Fit(final, fit_predictor(plan, final, None, scaling, parameters, seed, share), errors, tried)
+
+
+def make_histories(plan, values, observed, covariates, ends, scaling):
+    """`Histories` whose units come from the steps before `ends`."""
+    units = make_units(values, ends, plan.transform, plan.differences, scaling != "none")
+    return Histories(values, observed, units, covariates, plan.window)
+
+
+def fit_predictor(plan, histories, ends, scaling, parameters, seed, share=1.0, networks=True):
+    """Fit the linear model and, if `networks`, the networks."""
+    windows = histories.windows(plan.horizon, scaling, ends=ends)
+    fit_base = fit_linear if plan.skip == "linear" else intercept_only
+    linear, models = fit_base(windows, plan.inputs), []
+    if networks and share:
+        windows = histories.windows(plan.horizon, scaling, linear, ends, plan.most)
+        for number in range(plan.n_models):
+            models.append(train_network(windows, parameters, seed + number, f"scaling={scaling!r}"))
+    return Predictor(plan.window, plan.horizon, scaling, linear, models, share)
+
+
+class _Trials:
+    """Fits to the steps before the tails, and their errors in the tails."""
+
+    def __init__(self, plan, values, observed, covariates, ends, series, origins, parameters, seed):
+        self._data = values, observed, covariates, ends
+        self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
+
+    def best(self):
+        """The best scaling, the share of its networks, its errors in units, and the errors of all that was tried."""
+        plan, tried, found = self._plan, {}, {}
+        for scaling in plan.scalings:
+            found[scaling] = histories, linear = self._fit(scaling, networks=False)
+            tried[scaling] = {"linear": self._mean(*self._error(histories, linear)[:2], histories)}
+        limit = CLOSE * min(of["linear"] for of in tried.values())
+        results = {}
+        for scaling, (histories, _) in found.items():
+            if tried[scaling]["linear"] > limit:
+                continue
+            _, predictor = self._fit(scaling, histories=histories)
+            error_0, unit = self._error(histories, predictor, 0.0)
+            error_1, _ = self._error(histories, predictor, 1.0)
+            share = self._share(error_0, error_1, histories)
+            error = error_0 + share * (error_1 - error_0)
+            tried[scaling]["network"] = mean = self._mean(error, unit, histories)
+            results[scaling] = mean, share, fit_errors(error / unit)
+        scaling = min(results, key=lambda name: results[name][0])
+        return scaling, *results[scaling][1:], tried
+
+    def _fit(self, scaling, networks=True, histories=None):
+        values, observed, covariates, ends = self._data
+        histories = histories or make_histories(self._plan, values, observed, covariates, ends, scaling)
+        return histories, fit_predictor(
+            self._plan, histories, ends, scaling, self._parameters, self._seed, networks=networks
+        )
+
+    def _error(self, histories, predictor, share=0.0):
+        series, origins = self._at
+        predictor = predictor.with_share(share)
+        levels, unit = histories.forecast(predictor, series, origins, self._parameters.backend, self._parameters.n_jobs)
+        return histories.actual(series, origins, self._plan.horizon) - levels, unit
+
+    def _std(self, histories):
+        return np.array([unit.std for unit in histories.units])[self._at[0], None]
+
+    def _mean(self, error, unit, histories):
+        return float(np.abs(error / self._std(histories)).mean())
+
+    def _share(self, error_0, error_1, histories):
+        """Share of the networks' corrections with the least squared error, 0 to 1; 1 without a linear model."""
+        if self._plan.skip is None:
+            return 1.0
+        std = self._std(histories)
+        correction, wanted = (error_0 - error_1) / std, error_0 / std
+        return float(np.clip((correction * wanted).sum() / max((correction**2).sum(), 1e-12), 0, 1))

@@ -1,0 +1,82 @@
+"""Invertible transforms of a series before it is modelled: logarithm, Box-Cox, and differences.
+
+A transform has two stages. The first acts on each value: ``level = function(y)``. The second takes differences of the
+levels, of lag 1 and of the season. Forecasts of differences are summed up again from the last observed levels, which is
+exact.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special, stats
+
+
+class Levels(NamedTuple):
+    """A strictly increasing function of each value: the identity, the logarithm, or Box-Cox with exponent `power`."""
+
+    name: str | None = None
+    power: float = 0.0
+
+    def apply(self, y):
+        if self.name is None:
+            return y
+        return np.log(y) if self.name == "log" else special.boxcox(y, self.power)
+
+    def undo(self, levels):
+        if self.name is None:
+            return levels
+        with np.errstate(over="ignore"):
+            if self.name == "log":
+                return np.exp(levels)
+            # beyond the range of the function, the nearest value of its inverse
+            limit = -1 / self.power if self.power else 0.0
+            levels = np.maximum(levels, limit) if self.power > 0 else levels
+            levels = np.minimum(levels, limit) if self.power < 0 else levels
+            return special.inv_boxcox(levels, self.power)
+
+
+def fit_levels(name, y):
+    """The `Levels` for a series y without NaN; its values must be positive if `name` is not None."""
+    if name != "boxcox":
+        return Levels(name)
+    constant = bool((y == y[0]).all())
+    return Levels("boxcox", 1.0 if constant else float(stats.boxcox_normmax(y, method="mle")))
+
+
+class Differences(NamedTuple):
+    """Differences of lag 1, taken `ordinary` times, and of lag `period`, taken `seasonal` times."""
+
+    ordinary: int = 0
+    seasonal: int = 0
+    period: int = 1
+
+    @property
+    def lags(self):
+        return [self.period] * self.seasonal + [1] * self.ordinary
+
+    @property
+    def lost(self):
+        """Number of values at the start of a series that have no difference."""
+        return sum(self.lags)
+
+    def apply(self, levels):
+        """Differences along the last axis, without the first `lost` values."""
+        for lag in self.lags:
+            levels = levels[..., lag:] - levels[..., :-lag]
+        return levels
+
+    def undo(self, history, forecasts):
+        """Levels [n, H] from forecast differences [n, H], after histories [n, at least `lost`] of levels."""
+        if not self.lost:
+            return forecasts
+        stages = [history[:, -self.lost :]]
+        for lag in self.lags:
+            stages.append(stages[-1][:, lag:] - stages[-1][:, :-lag])
+        for before, lag in zip(reversed(stages[:-1]), reversed(self.lags), strict=True):
+            known = before[:, -lag:]  # the last values, one for each phase of the lag
+            steps = -(-forecasts.shape[1] // lag)
+            padded = np.zeros((len(forecasts), steps * lag))
+            padded[:, : forecasts.shape[1]] = forecasts
+            sums = np.cumsum(padded.reshape(len(forecasts), steps, lag), axis=1) + known[:, None, :]
+            forecasts = sums.reshape(len(forecasts), -1)[:, : forecasts.shape[1]]
+        return forecasts

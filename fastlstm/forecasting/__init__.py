@@ -1,0 +1,1 @@
+"""Forecasts of time series: from the users' series to windows, and from forecasts back to the users' series."""

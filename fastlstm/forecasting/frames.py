@@ -127,7 +127,7 @@ def _read_frame(values, label):
     if doubled:
         raise ValueError(f"{label} has several columns of the name {containers.few(doubled)}; expected unique names.")
     labels = [f"{label}[{key!r}]" if table else label for key in names]
-    read = [_read_column(column, label) for column, label in zip(columns, labels, strict=True)]
+    read = [read_column(column, label) for column, label in zip(columns, labels, strict=True)]
     return Frame(label, stamps, names, [array for array, _ in read], [kind for _, kind in read], like)
 
 
@@ -140,7 +140,7 @@ def _read_array(values, label):
         raise ValueError(f"{label} has {shape}; expected one value per step, or a table of shape (steps, columns).")
     columns = [array] if array.ndim == 1 else list(array.T)
     labels = [label] if array.ndim == 1 else [f"{label}[:, {k}]" for k in range(len(columns))]
-    read = [_read_column(column, label) for column, label in zip(columns, labels, strict=True)]
+    read = [read_column(column, label) for column, label in zip(columns, labels, strict=True)]
     names = [None] * len(columns)
     return Frame(label, range(len(array)), names, [column for column, _ in read], [kind for _, kind in read], array[:0])
 
@@ -180,7 +180,7 @@ def read_long(table, name, columns=(ID, TIME)):
     else:
         stamps, like = table[time_column].gather(order), table.clear()
     others = [column for column in names if column not in columns]
-    read = [_read_column(table[column], f"{name}[{column!r}]") for column in others]
+    read = [read_column(table[column], f"{name}[{column!r}]") for column in others]
     arrays = [array[order] for array, _ in read]
     kinds = [kind for _, kind in read]
     frames = [
@@ -193,8 +193,8 @@ def read_long(table, name, columns=(ID, TIME)):
 # -- columns ----------------------------------------------------------------------------------------------------
 
 
-def _read_column(column, label):
-    """A column as a float64 array and "number", or as an object array and "category"."""
+def read_column(column, label):
+    """Read a column as a float64 array and "number", or as an object array and "category"."""
     if _is_category(column):
         values = column.to_list() if hasattr(column, "to_list") else column.tolist()
         array = np.empty(len(values), object)

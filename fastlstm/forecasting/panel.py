@@ -92,10 +92,13 @@ class Panel:
         self._check_series(frames, ids, name)
         row_of = {key: n for n, key in enumerate(self.ids)}
         values, index = list(self.values), list(self.index)
+        if self.form == "single":  # the columns of a frame share their stamps
+            index = [self.index[0].follow(members[0][1], name)] * len(self)
         for key, (label, stamps, new) in zip(ids, members, strict=True):
             n = row_of[key]
-            index[n] = index[n].follow(stamps, label)
             values[n] = np.concatenate([values[n], new])
+            if self.form != "single":
+                index[n] = index[n].follow(stamps, label)
         return replace(self, values=values, index=index)
 
     def _check_series(self, frames, ids, name):

@@ -13,9 +13,12 @@ A calendar has no gaps: its stamps follow each other at its frequency. See `Cale
 
 import sys
 
+from fastlstm.forecasting.calendars.features import calendar_features
 from fastlstm.forecasting.calendars.pandas import make_pandas
 from fastlstm.forecasting.calendars.polars import make_polars
 from fastlstm.forecasting.calendars.steps import make_steps
+
+__all__ = ["calendar_features", "library_of", "make_calendars"]
 
 
 def library_of(values):

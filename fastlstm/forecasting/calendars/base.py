@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+REMEDY = "Insert missing stamps with NaN as their values, or pass the right freq=."
+
 
 @dataclass(frozen=True)
 class Calendar:
@@ -18,7 +20,8 @@ class Calendar:
     freq : int, pandas offset or Offset
         Distance of the stamps; None if unknown.
 
-    Subclasses add the methods `at`, `offset`, `read`, `joined` and `wall_of`, and the property `freq_text`.
+    Subclasses add the methods `run` (stamps from a position on), `offset` (position of a stamp), `read` (stamps of the
+    same type), `joined` and `wall_of`, and the property `freq_text`.
     """
 
     stamps: Any
@@ -28,6 +31,12 @@ class Calendar:
 
     def __len__(self):
         return len(self.stamps)
+
+    def at(self, position, count):
+        """`count` stamps from `position` on, observed or not."""
+        if position + count <= len(self):
+            return self.stamps[position : position + count]
+        return self.run(position, count)
 
     def future(self, h):
         """The `h` stamps that follow."""
@@ -115,17 +124,14 @@ def irregular(label, stamps, wrong, expected, freq):
     found = show(stamps[wrong])
     if wrong == 0:
         return f"{label} starts at {found}, which is not a stamp of freq={freq}."
-    return (
-        f"{label} has {found} after {show(stamps[wrong - 1])}; expected {show(expected[wrong])} (freq={freq}). Insert "
-        "missing stamps with NaN as their values, or pass another freq=."
-    )
+    return f"{label} has {found} after {show(stamps[wrong - 1])}; expected {show(expected[wrong])} (freq={freq})."
 
 
 def no_pattern(label, stamps):
     """Message about stamps of no frequency at all."""
     return (
         f"{label} has an irregular index, which starts with {', '.join(show(stamps[k]) for k in range(3))}: no "
-        "frequency fits these stamps. Pass freq=, and insert missing stamps with NaN as their values."
+        f"frequency fits these stamps. {REMEDY}"
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastlstm.forecasting.calendars.base import (
+    REMEDY,
     Calendar,
     check_order,
     first_difference,
@@ -29,13 +30,11 @@ class PandasCalendar(Calendar):
     def freq_text(self):
         return repr(self.freq.freqstr)
 
-    def at(self, position, count):
+    def run(self, position, count):
         if self.freq is None:
             raise self.no_freq()
-        if position < len(self):
-            return _run(self.stamps, 0, position + count, self.freq)[position:]
-        ahead = position - len(self) + 1
-        return _run(self.stamps, -1, ahead + count, self.freq)[ahead:]
+        start = min(position, len(self) - 1)
+        return _run(self.stamps, start, position - start + count, self.freq)[position - start :]
 
     def offset(self, stamp):
         if self.freq is None:
@@ -108,7 +107,7 @@ def _fitting(index, label, offset, shared, grid):
         rate = offset or own
         run = _run(index, 0, len(index), rate)
         wrong = first_difference(index, run)
-    raise ValueError(irregular(label, index, wrong, run, repr(rate.freqstr)))
+    raise ValueError(f"{irregular(label, index, wrong, run, repr(rate.freqstr))} {REMEDY}")
 
 
 def _grid(indexes, freq):

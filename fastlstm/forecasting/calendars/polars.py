@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastlstm.forecasting.calendars.base import (
+    REMEDY,
     Calendar,
     check_order,
     first_difference,
@@ -48,7 +49,7 @@ class PolarsCalendar(Calendar):
     def freq_text(self):
         return repr(str(self.freq))
 
-    def at(self, position, count):
+    def run(self, position, count):
         if self.freq is None:
             raise self.no_freq()
         return _run(self.stamps, self.freq, position, count)
@@ -63,6 +64,9 @@ class PolarsCalendar(Calendar):
 
     def read(self, stamps, label):
         dtype = getattr(stamps, "dtype", "int64")
+        zones = [getattr(kind, "time_zone", "none") for kind in (dtype, self.stamps.dtype)]
+        if zones[0] == zones[1] != "none":
+            return stamps.cast(self.stamps.dtype)  # the units may differ
         if dtype != self.stamps.dtype:
             raise ValueError(
                 f"{label} has stamps of dtype {dtype}; expected {self.stamps.dtype}, as in {self.label}, whose first "
@@ -108,7 +112,7 @@ def _fitting(stamps, label, offset, shared):
         candidates = {offset}
     runs = [(candidate, _run(stamps, candidate, 0, len(stamps))) for candidate in candidates]
     wrong, offset, run = longest_prefix(stamps, runs)
-    raise ValueError(irregular(label, stamps, wrong, run, repr(str(offset))))
+    raise ValueError(f"{irregular(label, stamps, wrong, run, repr(str(offset)))} {REMEDY}")
 
 
 def _fits(stamps, offset):

@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from fastlstm.forecasting.calendars.base import Calendar, check_order, first_difference, irregular
+from fastlstm.forecasting.calendars.base import REMEDY, Calendar, check_order, first_difference, irregular
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class StepCalendar(Calendar):
     def freq_text(self):
         return str(self.freq)
 
-    def at(self, position, count):
+    def run(self, position, count):
         start = self.stamps.start + position * self.freq
         return range(start, start + count * self.freq, self.freq)
 
@@ -35,7 +35,7 @@ class StepCalendar(Calendar):
         return stamps
 
     def joined(self, stamps):
-        return self.at(0, len(self) + len(stamps))
+        return self.run(0, len(self) + len(stamps))
 
     def wall_of(self, stamps):
         return None
@@ -67,5 +67,5 @@ def _make(stamps, label, freq, given):
     run = range(start, start + len(stamps) * freq, freq)
     wrong = first_difference(stamps, run)
     if wrong is not None:
-        raise ValueError(irregular(label, stamps, wrong, run, freq))
+        raise ValueError(f"{irregular(label, stamps, wrong, run, freq)} {REMEDY}")
     return StepCalendar(run, label, freq, given)

@@ -523,3 +523,60 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         forecasts |= {"lower": levels - width, "upper": levels + width}
         forecasts = {name: histories.undo(series, value)[:, :h] for name, value in forecasts.items()}
         return self._compared(data, series, origins, h, forecasts, coverage)
+
+    def _new_part(self, y):
+        """The observations of y that follow those known; y may begin with these."""
+        panel = read_panel(y, freq=self.freq)
+        return panel.after(self._data.panel)
+
+    def _backtest_refitted(self, data, series, origins, h, coverage):
+        parts = []
+        for origin in np.unique(origins):
+            rows = np.flatnonzero(origins == origin)
+            model = self._refitted(data.head(origin))
+            histories = model._histories(data, model._plan.horizon)
+            predictor, at = model._fitted.predictor, (series[rows], origins[rows])
+            levels, unit = histories.forecast(predictor, *at, self.backend, self.n_jobs)
+            linear, _ = histories.forecast(predictor.with_share(0.0), *at, self.backend, self.n_jobs)
+            width = 0.0 if model._fitted.errors is None else model._width(coverage, unit)
+            found = {"lstm": levels} | ({"linear": linear} if self.skip else {})
+            found |= {"lower": levels - width, "upper": levels + width}
+            parts.append((rows, {name: histories.undo(at[0], value)[:, :h] for name, value in found.items()}))
+        forecasts = {name: np.empty((len(series), h)) for name in parts[0][1]}
+        for rows, found in parts:
+            for name, value in found.items():
+                forecasts[name][rows] = value
+        return self._compared(data, series, origins, h, forecasts, coverage)
+
+    def _compared(self, data, series, origins, h, forecasts, coverage):
+        """A `Backtest` of forecasts and baselines."""
+        m = self.season_length_
+        if self.positive:
+            forecasts = {name: np.maximum(value, 0) for name, value in forecasts.items()}
+        lower, upper = forecasts.pop("lower"), forecasts.pop("upper")
+        if self._fitted.errors is None:
+            lower = upper = None
+        least = max(m, 1)
+        recent = np.stack([_last(data.values[n][:p], least) for n, p in zip(series, origins, strict=True)])
+        forecasts["persistence"] = baselines.persistence(recent, h)
+        if m > 1:
+            forecasts["seasonal_naive"] = baselines.seasonal_naive(recent, h, m)
+        actual = np.stack([data.values[n][p : p + h] for n, p in zip(series, origins, strict=True)])
+        units = [baselines.naive_error(values, m) for values in self._data.values]
+        ids = [data.panel.ids[n] for n in series]
+        return backtest.Backtest(ids, origins, actual, forecasts, lower, upper, coverage, np.array(units)[series])
+
+
+def _last(values, count):
+    """The last `count` values, extended at the start by the first one if there are fewer."""
+    return np.concatenate([np.repeat(values[:1], max(0, count - len(values))), values[-count:]])
+
+
+def _least(plan):
+    """Number of values of the shortest series that can be trained on."""
+    return plan.differences.lost + plan.window + plan.horizon
+
+
+def _season_of(panel):
+    """Number of steps in a season by the frequency of the index, 1 if that is unknown."""
+    return calendars.season_of(panel.index[0])

@@ -1,0 +1,86 @@
+"""Covariates as channels: encoded, standardised, and shifted where their future is known."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastlstm import containers
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Columns as numbers: numeric ones standardised, and one indicator per category of the others.
+
+    Attributes
+    ----------
+    names : list of str
+    means, scales : list of float or None
+        None for columns of categories.
+    categories : list of list or None
+        None for numeric columns.
+    """
+
+    names: list = field(default_factory=list)
+    means: list = field(default_factory=list)
+    scales: list = field(default_factory=list)
+    categories: list = field(default_factory=list)
+
+    @property
+    def width(self):
+        """Number of encoded columns."""
+        return sum(1 if known is None else len(known) for known in self.categories)
+
+    def apply(self, table, name="X"):
+        """The encoded table [T, width], float32; raise ValueError for a category that was not seen in `fit`."""
+        parts = [np.empty((len(table), 0), "float32")]
+        for k, known in enumerate(self.categories):
+            column = table[:, k]
+            if known is None:
+                parts.append(((column.astype(float) - self.means[k]) / self.scales[k])[:, None])
+                continue
+            matches = column[:, None] == np.array(known, object)[None, :]
+            unknown = np.flatnonzero(~matches.any(axis=1))
+            if len(unknown):
+                raise ValueError(
+                    f"{name} has {column[unknown[0]]!r} in column {self.names[k]!r}, which was not seen in fit; "
+                    f"expected one of {containers.few(known)}."
+                )
+            parts.append(matches)
+        return np.concatenate(parts, axis=1, dtype="float32", casting="unsafe")
+
+
+def fit_encoding(tables, names, kinds, name="X"):
+    """The `Encoding` of the columns of several tables [T_i, P]; numbers must be finite."""
+    means, scales, categories = [], [], []
+    for k, kind in enumerate(kinds):
+        column = np.concatenate([table[:, k] for table in tables])
+        if kind == "category":
+            categories.append(sorted(set(column.tolist()), key=str))
+            means.append(None)
+            scales.append(None)
+            continue
+        column = column.astype(float)
+        check_finite(column, names[k], name)
+        std = float(column.std())
+        means.append(float(column.mean()))
+        scales.append(std if std > 1e-12 * max(1.0, abs(means[-1])) else 1.0)
+        categories.append(None)
+    return Encoding(list(names), means, scales, categories)
+
+
+def check_finite(column, column_name, name):
+    """Raise ValueError if a column of numbers has NaN or infinity."""
+    wrong = np.flatnonzero(~np.isfinite(column))
+    if len(wrong):
+        raise ValueError(
+            f"{name} has {column[wrong[0]]} in column {column_name!r}, row {wrong[0]}; expected finite numbers: impute "
+            "missing values first."
+        )
+
+
+def shifted(table, horizon, steps):
+    """Rows `horizon` steps later, for the first `steps` steps; zero where the future is not given."""
+    out = np.zeros((steps, table.shape[1]), table.dtype)
+    later = table[horizon : horizon + steps]
+    out[: len(later)] = later
+    return out

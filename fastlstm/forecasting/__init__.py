@@ -1,5 +1,7 @@
 """Forecasts of time series: from the users' series to windows, and from forecasts back to the users' series."""
 
+from fastlstm.forecasting.backtest import Backtest
+from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.forecasting.panel import from_long
 
-__all__ = ["from_long"]
+__all__ = ["Backtest", "LSTMForecaster", "from_long"]

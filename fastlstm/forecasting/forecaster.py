@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -18,7 +18,8 @@ from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import backtest, baselines, selection
-from fastlstm.forecasting.data import Data, read_data, read_future
+from fastlstm.forecasting.calendars import season_of
+from fastlstm.forecasting.data import extended, read_data, read_future, renewed
 from fastlstm.forecasting.histories import Histories
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.scaling import SCALINGS
@@ -69,8 +70,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     n_models : int, default=1
         Number of networks to train, with different random seeds; forecasts are their mean.
     calendar : str or sequence of str, default=()
-        Features of the date to use as covariates: "month", "quarter", "dayofweek", "hour" and so on. Up to twelve values
-        are one-hot encoded; others become a sine and a cosine.
+        Features of the date to use as covariates: "month", "quarter", "dayofweek", "hour" and so on. Features of up to
+        twelve values are one-hot encoded; others become a sine and a cosine.
     trend : bool, default=False
         Whether to use the time since the start as a covariate.
     past_covariates : sequence of str or int, default=()
@@ -201,49 +202,53 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         return self
 
     def _fit(self, panel, X, static):
-        self.season_length_ = self.season_length or _season_of(panel)
-        differences = Differences(self.differences, self.seasonal_differences, self.season_length_)
+        self.season_length_ = self.season_length or season_of(panel.index[0])
         if self.seasonal_differences and self.season_length_ == 1:
             raise ValueError("seasonal_differences requires a season: set season_length, the number of its steps.")
         self.window_ = self.window or self._default_window(panel)
-        data = read_data(self, panel, X, static, self.window_)
-        inputs = data.inputs(self.window_, self.horizon)
-        plan = selection.Plan(
-            self.window_,
-            self.horizon,
-            AUTO if self.scaling == "auto" else (self.scaling,),
-            self.transform,
-            differences,
-            self.skip,
-            self.n_models,
-            inputs,
-            max(1, EPOCH_STEPS // self.window_),
-        )
-        self._check_lengths(panel, plan)
-        seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
-        self._data, self._plan = data, plan
-        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(self.horizon), self, seed)
-        self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
-        self.validation_errors_ = self._fitted.tried
+        self._fit_data(read_data(self, panel, X, static, self.window_))
         if self._fitted.errors is None:
             warn(
-                "No series is long enough to hold out a part, so that the scaling was not chosen by forecasts of it, "
-                f"and there are no prediction intervals: pass at least {_least(plan) + self.horizon + 3} values.",
+                "No series is long enough to hold out a part of it, so the scaling was not chosen by forecasts, and "
+                f"there are no prediction intervals: pass at least {self._least_for_errors()} values.",
                 UserWarning,
             )
+
+    def _fit_data(self, data):
+        window, H = self.window_, self.horizon
+        plan = selection.Plan(
+            window,
+            H,
+            AUTO if self.scaling == "auto" else (self.scaling,),
+            self.transform,
+            Differences(self.differences, self.seasonal_differences, self.season_length_),
+            self.skip,
+            self.n_models,
+            data.inputs(window, H),
+            max(1, EPOCH_STEPS // window),
+        )
+        self._check_lengths(data, plan)
+        seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+        self._data, self._plan = data, plan
+        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(H), self, seed)
+        self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
+        self.validation_errors_ = self._fitted.tried
+
+    def _least_for_errors(self):
+        return _least(self._plan) + self.horizon + selection.FEWEST_WINDOWS - 1
 
     def _default_window(self, panel):
         longest = max(map(len, panel.values))
         season = self.season_length_
         return max(1, self.horizon, min(2 * season if season > 1 else 24, longest // 3))
 
-    def _check_lengths(self, panel, plan):
+    def _check_lengths(self, data, plan):
         least = _least(plan)
-        short = [key for key, y in zip(panel.ids, panel.values, strict=True) if len(y) < least]
-        if len(short) == len(panel.ids):
-            longest = max(map(len, panel.values))
+        short = [key for key, y in zip(data.panel.ids, data.values, strict=True) if len(y) < least]
+        if len(short) == len(data.values):
+            longest = max(map(len, data.values))
             raise ValueError(
-                f"y has {longest} values{' at most' * (len(panel.ids) > 1)}, but window={plan.window} and "
+                f"y has {longest} values{' at most' * (len(data.values) > 1)}, but window={plan.window} and "
                 f"horizon={plan.horizon} require at least {least}: pass longer series, or reduce window or horizon."
             )
         if short:
@@ -371,7 +376,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         if self._fitted.errors is None:
             raise ValueError(
                 "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
-                f"to at least {_least(self._plan) + self.horizon + 3} values."
+                f"to at least {self._least_for_errors()} values."
             )
         return self._fitted.errors.width(coverage, unit)
 
@@ -438,7 +443,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         (4,)
         """
         check_is_fitted(self)
-        self._data = self._data.extend(self, y, X)
+        self._data = extended(self, self._data, y, X)
         return self
 
     # -- backtests --------------------------------------------------------------------------------------------
@@ -499,8 +504,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         backtest.check_stride(stride)
         (coverage,) = check_levels(coverage, "coverage")
         before = [len(values) for values in self._data.values]
-        data = self._data.extend(self, self._new_part(y), X)
-        H = self._plan.horizon
+        data = renewed(self, self._data, y, X)
         places = [
             (n, p)
             for n, values in enumerate(data.values)
@@ -512,50 +516,44 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
                 f"y has fewer than horizon={h} observations after those known: pass more, or a smaller horizon."
             )
         series, origins = np.array(places).T
-        if refit:
-            return self._backtest_refitted(data, series, origins, h, coverage)
-        histories = self._histories(data, H)
-        predictor = self._fitted.predictor
+        if not refit:
+            forecasts = self._forecasts_from(data, series, origins, coverage)
+        else:
+            forecasts = {}
+            for origin in np.unique(origins):
+                rows = np.flatnonzero(origins == origin)
+                model = clone(self)._refitted(data, origin, self.window_, self.season_length_)
+                for name, value in model._forecasts_from(data, series[rows], origins[rows], coverage).items():
+                    forecasts.setdefault(name, np.empty((len(origins), self._plan.horizon)))[rows] = value
+        forecasts = {name: value[:, :h] for name, value in forecasts.items()}
+        return self._compared(data, series, origins, h, forecasts, coverage)
+
+    def _refitted(self, data, origin, window, season_length):
+        """This forecaster, fitted to the steps before `origin`."""
+        ends = [min(origin, len(y)) for y in data.values]
+        self.window_, self.season_length_ = window, season_length
+        self._fit_data(data.cut([0] * len(ends), ends))
+        return self
+
+    def _forecasts_from(self, data, series, origins, coverage):
+        """Forecasts [n, H] of the model, of its linear part, and bounds of its intervals."""
+        histories, predictor = self._histories(data, self._plan.horizon), self._fitted.predictor
         levels, unit = histories.forecast(predictor, series, origins, self.backend, self.n_jobs)
-        linear, _ = histories.forecast(predictor.with_share(0.0), series, origins, self.backend, self.n_jobs)
-        width = 0.0 if self._fitted.errors is None else self._width(coverage, unit)
-        forecasts = {"lstm": levels} | ({"linear": linear} if self.skip else {})
-        forecasts |= {"lower": levels - width, "upper": levels + width}
-        forecasts = {name: histories.undo(series, value)[:, :h] for name, value in forecasts.items()}
-        return self._compared(data, series, origins, h, forecasts, coverage)
-
-    def _new_part(self, y):
-        """The observations of y that follow those known; y may begin with these."""
-        panel = read_panel(y, freq=self.freq)
-        return panel.after(self._data.panel)
-
-    def _backtest_refitted(self, data, series, origins, h, coverage):
-        parts = []
-        for origin in np.unique(origins):
-            rows = np.flatnonzero(origins == origin)
-            model = self._refitted(data.head(origin))
-            histories = model._histories(data, model._plan.horizon)
-            predictor, at = model._fitted.predictor, (series[rows], origins[rows])
-            levels, unit = histories.forecast(predictor, *at, self.backend, self.n_jobs)
-            linear, _ = histories.forecast(predictor.with_share(0.0), *at, self.backend, self.n_jobs)
-            width = 0.0 if model._fitted.errors is None else model._width(coverage, unit)
-            found = {"lstm": levels} | ({"linear": linear} if self.skip else {})
+        found = {"lstm": levels}
+        if self.skip:
+            linear = predictor.with_share(0.0)
+            found["linear"], _ = histories.forecast(linear, series, origins, self.backend, self.n_jobs)
+        if self._fitted.errors is not None:
+            width = self._width(coverage, unit)
             found |= {"lower": levels - width, "upper": levels + width}
-            parts.append((rows, {name: histories.undo(at[0], value)[:, :h] for name, value in found.items()}))
-        forecasts = {name: np.empty((len(series), h)) for name in parts[0][1]}
-        for rows, found in parts:
-            for name, value in found.items():
-                forecasts[name][rows] = value
-        return self._compared(data, series, origins, h, forecasts, coverage)
+        return {name: histories.undo(series, value) for name, value in found.items()}
 
     def _compared(self, data, series, origins, h, forecasts, coverage):
         """A `Backtest` of forecasts and baselines."""
         m = self.season_length_
         if self.positive:
             forecasts = {name: np.maximum(value, 0) for name, value in forecasts.items()}
-        lower, upper = forecasts.pop("lower"), forecasts.pop("upper")
-        if self._fitted.errors is None:
-            lower = upper = None
+        lower, upper = forecasts.pop("lower", None), forecasts.pop("upper", None)
         least = max(m, 1)
         recent = np.stack([_last(data.values[n][:p], least) for n, p in zip(series, origins, strict=True)])
         forecasts["persistence"] = baselines.persistence(recent, h)
@@ -575,8 +573,3 @@ def _last(values, count):
 def _least(plan):
     """Number of values of the shortest series that can be trained on."""
     return plan.differences.lost + plan.window + plan.horizon
-
-
-def _season_of(panel):
-    """Number of steps in a season by the frequency of the index, 1 if that is unknown."""
-    return calendars.season_of(panel.index[0])

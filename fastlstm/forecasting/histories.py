@@ -5,21 +5,43 @@ import numpy as np
 from fastlstm.forecasting.transforms import fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
 
+SAMPLED = 1000  # number of windows whose spread is computed
+
 
 class Units:
-    """How the values of one series become inputs of the predictor: levels, differences, mean and standard deviation."""
+    """How the values of one series become inputs of the predictor: levels, differences, and their standardisation.
 
-    def __init__(self, y, transform, differences, standardize):
+    Attributes
+    ----------
+    mean, std : float
+        Mean and standard deviation of the differences; for scalings of windows, the typical standard deviation of a
+        window, and for "none" 0 and 1.
+    size : float
+        Standard deviation of the differences, for errors that are compared between scalings.
+    """
+
+    def __init__(self, y, transform, differences, scaling, window):
         self.levels, self.differences = fit_levels(transform, y), differences
         changes = differences.apply(self.levels.apply(y))
-        self.mean, self.std = (float(changes.mean()), float(changes.std())) if standardize else (0.0, 1.0)
-        if not self.std > 1e-12 * max(1.0, abs(self.mean)):
-            self.std = 1.0
+        mean, self.size = float(changes.mean()), _positive(float(changes.std()), changes)
+        self.mean, self.std = {"none": (0.0, 1.0), "series": (mean, self.size)}.get(scaling, (mean, None))
+        if self.std is None:
+            self.std = _positive(_typical_spread(changes, window), changes) if len(changes) > window else self.size
 
-    def apply(self, y):
-        """Levels of y, and the standardised differences of the levels."""
-        levels = self.levels.apply(y)
-        return levels, (self.differences.apply(levels) - self.mean) / self.std
+    def apply(self, levels):
+        """The standardised differences of levels."""
+        return (self.differences.apply(levels) - self.mean) / self.std
+
+
+def _positive(std, values):
+    """`std`, or 1 if it is no more than rounding."""
+    return std if std > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
+
+
+def _typical_spread(values, window):
+    """Root mean variance of windows."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    return float(np.sqrt(windows[:: -(-len(windows) // SAMPLED)].var(axis=1).mean()))
 
 
 class Histories:
@@ -41,16 +63,15 @@ class Histories:
         self.values, self.units, self.window = values, units, window
         lost = units[0].differences.lost
         self.extra = [max(0, lost + window - len(y)) for y in values]
-        self.levels, changes, tables, self._missing = [], [], [], []
-        for n, (y, extra) in enumerate(zip(values, self.extra, strict=True)):
-            levels, change = units[n].apply(np.concatenate([np.repeat(y[:1], extra), y]))
-            self.levels.append(levels)
-            changes.append(change)
-            self._missing.append(np.concatenate([np.ones(extra, bool), ~observed[n]]))
-            if covariates is not None:
-                table = covariates[n]
-                tables.append(np.concatenate([np.repeat(table[:1], extra, axis=0), table])[lost:])
-        self.lost, self.table = lost, Table(changes, tables or None)
+        self._observed = [_extended(of_series, extra) for of_series, extra in zip(observed, self.extra, strict=True)]
+        extended = [_extended(y, extra) for y, extra in zip(values, self.extra, strict=True)]
+        self.levels = [unit.levels.apply(y) for unit, y in zip(units, extended, strict=True)]
+        self.lost, self.table = lost, Table([len(levels) - lost for levels in self.levels])
+        for n, (unit, levels) in enumerate(zip(units, self.levels, strict=True)):
+            self.table.series(n)[:] = unit.apply(levels)
+        if covariates is not None and covariates[0].shape[1]:
+            tables = [_extended(table, extra)[lost:] for table, extra in zip(covariates, self.extra, strict=True)]
+            self.table.covariates = np.concatenate(tables)
 
     def __len__(self):
         return len(self.values)
@@ -60,7 +81,7 @@ class Histories:
         runs = []
         for n, y in enumerate(self.values):
             end = len(y) if ends is None else ends[n]
-            observed = ~self._missing[n][self.lost :]
+            observed = self._observed[n][self.lost :]
             rows = self.extra[n] - self.lost + end
             # windows begin at a row that is no extension
             skipped = max(0, self.extra[n] - self.lost)
@@ -95,6 +116,6 @@ class Histories:
         return np.stack([self.units[n].levels.undo(row) for n, row in zip(series, levels, strict=True)])
 
 
-def make_units(values, ends, transform, differences, standardize):
-    """The `Units` of each series, from its steps before ``ends[n]``."""
-    return [Units(y[:end], transform, differences, standardize) for y, end in zip(values, ends, strict=True)]
+def _extended(values, extra):
+    """Values with the first one repeated before them."""
+    return np.concatenate([np.repeat(values[:1], extra, axis=0), values]) if extra else values

@@ -101,6 +101,15 @@ class Panel:
                 index[n] = index[n].follow(stamps, label)
         return replace(self, values=values, index=index)
 
+    def begins_with(self, known):
+        """Whether the series of this panel are those of `known` with further observations."""
+        if self.ids != known.ids or self.form != known.form:
+            return False
+        return all(
+            len(y) >= len(before) and np.array_equal(y[: len(before)], before, equal_nan=True)
+            for y, before in zip(self.values, known.values, strict=True)
+        )
+
     def _check_series(self, frames, ids, name):
         """Raise ValueError unless new observations have the form and the series of the panel."""
         given, expected = _describe(frames.form, _likes(frames)), _describe(self.form, self.likes)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastlstm.forecasting.histories import Histories, make_units
+from fastlstm.forecasting.histories import Histories, Units
 from fastlstm.forecasting.intervals import Errors, fit_errors
 from fastlstm.forecasting.linear import fit_linear, intercept_only
 from fastlstm.forecasting.predictor import Predictor, train_network
 
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
+HARDLY = 1.02  # of scalings that are worse than the best by no more than this factor, the first is used
 FEWEST_WINDOWS = 4  # to train on before a held-out tail
 
 
@@ -75,7 +76,10 @@ def fit(plan, values, observed, covariates, parameters, seed):
 
 def make_histories(plan, values, observed, covariates, ends, scaling):
     """`Histories` whose units come from the steps before `ends`."""
-    units = make_units(values, ends, plan.transform, plan.differences, scaling != "none")
+    units = [
+        Units(y[:end], plan.transform, plan.differences, scaling, plan.window)
+        for y, end in zip(values, ends, strict=True)
+    ]
     return Histories(values, observed, units, covariates, plan.window)
 
 
@@ -116,7 +120,8 @@ class _Trials:
             error = error_0 + share * (error_1 - error_0)
             tried[scaling]["network"] = mean = self._mean(error, unit, histories)
             results[scaling] = mean, share, fit_errors(error / unit)
-        scaling = min(results, key=lambda name: results[name][0])
+        limit = HARDLY * min(mean for mean, *_ in results.values())
+        scaling = next(name for name in plan.scalings if name in results and results[name][0] <= limit)
         return scaling, *results[scaling][1:], tried
 
     def _fit(self, scaling, networks=True, histories=None):
@@ -132,16 +137,16 @@ class _Trials:
         levels, unit = histories.forecast(predictor, series, origins, self._parameters.backend, self._parameters.n_jobs)
         return histories.actual(series, origins, self._plan.horizon) - levels, unit
 
-    def _std(self, histories):
-        return np.array([unit.std for unit in histories.units])[self._at[0], None]
+    def _sizes(self, histories):
+        return np.array([unit.size for unit in histories.units])[self._at[0], None]
 
     def _mean(self, error, unit, histories):
-        return float(np.abs(error / self._std(histories)).mean())
+        return float(np.abs(error / self._sizes(histories)).mean())
 
     def _share(self, error_0, error_1, histories):
         """Share of the networks' corrections with the least squared error, 0 to 1; 1 without a linear model."""
         if self._plan.skip is None:
             return 1.0
-        std = self._std(histories)
-        correction, wanted = (error_0 - error_1) / std, error_0 / std
+        sizes = self._sizes(histories)
+        correction, wanted = (error_0 - error_1) / sizes, error_0 / sizes
         return float(np.clip((correction * wanted).sum() / max((correction**2).sum(), 1e-12), 0, 1))

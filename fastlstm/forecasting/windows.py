@@ -13,24 +13,26 @@ class Table:
 
     Parameters
     ----------
-    target : list of arrays (T_i,)
-        The series to forecast, standardised; NaN where values are missing.
-    covariates : list of arrays (T_i, C - 1) or None
-        Further channels, standardised.
+    lengths : list of int
+        Number of steps of each series.
 
     Attributes
     ----------
     first : array [n + 1]
         First row of each series.
+    y : array [steps]
+        The series to forecast, standardised.
+    covariates : array [steps, C - 1] or None
+        Further channels, standardised.
     """
 
-    def __init__(self, target, covariates=None):
-        lengths = np.array([len(values) for values in target])
+    def __init__(self, lengths):
         self.first = np.concatenate([[0], np.cumsum(lengths)])
-        self.y = np.concatenate(target) if len(target) > 1 else np.ascontiguousarray(target[0])
-        self.covariates = None
-        if covariates is not None and covariates[0].shape[1]:
-            self.covariates = np.concatenate(covariates)
+        self.y, self.covariates = np.empty(self.first[-1], "float32"), None
+
+    def series(self, n):
+        """The rows of y that hold series n."""
+        return self.y[self.first[n] : self.first[n + 1]]
 
     @property
     def channels(self):
@@ -84,7 +86,7 @@ class Windows:
     def scaled(self, starts, targets=True):
         """Windows as channels [n, T, C], targets [n, H] or None, and the centre and spread [n, 1] of each window."""
         table, steps = self.table, starts[:, None] + np.arange(self.window)
-        y = table.y[steps]
+        y = table.y[steps].astype("float64")
         centre, spread = SCALINGS[self.scaling](y)
         x = np.empty((*y.shape, table.channels), "float32")
         x[:, :, 0] = (y - centre) / spread

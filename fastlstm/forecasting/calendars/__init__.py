@@ -13,6 +13,8 @@ A calendar has no gaps: its stamps follow each other at its frequency. See `Cale
 
 import sys
 
+import numpy as np
+
 from fastlstm.forecasting.calendars.features import calendar_features
 from fastlstm.forecasting.calendars.pandas import make_pandas
 from fastlstm.forecasting.calendars.polars import make_polars
@@ -79,3 +81,27 @@ def _maker(stamps, label):
         f"The time index of {label} has dtype {dtype}; expected dates or integers: convert it first, for example by "
         "pandas.to_datetime or polars.Series.str.to_datetime."
     )
+
+
+#: Steps in a season by the distance of stamps in seconds: (least, most, steps).
+SEASONS = [
+    (60, 60, 60),  # minutes in an hour
+    (900, 900, 96),
+    (1800, 1800, 48),
+    (3600, 3600, 24),
+    (86400, 86400, 7),
+    (7 * 86400, 7 * 86400, 52),
+    (28 * 86400, 31 * 86400, 12),
+    (89 * 86400, 92 * 86400, 4),
+]
+
+
+def season_of(calendar):
+    """Number of steps in the usual season of a calendar: 12 for months, 24 for hours and so on; 1 if there is none."""
+    wall = calendar.wall()
+    if wall is None or len(wall) < 3:
+        return 1
+    distances = np.diff(wall[-100:]).astype(int)
+    usual = int(np.median(distances))
+    steps = next((steps for least, most, steps in SEASONS if least <= usual <= most), 1)
+    return 5 if steps == 7 and distances.max() == 3 * 86400 else steps  # business days

@@ -1,0 +1,259 @@
+"""The data of a forecaster: series with gaps filled, and their covariates as numbers."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from fastlstm import containers
+from fastlstm.forecasting.calendars import calendar_features
+from fastlstm.forecasting.covariates import read_covariates, read_static
+from fastlstm.forecasting.encoding import Encoding, fit_encoding, shifted
+from fastlstm.forecasting.linear import Inputs
+from fastlstm.forecasting.panel import read_panel
+
+
+@dataclass(frozen=True)
+class Data:
+    """Series with covariates.
+
+    Attributes
+    ----------
+    panel : Panel
+    values : list of arrays (T_i,)
+        The series without missing values.
+    observed : list of bool arrays (T_i,)
+    past, known : list of arrays (T_i, .)
+        Encoded covariates whose future is unknown or known; those known may have further rows.
+    static : array (n, .)
+        Encoded static covariates.
+    encoding, static_encoding : Encoding
+        Of X, and of the static covariates.
+    is_past : tuple of bool
+        For each column of X, whether its future is unknown.
+    features : tuple
+        Names of the features of the calendar, and whether there is a trend.
+    """
+
+    panel: object
+    values: list
+    observed: list
+    past: list
+    known: list
+    static: np.ndarray
+    encoding: Encoding
+    static_encoding: Encoding
+    is_past: tuple
+    features: tuple
+
+    def inputs(self, window, horizon):
+        """What a linear model reads, see `channels`."""
+        ends = np.cumsum([1, self.past[0].shape[1], self.known[0].shape[1], self.static.shape[1]])
+        past, known, static = (tuple(range(*pair)) for pair in pairwise(ends))
+        return Inputs(window, horizon, past, known, static)
+
+    def channels(self, horizon):
+        """Covariates as channels [T_i, C - 1] of each series: past, known `horizon` steps later, and static."""
+        tables = []
+        for n, y in enumerate(self.values):
+            static = np.broadcast_to(self.static[n], (len(y), self.static.shape[1]))
+            tables.append(np.concatenate([self.past[n], shifted(self.known[n], horizon, len(y)), static], axis=1))
+        return tables if tables[0].shape[1] else None
+
+    def cut(self, first, last):
+        """The steps from ``first[n]`` to before ``last[n]`` of each series; the panel remains."""
+
+        def steps(of_series):
+            return [array[begin:end] for array, begin, end in zip(of_series, first, last, strict=True)]
+
+        known = [table[begin:] for table, begin in zip(self.known, first, strict=True)]
+        return replace(
+            self, values=steps(self.values), observed=steps(self.observed), past=steps(self.past), known=known
+        )
+
+    def last(self, plan):
+        """The steps that the next forecast depends on."""
+        ends = [len(y) for y in self.values]
+        return self.cut([max(0, end - plan.differences.lost - plan.window) for end in ends], ends)
+
+
+def read_data(parameters, panel, X, static, window):
+    """Validate the data that a forecaster is fitted to."""
+    values, observed = _filled(panel, parameters)
+    encoding, is_past, tables = Encoding(), (), [np.empty((len(y), 0)) for y in values]
+    if X is not None:
+        tables, names, kinds = read_covariates(X, panel)
+        is_past = _which_past(parameters.past_covariates, names)
+        encoding = fit_encoding(tables, names, kinds)
+    elif len(parameters.past_covariates):
+        raise ValueError(
+            f"past_covariates={containers.brief(parameters.past_covariates)}, but X is None: pass X with these columns."
+        )
+    static_encoding, static_table = Encoding(), np.empty((len(values), 0), "float32")
+    if static is not None:
+        table, names, kinds = read_static(static, panel)
+        static_encoding = fit_encoding([table], names, kinds, "static")
+        static_table = static_encoding.apply(table, "static")
+    calendar = (parameters.calendar,) if isinstance(parameters.calendar, str) else tuple(parameters.calendar)
+    data = Data(
+        panel, values, observed, [], [], static_table, encoding, static_encoding, is_past, (calendar, parameters.trend)
+    )
+    past, known = _encoded(data, tables, 0)
+    data = replace(data, past=past, known=known)
+    if known[0].shape[1] and window < parameters.horizon:
+        raise ValueError(
+            f"window={window} is less than horizon={parameters.horizon}, but with covariates that are known ahead, "
+            "including features of the calendar, it must be at least as large: set window to horizon or more."
+        )
+    return data
+
+
+def read_future(parameters, data, X, plan):
+    """The data with future values of the covariates."""
+    names = [name for name, past in zip(data.encoding.names, data.is_past, strict=True) if not past]
+    h = plan.horizon
+    if names and X is None:
+        raise ValueError(
+            f"X is None, but the model was fitted with the covariates {containers.few(names)}: pass X with their "
+            f"values at the {h} steps from {data.panel.index[0].future(1)[0]} on."
+        )
+    if X is not None and not names:
+        raise ValueError("X was passed, but the model has no covariates whose future is needed: leave it out.")
+    tables = [np.empty((h, 0))] * len(data.values)
+    if names:
+        tables = read_covariates(X, data.panel, ahead=h, columns=names).tables
+    _, known = _encoded(data, tables, h)
+    return replace(data, known=[np.concatenate(pair) for pair in zip(data.known, known, strict=True)])
+
+
+def renewed(parameters, data, y, X):
+    """The data with the observations y, which are new, or those known followed by new ones."""
+    panel = read_panel(y, freq=parameters.freq)
+    if not panel.begins_with(data.panel):
+        return extended(parameters, data, y, X)
+    values, observed = _filled(panel, parameters)
+    tables = [np.empty((len(y), 0)) for y in values]
+    if data.encoding.names:
+        tables = read_covariates(_required(X, data), panel, columns=data.encoding.names).tables
+    data = replace(data, panel=panel, values=values, observed=observed)
+    past, known = _encoded(data, tables, 0)
+    return replace(data, past=past, known=known)
+
+
+def extended(parameters, data, y, X):
+    """The data with new observations."""
+    panel = data.panel.extend(y)
+    added = [len(values) - len(before) for values, before in zip(panel.values, data.values, strict=True)]
+    new = replace(panel, values=[v[len(v) - n :] for v, n in zip(panel.values, added, strict=True)])
+    values, observed = _filled(new, parameters, data.values)
+    tables = [np.empty((n, 0)) for n in added]
+    if data.encoding.names:
+        count = max(added)
+        tables = read_covariates(_required(X, data), data.panel, ahead=count, columns=data.encoding.names).tables
+        tables = [table[:n] for table, n in zip(tables, added, strict=True)]
+    past, known = _encoded(data, tables, added)
+
+    def joined(before, after):
+        return [np.concatenate(pair) for pair in zip(before, after, strict=True)]
+
+    return replace(
+        data,
+        panel=panel,
+        values=joined(data.values, values),
+        observed=joined(data.observed, observed),
+        past=joined(data.past, past),
+        known=joined(data.known, known),
+    )
+
+
+def _required(X, data):
+    if X is None:
+        raise ValueError(
+            f"X is None, but the model was fitted with the covariates {containers.few(data.encoding.names)}: pass X "
+            "with their values at the steps of y."
+        )
+    return X
+
+
+def _filled(panel, parameters, before=None):
+    """Values without NaN, by linear interpolation, and which of them were observed."""
+    values, observed = [], []
+    for n, (key, y) in enumerate(zip(panel.ids, panel.values, strict=True)):
+        where = f" of series {key!r}" if len(panel.ids) > 1 else ""
+        if np.isinf(y).any():
+            raise ValueError(f"y has infinity at step {int(np.argmax(np.isinf(y)))}{where}; expected finite numbers.")
+        there = ~np.isnan(y)
+        if not there.all():
+            if parameters.missing == "error":
+                raise ValueError(
+                    f"y has NaN at step {int(np.argmin(there))}{where}: impute missing values, or set "
+                    "missing='interpolate'."
+                )
+            if not there.any() and before is None:
+                raise ValueError(f"y has only NaN{where}: leave this series out.")
+            steps = np.arange(len(y))
+            y = np.interp(steps, steps[there], y[there]) if there.any() else np.full(len(y), before[n][-1])
+        if parameters.transform is not None and len(y) and not (y > 0).all():
+            raise ValueError(
+                f"y has {y.min():g}{where}, but transform={parameters.transform!r} requires positive values: set "
+                "transform=None, or add a constant."
+            )
+        values.append(y)
+        observed.append(there)
+    return values, observed
+
+
+def _which_past(past_covariates, names):
+    unknown = [name for name in past_covariates if name not in names and not _is_position(name, names)]
+    if unknown:
+        raise ValueError(
+            f"past_covariates has {containers.few(unknown)}, but the columns of X are {containers.few(names)}."
+        )
+    past = {names[name] if name not in names else name for name in past_covariates}
+    return tuple(name in past for name in names)
+
+
+def _is_position(name, names):
+    return isinstance(name, int) and not isinstance(name, bool) and 0 <= name < len(names)
+
+
+def _encoded(data, tables, ahead):
+    """Past and known covariates of the observed steps or, if `ahead`, of as many steps that follow.
+
+    ahead: number of steps, or one number for each series. Future tables have the known columns only.
+    """
+    past, known = [], []
+    counts = ahead if isinstance(ahead, list) else [ahead] * len(tables)
+    for n, (table, count) in enumerate(zip(tables, counts, strict=True)):
+        only_known = table.shape[1] != len(data.is_past)
+        groups = []
+        for of_past in (True, False):
+            columns = [k for k, is_past in enumerate(data.is_past) if is_past == of_past]
+            if only_known and of_past:
+                groups.append(np.empty((len(table), 0), "float32"))
+                continue
+            chosen = table if only_known else table[:, columns]
+            groups.append(_some(data.encoding, columns).apply(chosen))
+        past.append(groups[0])
+        known.append(np.concatenate([groups[1], *_of_time(data, n, len(table), count)], axis=1))
+    return past, known
+
+
+def _some(encoding, columns):
+    return Encoding(*([values[k] for k in columns] for values in vars(encoding).values()))
+
+
+def _of_time(data, n, steps, ahead):
+    """Features of the calendar, and the trend, of the observed steps or of those that follow."""
+    names, trend = data.features
+    calendar, parts = data.panel.index[n], []
+    if names:
+        wall = calendar.future_wall(steps) if ahead else calendar.wall()
+        parts.append(calendar_features(wall, names)[0].astype("float32"))
+    if trend:
+        first = len(data.values[n]) if ahead else 0
+        parts.append(((first + np.arange(steps)) / TREND)[:, None].astype("float32"))
+    return parts
+
+
+TREND = 100.0  # steps in which the trend grows by 1

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from fastlstm import kernels
+from fastlstm.forecasting.windows import BLOCK_VALUES
 from fastlstm.kernels.workspace import Workspace
 
 #: Ridge penalties that are tried, relative to the number of windows; the values have about unit variance.
@@ -126,11 +127,9 @@ class _Moments:
     """Means of windows' inputs and targets, and their products about these means."""
 
     def __init__(self, windows, inputs):
-        rows = np.arange(windows.n_windows)
-        if len(rows) > MOST_WINDOWS:
-            rows = rows[:: -(-len(rows) // MOST_WINDOWS)]
+        rows = np.arange(0, windows.n_windows, -(-windows.n_windows // MOST_WINDOWS))
         self.n, sums = len(rows), None
-        for block in np.array_split(rows, max(1, -(-len(rows) * windows.window * windows.channels // (1 << 20)))):
+        for block in np.array_split(rows, -(-len(rows) * windows.window * windows.channels // BLOCK_VALUES)):
             x, y, _, _ = windows.scaled(windows.starts_of(block))
             values = inputs.read(x)
             table = np.concatenate([np.ones((len(values), 1)), values, y], axis=1)

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.verbose import report_epochs
-from fastlstm.forecasting.windows import Windows
+from fastlstm.forecasting.windows import BLOCK_VALUES, Windows
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
@@ -56,7 +56,7 @@ class Predictor:
         """Forecasts [n, H] of the windows at rows `starts` of a `Table`, and the spread [n, 1] of each window."""
         windows = Windows(table, self.window, self.horizon, [], self.scaling)
         forecasts, spreads = np.empty((len(starts), self.horizon)), np.empty((len(starts), 1))
-        for rows in sequences.blocks(len(starts), self.window, table.channels):
+        for rows in sequences.blocks(len(starts), self.window, table.channels, BLOCK_VALUES):
             x, _, centre, spread = windows.scaled(starts[rows], targets=False)
             y = self.linear.predict(x)
             if self.networks and self.share:

@@ -11,6 +11,7 @@ from fastlstm.forecasting.predictor import Predictor, train_network
 
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
+MOST_ORIGINS = 5000
 HARDLY = 1.02  # of scalings that are worse than the best by no more than this factor, the first is used
 FEWEST_WINDOWS = 4  # to train on before a held-out tail
 
@@ -60,14 +61,21 @@ def tails(values, plan):
     return starts
 
 
+def held_out_origins(values, observed, ends, horizon):
+    """Series and first steps of the forecasts of the tails, evenly spaced if there are many."""
+    counts = [max(0, len(y) - horizon + 1 - end) for y, end in zip(values, ends, strict=True)]
+    stride = -(-sum(counts) // MOST_ORIGINS) or 1
+    origins = [np.arange(end, end + count, stride) for end, count in zip(ends, counts, strict=True)]
+    origins = [at[[there[p : p + horizon].all() for p in at]] for at, there in zip(origins, observed, strict=True)]
+    return np.repeat(np.arange(len(values)), list(map(len, origins))), np.concatenate(origins)
+
+
 def fit(plan, values, observed, covariates, parameters, seed):
     """Choose the scaling, fit the predictor, and measure its errors."""
     ends = tails(values, plan)
-    held_out = [(n, p) for n, y in enumerate(values) for p in range(ends[n], len(y) - plan.horizon + 1)]
-    held_out = [(n, p) for n, p in held_out if observed[n][p : p + plan.horizon].all()]
+    series, origins = held_out_origins(values, observed, ends, plan.horizon)
     scaling, share, errors, tried = plan.scalings[0], 1.0, None, {}
-    if held_out:
-        series, origins = np.array(held_out).T
+    if len(series):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
         scaling, share, errors, tried = trials.best()
     final = make_histories(plan, values, observed, covariates, [len(y) for y in values], scaling)
@@ -104,29 +112,33 @@ class _Trials:
 
     def best(self):
         """The best scaling, the share of its networks, its errors in units, and the errors of all that was tried."""
-        plan, tried, found = self._plan, {}, {}
-        for scaling in plan.scalings:
-            found[scaling] = histories, linear = self._fit(scaling, networks=False)
-            tried[scaling] = {"linear": self._mean(*self._error(histories, linear)[:2], histories)}
+        plan, results = self._plan, {}
+        tried = {scaling: {"linear": self._linear_error(scaling)} for scaling in plan.scalings}
         limit = CLOSE * min(of["linear"] for of in tried.values())
-        results = {}
-        for scaling, (histories, _) in found.items():
-            if tried[scaling]["linear"] > limit:
-                continue
-            _, predictor = self._fit(scaling, histories=histories)
-            error_0, unit = self._error(histories, predictor, 0.0)
-            error_1, _ = self._error(histories, predictor, 1.0)
-            share = self._share(error_0, error_1, histories)
-            error = error_0 + share * (error_1 - error_0)
-            tried[scaling]["network"] = mean = self._mean(error, unit, histories)
-            results[scaling] = mean, share, fit_errors(error / unit)
+        for scaling in plan.scalings:
+            if tried[scaling]["linear"] <= limit:
+                results[scaling] = self._result(scaling)
+                tried[scaling]["network"] = results[scaling][0]
         limit = HARDLY * min(mean for mean, *_ in results.values())
         scaling = next(name for name in plan.scalings if name in results and results[name][0] <= limit)
         return scaling, *results[scaling][1:], tried
 
-    def _fit(self, scaling, networks=True, histories=None):
+    def _linear_error(self, scaling):
+        histories, linear = self._fit(scaling, networks=False)
+        return self._mean(self._error(histories, linear)[0], histories)
+
+    def _result(self, scaling):
+        """Mean absolute error, share of the networks, and errors in units."""
+        histories, predictor = self._fit(scaling)
+        error_0, unit = self._error(histories, predictor, 0.0)
+        error_1, _ = self._error(histories, predictor, 1.0)
+        share = self._share(error_0, error_1, histories)
+        error = error_0 + share * (error_1 - error_0)
+        return self._mean(error, histories), share, fit_errors(error / unit)
+
+    def _fit(self, scaling, networks=True):
         values, observed, covariates, ends = self._data
-        histories = histories or make_histories(self._plan, values, observed, covariates, ends, scaling)
+        histories = make_histories(self._plan, values, observed, covariates, ends, scaling)
         return histories, fit_predictor(
             self._plan, histories, ends, scaling, self._parameters, self._seed, networks=networks
         )
@@ -140,7 +152,7 @@ class _Trials:
     def _sizes(self, histories):
         return np.array([unit.size for unit in histories.units])[self._at[0], None]
 
-    def _mean(self, error, unit, histories):
+    def _mean(self, error, histories):
         return float(np.abs(error / self._sizes(histories)).mean())
 
     def _share(self, error_0, error_1, histories):

@@ -5,7 +5,7 @@ import numpy as np
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.training.examples import Batch
 
-BLOCK_VALUES = 1 << 20  # number of values gathered at a time where all windows are visited
+BLOCK_VALUES = 1 << 16  # number of values gathered at a time where many windows are visited
 
 
 class Table:
@@ -129,8 +129,3 @@ class Windows:
         starts, at, weights = self._layouts[N]
         x = x.astype(dtype, copy=False).reshape(-1)
         return Batch(rows, starts, x, at, targets.astype(dtype), weights, float(N), float(N))
-
-    def blocks(self):
-        """Rows of all windows, in blocks of a limited size."""
-        size = max(1, BLOCK_VALUES // (self.window * self.channels + self.horizon))
-        return [np.arange(first, min(first + size, self.n_windows)) for first in range(0, self.n_windows, size)]

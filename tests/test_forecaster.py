@@ -1,0 +1,398 @@
+"""LSTMForecaster: from series to forecasts with intervals."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from fastlstm.forecasting import LSTMForecaster
+from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
+from fastlstm.forecasting.transforms import Differences, fit_levels
+from fastlstm.forecasting.windows import Table, Windows, complete_runs
+
+QUICK = {"hidden_size": 8, "max_iter": 3, "random_state": 0, "n_jobs": 1}
+
+
+def waves(n=160, noise=0.1, seed=0):
+    return 2 + np.sin(np.arange(n) / 3) + noise * np.random.default_rng(seed).normal(size=n)
+
+
+def lag3(n, seed=0):
+    """y_t = 1 - 1.7 y_{t-3}^2 + noise: no linear model can forecast it."""
+    rng, y = np.random.default_rng(seed), np.zeros(n + 100)
+    y[:3] = rng.uniform(-0.5, 0.5, 3)
+    for t in range(3, n + 100):
+        y[t] = np.clip(1 - 1.7 * y[t - 3] ** 2 + 0.05 * rng.normal(), -1, 1)
+    return y[100:]
+
+
+def always_network(model, share=1.0):
+    """The fitted model with the full contribution of its network, whatever share was chosen."""
+    object.__setattr__(model._fitted, "predictor", model._fitted.predictor.with_share(share))
+    return model
+
+
+# -- windows and transforms ---------------------------------------------------------------------------------------
+
+
+def test_runs_leave_out_windows_with_missing_targets():
+    observed = np.ones(12, bool)
+    observed[[5, 11]] = False
+    # windows of 3 steps and 2 targets begin at 0 to 7; their targets are at +3 and +4
+    assert complete_runs(observed, 12, 3, 2) == [(0, 1), (3, 4)]
+    assert complete_runs(observed, 4, 3, 2) == []
+
+
+def table_of(*series):
+    table = Table([len(y) for y in series])
+    for n, y in enumerate(series):
+        table.series(n)[:] = y
+    return table
+
+
+@pytest.mark.parametrize("scaling", ["series", "window", "last"])
+def test_batches_hold_the_windows_that_numpy_slices(scaling):
+    series = np.random.default_rng(0).normal(size=(2, 9)).astype("f")
+    windows = Windows(table_of(*series), 4, 2, [(0, 4), (9, 4)], scaling)
+    explicit = np.concatenate([np.lib.stride_tricks.sliding_window_view(y, 6) for y in series]).astype(float)
+    before, after = explicit[:, :4], explicit[:, 4:]
+    centre = {"series": 0 * before[:, :1], "window": before.mean(1, keepdims=True), "last": before[:, -1:]}[scaling]
+    spread = 1 if scaling == "series" else np.maximum(before.std(1, keepdims=True), 0.1)
+    windows.linear = intercept_only(windows, Inputs(4, 2))
+    rows = np.array([7, 0, 3, 4])
+    batch = windows.batch(rows, 0, None, np.dtype("float64"))
+    assert_allclose(batch.x.reshape(4, 4), ((before - centre) / spread)[rows], rtol=1e-6)
+    targets = (after - centre) / spread
+    assert_allclose(batch.targets, ((targets - targets.mean(0)) / targets.std(0))[rows], rtol=1e-5, atol=1e-6)
+    assert_array_equal(batch.starts, np.arange(5) * 4)
+
+
+def test_an_epoch_has_each_window_once_or_a_sample_spread_evenly():
+    windows = Windows(table_of(np.zeros(107)), 4, 4, [(0, 100)], "series")
+    rows = np.concatenate([rows for _, rows in windows.batches(7, 0, 0)])
+    assert_array_equal(np.sort(rows), np.arange(100))
+    few = Windows(table_of(np.zeros(107)), 4, 4, [(0, 100)], "series", most=10)
+    first, second = (np.concatenate([rows for _, rows in few.batches(3, 0, epoch)]) for epoch in (0, 1))
+    assert_array_equal(np.sort(first) // 10, np.arange(10))
+    assert not np.array_equal(np.sort(first), np.sort(second))
+
+
+def test_the_linear_model_is_ridge_regression():
+    y = waves(120)
+    windows = Windows(table_of(y), 6, 2, [(0, 113)], "series")
+    x, targets, _, _ = windows.scaled(np.arange(113))
+    linear = fit_linear(windows, Inputs(6, 2))
+    A = np.column_stack([np.ones(113), x[:, :, 0].astype(float)])
+    best = min(
+        np.abs(linear.predict(x) - A @ np.linalg.solve(A.T @ A + 113 * p * np.diag([0] + [1] * 6), A.T @ targets)).max()
+        for p in 10.0 ** np.arange(-6, 2)
+    )
+    assert best < 1e-6
+    assert_allclose(linear.error, np.sqrt(((linear.predict(x) - targets) ** 2).mean(0)), rtol=1e-4)
+
+
+@pytest.mark.parametrize("differences", [Differences(1), Differences(2), Differences(1, 1, 4), Differences(0, 2, 3)])
+@pytest.mark.parametrize("horizon", [1, 3, 9])
+def test_differences_are_inverted(differences, horizon):
+    y = np.random.default_rng(0).normal(size=(2, 30)).cumsum(axis=1)
+    changes = differences.apply(y)
+    assert changes.shape[1] == 30 - differences.lost
+    restored = differences.undo(y[:, :-horizon], changes[:, -horizon:])
+    assert_allclose(restored, y[:, -horizon:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [None, "log", "boxcox"])
+def test_transforms_of_values_are_inverted(name):
+    y = np.random.default_rng(0).lognormal(size=50)
+    levels = fit_levels(name, y)
+    assert_allclose(levels.undo(levels.apply(y)), y, rtol=1e-9)
+
+
+# -- forecasts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaling", ["series", "window", "last", "none"])
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_first_step_depends_on_the_last_observation(scaling, share):
+    y = waves()
+    model = always_network(LSTMForecaster(3, 8, scaling=scaling, **QUICK).fit(y), share)
+    before = model.predict()
+    model._data.values[0][-1] += 0.5
+    assert abs(model.predict()[0] - before[0]) > 0.01
+
+
+def test_a_line_is_continued():
+    model = LSTMForecaster(4, random_state=0, hidden_size=8).fit(np.arange(1.0, 101.0))
+    assert_allclose(model.predict(), [101, 102, 103, 104], atol=0.1)
+
+
+def test_what_no_linear_model_can_forecast_is_learned():
+    y = lag3(700)
+    result = LSTMForecaster(3, 12, hidden_size=32, random_state=0).fit(y[:600]).backtest(y[600:])
+    errors = {name: of["mae"] for name, of in result.summary().items()}
+    assert errors["lstm"] < 0.35 * errors["linear"]
+
+
+def test_a_linear_process_is_forecast_no_worse_than_by_the_linear_model():
+    rng, y = np.random.default_rng(0), np.zeros(500)
+    for t in range(2, 500):
+        y[t] = 1.5 * y[t - 1] - 0.7 * y[t - 2] + rng.normal()
+    result = LSTMForecaster(4, 12, hidden_size=16, random_state=0).fit(y[:400]).backtest(y[400:])
+    errors = {name: of["mae"] for name, of in result.summary().items()}
+    assert errors["lstm"] < 1.05 * errors["linear"]
+
+
+def test_forecasts_of_a_panel_are_those_of_one_model_for_each_series_alone():
+    panel = {"a": waves(90), "b": 100 * waves(60, seed=1)}
+    model = always_network(LSTMForecaster(3, 8, **QUICK).fit(panel))
+    together = model.predict()
+    before = model._data
+    for key in panel:
+        n = before.panel.ids.index(key)
+        model._data.values[1 - n][:] = 1.0
+        assert_array_equal(model.predict()[key], together[key])
+        break
+
+
+def test_forecasts_from_all_origins_are_those_of_updates_one_by_one():
+    y = waves(130)
+    model = always_network(LSTMForecaster(3, 8, transform="log", differences=1, **QUICK).fit(y[:110]))
+    result = model.backtest(y[110:], stride=4)
+    assert_array_equal(result.origins, [110, 114, 118, 122, 126])
+    for row, origin in enumerate(result.origins):
+        known = always_network(pickle.loads(pickle.dumps(model)))
+        if origin > 110:
+            known.update(y[110:origin])
+        assert_array_equal(known.predict(), result.forecasts["lstm"][row])
+        lower, upper = known.predict_interval(0.9).T
+        assert_array_equal(lower, result.lower[row])
+        assert_array_equal(upper, result.upper[row])
+        assert_array_equal(result.forecasts["persistence"][row], np.full(3, y[origin - 1]))
+        assert_array_equal(result.actual[row], y[origin : origin + 3])
+
+
+def test_a_backtest_takes_the_known_values_with_what_follows():
+    y = waves(130)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y[:110])
+    whole, rest = model.backtest(y), model.backtest(y[110:])
+    assert_array_equal(whole.origins, rest.origins)
+    assert_array_equal(whole.forecasts["lstm"], rest.forecasts["lstm"])
+
+
+def test_a_refitted_backtest_is_that_of_models_fitted_at_each_origin():
+    y = waves(80)
+    model = LSTMForecaster(2, 6, **QUICK).fit(y[:70])
+    result = model.backtest(y[70:], stride=5, refit=True)
+    for row, origin in enumerate(result.origins):
+        alone = LSTMForecaster(2, 6, **QUICK).fit(y[:origin])
+        assert_array_equal(alone.predict(), result.forecasts["lstm"][row])
+
+
+def test_the_future_does_not_change_a_backtest_forecast():
+    y = waves(130)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y[:110])
+    changed = y.copy()
+    changed[120:] += 5
+    before, after = model.backtest(y[110:]), model.backtest(changed[110:])
+    known = before.origins <= 120
+    assert_array_equal(after.forecasts["lstm"][known], before.forecasts["lstm"][known])
+    assert not np.array_equal(after.forecasts["lstm"][~known], before.forecasts["lstm"][~known])
+
+
+@pytest.mark.parametrize("n_jobs", [2, 3])
+def test_fits_have_the_same_bits_for_any_n_jobs(four_cpus, n_jobs):
+    forecasts = [
+        always_network(LSTMForecaster(3, 8, **{**QUICK, "n_jobs": jobs}).fit(waves())).predict() for jobs in (1, n_jobs)
+    ]
+    assert_array_equal(*forecasts)
+
+
+def test_the_mean_of_several_networks_is_forecast():
+    model = always_network(LSTMForecaster(3, 8, n_models=3, **QUICK).fit(waves()))
+    predictor, forecasts = model._fitted.predictor, []
+    for network in predictor.networks:
+        object.__setattr__(model._fitted, "predictor", type(predictor)(**{**vars(predictor), "networks": [network]}))
+        forecasts.append(model.predict())
+    object.__setattr__(model._fitted, "predictor", predictor)
+    assert_allclose(model.predict(), np.mean(forecasts, axis=0), rtol=1e-6)
+    assert np.ptp(forecasts, axis=0).max() > 0
+
+
+# -- covariates ---------------------------------------------------------------------------------------------------
+
+
+def driven(n=300, seed=0):
+    """y follows the number x of the same step, or its category."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    return 3 * x + 0.1 * rng.normal(size=n), x
+
+
+def test_covariates_known_ahead_are_used_at_the_time_of_the_target():
+    y, x = driven()
+    model = LSTMForecaster(3, 6, **QUICK).fit(y[:290], X=x[:290, None])
+    assert_allclose(model.predict(X=x[290:293, None]), y[290:293], atol=0.5)
+    result = model.backtest(y[290:], X=x[290:, None])
+    assert result.summary()["lstm"]["mae"] < 0.3
+
+
+def test_categories_are_one_hot_encoded():
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["low", "high", "odd"], 200)
+    y = np.select([kind == "low", kind == "high"], [0.0, 5.0], 20.0)
+    X = pandas.DataFrame({"kind": kind})
+    model = LSTMForecaster(2, 4, **QUICK).fit(y[:190], X=X[:190])
+    assert_allclose(model.predict(X=X[190:192]), y[190:192], atol=0.5)
+    with pytest.raises(ValueError, match="'new' in column 'kind', which was not seen in fit; expected one of"):
+        model.predict(X=pandas.DataFrame({"kind": ["new", "low"]}))
+
+
+def test_past_covariates_have_no_future():
+    y, x = driven()
+    y = np.roll(y, 1)  # x leads by one step
+    model = LSTMForecaster(1, 6, past_covariates=[0], **QUICK).fit(y[:290], X=x[:290, None])
+    result = model.backtest(y[290:], X=x[290:, None])
+    assert result.summary()["lstm"]["mae"] < 0.3
+    with pytest.raises(ValueError, match="no covariates whose future is needed"):
+        model.predict(X=x[290:291, None])
+
+
+def test_static_covariates_tell_series_apart():
+    rng = np.random.default_rng(0)
+    panel = {key: rng.normal(size=60) * 0.1 + level for key, level in [("a", 0.0), ("b", 4.0), ("c", 8.0)]}
+    model = LSTMForecaster(2, 5, scaling="none", **QUICK).fit(panel, static={"a": [0.0], "b": [1.0], "c": [2.0]})
+    forecasts = model.predict()
+    assert [round(float(forecasts[key][0])) for key in panel] == [0, 4, 8]
+
+
+def test_the_calendar_gives_seasons():
+    pandas = pytest.importorskip("pandas")
+    index = pandas.date_range("2010-01-31", periods=72, freq="ME")
+    y = pandas.Series(np.where(index.month == 12, 10.0, 0.0), index)
+    model = LSTMForecaster(3, 5, calendar="month", **QUICK).fit(y[:70])
+    assert model.season_length_ == 12
+    assert_allclose(model.predict()[:2], y[70:], atol=0.5)
+    assert list(model.predict().index[:2]) == list(index[70:])
+
+
+# -- intervals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scaling", ["series", "last"])
+def test_intervals_cover_what_they_promise(scaling):
+    rng, y = np.random.default_rng(1), np.zeros((800, 8))
+    for t in range(1, 800):
+        y[t] = 0.7 * y[t - 1] + rng.normal(size=8)
+    model = LSTMForecaster(4, 10, scaling=scaling, **QUICK).fit(y[:400])
+    for coverage in (0.5, 0.9):
+        found = model.backtest(y[400:], coverage=coverage).summary()["lstm"]["coverage"]
+        assert abs(found - coverage) < 0.05
+
+
+def test_quantiles_never_cross_and_intervals_are_their_ends():
+    y = np.exp(waves())
+    model = LSTMForecaster(4, 8, transform="log", **QUICK).fit(y)
+    quantiles = model.predict_quantiles([0.05, 0.3, 0.5, 0.7, 0.95])
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    assert_allclose(model.predict_interval(0.9), quantiles[:, [0, -1]], rtol=1e-12)
+    assert_allclose(model.predict(), quantiles[:, 2], rtol=1e-12)
+
+
+def test_positive_forecasts_are_not_negative():
+    y = np.maximum(0, np.random.default_rng(0).normal(size=100) - 1)
+    model = LSTMForecaster(3, 8, positive=True, **QUICK).fit(y)
+    assert (model.predict_interval(0.9) >= 0).all()
+
+
+# -- memory, state, bad input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_memory_is_a_small_multiple_of_the_data():
+    panel = [waves(50_000, seed=seed) for seed in range(50)]
+    data = sum(y.nbytes for y in panel)
+    LSTMForecaster(3, 8, **QUICK).fit(panel[0][:99])  # imports what it needs
+    tracemalloc.start()
+    LSTMForecaster(24, 168, hidden_size=8, max_iter=1, random_state=0).fit(panel)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak + data < 3 * data + 20e6  # of minibatches
+
+
+def test_a_fitted_forecaster_is_pickled_and_cloned():
+    model = LSTMForecaster(3, 8, **QUICK).fit(waves())
+    assert_array_equal(pickle.loads(pickle.dumps(model)).predict(), model.predict())
+    again = clone(model)
+    assert again.get_params() == model.get_params()
+    with pytest.raises(NotFittedError):
+        again.predict()
+
+
+def test_a_failed_fit_or_update_changes_nothing():
+    model = LSTMForecaster(3, 8, **QUICK).fit(waves())
+    before = model.predict()
+    with pytest.raises(ValueError, match="at step 4"):
+        model.fit(np.where(np.arange(160) == 4, np.nan, waves()))
+    with pytest.raises(ValueError, match="infinity at step 1"):
+        model.update([1.0, np.inf])
+    assert_array_equal(model.predict(), before)
+
+
+def test_gaps_are_interpolated_in_windows_only():
+    y = waves(100)
+    y[40:44] = np.nan
+    with pytest.raises(ValueError, match="y has NaN at step 40: impute missing values, or set missing='interpolate'"):
+        LSTMForecaster(3, 8, **QUICK).fit(y)
+    model = LSTMForecaster(3, 8, missing="interpolate", **QUICK).fit(y)
+    windows = model._fitted.histories.windows(3, "last")
+    starts = windows.starts_of(np.arange(windows.n_windows))
+    targets = starts[:, None] + np.arange(8, 11)
+    assert not np.isin(targets, np.arange(40, 44)).any()
+    assert len(starts) == 100 - 10 - (4 + 2)
+
+
+def test_short_series_are_left_out_of_training_with_a_warning():
+    panel = {"long": waves(80), "short": waves(9)}
+    with pytest.warns(UserWarning, match=r"The series \['short'\] have fewer than 11 values"):
+        model = LSTMForecaster(3, 8, **QUICK).fit(panel)
+    assert model.predict()["short"].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("change", "y", "message"),
+    [
+        ({}, np.arange(10.0), "y has 10 values, but window=8 and horizon=3 require at least 11: pass longer series"),
+        ({"transform": "log"}, np.arange(50.0), "y has 0, but transform='log' requires positive values"),
+        ({"seasonal_differences": 1}, np.arange(50.0), "seasonal_differences requires a season: set season_length"),
+        ({"past_covariates": ["a"]}, np.arange(50.0), "past_covariates=.*, but X is None"),
+        ({"calendar": "month"}, np.arange(50.0), "need dates, but the time index of the series has none"),
+        ({"scaling": "robust"}, np.arange(50.0), "'scaling' parameter of LSTMForecaster must be a str among"),
+        ({"horizon": 0}, np.arange(50.0), "'horizon' parameter of LSTMForecaster must be an int in the range"),
+        ({"init": "standard", "longest_lag": 3}, np.arange(50.0), "longest_lag=3 has no effect"),
+    ],
+)
+def test_bad_parameters_and_series_are_refused(change, y, message):
+    with pytest.raises(ValueError, match=message):
+        LSTMForecaster(**{"horizon": 3, "window": 8, **QUICK, **change}).fit(y)
+
+
+def test_bad_calls_of_a_fitted_forecaster_are_refused():
+    y, x = driven(100)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y, X=x[:, None])
+    for call, message in [
+        (lambda: model.predict(4, X=x[:3, None]), "horizon=4; expected an integer from 1 to 3"),
+        (lambda: model.predict(), r"X is None, but the model was fitted with the covariates \['x0'\]"),
+        (lambda: model.predict(X=x[:2, None]), "expected 3, from 100 to 102"),
+        (lambda: model.predict_interval(1.0, X=x[:3, None]), "coverage"),
+        (lambda: model.predict_quantiles([0.5, 1.5], X=x[:3, None]), "levels"),
+        (lambda: model.update(y[:5]), "X is None"),
+        (lambda: model.backtest(y[:2], X=x[:2, None]), "fewer than horizon=3 observations after those known"),
+        (lambda: model.backtest(y[:9], stride=0, X=x[:9, None]), "stride=0; expected an integer, 1 or more"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()

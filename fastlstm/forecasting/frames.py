@@ -6,6 +6,7 @@
 # user's object, `like`.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -169,7 +170,7 @@ def read_long(table, name, columns=(ID, TIME)):
     codes = {}
     rows = np.array([codes.setdefault(key, len(codes)) for key in ids], dtype=int)
     for key in codes:
-        if key is None or key != key:
+        if _is_missing(key):
             raise ValueError(f"{name} has a missing {id_column!r} at row {ids.index(key)}.")
     _some(codes, name)
     order = np.argsort(rows, kind="stable")
@@ -198,7 +199,7 @@ def read_column(column, label):
     if _is_category(column):
         values = column.to_list() if hasattr(column, "to_list") else column.tolist()
         array = np.empty(len(values), object)
-        array[:] = [None if value is None or value != value else value for value in values]
+        array[:] = [None if _is_missing(value) else value for value in values]
         return array, "category"
     array = containers.unpack(column, label)
     array = containers.numbers_of(array, label) if isinstance(array, np.ndarray) else array
@@ -218,8 +219,14 @@ def _is_category(column):
         return True
     if dtype != np.dtype(object):
         return False
-    values = set(map(type, column.tolist()))
-    return bool(values & {str, bool, np.bool_, np.str_}) and values <= {str, bool, np.bool_, np.str_, type(None), float}
+    types = {type(value) for value in column.tolist() if not _is_missing(value)}
+    return bool(types) and types <= {str, bool, np.bool_, np.str_}
+
+
+def _is_missing(value):
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return True
+    return isinstance(value, float) and value != value
 
 
 # -- results ----------------------------------------------------------------------------------------------------

@@ -1,12 +1,19 @@
 """A panel: one or several univariate series with their calendars, in the form that the user passed them in."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import containers
 from fastlstm.forecasting.calendars import library_of, make_calendars
 from fastlstm.forecasting.frames import ID, TARGET, TIME, read_frames, read_long, write_frame, write_long
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,12 @@ def read_panel(y, *, freq=None, name="y"):
     return Panel(ids, list(values), index, frames.form, _likes(frames))
 
 
-def from_long(df, id=ID, time=TIME, target=TARGET):  # noqa: A002
+def from_long(
+    df: Any,
+    id: Hashable = ID,  # noqa: A002
+    time: Hashable = TIME,
+    target: Hashable = TARGET,
+) -> dict[Hashable, Any]:
     """Split a long table into one series per id.
 
     Parameters

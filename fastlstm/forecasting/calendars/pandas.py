@@ -13,7 +13,6 @@ from fastlstm.forecasting.calendars.base import (
     REMEDY,
     Calendar,
     check_order,
-    first_difference,
     irregular,
     longest_prefix,
     no_pattern,
@@ -95,18 +94,18 @@ def _fitting(index, label, offset, shared, grid):
     own = None if offset is not None else _freq_of(index)
     if own is not None and _fits(index, own, None):
         return own
-    if offset is None and not _is_period(index):
-        if shared is None and len(index) < 3:
-            return None
-        rates = {_freq_of(index[k : k + 3]) for k in range(min(len(index) - 2, TRIPLES))} - {None}
-        runs = [(rate, _run(index, 0, len(index), rate)) for rate in (rates or {shared} - {None})]
-        if not runs:
-            raise ValueError(no_pattern(label, index))
-        wrong, rate, run = longest_prefix(index, runs)
+    if offset is not None or _is_period(index):
+        rates = {offset or own}
+    elif shared is None and len(index) < 3:
+        return None
     else:
-        rate = offset or own
-        run = _run(index, 0, len(index), rate)
-        wrong = first_difference(index, run)
+        triples = (index[k : k + 3] for k in range(min(len(index) - 2, TRIPLES)))
+        rates = {_freq_of(triple) for triple in triples} - {None} or {shared} - {None}
+    if not rates:
+        raise ValueError(no_pattern(label, index))
+    wrong, rate, run = longest_prefix(index, [(rate, _run(index, 0, len(index), rate)) for rate in rates])
+    if wrong is None:
+        return rate
     raise ValueError(f"{irregular(label, index, wrong, run, repr(rate.freqstr))} {REMEDY}")
 
 

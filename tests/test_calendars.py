@@ -269,6 +269,23 @@ def test_day_of_the_month_survives_short_months():
     assert [str(stamp) for stamp in make(stamps).future(2)] == ["2024-03-30", "2024-04-30"]
 
 
+@KINDS
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("2024-03-25 02:30", ["2024-03-31T03:00", "2024-04-01T02:30"]),  # skipped by the clocks
+        ("2024-10-21 02:30", ["2024-10-27T02:30", "2024-10-28T02:30"]),  # there are two
+    ],
+)
+def test_times_of_clock_changes(kind, start, expected):
+    index = pd.date_range(start, periods=6, freq="D", **BERLIN)
+    calendar = make(stamps_of(index, kind))
+    assert_array_equal(calendar.future_wall(2), np.array(expected, "datetime64[s]"))
+    later = calendar.follow(calendar.future(2), "more")
+    assert_array_equal(later.wall()[-2:], calendar.future_wall(2))
+    assert_array_equal(make(later.stamps).wall(), later.wall())
+
+
 @given(
     start=st.dates(pd.Timestamp("1971-01-01").date(), pd.Timestamp("2100-01-01").date()),
     freq=st.sampled_from(["D", "3D", "W", "MS", "ME", "QS", "QE", "YS", "B", "h", "6h", "90min"]),

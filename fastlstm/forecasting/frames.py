@@ -111,7 +111,7 @@ def _read_frame(values, label):
     table = containers.is_table(values)
     stamps, names = range(len(values)), containers.names_of(values) if table else [getattr(values, "name", None)]
     if _is_pandas(values):
-        stamps, like = values.index, values[:0].copy()
+        stamps, like = values.index, values.iloc[:0].copy()
         if stamps.nlevels > 1:
             raise ValueError(
                 f"{label} has an index of several levels; expected the stamps alone: make a long table of it with the "
@@ -177,7 +177,7 @@ def read_long(table, name, columns=(ID, TIME)):
     ends = np.cumsum(np.bincount(rows))
     spans = list(zip(ends - np.bincount(rows), ends, strict=True))
     if _is_pandas(table):
-        stamps, like = library_of(table).Index(table[time_column])[order], table[:0].copy()
+        stamps, like = library_of(table).Index(table[time_column])[order], table.iloc[:0].copy()
     else:
         stamps, like = table[time_column].gather(order), table.clear()
     others = [column for column in names if column not in columns]

@@ -262,8 +262,7 @@ def _series(frames, name):
             _refuse_columns(frame, name)
         if len(frame.columns) != 1:
             raise ValueError(
-                f"{frame.label} has {len(frame.columns)} columns, {containers.few(frame.names)}; expected one value "
-                "per step: pass covariates as X."
+                f"{frame.label} has {len(frame.columns)} columns; expected one value per step: pass covariates as X."
             )
         members.append((frame.label, frame.stamps, _numbers(frame.columns[0], frame.kinds[0], frame.label)))
     return frames.ids, members
@@ -280,12 +279,12 @@ def _refuse_columns(frame, name):
 
 
 def _numbers(column, kind, label):
-    if kind == "category":
-        try:
-            return column.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{label} is not an array of numbers: {containers.reason(error)}.") from error
-    return column
+    if kind == "number":
+        return column
+    text = next((value for value in column if isinstance(value, str)), None)
+    if text is not None:
+        raise TypeError(f"{label} holds strings, for example {text!r}; expected numbers.")
+    return column.astype(np.float64)
 
 
 def _likes(frames):

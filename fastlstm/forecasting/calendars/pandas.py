@@ -166,16 +166,38 @@ def _kind(index):
 
 def _run(index, k, count, freq):
     """`count` stamps from index[k] on."""
-    return _generate(index, start=index[k], periods=count, freq=freq)
+    return _generate(index, freq, index[k], periods=count)
 
 
 def _between(index, low, high, freq):
     """All stamps from `low` to `high`."""
-    return _generate(index, start=low, end=high, freq=freq)
+    return _generate(index, freq, low, end=high)
 
 
-def _generate(index, **arguments):
+def _generate(index, freq, start, **until):
     pandas = sys.modules["pandas"]
     if _is_period(index):
-        return pandas.period_range(**arguments)
-    return pandas.date_range(**arguments).as_unit(index.unit)
+        return pandas.period_range(start, freq=freq, **until)
+    if index.tz is not None and not _is_duration(freq):
+        shifted = _across_clock_changes(index, freq, start, **until)
+        if shifted is not None:
+            return shifted
+    return pandas.date_range(start, freq=freq, **until).as_unit(index.unit)
+
+
+def _is_duration(freq):
+    """Whether a frequency is a number of hours or less, rather than of days on the calendar."""
+    offsets = sys.modules["pandas"].offsets
+    return isinstance(freq, offsets.Tick) and not isinstance(freq, offsets.Day)
+
+
+def _across_clock_changes(index, freq, start, periods=None, end=None):
+    """The stamps if some of their wall-clock times do not exist or exist twice, for which pandas raises, else None.
+
+    A time that does not exist is replaced by the next one that does; of two, the first is taken.
+    """
+    end = end if end is None else end.tz_localize(None)
+    wall = sys.modules["pandas"].date_range(start.tz_localize(None), end, periods, freq).as_unit(index.unit)
+    if not wall.tz_localize(index.tz, ambiguous="NaT", nonexistent="NaT").hasnans:
+        return None
+    return wall.tz_localize(index.tz, ambiguous=np.ones(len(wall), bool), nonexistent="shift_forward")

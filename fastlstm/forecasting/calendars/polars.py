@@ -205,7 +205,11 @@ def _series(run, stamps, offset):
         return series.cast(stamps.dtype)
     if offset.kind == "ns":
         return series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return series.dt.replace_time_zone(zone, ambiguous="earliest")
+    local, later = (
+        times.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        for times in (series, series.dt.truncate("1h").dt.offset_by("1h"))
+    )
+    return local.zip_with(local.is_not_null(), later)  # the next time for one that the clocks skip
 
 
 def _steps(first, stamp, offset):

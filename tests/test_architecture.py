@@ -101,6 +101,12 @@ def test_only_its_backend_imports_numba(path):
     assert [name for name in imports(path) if lies_in(name, ["numba", "llvmlite"])] == []
 
 
+@pytest.mark.parametrize("path", MODULES)
+def test_no_file_imports_a_library_of_tables(path):
+    """What users pass is recognized by its class."""
+    assert [name for name in imports(path) if lies_in(name, ["pandas", "polars", "pyarrow", "narwhals"])] == []
+
+
 @pytest.mark.parametrize("module", ["torch", "numba"])
 def test_importing_the_package_does_not_import(module):
     code = f"import sys, fastlstm, fastlstm.layers; sys.exit({module!r} in sys.modules)"

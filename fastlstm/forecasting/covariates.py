@@ -214,10 +214,11 @@ def _check_rows(frame, names, calendar, ahead):
     label = f"{frame.label}, with the columns {containers.few(names)},"
     if len(frame.stamps):
         calendar.require(frame.stamps, position, label)
-    if len(frame.stamps) != count:
+    rows = len(frame.stamps)
+    if rows != count:
+        first, last = (show(calendar.at(k, 1)[0]) for k in (position, position + count - 1))
         raise ValueError(
-            f"{label} has {len(frame.stamps)} row{'s' * (len(frame.stamps) != 1)}; expected {count}, from {show(calendar.at(position, 1)[0])} to "
-            f"{show(calendar.at(position + count - 1, 1)[0])}, one for each "
+            f"{label} has {rows} row{'s' * (rows != 1)}; expected {count}, from {first} to {last}, one for each "
             f"{'step of the horizon' if ahead else f'observation of {calendar.label}'}."
         )
 

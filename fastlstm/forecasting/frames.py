@@ -6,6 +6,7 @@
 # user's object, `like`.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,7 @@ def _read_frame(values, label):
     table = containers.is_table(values)
     stamps, names = range(len(values)), containers.names_of(values) if table else [getattr(values, "name", None)]
     if _is_pandas(values):
-        stamps, like = values.index, values[:0].copy()
+        stamps, like = values.index, values.iloc[:0].copy()
         if stamps.nlevels > 1:
             raise ValueError(
                 f"{label} has an index of several levels; expected the stamps alone: make a long table of it with the "
@@ -169,14 +170,14 @@ def read_long(table, name, columns=(ID, TIME)):
     codes = {}
     rows = np.array([codes.setdefault(key, len(codes)) for key in ids], dtype=int)
     for key in codes:
-        if key is None or key != key:
+        if _is_missing(key):
             raise ValueError(f"{name} has a missing {id_column!r} at row {ids.index(key)}.")
     _some(codes, name)
     order = np.argsort(rows, kind="stable")
     ends = np.cumsum(np.bincount(rows))
     spans = list(zip(ends - np.bincount(rows), ends, strict=True))
     if _is_pandas(table):
-        stamps, like = library_of(table).Index(table[time_column])[order], table[:0].copy()
+        stamps, like = library_of(table).Index(table[time_column])[order], table.iloc[:0].copy()
     else:
         stamps, like = table[time_column].gather(order), table.clear()
     others = [column for column in names if column not in columns]
@@ -198,7 +199,7 @@ def read_column(column, label):
     if _is_category(column):
         values = column.to_list() if hasattr(column, "to_list") else column.tolist()
         array = np.empty(len(values), object)
-        array[:] = [None if value is None or value != value else value for value in values]
+        array[:] = [None if _is_missing(value) else value for value in values]
         return array, "category"
     array = containers.unpack(column, label)
     array = containers.numbers_of(array, label) if isinstance(array, np.ndarray) else array
@@ -218,8 +219,14 @@ def _is_category(column):
         return True
     if dtype != np.dtype(object):
         return False
-    values = set(map(type, column.tolist()))
-    return bool(values & {str, bool, np.bool_, np.str_}) and values <= {str, bool, np.bool_, np.str_, type(None), float}
+    types = {type(value) for value in column.tolist() if not _is_missing(value)}
+    return bool(types) and types <= {str, bool, np.bool_, np.str_}
+
+
+def _is_missing(value):
+    if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
+        return True
+    return isinstance(value, float) and value != value
 
 
 # -- results ----------------------------------------------------------------------------------------------------

@@ -1,12 +1,19 @@
 """A panel: one or several univariate series with their calendars, in the form that the user passed them in."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import containers
 from fastlstm.forecasting.calendars import library_of, make_calendars
 from fastlstm.forecasting.frames import ID, TARGET, TIME, read_frames, read_long, write_frame, write_long
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,12 @@ def read_panel(y, *, freq=None, name="y"):
     return Panel(ids, list(values), index, frames.form, _likes(frames))
 
 
-def from_long(df, id=ID, time=TIME, target=TARGET):  # noqa: A002
+def from_long(
+    df: Any,
+    id: Hashable = ID,  # noqa: A002
+    time: Hashable = TIME,
+    target: Hashable = TARGET,
+) -> dict[Hashable, Any]:
     """Split a long table into one series per id.
 
     Parameters
@@ -259,8 +271,7 @@ def _series(frames, name):
             _refuse_columns(frame, name)
         if len(frame.columns) != 1:
             raise ValueError(
-                f"{frame.label} has {len(frame.columns)} columns, {containers.few(frame.names)}; expected one value "
-                "per step: pass covariates as X."
+                f"{frame.label} has {len(frame.columns)} columns; expected one value per step: pass covariates as X."
             )
         members.append((frame.label, frame.stamps, _numbers(frame.columns[0], frame.kinds[0], frame.label)))
     return frames.ids, members
@@ -277,12 +288,12 @@ def _refuse_columns(frame, name):
 
 
 def _numbers(column, kind, label):
-    if kind == "category":
-        try:
-            return column.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{label} is not an array of numbers: {containers.reason(error)}.") from error
-    return column
+    if kind == "number":
+        return column
+    text = next((value for value in column if isinstance(value, str)), None)
+    if text is not None:
+        raise TypeError(f"{label} holds strings, for example {text!r}; expected numbers.")
+    return column.astype(np.float64)
 
 
 def _likes(frames):

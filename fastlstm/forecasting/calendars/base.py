@@ -136,9 +136,12 @@ def no_pattern(label, stamps):
 
 
 def longest_prefix(stamps, runs):
-    """Of the pairs (frequency, expected stamps), the one that fits most of the first stamps, with their number."""
+    """Of pairs (frequency, expected stamps), the one that agrees with most of the first stamps.
+
+    Returns the position of the first stamp that differs, or None, the frequency and the expected stamps.
+    """
     fits = [(first_difference(stamps, run), freq, run) for freq, run in runs]
-    return max(fits, key=lambda fit: fit[0])
+    return max(fits, key=lambda fit: len(stamps) if fit[0] is None else fit[0])
 
 
 def show(stamp):

@@ -13,7 +13,6 @@ from fastlstm.forecasting.calendars.base import (
     REMEDY,
     Calendar,
     check_order,
-    first_difference,
     irregular,
     longest_prefix,
     no_pattern,
@@ -95,18 +94,18 @@ def _fitting(index, label, offset, shared, grid):
     own = None if offset is not None else _freq_of(index)
     if own is not None and _fits(index, own, None):
         return own
-    if offset is None and not _is_period(index):
-        if shared is None and len(index) < 3:
-            return None
-        rates = {_freq_of(index[k : k + 3]) for k in range(min(len(index) - 2, TRIPLES))} - {None}
-        runs = [(rate, _run(index, 0, len(index), rate)) for rate in (rates or {shared} - {None})]
-        if not runs:
-            raise ValueError(no_pattern(label, index))
-        wrong, rate, run = longest_prefix(index, runs)
+    if offset is not None or _is_period(index):
+        rates = {offset or own}
+    elif shared is None and len(index) < 3:
+        return None
     else:
-        rate = offset or own
-        run = _run(index, 0, len(index), rate)
-        wrong = first_difference(index, run)
+        triples = (index[k : k + 3] for k in range(min(len(index) - 2, TRIPLES)))
+        rates = {_freq_of(triple) for triple in triples} - {None} or {shared} - {None}
+    if not rates:
+        raise ValueError(no_pattern(label, index))
+    wrong, rate, run = longest_prefix(index, [(rate, _run(index, 0, len(index), rate)) for rate in rates])
+    if wrong is None:
+        return rate
     raise ValueError(f"{irregular(label, index, wrong, run, repr(rate.freqstr))} {REMEDY}")
 
 
@@ -167,16 +166,38 @@ def _kind(index):
 
 def _run(index, k, count, freq):
     """`count` stamps from index[k] on."""
-    return _generate(index, start=index[k], periods=count, freq=freq)
+    return _generate(index, freq, index[k], periods=count)
 
 
 def _between(index, low, high, freq):
     """All stamps from `low` to `high`."""
-    return _generate(index, start=low, end=high, freq=freq)
+    return _generate(index, freq, low, end=high)
 
 
-def _generate(index, **arguments):
+def _generate(index, freq, start, **until):
     pandas = sys.modules["pandas"]
     if _is_period(index):
-        return pandas.period_range(**arguments)
-    return pandas.date_range(**arguments).as_unit(index.unit)
+        return pandas.period_range(start, freq=freq, **until)
+    if index.tz is not None and not _is_duration(freq):
+        shifted = _across_clock_changes(index, freq, start, **until)
+        if shifted is not None:
+            return shifted
+    return pandas.date_range(start, freq=freq, **until).as_unit(index.unit)
+
+
+def _is_duration(freq):
+    """Whether a frequency is a number of hours or less, rather than of days on the calendar."""
+    offsets = sys.modules["pandas"].offsets
+    return isinstance(freq, offsets.Tick) and not isinstance(freq, offsets.Day)
+
+
+def _across_clock_changes(index, freq, start, periods=None, end=None):
+    """The stamps if some of their wall-clock times do not exist or exist twice, for which pandas raises, else None.
+
+    A time that does not exist is replaced by the next one that does; of two, the first is taken.
+    """
+    end = end if end is None else end.tz_localize(None)
+    wall = sys.modules["pandas"].date_range(start.tz_localize(None), end, periods, freq).as_unit(index.unit)
+    if not wall.tz_localize(index.tz, ambiguous="NaT", nonexistent="NaT").hasnans:
+        return None
+    return wall.tz_localize(index.tz, ambiguous=np.ones(len(wall), bool), nonexistent="shift_forward")

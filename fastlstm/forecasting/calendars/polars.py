@@ -98,21 +98,23 @@ def _fitting(stamps, label, offset, shared):
     """The offset of stamps; None if they are too few to have one."""
     if shared is not None and _fits(stamps, shared):
         return shared
-    if offset is None:
-        own = _infer(stamps)
-        if own is not None:
-            return own
-        if shared is None and len(stamps) < 3:
-            return None
-        candidates = {_infer(stamps[k : k + 3]) for k in range(min(len(stamps) - 2, TRIPLES))} - {None}
-        candidates = candidates or {shared} - {None}
-        if not candidates:
-            raise ValueError(no_pattern(label, stamps))
+    own = None if offset is not None else _infer(stamps)
+    if own is not None:
+        return own
+    if offset is not None:
+        offsets = {offset}
+    elif shared is None and len(stamps) < 3:
+        return None
     else:
-        candidates = {offset}
-    runs = [(candidate, _run(stamps, candidate, 0, len(stamps))) for candidate in candidates]
-    wrong, offset, run = longest_prefix(stamps, runs)
-    raise ValueError(f"{irregular(label, stamps, wrong, run, repr(str(offset)))} {REMEDY}")
+        triples = (stamps[k : k + 3] for k in range(min(len(stamps) - 2, TRIPLES)))
+        offsets = {_infer(triple) for triple in triples} - {None} or {shared} - {None}
+    if not offsets:
+        raise ValueError(no_pattern(label, stamps))
+    runs = [(candidate, _run(stamps, candidate, 0, len(stamps))) for candidate in offsets]
+    wrong, closest, run = longest_prefix(stamps, runs)
+    if wrong is None:
+        return closest
+    raise ValueError(f"{irregular(label, stamps, wrong, run, repr(str(closest)))} {REMEDY}")
 
 
 def _fits(stamps, offset):
@@ -203,7 +205,11 @@ def _series(run, stamps, offset):
         return series.cast(stamps.dtype)
     if offset.kind == "ns":
         return series.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return series.dt.replace_time_zone(zone, ambiguous="earliest")
+    local, later = (
+        times.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        for times in (series, series.dt.truncate("1h").dt.offset_by("1h"))
+    )
+    return local.zip_with(local.is_not_null(), later)  # the next time for one that the clocks skip
 
 
 def _steps(first, stamp, offset):

@@ -321,7 +321,7 @@ def test_memory_is_a_small_multiple_of_the_data():
     LSTMForecaster(24, 168, hidden_size=8, max_iter=1, random_state=0).fit(panel)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak + data < 3 * data + 20e6  # of minibatches
+    assert peak + data < 3 * data + 40e6  # for minibatches and blocks of forecasts, however long the data
 
 
 def test_a_fitted_forecaster_is_pickled_and_cloned():

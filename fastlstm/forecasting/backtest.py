@@ -63,15 +63,15 @@ class Backtest:
         """Errors of each model over all series and horizons: a dict of metrics by model."""
         return {model: self._errors(model, slice(None), slice(None)) for model in self.forecasts}
 
-    def table(self) -> Any:
+    def table(self) -> dict[str, list[Any]]:
         """Errors by model, series and horizon.
 
         Returns
         -------
-        pandas.DataFrame, or dict of str to list if pandas is not installed
-            One row per model, series and horizon, with the metrics "mae", "rmse", "mape" and "smape" (in percent),
-            "mase", "coverage" and "pinball" (mean pinball loss of the bounds of the interval). The last two are NaN for
-            the baselines.
+        dict of str to list
+            Columns of a table, to be passed to ``pandas.DataFrame`` for example, with one row per model, series and
+            horizon. The metrics are "mae", "rmse", "mape" and "smape" (in percent), "mase", "coverage" and "pinball"
+            (mean pinball loss of the bounds of the interval). The last two are NaN for the baselines.
         """
         rows = {name: [] for name in ("model", "series", "horizon", *METRICS)}
         ids = np.empty(len(self.ids), object)
@@ -83,11 +83,7 @@ class Backtest:
                     values = self._errors(model, mine, slice(h, h + 1))
                     for name, value in {"model": model, "series": key, "horizon": h + 1, **values}.items():
                         rows[name].append(value)
-        try:
-            import pandas
-        except ImportError:
-            return rows
-        return pandas.DataFrame(rows)
+        return rows
 
     def _errors(self, model, rows, horizons):
         actual, forecast = self.actual[rows, horizons], self.forecasts[model][rows, horizons]

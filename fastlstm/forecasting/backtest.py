@@ -63,6 +63,28 @@ class Backtest:
         """Errors of each model over all series and horizons: a dict of metrics by model."""
         return {model: self._errors(model, slice(None), slice(None)) for model in self.forecasts}
 
+    def by_horizon(self, metric: str = "mae") -> dict[str, list[float]]:
+        """One error of each model, by horizon.
+
+        Parameters
+        ----------
+        metric : {"mae", "rmse", "mape", "smape", "mase"}, default="mae"
+
+        Returns
+        -------
+        dict of str to list of float
+            By model, the errors over all series at horizons 1 to H.
+
+        Raises
+        ------
+        ValueError
+            If `metric` is unknown.
+        """
+        if metric not in METRICS[:5]:
+            raise ValueError(f"metric={metric!r}; expected one of {', '.join(METRICS[:5])}.")
+        horizons = [slice(h, h + 1) for h in range(self.actual.shape[1])]
+        return {model: [self._errors(model, slice(None), h)[metric] for h in horizons] for model in self.forecasts}
+
     def table(self) -> dict[str, list[Any]]:
         """Errors by model, series and horizon.
 

@@ -20,6 +20,7 @@ from fastlstm.estimators.validation import check_network_parameters, validates_p
 from fastlstm.forecasting import backtest, baselines, selection
 from fastlstm.forecasting.calendars import season_of
 from fastlstm.forecasting.data import extended, read_data, read_future, renewed
+from fastlstm.forecasting.displays import stamps_of
 from fastlstm.forecasting.histories import Histories
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.scaling import SCALINGS
@@ -409,6 +410,25 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     def _write(self, rows, h, columns=None):
         rows = np.maximum(rows, 0) if self.positive else rows
         return self._data.panel.write([row[:h] for row in rows], columns)
+
+    def _for_display(self, X, key, coverages, history):
+        """Stamps and values of the past, and of the forecasts, and intervals by coverage, of one series."""
+        h, histories, series, levels, unit = self._forecast(None, X)
+        ids = self._data.panel.ids
+        if key is not None and key not in ids:
+            raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(ids)}.")
+        n = 0 if key is None else ids.index(key)
+        y, calendar = self._data.values[n], self._data.panel.index[n]
+        first = max(0, len(y) - (history or 4 * self.window_))
+        past = stamps_of(calendar, first, len(y)), np.where(self._data.observed[n], y, np.nan)[first:]
+        low = 0.0 if self.positive else -np.inf
+        forecast = np.maximum(histories.undo(series, levels)[n], low)
+        intervals = {}
+        for coverage in coverages if self._fitted.errors else ():
+            width = self._width(coverage, unit)
+            bounds = (histories.undo(series, levels + sign * width)[n] for sign in (-1, 1))
+            intervals[coverage] = [np.maximum(bound, low) for bound in bounds]
+        return past, (stamps_of(calendar, len(y), len(y) + h), forecast), intervals
 
     # -- new observations -------------------------------------------------------------------------------------
 

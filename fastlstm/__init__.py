@@ -5,6 +5,15 @@ from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.scaler import SequenceScaler
+from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.versions import show_versions
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "SequenceEncoder", "SequenceScaler", "__version__", "show_versions"]
+__all__ = [
+    "LSTMClassifier",
+    "LSTMForecaster",
+    "LSTMRegressor",
+    "SequenceEncoder",
+    "SequenceScaler",
+    "__version__",
+    "show_versions",
+]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastlstm.forecasting import LSTMForecaster
+from fastlstm.forecasting import LSTMForecaster, make_windows
 from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
@@ -396,3 +396,35 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+# -- windows as arrays ----------------------------------------------------------------------------------------------
+
+
+def test_windows_of_one_series_are_views():
+    X, y = make_windows(np.arange(1000.0), 24, 3)
+    assert X.shape == (974, 24, 1)
+    assert_array_equal(X[7, :, 0], np.arange(7, 31))
+    assert_array_equal(y[7], [31, 32, 33])
+    assert np.shares_memory(X, y)
+
+
+def test_windows_of_several_series_have_their_covariates():
+    X, y = make_windows(
+        [np.arange(5.0), np.arange(2.0), np.arange(10.0, 14.0)], 3, X=[-np.arange(n) for n in (5, 2, 4)]
+    )
+    assert_array_equal(X[2], [[10, 0], [11, -1], [12, -2]])
+    assert_array_equal(y, [[3], [4], [13]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.arange(4.0), 3, 2), "y has 4 values, but window=3 and horizon=2 require at least 5"),
+        ((np.arange(4.0), 0), "window=0; expected an integer, 1 or more"),
+        ((np.arange(4.0), 2, 1, [["a"], ["b"], ["a"], ["b"]]), "."),
+    ],
+)
+def test_windows_that_cannot_be_made_are_refused(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_windows(*arguments)

@@ -8,7 +8,7 @@ exact.
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 
 class Levels(NamedTuple):
@@ -39,6 +39,8 @@ def fit_levels(name, y):
     """The `Levels` for a series y without NaN; its values must be positive if `name` is not None."""
     if name != "boxcox":
         return Levels(name)
+    from scipy import stats  # imported here because it is slow
+
     constant = bool((y == y[0]).all())
     return Levels("boxcox", 1.0 if constant else float(stats.boxcox_normmax(y, method="mle")))
 

@@ -78,8 +78,10 @@ class Series:
 
     def with_table(self, table):
         """Series of the same lengths and form with the rows of `table` as steps."""
-        C = table.shape[1]
-        return replace(self, values=np.ascontiguousarray(table).reshape(-1), at=self.step_at * C, channels=C)
+        C, values, series = table.shape[1], np.ascontiguousarray(table).reshape(-1), object.__new__(Series)
+        # includes what has been computed from the lengths
+        vars(series).update(vars(self), values=values, at=self.step_at * C, channels=C)
+        return series
 
     def take(self, rows):
         """The series `rows`, in that order, without copying values."""
@@ -161,7 +163,10 @@ def of_array(X):
     """Series from X of shape (n, T) or (n, T, C)."""
     n, T = X.shape[:2]
     C = X.shape[2] if X.ndim == 3 else 1
-    return Series(np.ascontiguousarray(X).reshape(-1), np.arange(n) * (T * C), np.full(n, T), C, T=T)
+    step_at = np.arange(n) * T
+    series = Series(np.ascontiguousarray(X).reshape(-1), step_at * C, np.full(n, T), C, T=T)
+    vars(series).update(equal=True, steps=n * T, step_at=step_at)  # known, so they need not be computed
+    return series
 
 
 def of_padded(X, name):

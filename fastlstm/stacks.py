@@ -104,7 +104,7 @@ class Stack:
         """Number of weights of the largest layer, all of which are read in each step."""
         return max(self.gates * H * (C + H) for _, C, H in self.places)
 
-    @lazy
+    @property
     def widest(self):
         """Number of inputs and hidden units of the widest layer, in all directions."""
         return max(C + H for _, C, H in self.places) * self.directions

@@ -49,8 +49,10 @@ def _usual_series(estimator, given, X, dtype):
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None if given is X else not _has_columns(given, columns, names):
         return None
-    with np.errstate(over="ignore"):  # reported as infinite
-        X = np.asarray(X, dtype or _float_dtype([X]))
+    dtype = dtype or _float_dtype([X])
+    if X.dtype != dtype:
+        with np.errstate(over="ignore"):  # reported as infinite
+            X = X.astype(dtype)
     return sequences.of_array(X) if np.isfinite(X).all() else None
 
 

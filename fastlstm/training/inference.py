@@ -4,7 +4,7 @@ import numpy as np
 
 from fastlstm import sequences, threads
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.phases import Alone, ByRows, Phase
+from fastlstm.phases import ByRows, Phase
 from fastlstm.pool import Pool
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 
@@ -39,8 +39,7 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
     """
     check_channels(series, stack.input_size)
     n, (K, F), dtype = len(series), weights["head.weight"].shape, weights["head.weight"].dtype
-    order = np.arange(n) if series.equal else np.argsort(-series.lengths, kind="stable")
-    longest = int(series.lengths[order[0]])
+    order, longest = series.order, int(series.lengths[series.order[0]])
     blocks = sequences.blocks(n, longest, stack.widest)
     first = blocks[0].stop
     steps = series.steps if first == n else int(series.lengths[order[:first]].sum())
@@ -80,19 +79,16 @@ class Forward:
         """Write the results of all series to `out`; each block is a part of the series, longest first."""
         recurrent = [weights[name] for name in self._stack.shapes]
         head = weights["head.weight"].copy(), weights["head.bias"].copy()  # the head may keep what it is given
-
-        def phases():
-            yield Phase(self._fill, recurrent, head)
-            for rows in blocks:
-                yield Alone(self._prepare, series, rows)
-                yield from self._recurrence
-                if self._per_step:
-                    yield ByRows(self._run.outputs, self._features)
-                    yield Phase(self._write_steps, out)
-                else:
-                    yield ByRows(self._write_last, out)
-
-        team.run(phases)
+        phases = [Phase(self._fill, recurrent, head)]
+        for rows in blocks:
+            self._prepare(series, rows)
+            phases += self._recurrence
+            if self._per_step:
+                phases += ByRows(self._run.outputs, self._features), Phase(self._write_steps, out)
+            else:
+                phases.append(ByRows(self._write_last, out))
+            team.run(phases.__iter__)
+            phases = []
         self._inputs.x = None  # it belongs to the caller
 
     def _fill(self, part, recurrent, head):

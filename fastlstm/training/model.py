@@ -110,12 +110,13 @@ def check_weights(stack, weights, n_scores):
     expected = {**stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
-    dtype = getattr(weights["head.bias"], "dtype", None)
-    if dtype in DTYPES and all(_is_valid(weights[name], shape, dtype) for name, shape in expected.items()):
+    name = _invalid(weights, expected, getattr(weights["head.bias"], "dtype", None))
+    if name is None:
         return
     dtypes = Counter(value.dtype for value in weights.values() if isinstance(value, np.ndarray))
     dtype = max(DTYPES, key=dtypes.__getitem__)  # report the array whose type differs from the majority
-    name, shape = next((name, shape) for name, shape in expected.items() if not _is_valid(weights[name], shape, dtype))
+    name = _invalid(weights, expected, dtype)
+    shape = expected[name]
     value = weights[name]
     if isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype:
         raise ValueError(
@@ -128,9 +129,15 @@ def check_weights(stack, weights, n_scores):
     raise ValueError(f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64.")
 
 
-def _is_valid(value, shape, dtype):
-    """Whether a weight is an array that kernels can read."""
-    if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
-        return False
-    flags = value.flags
-    return flags.c_contiguous and flags.aligned
+def _invalid(weights, shapes, dtype):
+    """Name of the first weight that is not an array of its shape and this dtype which kernels can read, or None."""
+    if dtype not in DTYPES:
+        return next(iter(shapes))
+    for name, shape in shapes.items():
+        value = weights[name]
+        if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
+            return name
+        flags = value.flags
+        if not (flags.c_contiguous and flags.aligned):
+            return name
+    return None

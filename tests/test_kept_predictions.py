@@ -69,7 +69,8 @@ def lists(n):
     return [X[k, : 1 + k % T] for k in range(n)]
 
 
-BATCHES = [X[:1], X[:7], X[:1, :, None], X[:7], lists(7), X[:1], lists(8), lists(7), X, X[3:4]]
+LONGER = [X[k, k % 3 :] for k in range(7)]  # as many as seven of `lists`, and the longest is as long
+BATCHES = [X[:1], X[:7], X[:1, :, None], X[:7], lists(7), LONGER, lists(7), X[:1], lists(8), X, X[3:4]]
 
 
 @pytest.mark.parametrize(

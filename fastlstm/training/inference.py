@@ -9,9 +9,10 @@ from fastlstm.pool import Pool
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 
 #: Maximum size of a forward pass whose buffers are kept for the next call, in bytes; enough for 250 series of 24 steps
-#: with 64 units. Above, computing takes a hundred times as long as preparing.
+#: with 128 units. Larger ones take so long that preparing them again does not matter.
 KEPT_BYTES = 1 << 22
-#: Maximum number of forward passes to keep, of all models and layouts together.
+#: Maximum number of forward passes to keep, of all models and layouts together; at most about 32 MiB, or
+#: several times as much on the NumPy backend, which is for reference only.
 KEPT = 8
 
 _idle = Pool(KEPT)

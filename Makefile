@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends report torch golden clean
+.PHONY: demo test test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -66,6 +66,10 @@ bench-backends: $(VENV)/bench
 	$(BENCH) bench/test_backends.py --benchmark-json=.benchmarks/backends.json
 	FASTLSTM_ISA=avx2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=$(AVX2) \
 		$(BENCH) bench/test_backends.py --benchmark-json=.benchmarks/backends_avx2.json
+
+# a single call of predict beside those of scikit-learn
+latency: $(VENV)/examples
+	$(IN)/python bench/latency.py
 
 # the last benchmark as tables and pictures
 report: $(VENV)/bench

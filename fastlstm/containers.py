@@ -130,7 +130,8 @@ def is_table(values):
 
 def names_of(table):
     """Column names of a table."""
-    return list(table.column_names if hasattr(type(table), "column_names") else table.columns)
+    columns = table.column_names if hasattr(type(table), "column_names") else table.columns
+    return columns.tolist() if hasattr(columns, "tolist") else list(columns)  # iterating an Index is slower
 
 
 def is_column(values):
@@ -283,7 +284,7 @@ def _columns(table):
 def _read_table(table, it):
     dtypes = set(table.dtypes) if hasattr(type(table), "iloc") else ()
     if len(dtypes) == 1 and isinstance(dtype := next(iter(dtypes)), np.dtype) and dtype.kind in NUMBERS:
-        return np.asarray(table)
+        return table.to_numpy()  # np.asarray takes a hundred times as long for one row
     columns = _columns(table)
     arrays = [_of_table(column, f"{it}[{name!r}]") for name, column in columns]
     if not arrays:

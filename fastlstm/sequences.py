@@ -51,9 +51,19 @@ class Series:
         return int(self.lengths.sum())
 
     @lazy
+    def order(self):
+        """[n]: indices that stably sort the series by decreasing length."""
+        return np.arange(len(self)) if self.equal else np.argsort(-self.lengths, kind="stable")
+
+    @lazy
     def step_at(self):
         """[n]: first row of each series in an array with one row per step of all series."""
         return np.cumsum(self.lengths) - self.lengths
+
+    @lazy
+    def is_dense(self):
+        """Whether each series follows the previous one in `values`."""
+        return np.array_equal(self.at, self.step_at * self.channels)
 
     def steps_of(self, rows):
         """Rows of such an array that belong to the series `rows`, in that order."""
@@ -69,7 +79,7 @@ class Series:
     def table(self, copy=True):
         """All steps of all series as a table [steps, C]; a view if possible and not `copy`."""
         C = self.channels
-        if self.values.size == self.steps * C and np.array_equal(self.at, self.step_at * C):
+        if self.values.size == self.steps * C and self.is_dense:
             rows = self.values.reshape(-1, C)
             return rows.copy() if copy else rows
         return self.values[
@@ -78,8 +88,15 @@ class Series:
 
     def with_table(self, table):
         """Series of the same lengths and form with the rows of `table` as steps."""
-        C = table.shape[1]
-        return replace(self, values=np.ascontiguousarray(table).reshape(-1), at=self.step_at * C, channels=C)
+        C, values = table.shape[1], np.ascontiguousarray(table).reshape(-1)
+        at = self.at if self.is_dense and self.channels == C else self.step_at * C
+        return self._with(values=values, at=at, channels=C, is_dense=True)
+
+    def _with(self, **changes):
+        """Series of the same lengths; what has been computed from the lengths remains."""
+        series = object.__new__(Series)
+        vars(series).update(vars(self), **changes)
+        return series
 
     def take(self, rows):
         """The series `rows`, in that order, without copying values."""
@@ -161,7 +178,19 @@ def of_array(X):
     """Series from X of shape (n, T) or (n, T, C)."""
     n, T = X.shape[:2]
     C = X.shape[2] if X.ndim == 3 else 1
-    return Series(np.ascontiguousarray(X).reshape(-1), np.arange(n) * (T * C), np.full(n, T), C, T=T)
+    layout = _equal_series if n <= 1024 else _equal_series.__wrapped__  # the arrays of few series are kept
+    return layout(n, T, C)._with(values=np.ascontiguousarray(X).reshape(-1))
+
+
+@lru_cache(maxsize=8)
+def _equal_series(n, T, C):
+    """n series of T steps without values."""
+    step_at, lengths, order = np.arange(n) * T, np.full(n, T), np.arange(n)
+    series = Series(None, step_at * C, lengths, C, T=T)
+    vars(series).update(equal=True, is_dense=True, steps=n * T, step_at=step_at, order=order)
+    for array in (series.at, step_at, lengths, order):
+        array.flags.writeable = False
+    return series
 
 
 def of_padded(X, name):

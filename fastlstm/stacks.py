@@ -62,7 +62,7 @@ class Stack:
         """Whether all layers are of one size."""
         return len(set(self.hidden_sizes)) == 1
 
-    @property
+    @lazy
     def width(self):
         """Width of the output."""
         return self.widths[-1]
@@ -103,6 +103,11 @@ class Stack:
     def largest(self):
         """Number of weights of the largest layer, all of which are read in each step."""
         return max(self.gates * H * (C + H) for _, C, H in self.places)
+
+    @property
+    def widest(self):
+        """Number of inputs and hidden units of the widest layer, in all directions."""
+        return max(C + H for _, C, H in self.places) * self.directions
 
     def initial_weights(self, rng, longest_lag=None):
         """Initial weights, float64.

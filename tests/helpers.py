@@ -18,7 +18,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.fixes import parse_version
 
 from fastlstm import LSTMRegressor, kernels, layers
+from fastlstm.pool import Pool
 from fastlstm.stacks import Stack
+from fastlstm.training import inference
 from fastlstm.training.losses import Loss
 from fastlstm.training.minibatch import Minibatch, differentiate
 from fastlstm.training.network import Network, initialise
@@ -40,12 +42,14 @@ def bare(estimator, *sizes, **parameters):
 @contextmanager
 def on_level(level):
     """Meanwhile the cython backend computes as on such a CPU; what was packed before is not for it."""
-    before = COMPILED.f32.level()
+    before, idle = COMPILED.f32.level(), inference._idle
     COMPILED.take(level)
+    inference._idle = Pool(inference.KEPT)
     try:
         yield
     finally:
         COMPILED.take(before)
+        inference._idle = idle
 
 
 #: The backends whose kernels may have a part of several, the preferred one first.

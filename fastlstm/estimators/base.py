@@ -152,7 +152,8 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstim
 
     def _fitted(self):
         """Snapshot of the fitted estimator for prediction, not affected by fits in other threads."""
-        check_is_fitted(self)
+        if "_model" not in vars(self):
+            check_is_fitted(self)  # raises; otherwise too slow for each call
         fitted = snapshot(self)
         if fitted.n_jobs is not None or fitted.backend != "auto":  # the defaults need no validation
             constraints = {name: self._parameter_constraints[name] for name in ("backend", "n_jobs")}

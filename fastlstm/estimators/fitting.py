@@ -21,8 +21,9 @@ from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import convergence, defaults
 from fastlstm.training.examples import Examples
+from fastlstm.training.inference import run_over
 from fastlstm.training.loop import Training
-from fastlstm.training.model import Model, run_over
+from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS

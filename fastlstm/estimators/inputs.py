@@ -29,12 +29,45 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
     reset: if True, sets the attributes ``n_features_in_``, ``feature_names_in_``, ``_channels`` and ``_columns`` of the
     estimator (the last is the number of columns of a 2-D X, else None); if False, X must match them.
     """
+    series = None if reset else _usual_series(estimator, X, X, dtype)
+    if series is not None:
+        return series
     with named(name):
         return _check_series(estimator, X, dtype, reset, name, missing, warn_of_names)
 
 
+def _usual_series(estimator, given, X, dtype):
+    """X as `Series` if it is a numeric array like that of `fit`, with finite values; None if it requires more checks.
+
+    # Design: for a single row, scikit-learn's checks take several times as long as the prediction itself.
+    """
+    if not containers.is_numeric(X) or X.ndim not in (2, 3) or not X.size:
+        return None
+    channels, columns = estimator._channels, estimator._columns
+    if (X.shape[2] != channels) if X.ndim == 3 else (channels != 1 or columns not in (None, X.shape[1])):
+        return None
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None if given is X else not _has_columns(given, columns, names):
+        return None
+    dtype = dtype or _float_dtype([X])
+    if X.dtype != dtype:
+        with np.errstate(over="ignore"):  # reported as infinite
+            X = X.astype(dtype)
+    return sequences.of_array(X) if np.isfinite(X).all() else None
+
+
+def _has_columns(table, columns, names):
+    """Whether a table has the columns that were fitted, without the checks for which scikit-learn wraps it first."""
+    if columns is None or names is None:
+        return False
+    of_table = containers.names_of(table)
+    return set(map(type, of_table)) == {str} and of_table == names.tolist()
+
+
 def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
     given, X = X, read_series(X, name)
+    if not reset and containers.is_table(given) and (series := _usual_series(estimator, given, X, dtype)) is not None:
+        return series
     several = sequences.is_list(X)
     if several:
         X = sequences.read_members(X, name)

@@ -1,11 +1,11 @@
 """Buffers of a layer's runs, reused once the caller has dropped the results that are stored in them."""
 
 import weakref
-from collections import deque
 
 import numpy as np
 
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.pool import Pool
 
 #: Maximum number of rooms to keep. A loop over `record` and `backward` cycles through three, because its variables hold
 #: the previous results while the next are computed.
@@ -43,43 +43,23 @@ class Room:
 
 
 class RunMemory:
-    """The rooms of a layer's most recent runs.
-
-    # Design: there is no lock, because a process forked while it is held could never acquire it, and a signal handler
-    # or a finalizer that calls the layer would deadlock with its own thread. A run pops a room from the queue, which is
-    # atomic, and appends it when done; if no room is free, it makes a new one.
-    """
+    """The rooms of a layer's most recent runs."""
 
     def __init__(self, places):
-        self._places, self._kept = places, deque(maxlen=ROOMS)
+        self._places, self._rooms = places, Pool(ROOMS)
 
     def take(self, shape=None):
         """A free room, if possible with a run `prepared` for this shape; otherwise its `prepared` is None.
 
         Without a shape, any free room; its prepared run remains valid if the forward buffers are not touched.
         """
-        others = []
-        while (room := self._pop()) is not None:
-            if room.is_free() and (shape is None or room.shape == shape):
-                break
-            others.append(room)
+        room = self._rooms.take(lambda room: room.is_free() and (shape is None or room.shape == shape))
         if room is None:
-            room = next(filter(Room.is_free, others), None)
-            if room is None:
-                room = Room(self._places)
-            else:
-                others.remove(room)
+            room = self._rooms.take(Room.is_free) or Room(self._places)
             room.shape, room.prepared = shape, None
-        self._kept.extend(others)
         room.loans.clear()
         return room
 
     def leave(self, room):
         """Return a room after its run."""
-        self._kept.append(room)
-
-    def _pop(self):
-        try:
-            return self._kept.popleft()
-        except IndexError:
-            return None
+        self._rooms.leave(room)

@@ -8,7 +8,7 @@ import numpy as np
 from fastlstm.phases import Alone
 from fastlstm.training import minibatch
 from fastlstm.training.checkpoint_validation import validated_state
-from fastlstm.training.model import check_channels
+from fastlstm.training.inference import check_channels
 from fastlstm.training.progress import Progress
 from fastlstm.training.solvers import SOLVERS, Options
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastlstm import kernels, sequences, threads
-from fastlstm.kernels.workspace import Workspace
-from fastlstm.phases import Alone, ByRows, Phase
-from fastlstm.stacks import Inputs, PackedStack, Stack, StackRun
+from fastlstm import kernels, sequences
+from fastlstm.stacks import Stack
+from fastlstm.training.inference import check_channels, run_over
 from fastlstm.training.outputs import ClassificationOutput, RegressionOutput
 from fastlstm.training.standardization import Scaling
 
@@ -111,93 +110,34 @@ def check_weights(stack, weights, n_scores):
     expected = {**stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
+    name = _invalid(weights, expected, getattr(weights["head.bias"], "dtype", None))
+    if name is None:
+        return
     dtypes = Counter(value.dtype for value in weights.values() if isinstance(value, np.ndarray))
     dtype = max(DTYPES, key=dtypes.__getitem__)  # report the array whose type differs from the majority
-    for name, shape in expected.items():
+    name = _invalid(weights, expected, dtype)
+    shape = expected[name]
+    value = weights[name]
+    if isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype:
+        raise ValueError(
+            f"weights_[{name!r}] has strides {value.strides}; expected an array of shape {shape} in C order: pass it "
+            "through np.ascontiguousarray."
+        )
+    given = type(value).__name__
+    if isinstance(value, np.ndarray):
+        given = f"of shape {value.shape} and type {value.dtype}"
+    raise ValueError(f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64.")
+
+
+def _invalid(weights, shapes, dtype):
+    """Name of the first weight that is not an array of its shape and this dtype which kernels can read, or None."""
+    if dtype not in DTYPES:
+        return next(iter(shapes))
+    for name, shape in shapes.items():
         value = weights[name]
         if not isinstance(value, np.ndarray) or value.shape != shape or value.dtype != dtype:
-            given = type(value).__name__
-            if isinstance(value, np.ndarray):
-                given = f"of shape {value.shape} and type {value.dtype}"
-            raise ValueError(
-                f"weights_[{name!r}] is {given}; expected an array of shape {shape}, all float32 or all float64."
-            )
-        if not (value.flags.c_contiguous and value.flags.aligned):
-            raise ValueError(
-                f"weights_[{name!r}] has strides {value.strides}; expected an array of shape {shape} in C order: pass "
-                "it through np.ascontiguousarray."
-            )
-
-
-def check_channels(series, expected):
-    """Raise ValueError unless series have the expected channels; otherwise kernels would read out of bounds."""
-    if series.channels != expected:
-        raise ValueError(
-            f"X has {series.channels} channels, but the weights expect {expected}: an attribute of the fitted "
-            "estimator was changed. Fit it again."
-        )
-
-
-def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
-    """Team of threads for `rows` sequences of `steps` steps in total; `passes` is 1 for inference, 3 for training."""
-    size = threads.worthwhile(n_jobs, passes * stack.flops(steps), rows, stack.largest * dtype.itemsize)
-    return threads.team(*size, package)
-
-
-def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_head=True):
-    """Scores of prepared series, or the hidden states of the last layer if not `with_head`.
-
-    One row per series, in the order given, or one per step if `per_step`.
-    """
-    check_channels(series, stack.input_size)
-    workspaces, workspace = [Workspace() for _ in stack.places], Workspace()
-    dtype, order = weights["head.weight"].dtype, np.argsort(-series.lengths, kind="stable")
-    recurrent = [weights[name] for name in stack.shapes]
-    F, K = stack.width, len(weights["head.bias"])
-    out = np.empty((series.steps if per_step else len(series), K if with_head else F), dtype)
-    packed, head = PackedStack(stack, package, dtype), package.head.Head(K, F, dtype, workspace)
-    widest = max(C + H for _, C, H in stack.places) * stack.directions
-    blocks = sequences.blocks(len(order), int(series.lengths.max()), widest)
-    run = rows = places = features = scores = None
-
-    def prepare(block):
-        nonlocal run, rows, places, features, scores
-        rows, starts = series.pack(order[block])
-        run = StackRun(stack, package, starts, dtype, workspaces, threads=team.size)
-        places = series.step_rows(rows, starts) if per_step else rows
-        features = head.room("features", len(places))
-        scores = workspace.empty("scores", (len(places), head.columns), dtype)
-
-    def fill(part):
-        packed.fill(part, recurrent)
-        if part.rank == 0:
-            head.fill(weights["head.weight"], weights["head.bias"])
-
-    def write_rows(first, last):
-        if with_head:
-            head.forward(first, last, features, scores)
-        out[places[first:last]] = (scores[first:last, :K]) if with_head else features[first:last, :F]
-
-    def write_last(part):
-        first, last = run.bounds(part)
-        run.last_outputs(slice(first, last), features)
-        write_rows(first, last)
-
-    def write_steps(part):
-        write_rows(*part.share(len(places)))
-
-    def phases():
-        yield Phase(fill)
-        for block in blocks:
-            yield Alone(prepare, block)
-            yield from run.forward(packed, Inputs(series.values, series.at[rows]))
-            if per_step:
-                yield ByRows(run.outputs, features)
-                yield Phase(write_steps)
-            else:
-                yield ByRows(write_last)
-
-    first = blocks[0].stop
-    with team_for(package, stack, dtype, first, int(series.lengths[order[:first]].sum()), n_jobs) as team:
-        team.run(phases)
-    return out
+            return name
+        flags = value.flags
+        if not (flags.c_contiguous and flags.aligned):
+            return name
+    return None

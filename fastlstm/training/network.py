@@ -9,7 +9,7 @@ from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
 from fastlstm.stacks import Inputs, PackedStack, StackRun
-from fastlstm.training.model import team_for
+from fastlstm.training.inference import team_for
 
 TAPE_BYTES = 1 << 30  # largest tape that `checkpoint="auto"` stores completely
 SEGMENT_BYTES = 1 << 25  # size of the segments that it recomputes otherwise

@@ -41,14 +41,11 @@ def row_layout(C, P, dtype):
     return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
 
 
-def writable(array):
-    """A view of the same memory that is marked as writable."""
-    return array if array.flags.writeable else np.asarray(_Writable(array))
-
-
 def flat(array):
     """A view of the same memory in the form the kernels are compiled for: 1-d, contiguous and marked as writable."""
-    return writable(array if array.ndim == 1 else array.reshape(-1))
+    if array.ndim != 1:
+        array = array.reshape(-1)
+    return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 class _Writable:

@@ -140,7 +140,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             of shape (n, T) or (n, T, K), or a list of n arrays of shape (T_i,) or (T_i, K).
         sample_weight : array of shape (n,) or like y, or None, default=None
             Weights of the series, of their steps, or of each of the K outputs; the loss is the weighted mean. Where the
-            weight of a step or an output is 0, its target is ignored and may be NaN. If None, all weights are 1.
+            weight of a series, a step or an output is 0, its target may be NaN, which leaves it out. If None, all
+            weights are 1.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Validation data, evaluated after each epoch. If None and ``early_stopping=True``, a fraction of the training
             data, `validation_fraction`, is held out.

@@ -110,8 +110,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Parameters
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
-            n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
-            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
+            n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
+            Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
+            with NaN at the end.
         y : array of shape (n,) or (n, K)
             Class labels of any type, or for multi-label classification indicators 0 or 1 of K labels. If
             ``return_sequences=True``, one label or K indicators per step: an array of shape (n, T) or (n, T, K), or a

@@ -60,22 +60,23 @@ class TableLayout:
     the columns if these are names of lags (see the parameter `time_order` of the estimators). All columns of a table
     without names are lags, so list other columns in a `TableLayout`:
 
-    ============== ======================================== ====================================================
-    name           same as                                  with two known values per row
-    ============== ======================================== ====================================================
-    "skforecast"   TableLayout(time_order="newest_first")   TableLayout(known=[-2, -1], time_order="newest_first")
-    "mlforecast"   TableLayout(time_order="newest_first")   TableLayout(known=[0, 1], time_order="newest_first")
-    "sktime"       TableLayout(channels_first=True)         TableLayout(lags=window_length) for three channels
-    "aeon"         TableLayout(channels_first=True)         TableLayout(known=[-2, -1])
-    "darts"        TableLayout()                            TableLayout(known=[-2, -1])
-    ============== ======================================== ====================================================
+    ============ ====================================== ======================================================
+    name         same as                                with two known values per row
+    ============ ====================================== ======================================================
+    "skforecast" TableLayout(time_order="newest_first") TableLayout(known=[-2, -1], time_order="newest_first")
+    "mlforecast" TableLayout(time_order="newest_first") TableLayout(known=[0, 1], time_order="newest_first")
+    "sktime"     TableLayout(channels_first=True)       (no known values, see below)
+    "aeon"       TableLayout(channels_first=True)       TableLayout(known=[-2, -1])
+    "darts"      TableLayout()                          TableLayout(known=[-2, -1])
+    ============ ====================================== ======================================================
 
     Tested with skforecast 0.26, mlforecast 1.1, sktime 1.2, aeon 1.6 and darts 0.48. skforecast appends window features
     and exogenous variables to the lags, and ``ForecasterDirectMultiVariate`` has one block of lags per series. sktime's
-    tabular reduction has one block of `window_length` lags for the target and each exogenous variable. darts has one
-    block for the target series and one for the past covariates, in each of which columns are ordered by time and then
-    by component: ``TableLayout(lags={"a": range(0, 48, 2), "b": range(1, 48, 2)})`` for two target components and 24
-    lags. Future covariates are known values if their lag is not negative.
+    tabular reduction has one block of lags for the target and for each exogenous variable, which is
+    ``TableLayout(lags=window_length)``. darts has one block for the target series and one for the past covariates, in
+    each of which columns are ordered by time and then by component: for two target components and 24 lags,
+    ``TableLayout(lags={"a": range(0, 48, 2), "b": range(1, 48, 2)})``. Future covariates are known values if their lag
+    is not negative. In a Pipeline, ``set_output(transform="pandas")`` keeps the names of columns.
 
     Examples
     --------

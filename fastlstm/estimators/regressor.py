@@ -133,8 +133,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Parameters
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
-            n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
-            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
+            n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
+            Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
+            with NaN at the end.
         y : array of shape (n,) or (n, K)
             One target or K targets per series. If ``return_sequences=True``, one target or K targets per step: an array
             of shape (n, T) or (n, T, K), or a list of n arrays of shape (T_i,) or (T_i, K).

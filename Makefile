@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
+.PHONY: demo test contracts test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -39,6 +39,13 @@ results: $(VENV)/test $(VENV)/aeon
 # the oldest supported versions of the runtime dependencies
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest $(PARALLEL)
+
+# forecasting libraries that call the estimators, each in an environment of its own; `make contracts-darts` for one
+CONTRACTS := $(patsubst tests/contracts/%.txt,contracts-%,$(wildcard tests/contracts/*.txt))
+contracts: $(CONTRACTS)
+
+contracts-%: .venv-contracts-%/ok
+	.venv-contracts-$*/bin/python -m pytest -c tests/contracts/pytest.ini --rootdir . tests/contracts/test_$*.py
 
 # the property tests on many more examples, and a thousand random bad calls of each method
 fuzz: $(VENV)/test
@@ -107,5 +114,12 @@ $(OLDEST)/test: $(BUILT) tests/oldest.txt
 	$(OLDEST)/bin/python $(PIP) --editable '.[test]' --constraint tests/oldest.txt
 	touch $@
 
+.venv-contracts-%/ok: $(BUILT) tests/contracts/%.txt
+	$(PYTHON) -m venv .venv-contracts-$*
+	.venv-contracts-$*/bin/python $(PIP) --editable . --requirement tests/contracts/$*.txt
+	touch $@
+
+.PRECIOUS: .venv-contracts-%/ok
+
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-wheel build dist demo fastlstm/kernels/cython/*.so
+	rm -rf $(VENV) $(OLDEST) .venv-contracts-* .venv-wheel build dist demo fastlstm/kernels/cython/*.so

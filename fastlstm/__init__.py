@@ -3,6 +3,7 @@
 from fastlstm._version import __version__
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.encoder import SequenceEncoder
+from fastlstm.estimators.layouts import TableLayout
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.scaler import SequenceScaler
 from fastlstm.forecasting.forecaster import LSTMForecaster
@@ -14,6 +15,7 @@ __all__ = [
     "LSTMRegressor",
     "SequenceEncoder",
     "SequenceScaler",
+    "TableLayout",
     "__version__",
     "show_versions",
 ]

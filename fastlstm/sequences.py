@@ -205,13 +205,21 @@ def of_padded(X, name):
     return replace(series, lengths=lengths)
 
 
-def read_members(X, name):
-    """A list or object array of series in any container, as a list or object array of numeric arrays."""
+def read_members(X, name, channels_first=False):
+    """A list or object array of series in any container, as a list or object array of numeric arrays.
+
+    channels_first: whether arrays have shape (C, T_i) instead of (T_i, C); the columns of tables are always channels.
+    """
     if isinstance(X, containers.Cells):
         return X
     members = [
         member if containers.is_numeric(member) else _member(member, f"{name}[{n}]") for n, member in enumerate(X)
     ]
+    if channels_first:
+        members = [
+            member.T if member.ndim == 2 and not containers.is_table(given) else member
+            for given, member in zip(X, members, strict=True)
+        ]
     return members if isinstance(X, (list, tuple)) else _objects(members)
 
 
@@ -258,8 +266,11 @@ def _member(member, name):
         raise ValueError(f"{name} is not an array of numbers: {containers.reason(error)}.") from error
 
 
-def check_finite(series, name, missing):
-    """Return `series` if all values are finite, or NaN unless ``missing="error"``; raise otherwise."""
+def check_finite(series, name, missing, columns=None):
+    """Return `series` if all values are finite, or NaN unless ``missing="error"``; raise otherwise.
+
+    columns: for series read from a table, the label of the column of each step and channel [T, C].
+    """
     if np.isfinite(series.values).all():
         return series
     table = series.table()
@@ -268,14 +279,18 @@ def check_finite(series, name, missing):
         return series
     row, channel = np.argwhere(wrong)[0]
     n = int(np.searchsorted(series.step_at, row, side="right")) - 1
+    step = row - series.step_at[n]
     infinite = np.isinf(table[row, channel])
     what = f"infinity or a value too large for {table.dtype}" if infinite else "NaN"
     advice = "" if infinite else ": impute missing values, or set missing='mask'"
-    if advice and series.form == "array" and series.channels == 1:
-        advice += "; to pass series of unequal lengths, use a list, or an array of shape (n, T, C) padded with NaN"
-    raise ValueError(
-        f"Input {name} contains {what} in series {n}, step {row - series.step_at[n]}, channel {channel}{advice}."
-    )
+    if columns is not None:
+        label = columns[step - series.lengths[n], channel]
+        place = f"row {n}, column {label if isinstance(label, np.integer) else repr(label)}"
+    else:
+        place = f"series {n}, step {step}, channel {channel}"
+        if advice and series.form == "array" and series.channels == 1:
+            advice += "; to pass series of unequal lengths, use a list, or an array of shape (n, T, C) padded with NaN"
+    raise ValueError(f"Input {name} contains {what} in {place}{advice}.")
 
 
 def with_mask(series):

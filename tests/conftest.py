@@ -21,7 +21,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 settings.register_profile("quick", max_examples=40, deadline=None)
 settings.register_profile("fuzz", max_examples=3000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
-collect_ignore = ["make_golden.py", "torch_peer.py"]  # scripts that need torch, not tests
+#: Scripts that need torch, and the tests of `make contracts`.
+collect_ignore = ["make_golden.py", "torch_peer.py", "contracts"]
 OF_KERNELS = (Path(__file__).parent / "kernels.txt").read_text().split()
 
 

@@ -246,6 +246,8 @@ BAD_PARAMETERS = {
     "recurrent_dropout": [-0.1, 1, 1.5, np.nan, "half", None],
     "return_sequences": ["yes", None],
     "missing": ["drop", np.nan, None],
+    "time_order": ["ascending", None],
+    "layout": ["keras", ["lag1"], {"lags": 3}],
     "standardize": ["yes", None],
     "init": ["glorot", None],
     "longest_lag": [0, 2.5, True, "auto"],

@@ -8,7 +8,7 @@ from typing import Any, assert_type
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, show_versions
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, TableLayout, show_versions
 from fastlstm.layers import CIFG, GRU, LSTM, RNN, Gradients, StreamState
 
 
@@ -46,6 +46,11 @@ def call_regressor(model: LSTMRegressor, X: NDArray[np.float64]) -> None:
     assert_type(stream.step([0, 1]), NDArray[Any])
     stream.reset([0, 1])
     stream.state = stream.state
+
+
+def make_layouts() -> None:
+    LSTMRegressor(layout="skforecast", time_order="newest_first")
+    LSTMClassifier(layout=TableLayout({"y": range(24)}, known=["x"], static=[-1], time_order="newest_first"))
 
 
 def call_transformers(model: LSTMRegressor, X: list[NDArray[np.float64]]) -> None:

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
-from fastlstm.estimators.data import check_targets
-from fastlstm.estimators.inputs import check_series, check_weights
+from fastlstm.estimators.data import check_targets, has_target
+from fastlstm.estimators.inputs import check_lengths, check_series, check_weights
 from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
@@ -191,6 +191,10 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstim
         with named("sample_weight"):
             weights = None if sample_weight is None else check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
         with named("y"):
+            if weights is not None and not weights.all():
+                check_lengths(X, y, "y")
+                present = has_target(y, weights, "y")
+                y, predicted, weights = (np.asarray(rows)[present] for rows in (y, predicted, weights))
             return metric(y, predicted, weights)
 
     def _score_weighted(self, X, y, sample_weight):

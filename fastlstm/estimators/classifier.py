@@ -110,15 +110,17 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Parameters
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
-            n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
-            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
+            n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
+            Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
+            with NaN at the end.
         y : array of shape (n,) or (n, K)
             Class labels of any type, or for multi-label classification indicators 0 or 1 of K labels. If
             ``return_sequences=True``, one label or K indicators per step: an array of shape (n, T) or (n, T, K), or a
             list of n arrays of shape (T_i,) or (T_i, K).
         sample_weight : array of shape (n,) or like y, or None, default=None
             Weights of the series, of their steps, or of each of the K labels; the loss is the weighted mean. Where the
-            weight of a step or a label is 0, its target is ignored and may be NaN. If None, all weights are 1.
+            weight of a series, a step or a label is 0, its target may be NaN, which leaves it out. If None, all
+            weights are 1.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
             Validation data, evaluated after each epoch. If None and ``early_stopping=True``, a fraction of the training
             data, `validation_fraction`, is held out.

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.inputs import check_lengths, check_step_weights, check_target_names, check_weights
@@ -30,6 +31,11 @@ def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
     # with a weight per step or output, a weight of 0 means that there is no target
     ignorable = estimator._per_step or weights.shape[1] > 1
     valid = weights > 0 if ignorable else np.ones_like(weights, bool)
+    if not ignorable:
+        present = has_target(y, weights[:, 0], "y" + suffix)
+        if not present.all():
+            rows = np.flatnonzero(present)
+            series, y, weights, valid = series.take(rows), np.asarray(y)[rows], weights[rows], valid[rows]
     with named("y" + suffix, "classes"):
         return Data(series, estimator._encode(y, valid, reset, classes, "y" + suffix), weights)
 
@@ -52,6 +58,33 @@ def check_targets(estimator, series, X, y, sample_weight, reset=False, suffix=""
         if per_step:
             return y, check_step_weights(sample_weight, series, X, n_outputs, weight_name, X_name)
         return y, check_weights(sample_weight, X, n_outputs, weight_name)
+
+
+def has_target(y, weights, name):
+    """[n]: whether each series has a target; it has none if its target is NaN and its weight 0.
+
+    Raises ValueError if a target is NaN and its weight is not 0.
+    """
+    absent = (
+        np.zeros(len(weights), bool) if issparse(y) else _is_nan(np.asarray(y)).reshape(len(weights), -1).any(axis=1)
+    )
+    wrong = absent & (weights > 0)
+    if wrong.any():
+        weight_name = name.replace("y", "sample_weight", 1)
+        raise ValueError(
+            f"Input {name} contains NaN for sample {int(np.argmax(wrong))}: impute or drop the sample, or leave it "
+            f"out: set its weight in {weight_name} to 0."
+        )
+    return ~absent
+
+
+def _is_nan(values):
+    if values.dtype.kind == "f":
+        return np.isnan(values)
+    if values.dtype.kind == "O":
+        nan = [isinstance(value, (float, np.floating)) and value != value for value in values.flat]
+        return np.array(nan, bool).reshape(values.shape)
+    return np.zeros(values.shape, bool)
 
 
 def _n_outputs(y, name):

@@ -15,6 +15,7 @@ from sklearn.utils.validation import (
 )
 
 from fastlstm import containers, sequences
+from fastlstm.estimators import layouts
 from fastlstm.layers.checks import named
 from fastlstm.user_warnings import warn
 
@@ -26,8 +27,8 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
 
     dtype: if None, float32 if X is float32 throughout, else float64.
     missing: whether NaN raises an error ("error") or is preserved ("keep").
-    reset: if True, sets the attributes ``n_features_in_``, ``feature_names_in_``, ``_channels`` and ``_columns`` of the
-    estimator (the last is the number of columns of a 2-D X, else None); if False, X must match them.
+    reset: if True, sets the attributes ``n_features_in_``, ``feature_names_in_``, ``_channels``, ``_columns`` (number
+    of columns of a 2-D X, else None) and ``_plan`` (resolved layout) of the estimator; if False, X must match them.
     """
     series = None if reset else _usual_series(estimator, X, X, dtype)
     if series is not None:
@@ -43,8 +44,10 @@ def _usual_series(estimator, given, X, dtype):
     """
     if not containers.is_numeric(X) or X.ndim not in (2, 3) or not X.size:
         return None
-    channels, columns = estimator._channels, estimator._columns
-    if (X.shape[2] != channels) if X.ndim == 3 else (channels != 1 or columns not in (None, X.shape[1])):
+    channels, columns, plan = estimator._channels, estimator._columns, estimator._plan
+    if X.ndim == 3 and (X.shape[2] != channels or plan.channels_first or plan.columns is not None):
+        return None
+    if X.ndim == 2 and X.shape[1] != columns and (columns is not None or channels != 1):
         return None
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None if given is X else not _has_columns(given, columns, names):
@@ -53,7 +56,9 @@ def _usual_series(estimator, given, X, dtype):
     if X.dtype != dtype:
         with np.errstate(over="ignore"):  # reported as infinite
             X = X.astype(dtype)
-    return sequences.of_array(X) if np.isfinite(X).all() else None
+    if not np.isfinite(X).all():
+        return None
+    return plan.read(X) if X.ndim == 2 else sequences.of_array(X)
 
 
 def _has_columns(table, columns, names):
@@ -69,18 +74,20 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
     if not reset and containers.is_table(given) and (series := _usual_series(estimator, given, X, dtype)) is not None:
         return series
     several = sequences.is_list(X)
+    shape = () if several else _shape(X, name)
+    if len(shape) > 3:
+        raise ValueError(f"{name} has shape {shape}; expected {FORMS}.")
+    plan = _plan_of_series(estimator, reset, name) if several or len(shape) == 3 else None
     if several:
-        X = sequences.read_members(X, name)
+        X = sequences.read_members(X, name, plan.channels_first)
     dtype = dtype or _float_dtype(X if several else [X])
     if several:
         series = sequences.of_members(X, dtype, name)
     else:
-        shape = _shape(X, name)
-        if len(shape) > 3:
-            raise ValueError(f"{name} has shape {shape}; expected {FORMS}.")
         X = _check_numbers(X, name)
         if len(shape) < 3:
             return _check_2d(estimator, given, X, dtype, reset, name, missing)
+        X = np.swapaxes(X, 1, 2) if plan.channels_first else X
         X = check_array(X, dtype=dtype, allow_nd=True, ensure_min_features=0, ensure_all_finite=False, input_name=name)
         if 0 in X.shape[1:]:
             raise ValueError(
@@ -99,16 +106,16 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
         check_channel_names(FittedNames.of(estimator), names, name, warn_of_names)
     else:
         estimator.n_features_in_ = estimator._channels = series.channels
-        estimator._columns = None
+        estimator._columns, estimator._plan = None, plan
         estimator.__dict__.pop("feature_names_in_", None)
         if names is not None:
             estimator.feature_names_in_ = names
     if series.channels != estimator._channels:
-        shape = "" if series.form != "array" else f" (its shape is {sequences.shape_of(X)})"
+        given, C = "" if several else f" (its shape is {shape})", estimator._channels
+        axes = f"(n, {C}, T)" if plan.channels_first else f"(n, T, {C})"
         raise ValueError(
-            f"{name} has {series.channels} channels{shape}, but {type(estimator).__name__} was fitted with "
-            f"{estimator._channels}: pass series with {estimator._channels} channels, for example an array of shape "
-            f"(n, T, {estimator._channels})."
+            f"{name} has {series.channels} channels{given}, but {type(estimator).__name__} was fitted with {C}: pass "
+            f"series with {C} channels, for example an array of shape {axes}."
         )
     return series
 
@@ -306,9 +313,36 @@ def _check_2d(estimator, given, X, dtype, reset, name, missing):
     _check_feature_names(estimator, given, reset=reset)
     X = check_array(X, estimator=estimator, **options)
     _check_n_features(estimator, X, reset=reset)
+    names = getattr(estimator, "feature_names_in_", None)
     if reset:
-        estimator._channels, estimator._columns = 1, X.shape[1]
-    return sequences.check_finite(sequences.of_array(X), name, missing)
+        estimator._plan = resolve_layout(estimator, X.shape[1], names)
+        estimator._channels, estimator._columns = estimator._plan.n_channels, X.shape[1]
+    plan = estimator._plan
+    return sequences.check_finite(plan.read(X), name, missing, plan.labels(names))
+
+
+def resolve_layout(estimator, n_columns=None, names=None):
+    """The `Plan` for the parameters of an estimator and for X, see `layouts.resolve`; scalers have no layouts."""
+    layout, time_order = getattr(estimator, "layout", None), getattr(estimator, "time_order", "oldest_first")
+    plan = layouts.resolve(layout, time_order, n_columns, names)
+    if plan.columns is not None and estimator.return_sequences:
+        raise ValueError(
+            "return_sequences=True is not supported for a 2-D X whose columns have a layout: pass an array of shape "
+            "(n, T, C) or a list, or set layout=None and time_order='oldest_first' to read X as univariate series."
+        )
+    return plan
+
+
+def _plan_of_series(estimator, reset, name):
+    """The `Plan` for an X that is not 2-D."""
+    if reset:
+        return resolve_layout(estimator)
+    if estimator._plan.columns is not None:
+        raise ValueError(
+            f"{name} is not 2-D, but {type(estimator).__name__} was fitted with a table: pass a table with the same "
+            f"{estimator._columns} columns."
+        )
+    return estimator._plan
 
 
 def check_weights(weights, X, n_outputs, name):

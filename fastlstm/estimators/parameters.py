@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastlstm import kernels
+from fastlstm.estimators.layouts import LIBRARIES, TableLayout
 from fastlstm.layers.checks import MOST_LAYERS
 from fastlstm.training.solvers import SOLVERS
 
@@ -190,6 +191,16 @@ class Parameters(NetworkParameters):
         How to handle NaN inside a series. "error" raises an error. "mask" replaces NaN by the last observed value of
         the channel and adds one indicator channel per channel, 1 where a value is missing. Before the first observed
         value, NaN is replaced by the channel's mean, or by 0 if ``standardize=False``.
+    time_order : {"auto", "oldest_first", "newest_first"}, default="auto"
+        Order of the columns of a 2-D X. "auto" is that of `layout`. Without a layout, it reads the names of the columns
+        of a DataFrame: if some are names of lags, such as ``lag3``, ``lag_3`` or ``lag_0__y``, these are the steps, and
+        all other columns are channels that are constant over the steps. If there are no such names, the oldest value is
+        first.
+    layout : str, TableLayout or None, default=None
+        Roles of the columns of a 2-D X, or of the axes of a 3-D X: a `TableLayout`, or the name of a library that calls
+        the estimator, "skforecast", "mlforecast", "sktime", "aeon" or "darts" (see `TableLayout`). Lags that are NaN
+        before the first value of a series shorten that series. The layout is read in `fit` and applies to all later
+        calls, also to arrays without names.
     standardize : bool, default=True
         Whether to standardise each channel of X, and real-valued targets, to zero mean and unit variance, using the
         (weighted) statistics of the training data. Predictions, quantiles, streams and scores are in the original
@@ -258,6 +269,8 @@ class Parameters(NetworkParameters):
     _: KW_ONLY
     return_sequences: bool = False
     missing: Literal["error", "mask"] = "error"
+    time_order: Literal["auto", "oldest_first", "newest_first"] = "auto"
+    layout: str | TableLayout | None = None
     standardize: bool = True
     tol: float = 1e-4
     n_iter_no_change: int = 10
@@ -275,6 +288,8 @@ class Parameters(NetworkParameters):
         **NetworkParameters._parameter_constraints,
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
+        "time_order": [StrOptions({"auto", "oldest_first", "newest_first"})],
+        "layout": [None, StrOptions(set(LIBRARIES)), TableLayout],
         "standardize": ["boolean"],
         "tol": [RealNumbers(0, None, "left")],
         "n_iter_no_change": [Integers(1)],

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sklearn.base import _fit_context
 
-from fastlstm import kernels
+from fastlstm import containers, kernels
+from fastlstm.estimators.inputs import resolve_layout
 from fastlstm.layers.checks import check_sizes
 
 if TYPE_CHECKING:
@@ -96,3 +97,9 @@ def check_compatible(estimator):
                 f"{name}={value!r}, but the fitted model has {name}={fitted!r}: restore that value, or fit "
                 "again with warm_start=False."
             )
+    names = getattr(estimator, "feature_names_in_", None) if estimator._columns is not None else None
+    if resolve_layout(estimator, estimator._columns, names) != estimator._plan:
+        raise ValueError(
+            f"layout={containers.brief(estimator.layout)} and time_order={estimator.time_order!r} differ from those of "
+            "the fitted model: restore their values, or fit again with warm_start=False."
+        )

@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -19,6 +19,10 @@ test: $(VENV)/test
 	$(IN)/ruff format --check .
 	$(IN)/ruff check .
 	$(IN)/python -m pytest $(PARALLEL)
+
+# builds, caches of machine code, processes under joblib and such that are killed
+test-system: $(VENV)/test
+	$(IN)/python -m pytest $(PARALLEL) -m system
 
 # what takes minutes: that the LSTM learns, and all of Numba's kernels compiled for other CPUs
 test-slow: $(VENV)/test $(VENV)/aeon

@@ -76,6 +76,7 @@ print(kernels.resolve(), fastlstm.__file__)
 """
 
 
+@pytest.mark.system
 @of_checkout
 @unix
 def test_without_a_compiler_the_pure_package_is_built_and_says_so(tree, broken):
@@ -108,6 +109,7 @@ def test_without_cython_the_pure_package_is_built_and_says_so(tree, environment)
     assert wheel.name.endswith("-py3-none-any.whl")
 
 
+@pytest.mark.system
 @of_checkout
 @unix
 @pytest.mark.parametrize("variable", ["FASTLSTM_BUILD_EXT=require", "CIBUILDWHEEL=1"])
@@ -148,6 +150,7 @@ def test_a_mode_that_there_is_not(tree, environment):
     assert "FASTLSTM_BUILD_EXT=yes is not one of auto, require, off." in output
 
 
+@pytest.mark.system
 @of_checkout
 @unix
 @pytest.mark.parametrize("mode", ["auto", "off"])
@@ -222,6 +225,7 @@ print(np.float32(1e-40) / 2 > 0, np.float64(1e-310) / 2 > 0)
 """
 
 
+@pytest.mark.system
 def test_subnormals_survive_all_backends():
     """A library linked with -ffast-math would flush them to zero in the whole process."""
     assert run_python("-c", SUBNORMALS) == "True True"

@@ -398,6 +398,7 @@ def test_the_same_sources_find_their_machine_code(compiled, copy):
     assert outcome(copy) == (compiled[1], 2)
 
 
+@pytest.mark.system
 def test_sources_edited_while_a_process_runs_are_not_taken_for_what_it_compiles(compiled, copy):
     activations = copy / "fastlstm/kernels/numba/activations.py"
     shutil.rmtree(activations.parent / "__pycache__")
@@ -408,6 +409,7 @@ def test_sources_edited_while_a_process_runs_are_not_taken_for_what_it_compiles(
     assert numbers != compiled[1]
 
 
+@pytest.mark.system
 def test_a_package_and_home_that_cannot_be_written_cost_one_warning(compiled, copy):
     cache = copy / "fastlstm/kernels/numba/__pycache__"
     shutil.rmtree(cache)
@@ -426,6 +428,7 @@ def test_a_package_and_home_that_cannot_be_written_cost_one_warning(compiled, co
     assert done.stderr.count("RuntimeWarning: fastlstm cannot cache its compiled kernels") == 1
 
 
+@pytest.mark.system
 def test_processes_that_compile_at_once_leave_what_the_next_one_uses(compiled, copy):
     shutil.rmtree(copy / "fastlstm/kernels/numba/__pycache__")
     together = """
@@ -456,6 +459,7 @@ while len(list(Path(sys.argv[1]).parent.glob("*.ready"))) < 2:
     assert [path.suffix for path in folder.iterdir()] == [".nbc"] * 2  # nothing half-written is left
 
 
+@pytest.mark.system
 def test_functions_of_one_name_from_two_processes_stay_apart(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("""

@@ -32,5 +32,6 @@ print(all(np.array_equal(model.predict(X), expected) for _ in range(3)), len(thr
     ],
     ids=["before import", "after import", "after a team", "all but threads"],
 )
+@pytest.mark.system
 def test_predictions_use_threads_of_the_system_alone(program, workers):
     assert run_python("-c", program + PREDICTIONS, timeout=60) == f"True {workers}"

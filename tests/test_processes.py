@@ -69,11 +69,13 @@ def test_processes_fit_on_threads_to_the_same_bits(tmp_path, method, fast):
 
 
 # joblib divides the CPUs in the same way for every backend
+@pytest.mark.system
 @pytest.mark.parametrize(("method", "elsewhere"), [("loky", True), ("threading", False)])
 def test_joblibs_workers_fit_on_threads_to_the_same_bits(tmp_path, method, elsewhere):
     assert outcome(tmp_path, method, FASTEST) == (True, 2, elsewhere)
 
 
+@pytest.mark.system
 def test_joblibs_processes_share_the_cpus():
     program = """
 import joblib
@@ -168,6 +170,7 @@ fork_while(other_thread, lambda: Slow().attribute == 7)
     assert run_python("-c", FORK + program) == "0"
 
 
+@pytest.mark.system
 @can_fork
 def test_a_child_compiles_where_another_thread_compiled_when_it_was_forked():
     pytest.importorskip("numba")

@@ -311,6 +311,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.system
 @pytest.mark.skipif(os.name != "posix", reason="there is no kill -9")
 def test_a_training_killed_at_random_moments_ends_with_the_same_bits(path, tmp_path):
     run_python("-c", TRAINING + TO_THE_END, "", tmp_path / "whole.npz")

@@ -222,6 +222,21 @@ def test_the_mean_of_several_networks_is_forecast():
     assert np.ptp(forecasts, axis=0).max() > 0
 
 
+def test_series_that_were_not_seen_are_forecast_from_their_histories():
+    y, x = driven(200)
+    model = LSTMForecaster(3, 6, scaling="series", **QUICK).fit(
+        {"a": y[:150], "b": y[20:]}, X={"a": x[:150, None], "b": x[20:, None]}
+    )
+    other, x_other = driven(60, seed=7)
+    other, x_other = 100 + 10 * other, x_other[:, None]
+    forecast = model.predict(y={"c": other[:57]}, X_past={"c": x_other[:57]}, X={"c": x_other[57:]})["c"]
+    assert_allclose(np.diff(forecast), np.diff(other[57:]), atol=8)  # of jumps of 30 and more
+    lower, upper = model.predict_interval(y={"c": other[:57]}, X_past={"c": x_other[:57]}, X={"c": x_other[57:]})["c"].T
+    assert (lower < forecast).all()
+    assert (forecast < upper).all()
+    assert model.predict(X={"a": x[150:153, None], "b": x[:3, None]}).keys() == {"a", "b"}
+
+
 # -- covariates ---------------------------------------------------------------------------------------------------
 
 
@@ -391,6 +406,9 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
         (lambda: model.predict_interval(1.0, X=x[:3, None]), "coverage"),
         (lambda: model.predict_quantiles([0.5, 1.5], X=x[:3, None]), "levels"),
         (lambda: model.update(y[:5]), "X is None"),
+        (lambda: model.predict(X=x[:3, None], static=[1.0]), "X_past and static belong to other series"),
+        (lambda: model.predict(X=x[:3, None], y=y), "X is None"),
+        (lambda: model.predict(X=x[:3, None], y=y, X_past=x[:, None], static=[1.0]), "static was passed"),
         (lambda: model.backtest(y[:2], X=x[:2, None]), "fewer than horizon=3 observations after those known"),
         (lambda: model.backtest(y[:9], stride=0, X=x[:9, None]), "stride=0; expected an integer, 1 or more"),
     ]:

@@ -129,8 +129,26 @@ def read_future(parameters, data, X, plan):
 def renewed(parameters, data, y, X):
     """The data with the observations y, which are new, or those known followed by new ones."""
     panel = read_panel(y, freq=parameters.freq)
-    if not panel.begins_with(data.panel):
-        return extended(parameters, data, y, X)
+    return _of_panel(parameters, data, panel, X) if panel.begins_with(data.panel) else extended(parameters, data, y, X)
+
+
+def unseen(parameters, data, y, X, static):
+    """Data like those of the fit, of other series."""
+    panel = read_panel(y, freq=parameters.freq)
+    names = data.static_encoding.names
+    if (static is None) == bool(names):
+        given = (
+            f"static is None, but the model was fitted with {containers.few(names)}: pass these for the series of y."
+        )
+        raise ValueError(given if names else "static was passed, but the model was fitted without: leave it out.")
+    table = np.empty((len(panel.values), 0), "float32")
+    if names:
+        table = data.static_encoding.apply(read_static(static, panel, columns=names).table, "static")
+    return _of_panel(parameters, replace(data, static=table), panel, X)
+
+
+def _of_panel(parameters, data, panel, X):
+    """The data with the series of a panel, and their covariates X, instead of those there."""
     values, observed = _filled(panel, parameters)
     tables = [np.empty((len(y), 0)) for y in values]
     if data.encoding.names:

@@ -19,9 +19,9 @@ from fastlstm.estimators.parameters import Integers, NetworkParameters, document
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import backtest, baselines, selection
 from fastlstm.forecasting.calendars import season_of
-from fastlstm.forecasting.data import extended, read_data, read_future, renewed
+from fastlstm.forecasting.data import extended, read_data, read_future, renewed, unseen
 from fastlstm.forecasting.displays import stamps_of
-from fastlstm.forecasting.histories import Histories
+from fastlstm.forecasting.histories import Histories, Units
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
@@ -262,8 +262,10 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
 
     # -- forecasts --------------------------------------------------------------------------------------------
 
-    def predict(self, horizon: int | None = None, X: Any = None) -> Any:
-        """Forecast the next values of all series.
+    def predict(
+        self, horizon: int | None = None, X: Any = None, *, y: Any = None, X_past: Any = None, static: Any = None
+    ) -> Any:
+        """Forecast the next values of all series, or of others.
 
         Parameters
         ----------
@@ -271,6 +273,10 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             Number of steps, at most that of the model, which is the default.
         X : like X of `fit`, default=None
             Future values of the covariates, for all steps of the model's horizon.
+        y : like y of `fit`, default=None
+            Other series to forecast, also such that were not seen in training. If None, those of `fit`.
+        X_past, static : like X and static of `fit`, default=None
+            Covariates of `y`.
 
         Returns
         -------
@@ -293,10 +299,19 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         >>> model.predict().shape, model.predict(2).shape
         ((4,), (2,))
         """
-        h, histories, series, levels, _ = self._forecast(horizon, X)
-        return self._write(histories.undo(series, levels), h)
+        h, data, histories, levels, _ = self._forecast(horizon, X, y, X_past, static)
+        return self._write(data, histories.undo(np.arange(len(levels)), levels), h)
 
-    def predict_quantiles(self, levels: Any = (0.1, 0.5, 0.9), horizon: int | None = None, X: Any = None) -> Any:
+    def predict_quantiles(
+        self,
+        levels: Any = (0.1, 0.5, 0.9),
+        horizon: int | None = None,
+        X: Any = None,
+        *,
+        y: Any = None,
+        X_past: Any = None,
+        static: Any = None,
+    ) -> Any:
         """Forecast quantiles of the next values.
 
         Quantiles are those of the errors in the held-out part, taken as symmetric about the forecast before the
@@ -306,7 +321,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         ----------
         levels : float or sequence of float, default=(0.1, 0.5, 0.9)
             Quantile levels in (0, 1).
-        horizon, X
+        horizon, X, y, X_past, static
             See `predict`.
 
         Returns
@@ -331,16 +346,26 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         (4, 2)
         """
         levels = np.array(check_levels(levels, "levels"))
-        return self._predict_at(2 * levels - 1, [f"{level:g}" for level in levels], horizon, X)
+        names = [f"{level:g}" for level in levels]
+        return self._predict_at(2 * levels - 1, names, horizon, X, y, X_past, static)
 
-    def predict_interval(self, coverage: float = 0.9, horizon: int | None = None, X: Any = None) -> Any:
+    def predict_interval(
+        self,
+        coverage: float = 0.9,
+        horizon: int | None = None,
+        X: Any = None,
+        *,
+        y: Any = None,
+        X_past: Any = None,
+        static: Any = None,
+    ) -> Any:
         """Forecast intervals that contain the next values with a given probability, each on its own.
 
         Parameters
         ----------
         coverage : float, default=0.9
             Probability, in (0, 1).
-        horizon, X
+        horizon, X, y, X_past, static
             See `predict`.
 
         Returns
@@ -365,13 +390,13 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         (4, 2)
         """
         (coverage,) = check_levels(coverage, "coverage")
-        return self._predict_at(np.array([-coverage, coverage]), ["lower", "upper"], horizon, X)
+        return self._predict_at(np.array([-coverage, coverage]), ["lower", "upper"], horizon, X, y, X_past, static)
 
-    def _predict_at(self, signed, names, horizon, X):
+    def _predict_at(self, signed, names, *what):
         """Forecasts plus the errors of the coverages `signed`, below the forecast if negative."""
-        h, histories, series, levels, unit = self._forecast(horizon, X)
-        bounds = histories.undo(series, levels[..., None] + np.sign(signed) * self._width(np.abs(signed), unit))
-        return self._write(bounds, h, names)
+        h, data, histories, levels, unit = self._forecast(*what)
+        bounds = levels[..., None] + np.sign(signed) * self._width(np.abs(signed), unit)
+        return self._write(data, histories.undo(np.arange(len(levels)), bounds), h, names)
 
     def _width(self, coverage, unit):
         if self._fitted.errors is None:
@@ -381,20 +406,26 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             )
         return self._fitted.errors.width(coverage, unit)
 
-    def _forecast(self, horizon, X):
-        """Number of steps, the histories, their numbers, and forecast levels [n, H] with their units [n, 1]."""
+    def _forecast(self, horizon, X, y=None, X_past=None, static=None):
+        """Number of steps, the data and their histories, and forecast levels [n, H] with their units [n, 1]."""
         check_is_fitted(self)
-        h = self._check_horizon(horizon)
-        data = read_future(self, self._data, X, self._plan)
-        histories = self._histories(data.last(self._plan), self._plan.horizon)
-        series = np.arange(len(histories))
-        origins = np.array([len(y) for y in histories.values])
-        levels, unit = histories.forecast(self._fitted.predictor, series, origins, self.backend, self.n_jobs)
-        return h, histories, series, levels, unit
+        h, plan = self._check_horizon(horizon), self._plan
+        data, units = self._data, self._fitted.histories.units
+        if y is not None:
+            data = unseen(self, data, y, X_past, static)
+            scaling = self._fitted.predictor.scaling
+            units = [Units(of, plan.transform, plan.differences, scaling, plan.window) for of in data.values]
+        elif X_past is not None or static is not None:
+            raise ValueError("X_past and static belong to other series: pass these as y, or leave them out.")
+        data = read_future(self, data, X, plan)
+        histories = self._histories(data.last(plan), units)
+        origins = np.array([len(values) for values in histories.values])
+        predictor = self._fitted.predictor
+        levels, unit = histories.forecast(predictor, np.arange(len(origins)), origins, self.backend, self.n_jobs)
+        return h, data, histories, levels, unit
 
-    def _histories(self, data, horizon):
-        channels = data.channels(horizon)
-        return Histories(data.values, data.observed, self._fitted.histories.units, channels, self._plan.window)
+    def _histories(self, data, units):
+        return Histories(data.values, data.observed, units, data.channels(self._plan.horizon), self._plan.window)
 
     def _check_horizon(self, horizon):
         most = self._plan.horizon
@@ -407,13 +438,14 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             )
         return int(horizon)
 
-    def _write(self, rows, h, columns=None):
+    def _write(self, data, rows, h, columns=None):
         rows = np.maximum(rows, 0) if self.positive else rows
-        return self._data.panel.write([row[:h] for row in rows], columns)
+        return data.panel.write([row[:h] for row in rows], columns)
 
     def _for_display(self, X, key, coverages, history):
         """Stamps and values of the past, and of the forecasts, and intervals by coverage, of one series."""
-        h, histories, series, levels, unit = self._forecast(None, X)
+        h, _, histories, levels, unit = self._forecast(None, X)
+        series = np.arange(len(levels))
         ids = self._data.panel.ids
         if key is not None and key not in ids:
             raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(ids)}.")
@@ -557,7 +589,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
 
     def _forecasts_from(self, data, series, origins, coverage):
         """Forecasts [n, H] of the model, of its linear part, and bounds of its intervals."""
-        histories, predictor = self._histories(data, self._plan.horizon), self._fitted.predictor
+        histories, predictor = self._histories(data, self._fitted.histories.units), self._fitted.predictor
         levels, unit = histories.forecast(predictor, series, origins, self.backend, self.n_jobs)
         found = {"lstm": levels}
         if self.skip:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from data_sets import package_folder
 
 from fastlstm.forecasting import LSTMForecaster
 
@@ -31,9 +32,16 @@ class Case:
 
 
 def real():
-    """Series that come with statsmodels; their sources are named in its documentation."""
+    """Series that come with statsmodels and aeon, whose documentation names the sources."""
     from statsmodels.datasets import co2, elnino, sunspots
 
+    folder = package_folder("aeon")
+    if folder:
+        air = pd.read_csv(folder / "datasets/data/Airline/Airline.csv")
+        air = pd.Series(air.iloc[:, 1].to_numpy(float), pd.PeriodIndex(air.iloc[:, 0], freq="M"))
+        yield "air passengers", Case(air, 6, 24, {"transform": "log"})
+        lynx = pd.read_csv(folder / "datasets/data/Lynx/Lynx.csv").iloc[:, -1].to_numpy(float)
+        yield "lynx", Case(lynx, 3, 30, {"transform": "log"})
     monthly = co2.load_pandas().data.co2.resample("MS").mean().interpolate()
     sea = elnino.load_pandas().data.set_index("YEAR").to_numpy(float).ravel()
     sea = pd.Series(sea, pd.date_range("1950-01", periods=len(sea), freq="MS"))

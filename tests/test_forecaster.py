@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastlstm.forecasting import LSTMForecaster, make_windows
+from fastlstm.forecasting import LSTMForecaster, baselines, make_windows
 from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
@@ -235,6 +235,22 @@ def test_series_that_were_not_seen_are_forecast_from_their_histories():
     assert (lower < forecast).all()
     assert (forecast < upper).all()
     assert model.predict(X={"a": x[150:153, None], "b": x[:3, None]}).keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize("kind", ["level", "trend", "season", "growing season"])
+def test_exponential_smoothing_is_that_of_statsmodels(kind):
+    ets = pytest.importorskip("statsmodels.tsa.exponential_smoothing.ets")
+    rng, t = np.random.default_rng(0), np.arange(120)
+    y = 100 + rng.normal(size=120) + (0.0 if kind == "level" else t)
+    wave = np.sin(2 * np.pi * t / 6)
+    y = {"season": y + 20 * wave, "growing season": y * (1 + 0.3 * wave)}.get(kind, y)
+    origins = np.array([100, 101, 113])
+    found = baselines.ets(y, 100, origins, 8, 6)
+    options = {"trend": None if kind == "level" else "add", "damped_trend": kind != "level"}
+    options |= {"seasonal": {"season": "add", "growing season": "mul"}.get(kind), "seasonal_periods": 6}
+    params = ets.ETSModel(y[:100], **options).fit(disp=False).params
+    for row, origin in zip(found, origins, strict=True):
+        assert_allclose(row, ets.ETSModel(y[:origin], **options).smooth(params).forecast(8), rtol=1e-6)
 
 
 # -- covariates ---------------------------------------------------------------------------------------------------

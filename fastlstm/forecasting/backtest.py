@@ -43,7 +43,7 @@ class Backtest:
     >>> from fastlstm.forecasting import LSTMForecaster
     >>> y = np.sin(np.arange(200) / 5)
     >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
-    >>> result = model.backtest(y[150:])
+    >>> result = model.backtest(y[150:], ets=False)
     >>> result.actual.shape
     (47, 4)
     >>> sorted(result.summary())

@@ -509,11 +509,12 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         *,
         X: Any = None,
         coverage: float = 0.9,
+        ets: bool = True,
     ) -> backtest.Backtest:
         """Forecast from many origins in data that follow the training data, and compare with baselines.
 
-        The baselines forecast from the same origins: persistence, the seasonal naive forecast if there is a season, and
-        the linear model.
+        The baselines forecast from the same origins: the linear model, persistence, the seasonal naive forecast if
+        there is a season, and exponential smoothing if statsmodels is installed.
 
         Parameters
         ----------
@@ -529,6 +530,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             Covariates of y.
         coverage : float, default=0.9
             Nominal coverage of the intervals.
+        ets : bool, default=True
+            Whether to include exponential smoothing, which takes a second or so for each series.
 
         Returns
         -------
@@ -578,7 +581,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
                 for name, value in model._forecasts_from(data, series[rows], origins[rows], coverage).items():
                     forecasts.setdefault(name, np.empty((len(origins), self._plan.horizon)))[rows] = value
         forecasts = {name: value[:, :h] for name, value in forecasts.items()}
-        return self._compared(data, series, origins, h, forecasts, coverage)
+        return self._compared(data, series, origins, h, forecasts, coverage, ets)
 
     def _refitted(self, data, origin, window, season_length):
         """This forecaster, fitted to the steps before `origin`."""
@@ -600,7 +603,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             found |= {"lower": levels - width, "upper": levels + width}
         return {name: histories.undo(series, value) for name, value in found.items()}
 
-    def _compared(self, data, series, origins, h, forecasts, coverage):
+    def _compared(self, data, series, origins, h, forecasts, coverage, ets):
         """A `Backtest` of forecasts and baselines."""
         m = self.season_length_
         if self.positive:
@@ -611,10 +614,24 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         forecasts["persistence"] = baselines.persistence(recent, h)
         if m > 1:
             forecasts["seasonal_naive"] = baselines.seasonal_naive(recent, h, m)
+        smoothed = self._ets(data, series, origins, h) if ets else None
+        if smoothed is not None:
+            forecasts["ets"] = smoothed
         actual = np.stack([data.values[n][p : p + h] for n, p in zip(series, origins, strict=True)])
         units = [baselines.naive_error(values, m) for values in self._data.values]
         ids = [data.panel.ids[n] for n in series]
         return backtest.Backtest(ids, origins, actual, forecasts, lower, upper, coverage, np.array(units)[series])
+
+    def _ets(self, data, series, origins, h):
+        """Forecasts of exponential smoothing, fitted to the values known before; None without statsmodels."""
+        forecasts = np.empty((len(series), h))
+        for n in np.unique(series):
+            rows = series == n
+            of_series = baselines.ets(data.values[n], len(self._data.values[n]), origins[rows], h, self.season_length_)
+            if of_series is None:
+                return None
+            forecasts[rows] = of_series
+        return forecasts
 
 
 def _last(values, count):

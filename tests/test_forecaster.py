@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from fastlstm.forecasting import LSTMForecaster, baselines, make_windows
+from fastlstm.forecasting import LSTMForecaster, baselines, make_windows, selection
 from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
@@ -209,6 +209,22 @@ def test_fits_have_the_same_bits_for_any_n_jobs(four_cpus, n_jobs):
         always_network(LSTMForecaster(3, 8, **{**QUICK, "n_jobs": jobs}).fit(waves())).predict() for jobs in (1, n_jobs)
     ]
     assert_array_equal(*forecasts)
+
+
+def test_the_network_contributes_its_share():
+    model = LSTMForecaster(3, 8, **QUICK).fit(waves())
+    without, half, whole = (always_network(model, share).predict() for share in (0.0, 0.5, 1.0))
+    assert_allclose(half, (without + whole) / 2, rtol=1e-6)
+    assert np.abs(whole - without).max() > 1e-4
+
+
+def test_what_is_held_out_has_no_part_in_the_scaling_of_a_trial():
+    y = waves(100)
+    model = LSTMForecaster(3, 8, scaling="series", **QUICK).fit(y)
+    (end,) = selection.tails([y], model._plan)
+    assert end < 90
+    histories = selection.make_histories(model._plan, [y], [np.ones(100, bool)], None, [end], "series")
+    assert (histories.units[0].mean, histories.units[0].std) == (y[:end].mean(), y[:end].std())
 
 
 def test_the_mean_of_several_networks_is_forecast():

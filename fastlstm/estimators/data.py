@@ -63,19 +63,20 @@ def check_targets(estimator, series, X, y, sample_weight, reset=False, suffix=""
 def has_target(y, weights, name):
     """[n]: whether each series has a target; it has none if its target is NaN and its weight 0.
 
-    Raises ValueError if a target is NaN and its weight is not 0.
+    Raises ValueError if a number is NaN and its weight is not 0; missing labels are reported where labels are encoded.
     """
-    absent = (
-        np.zeros(len(weights), bool) if issparse(y) else _is_nan(np.asarray(y)).reshape(len(weights), -1).any(axis=1)
-    )
-    wrong = absent & (weights > 0)
-    if wrong.any():
+    if issparse(y):
+        return np.ones(len(weights), bool)
+    y = np.asarray(y)
+    nan = _is_nan(y).reshape(len(weights), -1).any(axis=1)
+    wrong = nan & (weights > 0)
+    if wrong.any() and y.dtype.kind == "f":
         weight_name = name.replace("y", "sample_weight", 1)
         raise ValueError(
             f"Input {name} contains NaN for sample {int(np.argmax(wrong))}: impute or drop the sample, or leave it "
             f"out: set its weight in {weight_name} to 0."
         )
-    return ~absent
+    return ~nan | wrong
 
 
 def _is_nan(values):

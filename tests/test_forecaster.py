@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from fastlstm.forecasting import LSTMForecaster, baselines, make_windows, selection
+from fastlstm.forecasting.histories import Histories
 from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
@@ -390,13 +392,14 @@ def test_a_failed_fit_or_update_changes_nothing():
     assert_array_equal(model.predict(), before)
 
 
-def test_gaps_are_interpolated_in_windows_only():
+def test_gaps_are_filled_in_windows_and_never_targets():
     y = waves(100)
     y[40:44] = np.nan
-    with pytest.raises(ValueError, match="y has NaN at step 40: impute missing values, or set missing='interpolate'"):
+    with pytest.raises(ValueError, match="y has NaN at step 40: impute missing values, or set missing='forward_fill'"):
         LSTMForecaster(3, 8, **QUICK).fit(y)
-    model = LSTMForecaster(3, 8, missing="interpolate", **QUICK).fit(y)
-    windows = model._fitted.histories.windows(3, "last")
+    model = LSTMForecaster(3, 8, missing="forward_fill", **QUICK).fit(y)
+    histories = Histories(model._data.values, model._data.observed, model._fitted.units, None, 8)
+    windows = histories.windows(3, "last")
     starts = windows.starts_of(np.arange(windows.n_windows))
     targets = starts[:, None] + np.arange(8, 11)
     assert not np.isin(targets, np.arange(40, 44)).any()
@@ -478,3 +481,147 @@ def test_windows_of_several_series_have_their_covariates():
 def test_windows_that_cannot_be_made_are_refused(arguments, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make_windows(*arguments)
+
+
+# -- several series, gaps, threads -----------------------------------------------------------------------------------
+
+
+def walks(*lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=n).cumsum() for n in lengths]
+
+
+def test_threads_do_not_share_buffers():
+    y, x = driven(160)
+    model = LSTMForecaster(3, 10, **QUICK).fit(y, X=x[:, None])
+    futures = [np.full((3, 1), value) for value in (1.0, -1.0)]
+    expected = [model.predict(X=future) for future in futures]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(300):
+            found = list(pool.map(lambda future: model.predict(X=future), futures))
+            assert_array_equal(found, expected)
+
+
+def test_windows_before_an_origin_do_not_depend_on_what_follows_a_gap():
+    (y,) = walks(130)
+    y[103:106] = np.nan
+    changed = y.copy()
+    changed[106] += 50
+    model = LSTMForecaster(1, 8, missing="forward_fill", **QUICK).fit(y[:100])
+    before, after = model.backtest(y, ets=False), model.backtest(changed, ets=False)
+    row = list(before.origins).index(106)
+    for name in before.forecasts:
+        assert before.forecasts[name][row] == after.forecasts[name][row]
+    assert before.forecasts["persistence"][row, 0] == y[102]
+
+
+def test_leading_gaps_are_in_no_window_of_the_training():
+    (y,) = walks(60)
+    y[:20] = np.nan
+    model = LSTMForecaster(2, 5, missing="forward_fill", **QUICK).fit(y)
+    histories = Histories(model._data.values, model._data.observed, model._fitted.units, None, 5)
+    windows = histories.windows(2, "last")
+    assert windows.starts_of(np.arange(windows.n_windows)).min() == 20
+
+
+def test_an_update_that_begins_with_a_gap_goes_on_from_the_last_known_value():
+    (y,) = walks(60)
+    y[50:52] = np.nan
+    model = LSTMForecaster(2, 5, missing="forward_fill", **QUICK).fit(y[:50])
+    assert_array_equal(model.update(y[50:])._data.values[0][48:53], [*y[48:50], y[49], y[49], y[52]])
+
+
+def test_series_that_end_at_different_times_are_refitted_to_as_many_more_steps():
+    a, b = walks(90, 80)
+    model = LSTMForecaster(2, 5, **QUICK).fit({"a": a[:70], "b": b[:40]})
+    result = model.backtest({"a": a[70:74], "b": b[40:44]}, stride=2, refit=True, ets=False)
+    assert list(zip(result.ids, result.origins, strict=True)) == [("a", 70), ("a", 72), ("b", 40), ("b", 42)]
+    alone = LSTMForecaster(2, 5, **QUICK).fit({"a": a[:72], "b": b[:42]}).predict()
+    assert_array_equal(result.forecasts["lstm"][[1, 3]], [alone["a"], alone["b"]])
+
+
+def test_refitted_models_without_intervals_have_none_in_the_backtest():
+    (y,) = walks(40)
+    with pytest.warns(UserWarning, match="no prediction intervals"):
+        model = LSTMForecaster(3, 20, **QUICK).fit(y[:25])
+    result = model.backtest(y, refit=True, stride=5, ets=False)
+    assert np.isnan(result.lower[0]).all()
+    assert np.isfinite(result.lower[-1]).all()
+
+
+def test_a_short_series_does_not_read_the_rows_of_another_in_a_backtest():
+    a, b = walks(140, 45)
+    with pytest.warns(UserWarning, match="left out of training"):
+        model = LSTMForecaster(3, 10, scaling="last", **QUICK).fit({"a": a[:100], "b": b[:5]})
+    result = model.backtest({"a": a[100:] + 1000, "b": b[5:]}, ets=False)
+    row = result.ids.index("b")
+    assert_array_equal(result.forecasts["lstm"][row], model.predict()["b"])
+
+
+def test_known_observations_are_recognised():
+    a, b = walks(90, 80)
+    model = LSTMForecaster(2, 5, **QUICK).fit({"a": a[:70], "b": b[:40]})
+    expected = model.backtest({"a": a, "b": b}, ets=False)
+    assert expected.origins.min() == 40
+    reordered = model.backtest({"b": b.astype("float32"), "a": a}, ets=False)
+    assert_array_equal(reordered.origins, expected.origins)
+    assert reordered.ids == expected.ids
+    with pytest.raises(ValueError, match=r"begins with known observations, but lacks the series \['b'\]"):
+        model.backtest({"a": a})
+    with pytest.raises(ValueError, match="y begins with the known observations: pass only those that follow"):
+        model.update({"a": a, "b": b})
+
+
+def test_covariates_without_a_number_are_refused_in_every_method():
+    y, x = driven(100)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y, X=x[:, None])
+    before, future = model.predict(X=x[:3, None]), np.array([[1.0], [np.nan], [0.0]])
+    for call in (
+        lambda: model.predict(X=future),
+        lambda: model.update(y[:3], X=future),
+        lambda: model.backtest(y[:3], X=future),
+    ):
+        with pytest.raises(ValueError, match="X has nan in column 'x0', row 1; expected finite numbers"):
+            call()
+    with pytest.raises(ValueError, match="X has 'low' in column 'x0', which held numbers in fit"):
+        model.predict(X=np.array([["low"]] * 3, object))
+    assert_array_equal(model.predict(X=x[:3, None]), before)
+
+
+def test_the_season_is_that_of_the_longest_series():
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2020", periods=60)
+    (y,) = walks(60)
+    short, long = pandas.Series(y[:2], days[:2]), pandas.Series(y, days)
+    for panel in ({"short": short, "long": long}, {"long": long, "short": short}):
+        with pytest.warns(UserWarning, match="left out of training"):
+            assert LSTMForecaster(2, 5, **QUICK).fit(panel).season_length_ == 7
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-13, 1e12])
+def test_forecasts_scale_with_the_series(size):
+    y = waves(100) - 2
+    small = LSTMForecaster(3, 8, **QUICK).fit(size * y).predict()
+    assert_allclose(small / size, LSTMForecaster(3, 8, **QUICK).fit(y).predict(), rtol=1e-3)
+
+
+def test_box_cox_forecasts_are_finite():
+    y = 1 / np.linspace(1, 0.01, 200)
+    assert np.isfinite(LSTMForecaster(3, 10, transform="boxcox", **QUICK).fit(y).predict_interval()).all()
+
+
+def test_an_update_may_lack_series_with_features_of_the_calendar():
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2020", periods=80)
+    y = {key: pandas.Series(values, days) for key, values in zip("ab", walks(80, 80), strict=True)}
+    model = LSTMForecaster(2, 8, calendar="dayofweek", **QUICK).fit({key: of[:70] for key, of in y.items()})
+    model.update({"a": y["a"][70:]})
+    assert model.predict()["a"].index[0] == pandas.Timestamp("2020-03-21")
+    assert model.predict()["b"].index[0] == days[70]
+
+
+def test_differences_of_a_panel_with_a_single_value():
+    (y,) = walks(50)
+    with pytest.warns(UserWarning, match="left out of training"):
+        model = LSTMForecaster(2, 5, differences=1, **QUICK).fit({"b": y[:1], "a": y})
+    assert np.isfinite(model.predict()["b"]).all()

@@ -315,6 +315,10 @@ _remove_defaults(NetworkParameters)
 _remove_defaults(Parameters)
 
 
+#: Where a section of a docstring ends.
+END_OF_SECTION = r"\n\n    \w[\w ]*\n    --|\n    $"
+
+
 def documented(cls):
     """Class decorator that completes the docstring by the sections of those of `NetworkParameters` and `Parameters`."""
     _remove_defaults(cls)
@@ -324,8 +328,12 @@ def documented(cls):
         title = f"    {section}\n    {'-' * len(section)}\n"
         bases = [base for base in (NetworkParameters, Parameters) if issubclass(cls, base)]
         found = [base.__doc__.partition(title)[2] for base in bases]
-        shared = "\n".join(re.split(r"\n\n    \w+\n    --|\n    $", text)[0] for text in found if text)
+        shared = "\n".join(re.split(END_OF_SECTION, text)[0] for text in found if text)
         before, _, after = cls.__doc__.partition(title)
-        if after:
+        if after and Parameters in bases:
             cls.__doc__ = f"{before}{title}{shared}\n{after}"
+        elif after:  # the parameters of the network come last, as in the signature
+            own = re.split(END_OF_SECTION, after)[0]
+            apart = "\n\n" if section == "Notes" else "\n"
+            cls.__doc__ = f"{before}{title}{own}{apart * bool(shared)}{shared}{after[len(own) :]}"
     return cls

@@ -31,7 +31,7 @@ class Backtest:
     forecasts : dict of str to ndarray of shape (n, H)
         Forecasts by model: "lstm" and the baselines.
     lower, upper : ndarray of shape (n, H) or None
-        Prediction intervals of "lstm".
+        Prediction intervals of "lstm"; NaN where a refitted model has none.
     coverage : float
         Nominal coverage of the intervals.
     units : ndarray of shape (n,)
@@ -96,11 +96,12 @@ class Backtest:
             (mean pinball loss of the bounds of the interval). The last two are NaN for the baselines.
         """
         rows = {name: [] for name in ("model", "series", "horizon", *METRICS)}
-        ids = np.empty(len(self.ids), object)
-        ids[:] = self.ids
+        series = list(dict.fromkeys(self.ids))
+        number = {key: n for n, key in enumerate(series)}
+        numbers = np.array([number[key] for key in self.ids])
         for model in self.forecasts:
-            for key in dict.fromkeys(self.ids):
-                mine = np.array([other == key for other in self.ids])
+            for key in series:
+                mine = numbers == number[key]
                 for h in range(self.actual.shape[1]):
                     values = self._errors(model, mine, slice(h, h + 1))
                     for name, value in {"model": model, "series": key, "horizon": h + 1, **values}.items():
@@ -116,15 +117,18 @@ class Backtest:
                 "mae": error.mean(),
                 "rmse": np.sqrt((error**2).mean()),
                 "mape": 100 * (error / np.abs(actual)).mean(),
-                "smape": 100 * np.where(size > 0, 2 * error / size, 0).mean(),
+                "smape": 100 * np.where(size == 0, 0, 2 * error / size).mean(),
                 "mase": (error / units).mean(),
             }
         values |= {"coverage": np.nan, "pinball": np.nan}
         if model == "lstm" and self.lower is not None:
             lower, upper = self.lower[rows, horizons], self.upper[rows, horizons]
-            values["coverage"] = ((lower <= actual) & (actual <= upper)).mean()
-            low = (1 - self.coverage) / 2
-            values["pinball"] = (pinball(actual - lower, low).mean() + pinball(actual - upper, 1 - low).mean()) / 2
+            known = np.isfinite(lower)  # some refitted models may have no intervals
+            if known.any():
+                lower, upper, actual = lower[known], upper[known], actual[known]
+                values["coverage"] = ((lower <= actual) & (actual <= upper)).mean()
+                low = (1 - self.coverage) / 2
+                values["pinball"] = (pinball(actual - lower, low).mean() + pinball(actual - upper, 1 - low).mean()) / 2
         return {name: float(value) for name, value in values.items()}
 
     def __str__(self):

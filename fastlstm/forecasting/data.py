@@ -12,6 +12,8 @@ from fastlstm.forecasting.encoding import Encoding, fit_encoding, shifted
 from fastlstm.forecasting.linear import Inputs
 from fastlstm.forecasting.panel import read_panel
 
+TREND = 100.0  # steps in which the trend grows by 1
+
 
 @dataclass(frozen=True)
 class Data:
@@ -21,10 +23,10 @@ class Data:
     ----------
     panel : Panel
     values : list of arrays (T_i,)
-        The series without missing values.
+        The series, with missing values replaced by the last observed one.
     observed : list of bool arrays (T_i,)
     past, known : list of arrays (T_i, .)
-        Encoded covariates whose future is unknown or known; those known may have further rows.
+        Encoded covariates whose future is unknown or known; the known ones may extend beyond the series.
     static : array (n, .)
         Encoded static covariates.
     encoding, static_encoding : Encoding
@@ -98,7 +100,7 @@ def read_data(parameters, panel, X, static, window):
     data = Data(
         panel, values, observed, [], [], static_table, encoding, static_encoding, is_past, (calendar, parameters.trend)
     )
-    past, known = _encoded(data, tables, 0)
+    past, known = _encoded(data, tables)
     data = replace(data, past=past, known=known)
     if known[0].shape[1] and window < parameters.horizon:
         raise ValueError(
@@ -122,14 +124,16 @@ def read_future(parameters, data, X, plan):
     tables = [np.empty((h, 0))] * len(data.values)
     if names:
         tables = read_covariates(X, data.panel, ahead=h, columns=names).tables
-    _, known = _encoded(data, tables, h)
+    _, known = _encoded(data, tables, future=True)
     return replace(data, known=[np.concatenate(pair) for pair in zip(data.known, known, strict=True)])
 
 
 def renewed(parameters, data, y, X):
     """The data with the observations y, which are new, or those known followed by new ones."""
     panel = read_panel(y, freq=parameters.freq)
-    return _of_panel(parameters, data, panel, X) if panel.begins_with(data.panel) else extended(parameters, data, y, X)
+    if not panel.begins_with(data.panel):
+        return extended(parameters, data, y, X)
+    return _of_panel(parameters, data, panel.in_order_of(data.panel), X)
 
 
 def unseen(parameters, data, y, X, static):
@@ -154,12 +158,14 @@ def _of_panel(parameters, data, panel, X):
     if data.encoding.names:
         tables = read_covariates(_required(X, data), panel, columns=data.encoding.names).tables
     data = replace(data, panel=panel, values=values, observed=observed)
-    past, known = _encoded(data, tables, 0)
+    past, known = _encoded(data, tables)
     return replace(data, past=past, known=known)
 
 
 def extended(parameters, data, y, X):
     """The data with new observations."""
+    if read_panel(y, freq=parameters.freq).begins_with(data.panel):
+        raise ValueError("y begins with the known observations: pass only those that follow.")
     panel = data.panel.extend(y)
     added = [len(values) - len(before) for values, before in zip(panel.values, data.values, strict=True)]
     new = replace(panel, values=[v[len(v) - n :] for v, n in zip(panel.values, added, strict=True)])
@@ -169,7 +175,7 @@ def extended(parameters, data, y, X):
         count = max(added)
         tables = read_covariates(_required(X, data), data.panel, ahead=count, columns=data.encoding.names).tables
         tables = [table[:n] for table, n in zip(tables, added, strict=True)]
-    past, known = _encoded(data, tables, added)
+    past, known = _encoded(data, tables, future=True)
 
     def joined(before, after):
         return [np.concatenate(pair) for pair in zip(before, after, strict=True)]
@@ -194,7 +200,11 @@ def _required(X, data):
 
 
 def _filled(panel, parameters, before=None):
-    """Values without NaN, by linear interpolation, and which of them were observed."""
+    """Values with NaN replaced by the last observed value, and which of them were observed.
+
+    # Design: no value may depend on later ones, or windows would contain something of their targets. What precedes the
+    # first observation is replaced by it, but is in no window of the training.
+    """
     values, observed = [], []
     for n, (key, y) in enumerate(zip(panel.ids, panel.values, strict=True)):
         where = f" of series {key!r}" if len(panel.ids) > 1 else ""
@@ -205,12 +215,13 @@ def _filled(panel, parameters, before=None):
             if parameters.missing == "error":
                 raise ValueError(
                     f"y has NaN at step {int(np.argmin(there))}{where}: impute missing values, or set "
-                    "missing='interpolate'."
+                    "missing='forward_fill'."
                 )
             if not there.any() and before is None:
                 raise ValueError(f"y has only NaN{where}: leave this series out.")
-            steps = np.arange(len(y))
-            y = np.interp(steps, steps[there], y[there]) if there.any() else np.full(len(y), before[n][-1])
+            seen = np.maximum.accumulate(np.where(there, np.arange(len(y)), -1))
+            first = y[np.argmax(there)] if before is None else before[n][-1]
+            y = np.where(seen >= 0, y[np.maximum(seen, 0)], first)
         if parameters.transform is not None and len(y) and not (y > 0).all():
             raise ValueError(
                 f"y has {y.min():g}{where}, but transform={parameters.transform!r} requires positive values: set "
@@ -222,6 +233,8 @@ def _filled(panel, parameters, before=None):
 
 
 def _which_past(past_covariates, names):
+    if isinstance(past_covariates, str):
+        past_covariates = [past_covariates]
     unknown = [name for name in past_covariates if name not in names and not _is_position(name, names)]
     if unknown:
         raise ValueError(
@@ -232,17 +245,16 @@ def _which_past(past_covariates, names):
 
 
 def _is_position(name, names):
-    return isinstance(name, int) and not isinstance(name, bool) and 0 <= name < len(names)
+    return isinstance(name, (int, np.integer)) and not isinstance(name, bool) and 0 <= name < len(names)
 
 
-def _encoded(data, tables, ahead):
-    """Past and known covariates of the observed steps or, if `ahead`, of as many steps that follow.
+def _encoded(data, tables, future=False):
+    """Past and known covariates of the observed steps or, if `future`, of those that follow.
 
-    ahead: number of steps, or one number for each series. Future tables have the known columns only.
+    tables: the columns of X, or the known ones only.
     """
     past, known = [], []
-    counts = ahead if isinstance(ahead, list) else [ahead] * len(tables)
-    for n, (table, count) in enumerate(zip(tables, counts, strict=True)):
+    for n, table in enumerate(tables):
         only_known = table.shape[1] != len(data.is_past)
         groups = []
         for of_past in (True, False):
@@ -253,7 +265,7 @@ def _encoded(data, tables, ahead):
             chosen = table if only_known else table[:, columns]
             groups.append(_some(data.encoding, columns).apply(chosen))
         past.append(groups[0])
-        known.append(np.concatenate([groups[1], *_of_time(data, n, len(table), count)], axis=1))
+        known.append(np.concatenate([groups[1], *_of_time(data, n, len(table), future)], axis=1))
     return past, known
 
 
@@ -261,17 +273,14 @@ def _some(encoding, columns):
     return Encoding(*([values[k] for k in columns] for values in vars(encoding).values()))
 
 
-def _of_time(data, n, steps, ahead):
+def _of_time(data, n, steps, future):
     """Features of the calendar, and the trend, of the observed steps or of those that follow."""
     names, trend = data.features
     calendar, parts = data.panel.index[n], []
     if names:
-        wall = calendar.future_wall(steps) if ahead else calendar.wall()
+        wall = calendar.future_wall(steps) if future else calendar.wall()
         parts.append(calendar_features(wall, names)[0].astype("float32"))
     if trend:
-        first = len(data.values[n]) if ahead else 0
+        first = len(data.values[n]) if future else 0
         parts.append(((first + np.arange(steps)) / TREND)[:, None].astype("float32"))
     return parts
-
-
-TREND = 100.0  # steps in which the trend grows by 1

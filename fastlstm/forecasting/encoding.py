@@ -25,18 +25,14 @@ class Encoding:
     scales: list = field(default_factory=list)
     categories: list = field(default_factory=list)
 
-    @property
-    def width(self):
-        """Number of encoded columns."""
-        return sum(1 if known is None else len(known) for known in self.categories)
-
     def apply(self, table, name="X"):
         """The encoded table [T, width], float32; raise ValueError for a category that was not seen in `fit`."""
         parts = [np.empty((len(table), 0), "float32")]
         for k, known in enumerate(self.categories):
             column = table[:, k]
             if known is None:
-                parts.append(((column.astype(float) - self.means[k]) / self.scales[k])[:, None])
+                column = _numbers(column, self.names[k], name)
+                parts.append(((column - self.means[k]) / self.scales[k])[:, None])
                 continue
             matches = column[:, None] == np.array(known, object)[None, :]
             unknown = np.flatnonzero(~matches.any(axis=1))
@@ -59,8 +55,7 @@ def fit_encoding(tables, names, kinds, name="X"):
             means.append(None)
             scales.append(None)
             continue
-        column = column.astype(float)
-        check_finite(column, names[k], name)
+        column = _numbers(column, names[k], name)
         std = float(column.std())
         means.append(float(column.mean()))
         scales.append(std if std > 1e-12 * max(1.0, abs(means[-1])) else 1.0)
@@ -68,14 +63,19 @@ def fit_encoding(tables, names, kinds, name="X"):
     return Encoding(list(names), means, scales, categories)
 
 
-def check_finite(column, column_name, name):
-    """Raise ValueError if a column of numbers has NaN or infinity."""
+def _numbers(column, column_name, name):
+    """A column as float64; raise ValueError if it has text, NaN or infinity."""
+    text = [value for value in column if isinstance(value, str)] if column.dtype == object else []
+    if text:
+        raise ValueError(f"{name} has {text[0]!r} in column {column_name!r}, which held numbers in fit.")
+    column = column.astype(float)
     wrong = np.flatnonzero(~np.isfinite(column))
     if len(wrong):
         raise ValueError(
             f"{name} has {column[wrong[0]]} in column {column_name!r}, row {wrong[0]}; expected finite numbers: impute "
             "missing values first."
         )
+    return column
 
 
 def shifted(table, horizon, steps):

@@ -42,10 +42,10 @@ EPOCH_STEPS = 2_000_000
 class LSTMForecaster(NetworkParameters, BaseEstimator):
     """LSTM forecaster for one or many time series.
 
-    A window of past values is scaled, and a linear autoregression and a recurrent network, which is trained on the
-    errors of the linear model, predict the next `horizon` values. One model is fitted to all series. The last part of
-    each series is held out first, to choose the scaling, to decide how much the network contributes, and to measure the
-    errors that prediction intervals are made of; the final model is then fitted to all data.
+    Forecasts are computed from a scaled window of past values. A linear autoregression predicts the next `horizon`
+    values, and a recurrent network is trained on its errors. One model is fitted to all series. The last part of each
+    series is held out first: to choose the scaling, to decide how much the network contributes, and to measure the
+    errors from which prediction intervals are computed. The final model is then fitted to all data.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         ("none"). "auto" chooses among the first three by the held-out part.
     transform : {"log", "boxcox"} or None, default=None
         Transform of the values before anything else, inverted in forecasts: the logarithm, or the Box-Cox transform
-        with an exponent fitted to each series. Both require positive values.
+        with an exponent from 0 to 2 that is fitted to each series. Both require positive values.
     differences, seasonal_differences : int, default=0
         Number of times to take differences from step to step, and from season to season.
     season_length : int or None, default=None
@@ -75,13 +75,13 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         twelve values are one-hot encoded; others become a sine and a cosine.
     trend : bool, default=False
         Whether to use the time since the start as a covariate.
-    past_covariates : sequence of str or int, default=()
+    past_covariates : str, or sequence of str or int, default=()
         Columns of X whose future is unknown. The future of all other columns must be passed to `predict`.
     positive : bool, default=False
         Whether forecasts and quantiles below 0 are set to 0.
-    missing : {"error", "interpolate"}, default="error"
-        How to handle NaN in y: raise an error, or interpolate linearly in windows and leave out the windows that have
-        NaN among their targets.
+    missing : {"error", "forward_fill"}, default="error"
+        How to handle NaN in y: raise an error, or replace it by the last observed value, and leave out of training the
+        windows that have NaN among their targets. Forecasts after missing values are less certain than their intervals.
     freq : str or None, default=None
         Frequency of the time index, such as "MS" (pandas) or "1mo" (Polars). If None, it is inferred.
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
@@ -96,7 +96,10 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     scaling_ : str
         The scaling used.
     network_share_ : float
-        Weight of the network beside the linear model, 0 to 1: the best in the held-out part.
+        Weight of the network beside the linear model, 0 to 1: the best on the held-out data, or 0 if the series are too
+        short to hold out a part of them.
+    settings_ : dict of str
+        Values used for the parameters that can be "auto".
     validation_errors_ : dict of str to dict
         Mean absolute errors in the held-out part, in standard deviations of the series, for each scaling: of the
         linear model ("linear") and, for scalings whose linear model was close to the best, of the whole model
@@ -104,6 +107,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
 
     Notes
     -----
+    Below, n is the number of windows of all series, and T the window. Prediction intervals are wide enough if at least
+    about 20 windows are held out, that is, for series of 100 values or more; for shorter series they tend to be narrow.
 
     See Also
     --------
@@ -131,9 +136,9 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     n_models: int = 1
     calendar: str | Sequence[str] = ()
     trend: bool = False
-    past_covariates: Sequence[str] | Sequence[int] = ()
+    past_covariates: str | Sequence[str] | Sequence[int] = ()
     positive: bool = False
-    missing: Literal["error", "interpolate"] = "error"
+    missing: Literal["error", "forward_fill"] = "error"
     freq: str | None = None
     loss: Literal["squared_error", "absolute_error", "huber"] = "squared_error"
 
@@ -150,9 +155,9 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         "n_models": [Integers(1)],
         "calendar": [str, list, tuple],
         "trend": ["boolean"],
-        "past_covariates": [list, tuple],
+        "past_covariates": [str, list, tuple],
         "positive": ["boolean"],
-        "missing": [StrOptions({"error", "interpolate"})],
+        "missing": [StrOptions({"error", "forward_fill"})],
         "freq": "no_validation",
         "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
     }
@@ -203,7 +208,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         return self
 
     def _fit(self, panel, X, static):
-        self.season_length_ = self.season_length or season_of(panel.index[0])
+        self.season_length_ = self.season_length or season_of(max(panel.index, key=len))
         if self.seasonal_differences and self.season_length_ == 1:
             raise ValueError("seasonal_differences requires a season: set season_length, the number of its steps.")
         self.window_ = self.window or self._default_window(panel)
@@ -232,6 +237,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
         self._data, self._plan = data, plan
         self._fitted = selection.fit(plan, data.values, data.observed, data.channels(H), self, seed)
+        self.settings_ = self._fitted.settings
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
         self.validation_errors_ = self._fitted.tried
 
@@ -314,8 +320,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     ) -> Any:
         """Forecast quantiles of the next values.
 
-        Quantiles are those of the errors in the held-out part, taken as symmetric about the forecast before the
-        transform is inverted.
+        Quantiles are computed from the errors on held-out data (split conformal prediction), as if these were symmetric
+        about the forecast; a transform is inverted afterwards.
 
         Parameters
         ----------
@@ -389,7 +395,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         >>> model.predict_interval(0.8).shape
         (4, 2)
         """
-        (coverage,) = check_levels(coverage, "coverage")
+        coverage = _check_coverage(coverage)
         return self._predict_at(np.array([-coverage, coverage]), ["lower", "upper"], horizon, X, y, X_past, static)
 
     def _predict_at(self, signed, names, *what):
@@ -410,7 +416,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         """Number of steps, the data and their histories, and forecast levels [n, H] with their units [n, 1]."""
         check_is_fitted(self)
         h, plan = self._check_horizon(horizon), self._plan
-        data, units = self._data, self._fitted.histories.units
+        data, units = self._data, self._fitted.units
         if y is not None:
             data = unseen(self, data, y, X_past, static)
             scaling = self._fitted.predictor.scaling
@@ -424,8 +430,9 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         levels, unit = histories.forecast(predictor, np.arange(len(origins)), origins, self.backend, self.n_jobs)
         return h, data, histories, levels, unit
 
-    def _histories(self, data, units):
-        return Histories(data.values, data.observed, units, data.channels(self._plan.horizon), self._plan.window)
+    def _histories(self, data, units, origins=None):
+        channels = data.channels(self._plan.horizon)
+        return Histories(data.values, data.observed, units, channels, self._plan.window, origins)
 
     def _check_horizon(self, horizon):
         most = self._plan.horizon
@@ -525,7 +532,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         stride : int, default=1
             Number of steps between origins.
         refit : bool, default=False
-            Whether to fit the model again at each origin, to all values before it.
+            Whether to fit the model again at each origin, to all values before it. Of several series, those that end
+            at different times are extended by the same number of steps.
         X : like X of `fit`, default=None
             Covariates of y.
         coverage : float, default=0.9
@@ -557,7 +565,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         check_is_fitted(self)
         h = self._check_horizon(horizon)
         backtest.check_stride(stride)
-        (coverage,) = check_levels(coverage, "coverage")
+        coverage = _check_coverage(coverage)
         before = [len(values) for values in self._data.values]
         data = renewed(self, self._data, y, X)
         places = [
@@ -575,24 +583,28 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             forecasts = self._forecasts_from(data, series, origins, coverage)
         else:
             forecasts = {}
-            for origin in np.unique(origins):
-                rows = np.flatnonzero(origins == origin)
-                model = clone(self)._refitted(data, origin, self.window_, self.season_length_)
+            steps = origins - np.array(before)[series]  # since the end of what was known
+            for step in np.unique(steps):
+                rows = np.flatnonzero(steps == step)
+                ends = [min(end + step, len(values)) for end, values in zip(before, data.values, strict=True)]
+                model = self._refitted(data.cut([0] * len(ends), ends))
                 for name, value in model._forecasts_from(data, series[rows], origins[rows], coverage).items():
-                    forecasts.setdefault(name, np.empty((len(origins), self._plan.horizon)))[rows] = value
+                    empty = np.full((len(origins), self._plan.horizon), np.nan)
+                    forecasts.setdefault(name, empty)[rows] = value
         forecasts = {name: value[:, :h] for name, value in forecasts.items()}
         return self._compared(data, series, origins, h, forecasts, coverage, ets)
 
-    def _refitted(self, data, origin, window, season_length):
-        """This forecaster, fitted to the steps before `origin`."""
-        ends = [min(origin, len(y)) for y in data.values]
-        self.window_, self.season_length_ = window, season_length
-        self._fit_data(data.cut([0] * len(ends), ends))
-        return self
+    def _refitted(self, data):
+        """A forecaster like this one, fitted to other data."""
+        model = clone(self).set_params(horizon=self._plan.horizon)
+        model.window_, model.season_length_ = self.window_, self.season_length_
+        model._fit_data(data)
+        return model
 
     def _forecasts_from(self, data, series, origins, coverage):
         """Forecasts [n, H] of the model, of its linear part, and bounds of its intervals."""
-        histories, predictor = self._histories(data, self._fitted.histories.units), self._fitted.predictor
+        first = [int(origins[series == n].min()) if (series == n).any() else len(y) for n, y in enumerate(data.values)]
+        histories, predictor = self._histories(data, self._fitted.units, first), self._fitted.predictor
         levels, unit = histories.forecast(predictor, series, origins, self.backend, self.n_jobs)
         found = {"lstm": levels}
         if self.skip:
@@ -609,8 +621,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         if self.positive:
             forecasts = {name: np.maximum(value, 0) for name, value in forecasts.items()}
         lower, upper = forecasts.pop("lower", None), forecasts.pop("upper", None)
-        least = max(m, 1)
-        recent = np.stack([_last(data.values[n][:p], least) for n, p in zip(series, origins, strict=True)])
+        recent = np.stack([_last(data.values[n][:p], m) for n, p in zip(series, origins, strict=True)])
         forecasts["persistence"] = baselines.persistence(recent, h)
         if m > 1:
             forecasts["seasonal_naive"] = baselines.seasonal_naive(recent, h, m)
@@ -632,6 +643,13 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
                 return None
             forecasts[rows] = of_series
         return forecasts
+
+
+def _check_coverage(coverage):
+    levels = check_levels(coverage, "coverage")
+    if len(levels) != 1:
+        raise ValueError(f"coverage={containers.brief(coverage)}; expected one number in (0, 1).")
+    return levels[0]
 
 
 def _last(values, count):

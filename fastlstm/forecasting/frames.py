@@ -143,7 +143,9 @@ def _read_array(values, label):
     labels = [label] if array.ndim == 1 else [f"{label}[:, {k}]" for k in range(len(columns))]
     read = [read_column(column, label) for column, label in zip(columns, labels, strict=True)]
     names = [None] * len(columns)
-    return Frame(label, range(len(array)), names, [column for column, _ in read], [kind for _, kind in read], array[:0])
+    return Frame(
+        label, range(len(array)), names, [column for column, _ in read], [kind for _, kind in read], array[:0].copy()
+    )
 
 
 def _time_of(frame, label):

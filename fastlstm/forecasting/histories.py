@@ -23,6 +23,7 @@ class Units:
     def __init__(self, y, transform, differences, scaling, window):
         self.levels, self.differences = fit_levels(transform, y), differences
         changes = differences.apply(self.levels.apply(y))
+        changes = changes if len(changes) else np.zeros(1)
         mean, self.size = float(changes.mean()), _positive(float(changes.std()), changes)
         self.mean, self.std = {"none": (0.0, 1.0), "series": (mean, self.size)}.get(scaling, (mean, None))
         if self.std is None:
@@ -35,7 +36,7 @@ class Units:
 
 def _positive(std, values):
     """`std`, or 1 if it is no more than rounding."""
-    return std if std > 1e-12 * max(1.0, float(np.abs(values).max())) else 1.0
+    return std if std > 1e-12 * float(np.abs(values).max()) else 1.0
 
 
 def _typical_spread(values, window):
@@ -57,12 +58,14 @@ class Histories:
     covariates : list of arrays (T_i, C - 1) or None
     window : int
         Series that are too short for a window are extended at the start by their first value.
+    origins : list of int or None
+        First step of each series that will be forecast; by default the one after its end.
     """
 
-    def __init__(self, values, observed, units, covariates, window):
+    def __init__(self, values, observed, units, covariates, window, origins=None):
         self.values, self.units, self.window = values, units, window
         lost = units[0].differences.lost
-        self.extra = [max(0, lost + window - len(y)) for y in values]
+        self.extra = [max(0, lost + window - origin) for origin in origins or map(len, values)]
         self._observed = [_extended(of_series, extra) for of_series, extra in zip(observed, self.extra, strict=True)]
         extended = [_extended(y, extra) for y, extra in zip(values, self.extra, strict=True)]
         self.levels = [unit.levels.apply(y) for unit, y in zip(units, extended, strict=True)]
@@ -83,8 +86,8 @@ class Histories:
             end = len(y) if ends is None else ends[n]
             observed = self._observed[n][self.lost :]
             rows = self.extra[n] - self.lost + end
-            # windows begin at a row that is no extension
-            skipped = max(0, self.extra[n] - self.lost)
+            # windows begin at the first observation or later
+            skipped = max(0, self.extra[n] - self.lost, int(np.argmax(observed)))
             found = complete_runs(observed[skipped:], rows - skipped, self.window, horizon)
             runs += [(int(self.table.first[n]) + skipped + start, count) for start, count in found]
         return runs

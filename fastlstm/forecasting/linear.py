@@ -1,7 +1,6 @@
 """Linear forecasts of windows: ridge regression on the lags, and on covariates at the time of the target."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -73,20 +72,13 @@ class Linear:
     bias: np.ndarray
     error: np.ndarray
 
-    @cached_property
-    def _head(self):
-        # a kernel, for the same bits in a batch of any size
+    def predict(self, x):
+        """Forecasts [n, H] from scaled windows x [n, T, C]."""
+        values = self.inputs.read(x)
+        # a kernel, for the same bits in a batch of any size; made for each call, as threads must not share its buffers
         package = kernels.load(kernels.resolve("auto"))
         head = package.head.Head(*self.weight.shape, self.weight.dtype, Workspace())
         head.fill(self.weight, self.bias)
-        return head
-
-    def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_head"}
-
-    def predict(self, x):
-        """Forecasts [n, H] from scaled windows x [n, T, C]."""
-        values, head = self.inputs.read(x), self._head
         features = head.room("features", len(x))
         features[:, : values.shape[1]] = values
         scores = np.empty((len(x), head.columns))

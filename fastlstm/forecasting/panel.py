@@ -109,13 +109,29 @@ class Panel:
         return replace(self, values=values, index=index)
 
     def begins_with(self, known):
-        """Whether the series of this panel are those of `known` with further observations."""
-        if self.ids != known.ids or self.form != known.form:
-            return False
+        """Whether all series of this panel begin with the observations of the panel `known`."""
+        before = dict(zip(known.ids, known.values, strict=True))
+        if _is_nameless(known) and len(self) == 1:
+            before = {self.ids[0]: known.values[0]}
         return all(
-            len(y) >= len(before) and np.array_equal(y[: len(before)], before, equal_nan=True)
-            for y, before in zip(self.values, known.values, strict=True)
+            key in before
+            and len(y) >= len(before[key])
+            and np.allclose(y[: len(before[key])], before[key], rtol=1e-6, atol=0, equal_nan=True)
+            for key, y in zip(self.ids, self.values, strict=True)
         )
+
+    def in_order_of(self, known):
+        """The panel with its series in the order of `known`; raise ValueError if some are lacking."""
+        missing = [key for key in known.ids if key not in self.ids]
+        if missing and len(known) > 1:
+            raise ValueError(
+                f"y begins with known observations, but lacks the series {containers.few(missing)}: pass all series, "
+                "or only what follows the known observations."
+            )
+        rows = [self.ids.index(key) for key in known.ids] if len(known) > 1 else [0]
+        parts = {name: [getattr(self, name)[row] for row in rows] for name in ("ids", "values", "index")}
+        likes = self.likes if len(self.likes) != len(self) else [self.likes[row] for row in rows]
+        return replace(self, **parts, likes=likes)
 
     def _check_series(self, frames, ids, name):
         """Raise ValueError unless new observations have the form and the series of the panel."""

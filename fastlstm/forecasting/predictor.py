@@ -65,14 +65,19 @@ class Predictor:
         return forecasts, spreads
 
 
+def resolve_settings(windows, parameters):
+    """Values of the parameters of the network that can be "auto"."""
+    given = {field: getattr(parameters, field) for field in defaults.NAMES}
+    return defaults.resolve(given, parameters.cell, len(windows), windows.window, windows.n_steps)
+
+
 def train_network(windows, parameters, seed, name):
     """Train a network on the errors of the linear model of `windows`; returns the fitted `Model`.
 
     parameters: the forecaster, which has the network's parameters as attributes.
     """
     rng, dtype = np.random.default_rng(seed), np.dtype(parameters.dtype)
-    given = {field: getattr(parameters, field) for field in defaults.NAMES}
-    settings = defaults.resolve(given, parameters.cell, len(windows), windows.window, windows.n_steps)
+    settings = resolve_settings(windows, parameters)
     sizes = check_sizes(parameters.hidden_size, parameters.num_layers)
     stack = Stack(parameters.cell, windows.channels, sizes, bool(parameters.bidirectional))
     longest = None

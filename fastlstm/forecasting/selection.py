@@ -7,7 +7,7 @@ import numpy as np
 from fastlstm.forecasting.histories import Histories, Units
 from fastlstm.forecasting.intervals import Errors, fit_errors
 from fastlstm.forecasting.linear import fit_linear, intercept_only
-from fastlstm.forecasting.predictor import Predictor, train_network
+from fastlstm.forecasting.predictor import Predictor, resolve_settings, train_network
 
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
@@ -18,10 +18,14 @@ FEWEST_WINDOWS = 4  # to train on before a held-out tail
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted predictor, the histories it forecasts from, and what was found on the held-out tail.
+    """A fitted predictor, and what was found on the held-out tail.
 
     Attributes
     ----------
+    units : list of Units
+        Of each series.
+    settings : dict
+        Values used for the parameters of the network that can be "auto".
     errors : Errors or None
         None if no series is long enough to hold out a tail.
     tried : dict of str to dict
@@ -29,8 +33,9 @@ class Fit:
         of the final ones.
     """
 
-    histories: Histories
+    units: list
     predictor: Predictor
+    settings: dict
     errors: Errors | None
     tried: dict
 
@@ -61,25 +66,32 @@ def tails(values, plan):
     return starts
 
 
-def held_out_origins(values, observed, ends, horizon):
-    """Series and first steps of the forecasts of the tails, evenly spaced if there are many."""
+def held_out_origins(values, observed, ends, horizon, least):
+    """Series and first steps of the forecasts of the tails, evenly spaced if there are many.
+
+    least: number of steps from the first observation on.
+    """
     counts = [max(0, len(y) - horizon + 1 - end) for y, end in zip(values, ends, strict=True)]
     stride = -(-sum(counts) // MOST_ORIGINS) or 1
     origins = [np.arange(end, end + count, stride) for end, count in zip(ends, counts, strict=True)]
     origins = [at[[there[p : p + horizon].all() for p in at]] for at, there in zip(origins, observed, strict=True)]
+    origins = [at[at >= np.argmax(there) + least] for at, there in zip(origins, observed, strict=True)]
     return np.repeat(np.arange(len(values)), list(map(len, origins))), np.concatenate(origins)
 
 
 def fit(plan, values, observed, covariates, parameters, seed):
     """Choose the scaling, fit the predictor, and measure its errors."""
     ends = tails(values, plan)
-    series, origins = held_out_origins(values, observed, ends, plan.horizon)
-    scaling, share, errors, tried = plan.scalings[0], 1.0, None, {}
+    series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
+    # without a held-out part, nothing says that a network improves on the linear model
+    scaling, share, errors, tried = plan.scalings[0], 0.0 if plan.skip else 1.0, None, {}
     if len(series):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
         scaling, share, errors, tried = trials.best()
     final = make_histories(plan, values, observed, covariates, [len(y) for y in values], scaling)
-    return Fit(final, fit_predictor(plan, final, None, scaling, parameters, seed, share), errors, tried)
+    predictor = fit_predictor(plan, final, None, scaling, parameters, seed, share)
+    settings = resolve_settings(final.windows(plan.horizon, scaling, most=plan.most), parameters)
+    return Fit(final.units, predictor, settings, errors, tried)
 
 
 def make_histories(plan, values, observed, covariates, ends, scaling):

@@ -28,10 +28,8 @@ class Levels(NamedTuple):
         with np.errstate(over="ignore"):
             if self.name == "log":
                 return np.exp(levels)
-            # beyond the range of the function, the nearest value of its inverse
-            limit = -1 / self.power if self.power else 0.0
-            levels = np.maximum(levels, limit) if self.power > 0 else levels
-            levels = np.minimum(levels, limit) if self.power < 0 else levels
+            if self.power:  # levels below that of 0 become 0
+                levels = np.maximum(levels, -1 / self.power)
             return special.inv_boxcox(levels, self.power)
 
 
@@ -42,7 +40,10 @@ def fit_levels(name, y):
     from scipy import stats  # imported here because it is slow
 
     constant = bool((y == y[0]).all())
-    return Levels("boxcox", 1.0 if constant else float(stats.boxcox_normmax(y, method="mle")))
+    if constant:
+        return Levels("boxcox", 1.0)
+    # Design: with a negative exponent, levels have an upper limit, beyond which forecasts would be infinite
+    return Levels("boxcox", float(np.clip(stats.boxcox_normmax(y, method="mle"), 0, 2)))
 
 
 class Differences(NamedTuple):

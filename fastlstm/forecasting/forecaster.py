@@ -107,8 +107,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
 
     Notes
     -----
-    Below, n is the number of windows of all series, and T the window. Prediction intervals are wide enough if at least
-    about 20 windows are held out, that is, for series of 100 values or more; for shorter series they tend to be narrow.
+    Below, n is the number of windows of all series, and T the window. Prediction intervals of
+    series with fewer than about 60 values tend to be too narrow.
 
     See Also
     --------

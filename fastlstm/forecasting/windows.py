@@ -5,7 +5,7 @@ import numpy as np
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.training.examples import Batch
 
-BLOCK_VALUES = 1 << 16  # number of values gathered at a time where many windows are visited
+BLOCK_VALUES = 1 << 14  # number of values gathered at a time where many windows are visited
 
 
 class Table:

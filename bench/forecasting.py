@@ -100,7 +100,7 @@ def measure(case, seed):
     }  # fmt: skip
 
 
-COLUMNS = ["lstm", "linear", "seasonal_naive", "persistence", "coverage", "seconds"]
+COLUMNS = ["lstm", "linear", "ets", "seasonal_naive", "persistence", "coverage", "seconds"]
 
 
 def main():

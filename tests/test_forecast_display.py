@@ -49,6 +49,10 @@ def test_errors_by_horizon_are_drawn(axes):
 def test_unknown_series_and_metrics_are_refused(axes):
     with pytest.raises(ValueError, match=r"series='c' is unknown; expected one of \['a', 'b'\]"):
         ForecastDisplay.from_forecaster(fitted(), series="c", ax=axes)
+    with pytest.raises(ValueError, match="truth has 2 columns; expected the values of one series"):
+        ForecastDisplay.from_forecaster(fitted(), truth=np.ones((6, 2)), ax=axes)
+    with pytest.raises(ValueError, match="history=0; expected an integer, 1 or more"):
+        ForecastDisplay.from_forecaster(fitted(), history=0, ax=axes)
     result = fitted().backtest({"a": np.arange(10.0)})
     with pytest.raises(ValueError, match="metric='coverage'; expected one of mae, rmse"):
         ForecastDisplay.from_backtest(result, metric="coverage", ax=axes)

@@ -289,6 +289,17 @@ def test_covariates_known_ahead_are_used_at_the_time_of_the_target():
     assert result.summary()["lstm"]["mae"] < 0.3
 
 
+def test_a_shorter_horizon_of_a_backtest_needs_all_covariates_known_ahead():
+    y, x = driven(120)
+    model = LSTMForecaster(3, 6, **QUICK).fit(y[:100], X=x[:100, None])
+    result = model.backtest(y[100:], horizon=1, X=x[100:, None], ets=False)
+    assert result.origins.max() == 117
+    model.update(y[100:117], X=x[100:117, None])
+    assert_array_equal(result.forecasts["lstm"][-1], model.predict(1, X=x[117:, None]))
+    with pytest.raises(ValueError, match=r"fewer than 3 observations .* horizon=1 requires with covariates"):
+        model.backtest(y[117:119], horizon=1, X=x[117:119, None])
+
+
 def test_categories_are_one_hot_encoded():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
@@ -444,7 +455,10 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
         (lambda: model.predict(X=x[:3, None], static=[1.0]), "X_past and static belong to other series"),
         (lambda: model.predict(X=x[:3, None], y=y), "X is None"),
         (lambda: model.predict(X=x[:3, None], y=y, X_past=x[:, None], static=[1.0]), "static was passed"),
-        (lambda: model.backtest(y[:2], X=x[:2, None]), "fewer than horizon=3 observations after those known"),
+        (
+            lambda: model.backtest(y[:2], X=x[:2, None]),
+            "fewer than 3 observations after those known, which horizon=3 requires",
+        ),
         (lambda: model.backtest(y[:9], stride=0, X=x[:9, None]), "stride=0; expected an integer, 1 or more"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -76,10 +76,12 @@ class ForecastDisplay:
         Raises
         ------
         ValueError
-            If there is no such series, or X is invalid.
+            If there is no such series, `truth` has several columns, or X is invalid.
         sklearn.exceptions.NotFittedError
             If the forecaster is not fitted.
         """
+        if history is not None and (isinstance(history, bool) or not isinstance(history, int) or history < 1):
+            raise ValueError(f"history={history!r}; expected an integer, 1 or more.")
         past, future, intervals = forecaster._for_display(X, series, tuple(SHADES), history)
         ax = _axes(ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
@@ -88,7 +90,10 @@ class ForecastDisplay:
             label = f"{100 * coverage:g} % interval"
             ax.fill_between(future[0], lower, upper, color="C0", alpha=SHADES[coverage], linewidth=0, label=label)
         if truth is not None:
-            truth = np.asarray(truth, float).reshape(-1)[: len(future[0])]
+            truth = np.asarray(truth, float)
+            if truth.ndim == 2 and truth.shape[1] > 1:
+                raise ValueError(f"truth has {truth.shape[1]} columns; expected the values of one series.")
+            truth = truth.reshape(-1)[: len(future[0])]
             ax.plot(future[0][: len(truth)], truth, color="C1", linewidth=1, label="truth")
         ax.legend(frameon=False)
         return cls(ax)

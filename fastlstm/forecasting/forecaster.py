@@ -568,15 +568,18 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         coverage = _check_coverage(coverage)
         before = [len(values) for values in self._data.values]
         data = renewed(self, self._data, y, X)
+        # covariates known ahead are needed for the horizon of the model
+        reach = self._plan.horizon if data.known[0].shape[1] else h
         places = [
             (n, p)
             for n, values in enumerate(data.values)
-            for p in range(before[n], len(values) - h + 1, stride)
+            for p in range(before[n], len(values) - reach + 1, stride)
             if data.observed[n][p : p + h].all()
         ]
         if not places:
             raise ValueError(
-                f"y has fewer than horizon={h} observations after those known: pass more, or a smaller horizon."
+                f"y has fewer than {reach} observations after those known, which horizon={h} requires"
+                f"{' with covariates that are known ahead' * (reach > h)}: pass more."
             )
         series, origins = np.array(places).T
         if not refit:

@@ -618,3 +618,9 @@ def test_arrays_need_no_library_of_tables():
         "panel.extend({'b': [1.0]}).write([np.ones(2), np.ones(2)])\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_dates_in_a_column_of_a_frame_belong_in_its_index():
+    frame = pd.DataFrame({"ds": pd.date_range("2024", periods=3), "y": [1.0, 2.0, 3.0]})
+    with pytest.raises(ValueError, match=r"y has dates in the column 'ds'.*y.set_index\('ds'\) or, for a long table"):
+        read_panel(frame)

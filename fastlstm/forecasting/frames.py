@@ -117,6 +117,11 @@ def _read_frame(values, label):
                 f"{label} has an index of several levels; expected the stamps alone: make a long table of it with the "
                 f"columns {ID!r}, {TIME!r} and {TARGET!r}, or see fastlstm.forecasting.from_long."
             )
+        if table and TIME in names and values.dtypes[TIME].kind == "M":
+            raise ValueError(
+                f"{label} has dates in the column {TIME!r}; expected them in the index: pass "
+                f"{label}.set_index({TIME!r}) or, for a long table, add the column {ID!r}."
+            )
         columns = [values.iloc[:, k] for k in range(len(names))] if table else [values]
     else:
         like, time = values.clear(), _time_of(values, label) if table else None

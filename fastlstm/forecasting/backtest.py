@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.layers.checks import is_count
 
 if TYPE_CHECKING:
     from typing import Any
@@ -151,5 +152,5 @@ def pinball(error, level):
 
 def check_stride(stride):
     """Raise ValueError unless `stride` is a positive integer."""
-    if isinstance(stride, bool) or not isinstance(stride, (int, np.integer)) or stride < 1:
+    if not is_count(stride):
         raise ValueError(f"stride={containers.brief(stride)}; expected an integer, 1 or more.")

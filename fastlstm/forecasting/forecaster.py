@@ -25,6 +25,7 @@ from fastlstm.forecasting.histories import Histories, Units
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
+from fastlstm.layers.checks import is_count
 from fastlstm.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         self.validation_errors_ = self._fitted.tried
 
     def _least_for_errors(self):
-        return _least(self._plan) + self.horizon + selection.FEWEST_WINDOWS - 1
+        return self._plan.least_before_tail + self._plan.horizon
 
     def _default_window(self, panel):
         longest = max(map(len, panel.values))
@@ -250,7 +251,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         return max(1, self.horizon, min(2 * season if season > 1 else 24, longest // 3))
 
     def _check_lengths(self, data, plan):
-        least = _least(plan)
+        least = plan.least
         short = [key for key, y in zip(data.panel.ids, data.values, strict=True) if len(y) < least]
         if len(short) == len(data.values):
             longest = max(map(len, data.values))
@@ -306,7 +307,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         ((4,), (2,))
         """
         h, data, histories, levels, _ = self._forecast(horizon, X, y, X_past, static)
-        return self._write(data, histories.undo(np.arange(len(levels)), levels), h)
+        return data.panel.write(list(self._values(histories, levels)[:, :h]))
 
     def predict_quantiles(
         self,
@@ -402,7 +403,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         """Forecasts plus the errors of the coverages `signed`, below the forecast if negative."""
         h, data, histories, levels, unit = self._forecast(*what)
         bounds = levels[..., None] + np.sign(signed) * self._width(np.abs(signed), unit)
-        return self._write(data, histories.undo(np.arange(len(levels)), bounds), h, names)
+        return data.panel.write(list(self._values(histories, bounds)[:, :h]), names)
 
     def _width(self, coverage, unit):
         if self._fitted.errors is None:
@@ -438,21 +439,21 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         most = self._plan.horizon
         if horizon is None:
             return most
-        if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon <= most:
+        if not is_count(horizon) or horizon > most:
             raise ValueError(
                 f"horizon={containers.brief(horizon)}; expected an integer from 1 to {most}, the horizon that the "
                 "model was fitted for: for more, fit with a larger horizon."
             )
         return int(horizon)
 
-    def _write(self, data, rows, h, columns=None):
-        rows = np.maximum(rows, 0) if self.positive else rows
-        return data.panel.write([row[:h] for row in rows], columns)
+    def _values(self, histories, levels, series=None):
+        """Forecasts [n, ...] from their levels; of all series unless some are given."""
+        values = histories.undo(np.arange(len(levels)) if series is None else series, levels)
+        return np.maximum(values, 0) if self.positive else values
 
     def _for_display(self, X, key, coverages, history):
         """Stamps and values of the past, and of the forecasts, and intervals by coverage, of one series."""
         h, _, histories, levels, unit = self._forecast(None, X)
-        series = np.arange(len(levels))
         ids = self._data.panel.ids
         if key is not None and key not in ids:
             raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(ids)}.")
@@ -460,14 +461,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         y, calendar = self._data.values[n], self._data.panel.index[n]
         first = max(0, len(y) - (history or 4 * self.window_))
         past = stamps_of(calendar, first, len(y)), np.where(self._data.observed[n], y, np.nan)[first:]
-        low = 0.0 if self.positive else -np.inf
-        forecast = np.maximum(histories.undo(series, levels)[n], low)
         intervals = {}
         for coverage in coverages if self._fitted.errors else ():
             width = self._width(coverage, unit)
-            bounds = (histories.undo(series, levels + sign * width)[n] for sign in (-1, 1))
-            intervals[coverage] = [np.maximum(bound, low) for bound in bounds]
-        return past, (stamps_of(calendar, len(y), len(y) + h), forecast), intervals
+            intervals[coverage] = [self._values(histories, levels + sign * width)[n] for sign in (-1, 1)]
+        return past, (stamps_of(calendar, len(y), len(y) + h), self._values(histories, levels)[n]), intervals
 
     # -- new observations -------------------------------------------------------------------------------------
 
@@ -616,13 +614,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         if self._fitted.errors is not None:
             width = self._width(coverage, unit)
             found |= {"lower": levels - width, "upper": levels + width}
-        return {name: histories.undo(series, value) for name, value in found.items()}
+        return {name: self._values(histories, value, series) for name, value in found.items()}
 
     def _compared(self, data, series, origins, h, forecasts, coverage, ets):
         """A `Backtest` of forecasts and baselines."""
         m = self.season_length_
-        if self.positive:
-            forecasts = {name: np.maximum(value, 0) for name, value in forecasts.items()}
         lower, upper = forecasts.pop("lower", None), forecasts.pop("upper", None)
         recent = np.stack([_last(data.values[n][:p], m) for n, p in zip(series, origins, strict=True)])
         forecasts["persistence"] = baselines.persistence(recent, h)
@@ -658,8 +654,3 @@ def _check_coverage(coverage):
 def _last(values, count):
     """The last `count` values, extended at the start by the first one if there are fewer."""
     return np.concatenate([np.repeat(values[:1], max(0, count - len(values))), values[-count:]])
-
-
-def _least(plan):
-    """Number of values of the shortest series that can be trained on."""
-    return plan.differences.lost + plan.window + plan.horizon

@@ -92,9 +92,9 @@ class Histories:
             runs += [(int(self.table.first[n]) + skipped + start, count) for start, count in found]
         return runs
 
-    def windows(self, horizon, scaling, linear=None, ends=None, most=None):
+    def windows(self, horizon, scaling, ends=None, most=None):
         """`Windows` to train on, see `runs`."""
-        return Windows(self.table, self.window, horizon, self.runs(horizon, ends), scaling, linear, most)
+        return Windows(self.table, self.window, horizon, self.runs(horizon, ends), scaling, most)
 
     def forecast(self, predictor, series, origins, backend, n_jobs):
         """Forecast levels [n, H] of series from the steps `origins` on, and the unit [n, 1] of each: its spread."""

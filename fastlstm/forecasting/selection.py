@@ -54,14 +54,23 @@ class Plan:
     inputs: object
     most: int | None = None
 
+    @property
+    def least(self):
+        """Number of values of the shortest series that can be trained on."""
+        return self.differences.lost + self.window + self.horizon
+
+    @property
+    def least_before_tail(self):
+        """Number of values of the shortest series, without its tail, of which a tail is held out."""
+        return self.least + FEWEST_WINDOWS - 1
+
 
 def tails(values, plan):
     """Step at which the held-out tail of each series begins; its end if the series is too short for one."""
-    needed = plan.differences.lost + plan.window + plan.horizon + FEWEST_WINDOWS - 1
     starts = []
     for y in values:
         tail = max(2 * plan.horizon, int(np.ceil(TAIL * (len(y) - plan.differences.lost))))
-        tail = min(tail, len(y) - needed)
+        tail = min(tail, len(y) - plan.least_before_tail)
         starts.append(len(y) - tail if tail >= plan.horizon else len(y))
     return starts
 
@@ -89,9 +98,9 @@ def fit(plan, values, observed, covariates, parameters, seed):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
         scaling, share, errors, tried = trials.best()
     final = make_histories(plan, values, observed, covariates, [len(y) for y in values], scaling)
-    predictor = fit_predictor(plan, final, None, scaling, parameters, seed, share)
-    settings = resolve_settings(final.windows(plan.horizon, scaling, most=plan.most), parameters)
-    return Fit(final.units, predictor, settings, errors, tried)
+    windows = final.windows(plan.horizon, scaling, most=plan.most)
+    predictor = fit_predictor(plan, windows, fit_base(plan, windows), parameters, seed, share)
+    return Fit(final.units, predictor, resolve_settings(windows, parameters), errors, tried)
 
 
 def make_histories(plan, values, observed, covariates, ends, scaling):
@@ -103,16 +112,17 @@ def make_histories(plan, values, observed, covariates, ends, scaling):
     return Histories(values, observed, units, covariates, plan.window)
 
 
-def fit_predictor(plan, histories, ends, scaling, parameters, seed, share=1.0, networks=True):
-    """Fit the linear model and, if `networks`, the networks."""
-    windows = histories.windows(plan.horizon, scaling, ends=ends)
-    fit_base = fit_linear if plan.skip == "linear" else intercept_only
-    linear, models = fit_base(windows, plan.inputs), []
-    if networks and share:
-        windows = histories.windows(plan.horizon, scaling, linear, ends, plan.most)
-        for number in range(plan.n_models):
-            models.append(train_network(windows, parameters, seed + number, f"scaling={scaling!r}"))
-    return Predictor(plan.window, plan.horizon, scaling, linear, models, share)
+def fit_base(plan, windows):
+    """Fit the linear model, or without one the mean."""
+    return (fit_linear if plan.skip == "linear" else intercept_only)(windows, plan.inputs)
+
+
+def fit_predictor(plan, windows, linear, parameters, seed, share=1.0):
+    """Train the networks on the errors of the linear model; without a share, there are none."""
+    windows.linear, models = linear, []
+    for number in range(plan.n_models if share else 0):
+        models.append(train_network(windows, parameters, seed + number, f"scaling={windows.scaling!r}"))
+    return Predictor(plan.window, plan.horizon, windows.scaling, linear, models, share)
 
 
 class _Trials:
@@ -125,35 +135,39 @@ class _Trials:
     def best(self):
         """The best scaling, the share of its networks, its errors in units, and the errors of all that was tried."""
         plan, results = self._plan, {}
-        tried = {scaling: {"linear": self._linear_error(scaling)} for scaling in plan.scalings}
+        linears = {scaling: self._linear(scaling) for scaling in plan.scalings}
+        tried = {scaling: {"linear": mean} for scaling, (_, mean) in linears.items()}
         limit = CLOSE * min(of["linear"] for of in tried.values())
         for scaling in plan.scalings:
             if tried[scaling]["linear"] <= limit:
-                results[scaling] = self._result(scaling)
+                results[scaling] = self._result(scaling, linears[scaling][0])
                 tried[scaling]["network"] = results[scaling][0]
         limit = HARDLY * min(mean for mean, *_ in results.values())
         scaling = next(name for name in plan.scalings if name in results and results[name][0] <= limit)
         return scaling, *results[scaling][1:], tried
 
-    def _linear_error(self, scaling):
-        histories, linear = self._fit(scaling, networks=False)
-        return self._mean(self._error(histories, linear)[0], histories)
+    def _linear(self, scaling):
+        """The linear model, and the mean absolute error of its forecasts."""
+        histories, windows = self._windows(scaling)
+        linear = fit_base(self._plan, windows)
+        predictor = Predictor(self._plan.window, self._plan.horizon, scaling, linear, [])
+        return linear, self._mean(self._error(histories, predictor)[0], histories)
 
-    def _result(self, scaling):
+    def _result(self, scaling, linear):
         """Mean absolute error, share of the networks, and errors in units."""
-        histories, predictor = self._fit(scaling)
+        histories, windows = self._windows(scaling)
+        predictor = fit_predictor(self._plan, windows, linear, self._parameters, self._seed)
         error_0, unit = self._error(histories, predictor, 0.0)
         error_1, _ = self._error(histories, predictor, 1.0)
         share = self._share(error_0, error_1, histories)
         error = error_0 + share * (error_1 - error_0)
         return self._mean(error, histories), share, fit_errors(error / unit)
 
-    def _fit(self, scaling, networks=True):
+    def _windows(self, scaling):
+        # Design: made anew where they are needed, since those of all scalings together take several times the memory
         values, observed, covariates, ends = self._data
         histories = make_histories(self._plan, values, observed, covariates, ends, scaling)
-        return histories, fit_predictor(
-            self._plan, histories, ends, scaling, self._parameters, self._seed, networks=networks
-        )
+        return histories, histories.windows(self._plan.horizon, scaling, ends=ends, most=self._plan.most)
 
     def _error(self, histories, predictor, share=0.0):
         series, origins = self._at

@@ -60,14 +60,17 @@ class Windows:
         First row and number of consecutive windows.
     scaling : str
         A name in `SCALINGS`.
-    linear : Linear or None
-        Linear forecasts, whose errors are the targets of training.
     most : int or None
         Number of windows in an epoch: if there are more, each epoch takes a sample of them, spread evenly.
+
+    Attributes
+    ----------
+    linear : Linear or None
+        Linear forecasts, whose errors are the targets of training.
     """
 
-    def __init__(self, table, window, horizon, runs, scaling, linear=None, most=None):
-        self.table, self.window, self.horizon, self.scaling, self.linear = table, window, horizon, scaling, linear
+    def __init__(self, table, window, horizon, runs, scaling, most=None):
+        self.table, self.window, self.horizon, self.scaling, self.linear = table, window, horizon, scaling, None
         self._starts = np.array([start for start, _ in runs], dtype=np.int64)
         self._ends = np.cumsum([n for _, n in runs], dtype=np.int64)
         self.n_windows = int(self._ends[-1]) if runs else 0

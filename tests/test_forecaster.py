@@ -64,7 +64,7 @@ def test_batches_hold_the_windows_that_numpy_slices(scaling):
     before, after = explicit[:, :4], explicit[:, 4:]
     centre = {"series": 0 * before[:, :1], "window": before.mean(1, keepdims=True), "last": before[:, -1:]}[scaling]
     spread = 1 if scaling == "series" else np.maximum(before.std(1, keepdims=True), 0.1)
-    windows.linear = intercept_only(windows, Inputs(4, 2))
+    windows.base = intercept_only(windows, Inputs(4, 2))
     rows = np.array([7, 0, 3, 4])
     batch = windows.batch(rows, 0, None, np.dtype("float64"))
     assert_allclose(batch.x.reshape(4, 4), ((before - centre) / spread)[rows], rtol=1e-6)
@@ -225,7 +225,8 @@ def test_what_is_held_out_has_no_part_in_the_scaling_of_a_trial():
     model = LSTMForecaster(3, 8, scaling="series", **QUICK).fit(y)
     (end,) = selection.tails([y], model._plan)
     assert end < 90
-    histories = selection.make_histories(model._plan, [y], [np.ones(100, bool)], None, [end], "series")
+    trials = selection._Trials(model._plan, [y], [np.ones(100, bool)], None, [end], None, None, model, 0)
+    histories, _ = trials._windows("series")
     assert (histories.units[0].mean, histories.units[0].std) == (y[:end].mean(), y[:end].std())
 
 
@@ -410,7 +411,7 @@ def test_gaps_are_filled_in_windows_and_never_targets():
         LSTMForecaster(3, 8, **QUICK).fit(y)
     model = LSTMForecaster(3, 8, missing="forward_fill", **QUICK).fit(y)
     histories = Histories(model._data.values, model._data.observed, model._fitted.units, None, 8)
-    windows = histories.windows(3, "last")
+    windows = model._plan.windows(histories, "last")
     starts = windows.starts_of(np.arange(windows.n_windows))
     targets = starts[:, None] + np.arange(8, 11)
     assert not np.isin(targets, np.arange(40, 44)).any()
@@ -534,7 +535,7 @@ def test_leading_gaps_are_in_no_window_of_the_training():
     y[:20] = np.nan
     model = LSTMForecaster(2, 5, missing="forward_fill", **QUICK).fit(y)
     histories = Histories(model._data.values, model._data.observed, model._fitted.units, None, 5)
-    windows = histories.windows(2, "last")
+    windows = model._plan.windows(histories, "last")
     assert windows.starts_of(np.arange(windows.n_windows)).min() == 20
 
 

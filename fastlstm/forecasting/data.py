@@ -11,8 +11,10 @@ from fastlstm.forecasting.covariates import read_covariates, read_static
 from fastlstm.forecasting.encoding import Encoding, fit_encoding, shifted
 from fastlstm.forecasting.linear import Inputs
 from fastlstm.forecasting.panel import read_panel
+from fastlstm.training import losses
 
 TREND = 100.0  # steps in which the trend grows by 1
+COUNTS = losses.names("counts")
 
 
 @dataclass(frozen=True)
@@ -49,17 +51,19 @@ class Data:
     features: tuple
 
     def inputs(self, window, horizon):
-        """What a linear model reads, see `channels`."""
+        """What a linear model of `horizon` steps at once reads, see `channels`."""
         ends = np.cumsum([1, self.past[0].shape[1], self.known[0].shape[1], self.static.shape[1]])
         past, known, static = (tuple(range(*pair)) for pair in pairwise(ends))
         return Inputs(window, horizon, past, known, static)
 
-    def channels(self, horizon):
-        """Covariates as channels [T_i, C - 1] of each series: past, known `horizon` steps later, and static."""
+    def channels(self, shift, ahead=0):
+        """Covariates as channels [T_i + ahead, C - 1] of each series: past, known `shift` steps later, and static."""
         tables = []
-        for n, y in enumerate(self.values):
-            static = np.broadcast_to(self.static[n], (len(y), self.static.shape[1]))
-            tables.append(np.concatenate([self.past[n], shifted(self.known[n], horizon, len(y)), static], axis=1))
+        for past, known, static, y in zip(self.past, self.known, self.static, self.values, strict=True):
+            steps = len(y) + ahead
+            past = np.concatenate([past, np.zeros((ahead, past.shape[1]), past.dtype)])  # never read
+            static = np.broadcast_to(static, (steps, len(static)))
+            tables.append(np.concatenate([past, shifted(known, shift, steps), static], axis=1))
         return tables if tables[0].shape[1] else None
 
     def cut(self, first, last):
@@ -102,18 +106,18 @@ def read_data(parameters, panel, X, static, window):
     )
     past, known = _encoded(data, tables)
     data = replace(data, past=past, known=known)
-    if known[0].shape[1] and window < parameters.horizon:
+    if known[0].shape[1] and window < parameters.horizon and parameters.strategy != "recursive":
         raise ValueError(
             f"window={window} is less than horizon={parameters.horizon}, but with covariates that are known ahead, "
-            "including features of the calendar, it must be at least as large: set window to horizon or more."
+            "including features of the calendar, it must be at least as large: set window to horizon or more, or "
+            "strategy='recursive'."
         )
     return data
 
 
-def read_future(parameters, data, X, plan):
-    """The data with future values of the covariates."""
+def read_future(data, X, h):
+    """The data with values of the covariates at the next `h` steps."""
     names = [name for name, past in zip(data.encoding.names, data.is_past, strict=True) if not past]
-    h = plan.horizon
     if names and X is None:
         raise ValueError(
             f"X is None, but the model was fitted with the covariates {containers.few(names)}: pass X with their "
@@ -226,6 +230,11 @@ def _filled(panel, parameters, before=None):
             raise ValueError(
                 f"y has {y.min():g}{where}, but transform={parameters.transform!r} requires positive values: set "
                 "transform=None, or add a constant."
+            )
+        if parameters.loss in COUNTS and len(y) and not (y >= 0).all():
+            raise ValueError(
+                f"y has {y.min():g}{where}, but loss={parameters.loss!r} requires counts, 0 or more: choose another "
+                "loss."
             )
         values.append(y)
         observed.append(there)

@@ -19,13 +19,16 @@ from fastlstm.estimators.parameters import Integers, NetworkParameters, document
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import backtest, baselines, selection
 from fastlstm.forecasting.calendars import season_of
-from fastlstm.forecasting.data import extended, read_data, read_future, renewed, unseen
+from fastlstm.forecasting.data import COUNTS, extended, read_data, read_future, renewed, unseen
 from fastlstm.forecasting.displays import stamps_of
-from fastlstm.forecasting.histories import Histories, Units
+from fastlstm.forecasting.histories import Histories
 from fastlstm.forecasting.panel import read_panel
+from fastlstm.forecasting.predictor import Run
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
 from fastlstm.layers.checks import is_count
+from fastlstm.training import losses
+from fastlstm.training.losses import Loss
 from fastlstm.user_warnings import warn
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ AUTO = ("window", "last", "series")
 MAX_SEED = np.iinfo(np.int32).max
 #: Most steps of windows in an epoch: of more windows, each epoch takes a sample.
 EPOCH_STEPS = 2_000_000
+#: Number of sampled paths from which quantiles are computed.
+N_PATHS = 200
+TINY = 1e-12  # least uniform random number, as that of 0 would be infinite
 
 
 @documented
@@ -55,6 +61,9 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     window : int or None, default=None
         Number of past values that a forecast is computed from. If None, two seasons, or 24 values without a season, but
         at least `horizon` and at most a third of the longest series.
+    strategy : {"auto", "direct", "recursive"}, default="auto"
+        How to forecast several steps: all at once ("direct"), or step by step, each forecast being the input of the
+        next ("recursive"): the network carries its states on, and can forecast any number of steps. "auto" is "direct".
     scaling : {"auto", "window", "last", "series", "none"}, default="auto"
         How to scale a window: subtract its mean ("window") or its last value ("last") and divide by its standard
         deviation; or standardise by the mean and standard deviation of the whole series ("series"), or not at all
@@ -85,8 +94,18 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         windows that have NaN among their targets. Forecasts after missing values are less certain than their intervals.
     freq : str or None, default=None
         Frequency of the time index, such as "MS" (pandas) or "1mo" (Polars). If None, it is inferred.
-    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
-        Loss function of the network.
+    loss : {"squared_error", "absolute_error", "huber", "gaussian_nll", "quantile", "poisson", "negative_binomial"}, \
+default="squared_error"
+        Loss function of the network. Some learn a distribution, from which quantiles and intervals are computed:
+
+        - "gaussian_nll": the mean and the standard deviation of a normal distribution. Intervals are corrected by the
+          errors on held-out data; with ``strategy="recursive"``, they are those of sampled paths.
+        - "quantile": the quantiles given by `quantile`, corrected likewise; for ``strategy="direct"``.
+        - "poisson", "negative_binomial": distributions of counts, values of 0 or more. The network reads logarithms and
+          forecasts alone, without a linear model; `scaling`, `transform`, `differences` and `seasonal_differences` must
+          have their defaults.
+    quantile : sequence of float, default=(0.05, 0.25, 0.5, 0.75, 0.95)
+        Quantile levels for ``loss="quantile"``, in increasing order.
 
     Attributes
     ----------
@@ -94,6 +113,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         Number of past values that a forecast is computed from.
     season_length_ : int
         Number of steps in a season; 1 without one.
+    strategy_ : str
+        The strategy used.
     scaling_ : str
         The scaling used.
     network_share_ : float
@@ -128,6 +149,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     horizon: int
     window: int | None = None
     _: KW_ONLY
+    strategy: Literal["auto", "direct", "recursive"] = "auto"
     scaling: Literal["auto", "window", "last", "series", "none"] = "auto"
     transform: Literal["log", "boxcox"] | None = None
     differences: int = 0
@@ -141,12 +163,16 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     positive: bool = False
     missing: Literal["error", "forward_fill"] = "error"
     freq: str | None = None
-    loss: Literal["squared_error", "absolute_error", "huber"] = "squared_error"
+    loss: Literal[
+        "squared_error", "absolute_error", "huber", "gaussian_nll", "quantile", "poisson", "negative_binomial"
+    ] = "squared_error"
+    quantile: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
 
     _parameter_constraints = {
         **NetworkParameters._parameter_constraints,
         "horizon": [Integers(1)],
         "window": [None, Integers(1)],
+        "strategy": [StrOptions({"auto", "direct", "recursive"})],
         "scaling": [StrOptions({"auto", *SCALINGS})],
         "transform": [None, StrOptions({"log", "boxcox"})],
         "differences": [Integers(0)],
@@ -160,7 +186,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         "positive": ["boolean"],
         "missing": [StrOptions({"error", "forward_fill"})],
         "freq": "no_validation",
-        "loss": [StrOptions({"squared_error", "absolute_error", "huber"})],
+        "loss": [StrOptions(losses.names("numbers", "counts"))],
+        "quantile": [list, tuple, np.ndarray],
     }
 
     # -- fitting ----------------------------------------------------------------------------------------------
@@ -203,6 +230,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         {'a': (3,), 'b': (3,)}
         """
         check_network_parameters(self)
+        self._check_loss()
         update = AtomicUpdate(self)
         update.copy._fit(read_panel(y, freq=self.freq), X, static)
         update.commit()
@@ -222,25 +250,58 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             )
 
     def _fit_data(self, data):
-        window, H = self.window_, self.horizon
+        window, H, recursive = self.window_, self.horizon, self.strategy == "recursive"
+        counts = self.loss in COUNTS
+        scalings = ("none",) if counts else AUTO if self.scaling == "auto" else (self.scaling,)
         plan = selection.Plan(
             window,
             H,
-            AUTO if self.scaling == "auto" else (self.scaling,),
+            scalings,
             self.transform,
             Differences(self.differences, self.seasonal_differences, self.season_length_),
             self.skip,
             self.n_models,
-            data.inputs(window, H),
-            max(1, EPOCH_STEPS // window),
+            data.inputs(window, 1 if recursive else H),
+            Loss(self.loss, tuple(self.quantile) if self.loss == "quantile" else ()),
+            recursive,
+            max(1, EPOCH_STEPS // (window + H - 1 if recursive else window)),
         )
         self._check_lengths(data, plan)
-        seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+        self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
         self._data, self._plan = data, plan
-        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(H), self, seed)
-        self.settings_ = self._fitted.settings
+        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(plan.shift), self, seed)
+        self.settings_, self.strategy_ = self._fitted.settings, "recursive" if recursive else "direct"
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
         self.validation_errors_ = self._fitted.tried
+
+    def _check_loss(self):
+        """Raise ValueError for parameters that do not go with the loss or the strategy."""
+        if self.loss == "quantile":
+            levels = check_levels(self.quantile, "quantile")
+            if sorted(set(levels)) != list(levels):
+                raise ValueError(f"quantile={containers.brief(self.quantile)}: expected levels in increasing order.")
+        wrong = None
+        if self.loss in COUNTS:
+            neutral = {"scaling": "auto", "transform": None, "differences": 0, "seasonal_differences": 0}
+            wrong = next((name for name, value in neutral.items() if getattr(self, name) != value), None)
+        elif self.loss == "quantile":
+            neutral = {"differences": 0, "seasonal_differences": 0}
+            wrong = next((name for name, value in neutral.items() if getattr(self, name) != value), None)
+            if self.strategy == "recursive":
+                raise ValueError(
+                    "loss='quantile' describes each step on its own, which is not enough for strategy='recursive': set "
+                    "strategy='direct' or loss='gaussian_nll'."
+                )
+        if wrong is not None:
+            raise ValueError(
+                f"{wrong}={getattr(self, wrong)!r}, but loss={self.loss!r} requires {neutral[wrong]!r}: change one of "
+                "them."
+            )
+        if self.strategy == "recursive" and self.bidirectional:
+            raise ValueError(
+                "strategy='recursive' forecasts step by step, but bidirectional=True requires whole series: set "
+                "strategy='direct' or bidirectional=False."
+            )
 
     def _least_for_errors(self):
         return self._plan.least_before_tail + self._plan.horizon
@@ -277,9 +338,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         Parameters
         ----------
         horizon : int or None, default=None
-            Number of steps, at most that of the model, which is the default.
+            Number of steps. The default is the horizon of the model, which is also the maximum unless
+            ``strategy="recursive"``.
         X : like X of `fit`, default=None
-            Future values of the covariates, for all steps of the model's horizon.
+            Values of the covariates at the steps of the model's horizon or, if ``strategy="recursive"``, at `horizon`
+            steps.
         y : like y of `fit`, default=None
             Other series to forecast, also such that were not seen in training. If None, those of `fit`.
         X_past, static : like X and static of `fit`, default=None
@@ -306,8 +369,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         >>> model.predict().shape, model.predict(2).shape
         ((4,), (2,))
         """
-        h, data, histories, levels, _ = self._forecast(horizon, X, y, X_past, static)
-        return data.panel.write(list(self._values(histories, levels)[:, :h]))
+        data, histories, at, h = self._start(horizon, X, y, X_past, static)
+        return data.panel.write(list(self._values(histories, self._levels(histories, at, h)[0])))
 
     def predict_quantiles(
         self,
@@ -321,8 +384,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     ) -> Any:
         """Forecast quantiles of the next values.
 
-        Quantiles are computed from the errors on held-out data (split conformal prediction), as if these were symmetric
-        about the forecast; a transform is inverted afterwards.
+        Unless the loss is one of a distribution, quantiles are computed from the errors on held-out data (split
+        conformal prediction), as if these were symmetric about the forecast; a transform is inverted afterwards.
 
         Parameters
         ----------
@@ -352,9 +415,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         >>> model.predict_quantiles([0.1, 0.9]).shape
         (4, 2)
         """
-        levels = np.array(check_levels(levels, "levels"))
-        names = [f"{level:g}" for level in levels]
-        return self._predict_at(2 * levels - 1, names, horizon, X, y, X_past, static)
+        levels = check_levels(levels, "levels")
+        return self._write_quantiles(levels, [f"{level:g}" for level in levels], horizon, X, y, X_past, static)
 
     def predict_interval(
         self,
@@ -396,53 +458,167 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         >>> model.predict_interval(0.8).shape
         (4, 2)
         """
-        coverage = _check_coverage(coverage)
-        return self._predict_at(np.array([-coverage, coverage]), ["lower", "upper"], horizon, X, y, X_past, static)
+        levels = _levels_of(_check_coverage(coverage))
+        return self._write_quantiles(levels, ["lower", "upper"], horizon, X, y, X_past, static)
 
-    def _predict_at(self, signed, names, *what):
-        """Forecasts plus the errors of the coverages `signed`, below the forecast if negative."""
-        h, data, histories, levels, unit = self._forecast(*what)
-        bounds = levels[..., None] + np.sign(signed) * self._width(np.abs(signed), unit)
-        return data.panel.write(list(self._values(histories, bounds)[:, :h]), names)
+    def sample(
+        self,
+        n_samples: int = 100,
+        horizon: int | None = None,
+        X: Any = None,
+        *,
+        y: Any = None,
+        X_past: Any = None,
+        static: Any = None,
+        random_state: Any = None,
+    ) -> Any:
+        """Sample paths of the next values; requires ``strategy="recursive"`` and the loss of a distribution.
 
-    def _width(self, coverage, unit):
-        if self._fitted.errors is None:
+        Paths of different series are independent.
+
+        Parameters
+        ----------
+        n_samples : int, default=100
+            Number of paths of each series.
+        horizon, X, y, X_past, static
+            See `predict`.
+        random_state : int, RandomState or None, default=None
+            Seed of the random numbers.
+
+        Returns
+        -------
+        array, DataFrame, list, dict or long table
+            Paths in the form of y, with a last axis, or a column, for each sample.
+
+        Raises
+        ------
+        ValueError
+            If an argument is invalid, or the strategy or the loss is another.
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.random.default_rng(0).poisson(3, 100)
+        >>> model = LSTMForecaster(4, window=10, strategy="recursive", loss="poisson", max_iter=2, random_state=0)
+        >>> model.fit(y).sample(20, horizon=6, random_state=0).shape
+        (6, 20)
+        """
+        check_is_fitted(self)
+        if not self._samples:
             raise ValueError(
-                "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
-                f"to at least {self._least_for_errors()} values."
+                f"strategy={self.strategy_!r} and loss={self._plan.loss.name!r}; sample requires strategy='recursive' "
+                "and a loss of a distribution: 'gaussian_nll', 'poisson' or 'negative_binomial'."
             )
-        return self._fitted.errors.width(coverage, unit)
+        if not is_count(n_samples):
+            raise ValueError(f"n_samples={containers.brief(n_samples)}; expected an integer, 1 or more.")
+        data, histories, at, h = self._start(horizon, X, y, X_past, static)
+        seed = check_random_state(random_state).randint(MAX_SEED)
+        paths = self._paths(histories, at, h, n_samples, seed)
+        return data.panel.write(list(paths), [str(number) for number in range(n_samples)])
 
-    def _forecast(self, horizon, X, y=None, X_past=None, static=None):
-        """Number of steps, the data and their histories, and forecast levels [n, H] with their units [n, 1]."""
+    def _write_quantiles(self, levels, names, *what):
+        data, histories, at, h = self._start(*what)
+        return data.panel.write(list(self._quantiles(histories, at, h, levels)), names)
+
+    def _start(self, horizon, X, y=None, X_past=None, static=None):
+        """The data, their histories, the series and origins of the forecasts, and their number of steps."""
         check_is_fitted(self)
         h, plan = self._check_horizon(horizon), self._plan
         data, units = self._data, self._fitted.units
         if y is not None:
             data = unseen(self, data, y, X_past, static)
-            scaling = self._fitted.predictor.scaling
-            units = [Units(of, plan.transform, plan.differences, scaling, plan.window) for of in data.values]
+            units = units[:1] * len(data.values)
+            if not plan.counts:
+                units = plan.units(data.values, self._fitted.predictor.scaling)
         elif X_past is not None or static is not None:
             raise ValueError("X_past and static belong to other series: pass these as y, or leave them out.")
-        data = read_future(self, data, X, plan)
-        histories = self._histories(data.last(plan), units)
-        origins = np.array([len(values) for values in histories.values])
-        predictor = self._fitted.predictor
-        levels, unit = histories.forecast(predictor, np.arange(len(origins)), origins, self.backend, self.n_jobs)
-        return h, data, histories, levels, unit
+        data = read_future(data, X, h if plan.recursive else plan.horizon)
+        histories = self._histories(data.last(plan), units, ahead=plan.ahead(h))
+        return data, histories, (np.arange(len(units)), np.array([len(of) for of in histories.values])), h
 
-    def _histories(self, data, units, origins=None):
-        channels = data.channels(self._plan.horizon)
-        return Histories(data.values, data.observed, units, channels, self._plan.window, origins)
+    @property
+    def _samples(self):
+        """Whether quantiles are those of sampled paths."""
+        return self._plan.recursive and self._plan.loss.is_distribution
+
+    @property
+    def _has_quantiles(self):
+        return self._fitted.errors is not None or self._samples or self._plan.counts
+
+    def _levels(self, histories, at, h, share=None):
+        """Forecasts [n, h] of levels, and the units of their errors [n, 1 or h]."""
+        predictor = self._fitted.predictor
+        predictor = predictor if share is None else predictor.with_share(share)
+        steps = {"steps": h} if self._plan.recursive else {}
+        levels, unit = histories.forecast(predictor, *at, Run(self.backend, self.n_jobs), **steps)
+        return levels[:, :h], unit[:, :h]
+
+    def _paths(self, histories, at, h, n_samples, seed):
+        """Sampled paths [n, h, S]."""
+        uniform = np.random.default_rng(seed).uniform(TINY, 1, (len(at[0]), h, n_samples))
+        run = Run(self.backend, self.n_jobs)
+        return self._values(histories, histories.sample(self._fitted.predictor, *at, h, uniform, run), at[0])
+
+    def _quantiles(self, histories, at, h, asked):
+        """Quantiles [n, h, L] of the next values."""
+        asked, plan, errors = np.array(asked), self._plan, self._fitted.errors
+        if self._samples:
+            paths = self._paths(histories, at, h, N_PATHS, self._seed)
+            return np.moveaxis(np.quantile(paths, asked, axis=2, method="higher" if plan.counts else "linear"), 0, 2)
+        if not self._has_quantiles:
+            raise ValueError(
+                "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
+                f"to at least {self._least_for_errors()} values."
+            )
+        if h > plan.horizon:
+            raise ValueError(
+                f"horizon={h}, but forecast errors are known up to horizon={plan.horizon}, that of the fit: fit with a "
+                "larger horizon, or with loss='gaussian_nll'."
+            )
+        if plan.counts or plan.loss.name == "quantile":
+            levels = self._learned(histories, at, h, asked)
+        else:
+            levels, unit = self._levels(histories, at, h)
+            signed = 2 * asked - 1
+            levels = levels[..., None] + np.sign(signed) * errors.width(np.abs(signed), unit)
+        values = self._values(histories, levels, at[0])
+        return np.rint(values) if plan.counts else values
+
+    def _learned(self, histories, at, h, asked):
+        """Quantiles [n, h, L] of levels, that the networks have learned, corrected by the errors on held-out data."""
+        plan, predictor, run = self._plan, self._fitted.predictor, Run(self.backend, self.n_jobs)
+        fitted = plan.loss.levels
+        if fitted and not (fitted[0] <= asked.min() and asked.max() <= fitted[-1]):
+            raise ValueError(
+                f"The levels {containers.few(asked.tolist())} are not between {fitted[0]:g} and {fitted[-1]:g}, those "
+                "that the model was fitted for: fit with a `quantile` that covers them."
+            )
+        found = histories.quantiles(predictor, *at, asked, run)[:, :h]
+        if fitted:
+            errors, (_, unit) = self._fitted.errors, self._levels(histories, at, h)
+            shifts = np.interp(asked, fitted, errors.shifts)
+            found = found + (unit * errors.size[:h])[..., None] * shifts
+            order = np.argsort(asked)
+            found[..., order] = np.sort(found, axis=2)  # the shifts may make quantiles cross
+        return found
+
+    def _histories(self, data, units, origins=None, ahead=0):
+        channels = data.channels(self._plan.shift, ahead)
+        return Histories(data.values, data.observed, units, channels, self._plan.window, origins, ahead)
 
     def _check_horizon(self, horizon):
         most = self._plan.horizon
         if horizon is None:
             return most
-        if not is_count(horizon) or horizon > most:
+        if not is_count(horizon):
+            raise ValueError(f"horizon={containers.brief(horizon)}; expected an integer, 1 or more.")
+        if horizon > most and not self._plan.recursive:
             raise ValueError(
                 f"horizon={containers.brief(horizon)}; expected an integer from 1 to {most}, the horizon that the "
-                "model was fitted for: for more, fit with a larger horizon."
+                "model was fitted for: for more, fit with a larger horizon, or with strategy='recursive'."
             )
         return int(horizon)
 
@@ -453,7 +629,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
 
     def _for_display(self, X, key, coverages, history):
         """Stamps and values of the past, and of the forecasts, and intervals by coverage, of one series."""
-        h, _, histories, levels, unit = self._forecast(None, X)
+        _, histories, at, h = self._start(None, X)
         ids = self._data.panel.ids
         if key is not None and key not in ids:
             raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(ids)}.")
@@ -462,10 +638,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         first = max(0, len(y) - (history or 4 * self.window_))
         past = stamps_of(calendar, first, len(y)), np.where(self._data.observed[n], y, np.nan)[first:]
         intervals = {}
-        for coverage in coverages if self._fitted.errors else ():
-            width = self._width(coverage, unit)
-            intervals[coverage] = [self._values(histories, levels + sign * width)[n] for sign in (-1, 1)]
-        return past, (stamps_of(calendar, len(y), len(y) + h), self._values(histories, levels)[n]), intervals
+        for coverage in coverages if self._has_quantiles else ():
+            bounds = self._quantiles(histories, at, h, _levels_of(coverage))
+            intervals[coverage] = list(bounds[n].T)
+        forecast = self._values(histories, self._levels(histories, at, h)[0])[n]
+        return past, (stamps_of(calendar, len(y), len(y) + h), forecast), intervals
 
     # -- new observations -------------------------------------------------------------------------------------
 
@@ -567,7 +744,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         before = [len(values) for values in self._data.values]
         data = renewed(self, self._data, y, X)
         # covariates known ahead are needed for the horizon of the model
-        reach = self._plan.horizon if data.known[0].shape[1] else h
+        reach = self._plan.horizon if data.known[0].shape[1] and not self._plan.recursive else h
         places = [
             (n, p)
             for n, values in enumerate(data.values)
@@ -581,7 +758,7 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
             )
         series, origins = np.array(places).T
         if not refit:
-            forecasts = self._forecasts_from(data, series, origins, coverage)
+            forecasts = self._forecasts_from(data, series, origins, h, coverage)
         else:
             forecasts = {}
             steps = origins - np.array(before)[series]  # since the end of what was known
@@ -589,32 +766,29 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
                 rows = np.flatnonzero(steps == step)
                 ends = [min(end + step, len(values)) for end, values in zip(before, data.values, strict=True)]
                 model = self._refitted(data.cut([0] * len(ends), ends))
-                for name, value in model._forecasts_from(data, series[rows], origins[rows], coverage).items():
-                    empty = np.full((len(origins), self._plan.horizon), np.nan)
+                for name, value in model._forecasts_from(data, series[rows], origins[rows], h, coverage).items():
+                    empty = np.full((len(origins), h), np.nan)
                     forecasts.setdefault(name, empty)[rows] = value
-        forecasts = {name: value[:, :h] for name, value in forecasts.items()}
         return self._compared(data, series, origins, h, forecasts, coverage, ets)
 
     def _refitted(self, data):
         """A forecaster like this one, fitted to other data."""
-        model = clone(self).set_params(horizon=self._plan.horizon)
+        model = clone(self).set_params(horizon=self._plan.horizon, strategy=self.strategy_)
         model.window_, model.season_length_ = self.window_, self.season_length_
         model._fit_data(data)
         return model
 
-    def _forecasts_from(self, data, series, origins, coverage):
-        """Forecasts [n, H] of the model, of its linear part, and bounds of its intervals."""
+    def _forecasts_from(self, data, series, origins, h, coverage):
+        """Forecasts [n, h] of the model, of its linear part, and bounds of its intervals."""
         first = [int(origins[series == n].min()) if (series == n).any() else len(y) for n, y in enumerate(data.values)]
-        histories, predictor = self._histories(data, self._fitted.units, first), self._fitted.predictor
-        levels, unit = histories.forecast(predictor, series, origins, self.backend, self.n_jobs)
-        found = {"lstm": levels}
-        if self.skip:
-            linear = predictor.with_share(0.0)
-            found["linear"], _ = histories.forecast(linear, series, origins, self.backend, self.n_jobs)
-        if self._fitted.errors is not None:
-            width = self._width(coverage, unit)
-            found |= {"lower": levels - width, "upper": levels + width}
-        return {name: self._values(histories, value, series) for name, value in found.items()}
+        histories, at = self._histories(data, self._fitted.units, first), (series, origins)
+        found = {"lstm": self._values(histories, self._levels(histories, at, h)[0], series)}
+        if self._plan.blends:
+            found["linear"] = self._values(histories, self._levels(histories, at, h, share=0.0)[0], series)
+        if self._has_quantiles and (h <= self._plan.horizon or self._samples):
+            bounds = self._quantiles(histories, at, h, _levels_of(coverage))
+            found |= {"lower": bounds[..., 0], "upper": bounds[..., 1]}
+        return found
 
     def _compared(self, data, series, origins, h, forecasts, coverage, ets):
         """A `Backtest` of forecasts and baselines."""
@@ -649,6 +823,11 @@ def _check_coverage(coverage):
     if len(levels) != 1:
         raise ValueError(f"coverage={containers.brief(coverage)}; expected one number in (0, 1).")
     return levels[0]
+
+
+def _levels_of(coverage):
+    """Quantile levels of the bounds of a central interval."""
+    return (1 - coverage) / 2, (1 + coverage) / 2
 
 
 def _last(values, count):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlstm.forecasting.transforms import fit_levels
-from fastlstm.forecasting.windows import Table, Windows, complete_runs
+from fastlstm.forecasting.windows import Table, complete_runs
 
 SAMPLED = 1000  # number of windows whose spread is computed
 
@@ -60,18 +60,21 @@ class Histories:
         Series that are too short for a window are extended at the start by their first value.
     origins : list of int or None
         First step of each series that will be forecast; by default the one after its end.
+    ahead : int
+        Number of steps that `covariates` have beyond the end of each series.
     """
 
-    def __init__(self, values, observed, units, covariates, window, origins=None):
+    def __init__(self, values, observed, units, covariates, window, origins=None, ahead=0):
         self.values, self.units, self.window = values, units, window
         lost = units[0].differences.lost
         self.extra = [max(0, lost + window - origin) for origin in origins or map(len, values)]
         self._observed = [_extended(of_series, extra) for of_series, extra in zip(observed, self.extra, strict=True)]
         extended = [_extended(y, extra) for y, extra in zip(values, self.extra, strict=True)]
         self.levels = [unit.levels.apply(y) for unit, y in zip(units, extended, strict=True)]
-        self.lost, self.table = lost, Table([len(levels) - lost for levels in self.levels])
+        self.lost, self.table = lost, Table([len(levels) - lost + ahead for levels in self.levels])
         for n, (unit, levels) in enumerate(zip(units, self.levels, strict=True)):
-            self.table.series(n)[:] = unit.apply(levels)
+            self.table.series(n)[: len(levels) - lost] = unit.apply(levels)
+            self.table.series(n)[len(levels) - lost :] = 0  # never read
         if covariates is not None and covariates[0].shape[1]:
             tables = [_extended(table, extra)[lost:] for table, extra in zip(covariates, self.extra, strict=True)]
             self.table.covariates = np.concatenate(tables)
@@ -92,22 +95,41 @@ class Histories:
             runs += [(int(self.table.first[n]) + skipped + start, count) for start, count in found]
         return runs
 
-    def windows(self, horizon, scaling, ends=None, most=None):
-        """`Windows` to train on, see `runs`."""
-        return Windows(self.table, self.window, horizon, self.runs(horizon, ends), scaling, most)
+    def forecast(self, predictor, series, origins, run, **steps):
+        """Forecast levels [n, H] of series from the steps `origins` on, and the units of their errors, [n, 1 or H]."""
+        changes, unit = predictor.predict(self.table, self._starts(series, origins), run, **steps)
+        return self._levels(series, origins, changes), unit * self._of_units(series, "std")[:, None]
 
-    def forecast(self, predictor, series, origins, backend, n_jobs):
-        """Forecast levels [n, H] of series from the steps `origins` on, and the unit [n, 1] of each: its spread."""
-        extra = np.array(self.extra)[series]
-        starts = self.table.first[series] + extra + origins - self.lost - self.window
-        changes, spread = predictor.predict(self.table, starts, backend, n_jobs)
-        mean, std = (np.array([getattr(self.units[n], name) for n in series])[:, None] for name in ("mean", "std"))
-        changes, unit = changes * std + mean, spread * std
+    def quantiles(self, predictor, series, origins, levels, run):
+        """Quantiles [n, H, L] of levels; only without differences."""
+        found = predictor.quantiles(self.table, self._starts(series, origins), levels, run)
+        return self._levels(series, origins, found)
+
+    def sample(self, predictor, series, origins, steps, uniform, run):
+        """Sampled paths [n, steps, S] of levels."""
+        paths = predictor.sample(self.table, self._starts(series, origins), steps, uniform, run)
+        return self._levels(series, origins, paths)
+
+    def _starts(self, series, origins):
+        """First row of the windows before the steps `origins`."""
+        return self.table.first[series] + np.array(self.extra)[series] + origins - self.lost - self.window
+
+    def _of_units(self, series, name):
+        return np.array([getattr(self.units[n], name) for n in series])
+
+    def _levels(self, series, origins, changes):
+        """Levels from forecasts of the predictor, [n, H] or [n, H, S]."""
+        shape = (len(series),) + (1,) * (changes.ndim - 1)
+        mean, std = (self._of_units(series, name).reshape(shape) for name in ("mean", "std"))
+        changes = changes * std + mean
         if not self.lost:
-            return changes, unit
-        ends = extra + origins
+            return changes
+        ends = np.array(self.extra)[series] + origins
         before = np.stack([self.levels[n][end - self.lost : end] for n, end in zip(series, ends, strict=True)])
-        return self.units[0].differences.undo(before, changes), unit
+        undo = self.units[0].differences.undo
+        if changes.ndim == 2:
+            return undo(before, changes)
+        return np.stack([undo(before, changes[:, :, k]) for k in range(changes.shape[2])], axis=2)
 
     def actual(self, series, origins, horizon):
         """Levels [n, H] of series from the steps `origins` on."""

@@ -85,6 +85,23 @@ class Linear:
         head.forward(0, len(x), features, scores)
         return scores[:, : len(self.bias)]
 
+    def targets(self, x, y):
+        """Targets [n, H] of a network for windows x [n, T, C] that are followed by y [n, H]: the errors, scaled.
+
+        If this forecasts one step only, x goes on to the last but one step of y.
+        """
+        if len(self.bias) == y.shape[1]:
+            return (y - self.predict(x)) / self.error
+        T, H = self.inputs.window, y.shape[1]
+        forecasts = [self.predict(x[:, first : first + T]) for first in range(H)]
+        return (y - np.concatenate(forecasts, axis=1)) / self.error
+
+    def values(self, forecasts, outputs):
+        """Forecasts corrected by a network's outputs, which have the scale of `targets`; [n, H] or [n, H, .]."""
+        if outputs.ndim == 3:
+            return forecasts[..., None] + self.error[:, None] * outputs
+        return forecasts + self.error * outputs
+
 
 def fit_linear(windows, inputs):
     """Fit linear forecasts to `Windows`; the penalty is that of the best generalised cross-validation.
@@ -120,16 +137,16 @@ class _Moments:
 
     def __init__(self, windows, inputs):
         rows = np.arange(0, windows.n_windows, -(-windows.n_windows // MOST_WINDOWS))
-        self.n, sums = len(rows), None
+        self.n, sums = min(len(rows), windows.n_distinct), None
         for block in np.array_split(rows, -(-len(rows) * windows.window * windows.channels // BLOCK_VALUES)):
-            x, y, _, _ = windows.scaled(windows.starts_of(block))
+            x, y = windows.examples(block)
             values = inputs.read(x)
             table = np.concatenate([np.ones((len(values), 1)), values, y], axis=1)
             products = table.T @ table
             sums = products if sums is None else sums + products
         F = sums.shape[0] - 1 - windows.horizon
-        means = sums[0] / self.n
-        products = sums / self.n - np.outer(means, means)
+        means = sums[0] / len(rows)
+        products = sums / len(rows) - np.outer(means, means)
         self.mean_x, self.mean_y = means[1 : F + 1], means[F + 1 :]
         self.xx, self.xy = products[1 : F + 1, 1 : F + 1], products[1 : F + 1, F + 1 :]
         self.yy = np.maximum(np.diagonal(products)[F + 1 :], 0)

@@ -1,78 +1,197 @@
-"""Forecasts of windows by a linear model and the networks trained on its errors."""
+"""Forecasts of windows by a base model and the networks that correct it: all horizons at once, or step by step."""
 
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.verbose import report_epochs
-from fastlstm.forecasting.windows import BLOCK_VALUES, Windows
+from fastlstm.forecasting.windows import BLOCK_VALUES, RollingWindows, Windows
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
 from fastlstm.training.loop import Training
-from fastlstm.training.losses import Loss
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.outputs import RegressionOutput
 from fastlstm.training.progress import Settings
+from fastlstm.training.streaming import Stepper
+
+ONE_SIGMA = 0.8413447460685429  # level of the quantile one standard deviation above the mean
+SAMPLED_TARGETS = 2000  # windows whose targets set the first biases of a head
+
+
+class Run(NamedTuple):
+    """Where networks run: the backend's name, and the maximum number of threads."""
+
+    backend: str
+    n_jobs: int | None
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """Forecasts of H values after a window: those of a linear model plus a share of what networks add to them.
+    """Forecasts of H values after a window.
 
     Attributes
     ----------
     scaling : str
         How windows are scaled.
-    linear : Linear
+    base : Linear or Counts
+        What forecasts start from.
     networks : list of Model
-        Networks that predict the errors of `linear`, divided by ``linear.error``.
+        Networks that predict the targets of `base`.
     share : float
-        Weight of the mean of the networks, 0 to 1.
+        Weight of the mean of the networks, 0 to 1. The distribution about it, if the loss has one, is theirs alone.
+    calibration : float
+        Factor of the deviations from the mean in sampled paths.
     """
 
     window: int
     horizon: int
     scaling: str
-    linear: object
+    base: object
     networks: list
     share: float = 1.0
+    calibration: float = 1.0
 
     def with_share(self, share):
         """The same with another share of the networks."""
         return replace(self, share=share)
 
-    def corrections(self, x, backend, n_jobs):
-        """Mean of the networks' predictions [n, H] for scaled windows x, on the scale of the windows."""
-        total = 0.0
-        for model in self.networks:
-            scores = model.scores(sequences.of_array(x), kernels.resolve(backend), n_jobs)
-            total = total + model.output.point(scores)
-        return total / len(self.networks) * self.linear.error
+    @property
+    def _asked(self):
+        """Whether forecasts depend on the networks."""
+        return bool(self.networks) and (self.share > 0 or self.networks[0].loss.is_distribution)
 
-    def predict(self, table, starts, backend, n_jobs):
-        """Forecasts [n, H] of the windows at rows `starts` of a `Table`, and the spread [n, 1] of each window."""
-        windows = Windows(table, self.window, self.horizon, [], self.scaling)
-        forecasts, spreads = np.empty((len(starts), self.horizon)), np.empty((len(starts), 1))
-        for rows in sequences.blocks(len(starts), self.window, table.channels, BLOCK_VALUES):
+    def _blocks(self, windows, starts):
+        """Windows at the rows `starts` of their table, block by block: x, and their centre and spread [n, 1]."""
+        for rows in sequences.blocks(len(starts), windows.longest, windows.channels, BLOCK_VALUES):
             x, _, centre, spread = windows.scaled(starts[rows], targets=False)
-            y = self.linear.predict(x)
-            if self.networks and self.share:
-                y = y + self.share * self.corrections(x, backend, n_jobs)
-            forecasts[rows], spreads[rows] = y * spread + centre, spread
-        return forecasts, spreads
+            yield x, centre, spread
+
+
+@dataclass(frozen=True)
+class Direct(Predictor):
+    """All horizons at once: a network has outputs for each."""
+
+    def predict(self, table, starts, run):
+        """Forecasts [n, H] of the windows at rows `starts` of a `Table`, and the units of their errors.
+
+        A unit is the spread of the window, [n, 1], or the standard deviation of a normal distribution, [n, H].
+        """
+        forecasts, units = [], []
+        normal = self._asked and self.networks[0].loss.name == "gaussian_nll"
+        for x, centre, spread in self._blocks(self._windows(table), starts):
+            y, unit = self.base.predict(x), spread
+            if self._asked:
+                point, above = self._outputs(x, [ONE_SIGMA] * normal, run)
+                if normal:
+                    unit = spread * (self.base.values(y, above[..., 0] - point) - y)
+                y = self.base.values(y, self.share * point)
+            forecasts.append(y * spread + centre)
+            units.append(unit)
+        return np.concatenate(forecasts), np.concatenate(units)
+
+    def quantiles(self, table, starts, levels, run):
+        """Quantiles [n, H, L] of the distribution that the networks have learned."""
+        found = []
+        for x, centre, spread in self._blocks(self._windows(table), starts):
+            point, quantiles = self._outputs(x, levels, run)
+            moved = quantiles - (1 - self.share) * point[..., None]
+            found.append(self.base.values(self.base.predict(x), moved) * spread[..., None] + centre[..., None])
+        return np.concatenate(found)
+
+    def _windows(self, table):
+        return Windows(table, self.window, self.horizon, [], self.scaling)
+
+    def _outputs(self, x, levels, run):
+        """Means over the networks of their point predictions [n, H] and, if asked for, quantiles [n, H, L]."""
+        series, points, quantiles = sequences.of_array(x), 0.0, 0.0
+        for model in self.networks:
+            scores = model.scores(series, kernels.resolve(run.backend), run.n_jobs)
+            points = points + model.output.point(scores)
+            if len(levels):
+                quantiles = quantiles + model.loss.quantiles(scores, levels)
+        return points / len(self.networks), quantiles / len(self.networks)
+
+
+@dataclass(frozen=True)
+class Recursive(Predictor):
+    """Step by step: each forecast is the input of the next, and networks carry their states on."""
+
+    held: tuple = ()  # channels of covariates whose future is unknown
+
+    def predict(self, table, starts, run, steps=None):
+        """Forecasts [n, steps] of the windows at rows `starts` of a `Table`, and the spread [n, 1] of each window."""
+        forecasts, spreads, steps = [], [], steps or self.horizon
+        for x, centre, spread in self._blocks(self._windows(table, steps), starts):
+            models = self.networks if self._asked else [None]
+            y = sum(self._rolled(model, x, steps, 1, None, run) for model in models) / len(models)
+            forecasts.append(y * spread + centre)
+            spreads.append(spread)
+        return np.concatenate(forecasts), np.concatenate(spreads)
+
+    def sample(self, table, starts, steps, levels, run):
+        """Sampled paths [n, steps, S], from uniform random numbers `levels` of the same shape.
+
+        Networks take turns.
+        """
+        found, done = [], 0
+        for x, centre, spread in self._blocks(self._windows(table, steps), starts):
+            paths = np.empty((len(x), steps, levels.shape[2]))
+            for k, model in enumerate(self.networks):
+                mine = levels[done : done + len(x), :, k :: len(self.networks)]
+                if mine.shape[2]:
+                    rolled = self._rolled(model, x, steps, mine.shape[2], np.moveaxis(mine, 2, 1), run)
+                    paths[:, :, k :: len(self.networks)] = np.moveaxis(rolled.reshape(len(x), -1, steps), 1, 2)
+            found.append(paths * spread[..., None] + centre[..., None])
+            done += len(x)
+        return np.concatenate(found)
+
+    def _windows(self, table, steps):
+        return RollingWindows(table, self.window, steps, [], self.scaling, held=self.held)
+
+    def _rolled(self, model, x, steps, copies, levels, run):
+        """Forecasts [n * copies, steps] of scaled windows x, each as often as `copies` says.
+
+        They are sampled at the quantile levels [n, copies, steps], or the most likely ones without.
+        """
+        T, x = self.window, x.astype("float64" if model is None else model.dtype)
+        stepper = model and Stepper(model, len(x), kernels.resolve(run.backend))
+        scores = model and stepper.read(x[:, :T], run.n_jobs)
+        if copies > 1:
+            x = np.repeat(x, copies, axis=0)
+            stepper, scores = stepper.repeated(copies), np.repeat(scores, copies, axis=0)
+        levels = levels if levels is None else levels.reshape(len(x), steps)
+        out = np.empty((len(x), steps))
+        for step in range(steps):
+            y = self.base.predict(x[:, step : step + T])
+            if model is not None:
+                outputs = self.share * model.output.point(scores).astype(float)
+                if levels is not None:
+                    outputs = outputs + self._deviations(model.loss, scores, levels[:, step])
+                y = self.base.values(y, outputs)
+            out[:, step] = y[:, 0]
+            if step + 1 < steps:
+                x[:, T + step, 0] = y[:, 0]
+                scores = model and stepper.step(x[:, T + step])
+        return out
+
+    def _deviations(self, loss, scores, levels):
+        """Sampled minus most likely outputs [n, 1]."""
+        sampled = loss.quantiles(scores, levels[:, None, None])[..., 0].astype(float)
+        return self.calibration * (sampled - loss.point(scores))
 
 
 def resolve_settings(windows, parameters):
     """Values of the parameters of the network that can be "auto"."""
     given = {field: getattr(parameters, field) for field in defaults.NAMES}
-    return defaults.resolve(given, parameters.cell, len(windows), windows.window, windows.n_steps)
+    return defaults.resolve(given, parameters.cell, len(windows), windows.longest, windows.n_steps)
 
 
-def train_network(windows, parameters, seed, name):
-    """Train a network on the errors of the linear model of `windows`; returns the fitted `Model`.
+def train_network(windows, parameters, loss, seed, name):
+    """Train a network on the targets of `windows`; returns the fitted `Model`.
 
     parameters: the forecaster, which has the network's parameters as attributes.
     """
@@ -83,14 +202,18 @@ def train_network(windows, parameters, seed, name):
     longest = None
     if settings["init"] == "chrono":
         longest = parameters.longest_lag or windows.window
-    loss = Loss(parameters.loss)
-    weights = initialise(stack, windows.horizon * loss.width, rng, longest)
-    weights["head.weight"][:] = 0  # training starts at the linear forecasts
+    per_step = isinstance(windows, RollingWindows)
+    outputs = 1 if per_step else windows.horizon
+    weights = initialise(stack, outputs * loss.width, rng, longest)
+    weights["head.weight"][:] = 0  # training starts at the forecasts of the base model
+    if loss.is_distribution:
+        weights["head.bias"][:] = _initial_scores(windows, loss, outputs)
     network = Network(
         stack,
         weights,
         dtype,
         kernels.resolve(parameters.backend),
+        per_step=per_step,
         dropout=settings["dropout"],
         recurrent_dropout=parameters.recurrent_dropout,
     )
@@ -103,4 +226,11 @@ def train_network(windows, parameters, seed, name):
     for _ in report_epochs(training, parameters.verbose, show_reason=False):
         pass
     weights = {key: value.copy() for key, value in network.weights.items()}
-    return Model(stack, weights, RegressionOutput(loss), windows.horizon)
+    return Model(stack, weights, RegressionOutput(loss), outputs, per_step)
+
+
+def _initial_scores(windows, loss, outputs):
+    """Scores of the distribution of all targets, from some windows."""
+    rows = np.arange(0, windows.n_windows, -(-windows.n_windows // SAMPLED_TARGETS))
+    targets = windows.base.targets(*windows.examples(rows)).reshape(-1, outputs)
+    return loss.initial_scores(targets, np.ones(len(targets)))

@@ -1,13 +1,16 @@
 """Choice of the scaling by forecasts of a held-out tail, and the fit of the final predictor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastlstm.forecasting.counts import Counts
 from fastlstm.forecasting.histories import Histories, Units
 from fastlstm.forecasting.intervals import Errors, fit_errors
 from fastlstm.forecasting.linear import fit_linear, intercept_only
-from fastlstm.forecasting.predictor import Predictor, resolve_settings, train_network
+from fastlstm.forecasting.predictor import ONE_SIGMA, Direct, Recursive, Run, resolve_settings, train_network
+from fastlstm.forecasting.transforms import Differences
+from fastlstm.forecasting.windows import RollingWindows, Windows
 
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
@@ -34,7 +37,7 @@ class Fit:
     """
 
     units: list
-    predictor: Predictor
+    predictor: Direct | Recursive
     settings: dict
     errors: Errors | None
     tried: dict
@@ -48,11 +51,55 @@ class Plan:
     horizon: int
     scalings: tuple
     transform: str | None
-    differences: object
+    differences: Differences
     skip: str | None
     n_models: int
     inputs: object
+    loss: object
+    recursive: bool = False
     most: int | None = None
+
+    @property
+    def counts(self):
+        """Whether the series are counts, which the base model does not forecast."""
+        return self.loss.targets == "counts"
+
+    @property
+    def shift(self):
+        """Number of steps from the end of a window to the time of its covariates known ahead."""
+        return 1 if self.recursive else self.horizon
+
+    def ahead(self, steps):
+        """Number of steps beyond the end of a series whose covariates are read to forecast `steps` steps."""
+        return steps - 1 if self.recursive else 0
+
+    @property
+    def blends(self):
+        """Whether the networks' corrections count in part only."""
+        return self.skip is not None and not self.counts
+
+    def units(self, values, scaling):
+        """The `Units` of series; those of counts are shared by all series."""
+        if self.counts:
+            shared = Units(np.concatenate(values), "log1p", self.differences, "series", self.window)
+            return [shared] * len(values)
+        return [Units(y, self.transform, self.differences, scaling, self.window) for y in values]
+
+    def windows(self, histories, scaling, ends=None):
+        """Windows to train on; their targets end before the steps `ends`."""
+        what = histories.table, self.window, self.horizon, histories.runs(self.horizon, ends), scaling, self.most
+        return RollingWindows(*what, self.inputs.past) if self.recursive else Windows(*what)
+
+    def base(self, windows, units):
+        """Fit what forecasts start from."""
+        if self.counts:
+            return Counts(units[0].mean, units[0].std)
+        fitted = fit_linear if self.skip == "linear" else intercept_only
+        return fitted(windows.one_step if self.recursive else windows, self.inputs)
+
+    def predictor(self, scaling, base, networks, share):
+        what = self.window, self.horizon, scaling, base, networks, share
+        return Recursive(*what, held=self.inputs.past) if self.recursive else Direct(*what)
 
     @property
     def least(self):
@@ -93,36 +140,24 @@ def fit(plan, values, observed, covariates, parameters, seed):
     ends = tails(values, plan)
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
-    scaling, share, errors, tried = plan.scalings[0], 0.0 if plan.skip else 1.0, None, {}
+    scaling, share, errors, tried, calibration = plan.scalings[0], float(not plan.blends), None, {}, 1.0
     if len(series):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
-        scaling, share, errors, tried = trials.best()
-    final = make_histories(plan, values, observed, covariates, [len(y) for y in values], scaling)
-    windows = final.windows(plan.horizon, scaling, most=plan.most)
-    predictor = fit_predictor(plan, windows, fit_base(plan, windows), parameters, seed, share)
+        scaling, share, errors, calibration, tried = trials.best()
+    final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
+    windows = plan.windows(final, scaling)
+    predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
+    predictor = replace(predictor, calibration=calibration)
     return Fit(final.units, predictor, resolve_settings(windows, parameters), errors, tried)
 
 
-def make_histories(plan, values, observed, covariates, ends, scaling):
-    """`Histories` whose units come from the steps before `ends`."""
-    units = [
-        Units(y[:end], plan.transform, plan.differences, scaling, plan.window)
-        for y, end in zip(values, ends, strict=True)
-    ]
-    return Histories(values, observed, units, covariates, plan.window)
-
-
-def fit_base(plan, windows):
-    """Fit the linear model, or without one the mean."""
-    return (fit_linear if plan.skip == "linear" else intercept_only)(windows, plan.inputs)
-
-
-def fit_predictor(plan, windows, linear, parameters, seed, share=1.0):
-    """Train the networks on the errors of the linear model; without a share, there are none."""
-    windows.linear, models = linear, []
-    for number in range(plan.n_models if share else 0):
-        models.append(train_network(windows, parameters, seed + number, f"scaling={windows.scaling!r}"))
-    return Predictor(plan.window, plan.horizon, windows.scaling, linear, models, share)
+def fit_predictor(plan, windows, base, parameters, seed, share=1.0):
+    """Train the networks on the targets of the base model; there are none if nothing depends on them."""
+    windows.base, models = base, []
+    for number in range(plan.n_models if share or plan.loss.is_distribution else 0):
+        name = f"scaling={windows.scaling!r}"
+        models.append(train_network(windows, parameters, plan.loss, seed + number, name))
+    return plan.predictor(windows.scaling, base, models, share)
 
 
 class _Trials:
@@ -131,49 +166,73 @@ class _Trials:
     def __init__(self, plan, values, observed, covariates, ends, series, origins, parameters, seed):
         self._data = values, observed, covariates, ends
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
+        self._run = Run(parameters.backend, parameters.n_jobs)
 
     def best(self):
-        """The best scaling, the share of its networks, its errors in units, and the errors of all that was tried."""
+        """The best scaling, share of its networks, errors, calibration, and the errors of all that was tried."""
         plan, results = self._plan, {}
-        linears = {scaling: self._linear(scaling) for scaling in plan.scalings}
-        tried = {scaling: {"linear": mean} for scaling, (_, mean) in linears.items()}
-        limit = CLOSE * min(of["linear"] for of in tried.values())
+        bases = {scaling: self._base(scaling) for scaling in plan.scalings}
+        tried = {scaling: {} if mean is None else {"linear": mean} for scaling, (_, mean) in bases.items()}
+        limit = CLOSE * min((of["linear"] for of in tried.values() if of), default=np.inf)
         for scaling in plan.scalings:
-            if tried[scaling]["linear"] <= limit:
-                results[scaling] = self._result(scaling, linears[scaling][0])
+            if tried[scaling].get("linear", 0) <= limit:
+                results[scaling] = self._result(scaling, bases[scaling][0])
                 tried[scaling]["network"] = results[scaling][0]
         limit = HARDLY * min(mean for mean, *_ in results.values())
         scaling = next(name for name in plan.scalings if name in results and results[name][0] <= limit)
         return scaling, *results[scaling][1:], tried
 
-    def _linear(self, scaling):
-        """The linear model, and the mean absolute error of its forecasts."""
+    def _base(self, scaling):
+        """The base model, and the mean absolute error of its forecasts; None for counts."""
         histories, windows = self._windows(scaling)
-        linear = fit_base(self._plan, windows)
-        predictor = Predictor(self._plan.window, self._plan.horizon, scaling, linear, [])
-        return linear, self._mean(self._error(histories, predictor)[0], histories)
+        base = self._plan.base(windows, histories.units)
+        if self._plan.counts:
+            return base, None
+        return base, self._mean(self._error(histories, self._plan.predictor(scaling, base, [], 0.0))[0], histories)
 
-    def _result(self, scaling, linear):
-        """Mean absolute error, share of the networks, and errors in units."""
+    def _result(self, scaling, base):
+        """Mean absolute error, share of the networks, errors in units, and the calibration of sampled paths."""
+        plan = self._plan
         histories, windows = self._windows(scaling)
-        predictor = fit_predictor(self._plan, windows, linear, self._parameters, self._seed)
-        error_0, unit = self._error(histories, predictor, 0.0)
-        error_1, _ = self._error(histories, predictor, 1.0)
-        share = self._share(error_0, error_1, histories)
-        error = error_0 + share * (error_1 - error_0)
-        return self._mean(error, histories), share, fit_errors(error / unit)
+        predictor = fit_predictor(plan, windows, base, self._parameters, self._seed)
+        error, unit = self._error(histories, predictor)
+        if plan.blends:
+            error_0, _ = self._error(histories, predictor.with_share(0.0))
+            predictor = predictor.with_share(self._share(error_0, error, histories))
+            if plan.recursive:  # its forecasts are not linear in the share
+                error, unit = self._error(histories, predictor)
+            else:
+                error = error_0 + predictor.share * (error - error_0)
+        errors, calibration = fit_errors(error / unit), 1.0
+        if plan.loss.name == "quantile":
+            found = histories.quantiles(predictor, *self._at, plan.loss.levels, self._run)
+            errors = errors.with_shifts(
+                (self._actual(histories)[..., None] - found) / unit[..., None], plan.loss.levels
+            )
+        if plan.recursive and plan.loss.name == "gaussian_nll":
+            calibration = self._calibration(histories, predictor)
+        return self._mean(error, histories), predictor.share, errors, calibration
 
     def _windows(self, scaling):
         # Design: made anew where they are needed, since those of all scalings together take several times the memory
         values, observed, covariates, ends = self._data
-        histories = make_histories(self._plan, values, observed, covariates, ends, scaling)
-        return histories, histories.windows(self._plan.horizon, scaling, ends=ends, most=self._plan.most)
+        units = self._plan.units([y[:end] for y, end in zip(values, ends, strict=True)], scaling)
+        histories = Histories(values, observed, units, covariates, self._plan.window)
+        return histories, self._plan.windows(histories, scaling, ends)
 
-    def _error(self, histories, predictor, share=0.0):
-        series, origins = self._at
-        predictor = predictor.with_share(share)
-        levels, unit = histories.forecast(predictor, series, origins, self._parameters.backend, self._parameters.n_jobs)
-        return histories.actual(series, origins, self._plan.horizon) - levels, unit
+    def _error(self, histories, predictor):
+        levels, unit = histories.forecast(predictor, *self._at, self._run)
+        return self._actual(histories) - levels, unit
+
+    def _actual(self, histories):
+        return histories.actual(*self._at, self._plan.horizon)
+
+    def _calibration(self, histories, predictor):
+        """Root mean square error of the next step, in standard deviations of the networks' distribution."""
+        middle, above = (np.full((len(self._at[0]), 1, 1), level) for level in (0.5, ONE_SIGMA))
+        middle, above = (histories.sample(predictor, *self._at, 1, uniform, self._run) for uniform in (middle, above))
+        error = self._actual(histories)[:, :1] - middle[..., 0]
+        return float(np.sqrt(np.mean((error / (above - middle)[..., 0]) ** 2)))
 
     def _sizes(self, histories):
         return np.array([unit.size for unit in histories.units])[self._at[0], None]
@@ -182,9 +241,7 @@ class _Trials:
         return float(np.abs(error / self._sizes(histories)).mean())
 
     def _share(self, error_0, error_1, histories):
-        """Share of the networks' corrections with the least squared error, 0 to 1; 1 without a linear model."""
-        if self._plan.skip is None:
-            return 1.0
+        """Share of the networks' corrections with the least squared error, 0 to 1."""
         sizes = self._sizes(histories)
         correction, wanted = (error_0 - error_1) / sizes, error_0 / sizes
         return float(np.clip((correction * wanted).sum() / max((correction**2).sum(), 1e-12), 0, 1))

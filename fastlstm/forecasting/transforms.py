@@ -1,4 +1,4 @@
-"""Invertible transforms of a series before it is modelled: logarithm, Box-Cox, and differences.
+"""Invertible transforms of a series before it is modelled: logarithms, Box-Cox, and differences.
 
 A transform has two stages. The first acts on each value: ``level = function(y)``. The second takes differences of the
 levels, of lag 1 and of the season. Forecasts of differences are summed up again from the last observed levels, which is
@@ -12,7 +12,7 @@ from scipy import special
 
 
 class Levels(NamedTuple):
-    """A strictly increasing function of each value: the identity, the logarithm, or Box-Cox with exponent `power`."""
+    """A strictly increasing function of each value: identity, log(y), log(1 + y), or Box-Cox with exponent `power`."""
 
     name: str | None = None
     power: float = 0.0
@@ -20,6 +20,8 @@ class Levels(NamedTuple):
     def apply(self, y):
         if self.name is None:
             return y
+        if self.name == "log1p":
+            return np.log1p(y)
         return np.log(y) if self.name == "log" else special.boxcox(y, self.power)
 
     def undo(self, levels):
@@ -28,6 +30,8 @@ class Levels(NamedTuple):
         with np.errstate(over="ignore"):
             if self.name == "log":
                 return np.exp(levels)
+            if self.name == "log1p":
+                return np.expm1(levels)
             if self.power:  # levels below that of 0 become 0
                 levels = np.maximum(levels, -1 / self.power)
             return special.inv_boxcox(levels, self.power)

@@ -65,18 +65,23 @@ class Windows:
 
     Attributes
     ----------
-    linear : Linear or None
-        Linear forecasts, whose errors are the targets of training.
+    base : Linear or Counts
+        What forecasts start from, and so what the targets of training are.
+    n_distinct : int
+        Number of windows without counting the same values again, for statistics.
     """
 
     def __init__(self, table, window, horizon, runs, scaling, most=None):
-        self.table, self.window, self.horizon, self.scaling, self.linear = table, window, horizon, scaling, None
+        self.table, self.window, self.horizon, self.scaling, self.base = table, window, horizon, scaling, None
         self._starts = np.array([start for start, _ in runs], dtype=np.int64)
         self._ends = np.cumsum([n for _, n in runs], dtype=np.int64)
         self.n_windows = int(self._ends[-1]) if runs else 0
         self._size = self.n_windows if most is None else min(most, self.n_windows)
-        self.channels, self.longest, self.n_steps = table.channels, window, self._size * window
-        self._layouts = {}
+        self.channels, self.longest = table.channels, self._longest()
+        self.n_steps, self.n_distinct, self._layouts = self._size * self.longest, self.n_windows, {}
+
+    def _longest(self):
+        return self.window
 
     def __len__(self):
         return self._size
@@ -88,17 +93,20 @@ class Windows:
 
     def scaled(self, starts, targets=True):
         """Windows as channels [n, T, C], targets [n, H] or None, and the centre and spread [n, 1] of each window."""
-        table, steps = self.table, starts[:, None] + np.arange(self.window)
+        table, T = self.table, self.longest
+        steps = starts[:, None] + np.arange(self.window + self.horizon if targets else T)
         y = table.y[steps].astype("float64")
-        centre, spread = SCALINGS[self.scaling](y)
-        x = np.empty((*y.shape, table.channels), "float32")
-        x[:, :, 0] = (y - centre) / spread
+        centre, spread = SCALINGS[self.scaling](y[:, : self.window])
+        y = (y - centre) / spread
+        x = np.empty((len(y), T, table.channels), "float32")
+        x[:, :, 0] = y[:, :T]
         if table.covariates is not None:
-            x[:, :, 1:] = table.covariates[steps]
-        if not targets:
-            return x, None, centre, spread
-        after = table.y[starts[:, None] + np.arange(self.window, self.window + self.horizon)]
-        return x, (after - centre) / spread, centre, spread
+            x[:, :, 1:] = table.covariates[steps[:, :T]]
+        return x, y[:, self.window :] if targets else None, centre, spread
+
+    def examples(self, rows):
+        """Inputs [n, T, C] and targets [n, H] of a linear model."""
+        return self.scaled(self.starts_of(rows))[:2]
 
     # -- training: see `Examples` -------------------------------------------------------------------------
 
@@ -114,7 +122,7 @@ class Windows:
 
     def steps_of(self, rows, steps=None):
         """Total number of steps of the windows `rows`."""
-        return len(rows) * self.window
+        return len(rows) * self.longest
 
     def n_chunks(self, rows, steps):
         """Number of chunks of a batch, always 1."""
@@ -122,13 +130,73 @@ class Windows:
 
     def batch(self, rows, number, steps, dtype):
         """The windows `rows`, gathered and scaled."""
-        x, targets, _, _ = self.scaled(self.starts_of(rows))
-        if self.linear is not None:
-            targets = (targets - self.linear.predict(x)) / self.linear.error
-        N = len(rows)
+        x, y, _, _ = self.scaled(self.starts_of(rows))
+        targets, N = self.base.targets(x, y), len(rows)
         if N not in self._layouts:
-            at = np.arange(N) * (self.window * self.channels)
-            self._layouts[N] = np.arange(self.window + 1) * N, at, np.full((N, 1), 1 / N, dtype)
+            at = np.arange(N) * (self.longest * self.channels)
+            self._layouts[N] = np.arange(self.longest + 1) * N, at, self._weights(N).astype(dtype)
         starts, at, weights = self._layouts[N]
         x = x.astype(dtype, copy=False).reshape(-1)
-        return Batch(rows, starts, x, at, targets.astype(dtype), weights, float(N), float(N))
+        return Batch(rows, starts, x, at, self._laid_out(targets.astype(dtype)), weights, float(N), float(N))
+
+    def _weights(self, N):
+        """Weights of the targets of N windows."""
+        return np.full((N, 1), 1 / N)
+
+    def _laid_out(self, targets):
+        """Targets [n, H] as the loss reads them."""
+        return targets
+
+
+class RollingWindows(Windows):
+    """Windows with the steps to forecast but the last: a network that reads them forecasts the next value at each step.
+
+    Targets of earlier steps have weight 0, as a window is scaled by all its values.
+
+    held : tuple of int
+        Channels whose future is unknown: from the end of the window on, they keep their last value.
+    """
+
+    def __init__(self, table, window, horizon, runs, scaling, most=None, held=()):
+        super().__init__(table, window, horizon, runs, scaling, most)
+        self._held = list(held)
+
+    def _longest(self):
+        return self.window + self.horizon - 1
+
+    def scaled(self, starts, targets=True):
+        x, *others = super().scaled(starts, targets)
+        if self._held:
+            x[:, self.window :, self._held] = x[:, self.window - 1 : self.window, self._held]
+        return x, *others
+
+    def _weights(self, N):
+        weights = np.zeros((self.longest, N))
+        weights[self.window - 1 :] = 1 / (N * self.horizon)
+        return weights.reshape(-1, 1)
+
+    def _laid_out(self, targets):
+        out = np.zeros((self.longest, len(targets)), targets.dtype)
+        out[self.window - 1 :] = targets.T
+        return out.reshape(-1, 1)
+
+    @property
+    def one_step(self):
+        """The windows of which a linear model forecasts the next value."""
+        return _OneStep(self)
+
+
+class _OneStep:
+    """The windows, and those that begin up to H - 1 steps later, each with the next value as target."""
+
+    def __init__(self, windows):
+        self._windows, self.window, self.horizon, self.channels = windows, windows.window, 1, windows.channels
+        self.n_windows = windows.n_windows * windows.horizon
+        self.n_distinct = windows.n_windows + windows.horizon - 1
+
+    def examples(self, rows):
+        """Inputs [n, T, C] and targets [n, 1]."""
+        windows = self._windows
+        x, y, _, _ = windows.scaled(windows.starts_of(rows // windows.horizon))
+        position, n = (rows // windows.horizon + rows) % windows.horizon, np.arange(len(rows))
+        return x[n[:, None], position[:, None] + np.arange(self.window)], y[n, position][:, None]

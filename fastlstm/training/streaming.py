@@ -7,7 +7,8 @@ import numpy as np
 from fastlstm import kernels
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.stacks import PackedStack, StackRun
+from fastlstm.stacks import Inputs, PackedStack, StackRun
+from fastlstm.training.inference import team_for
 
 FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
 
@@ -35,7 +36,8 @@ class Stepper:
     def __init__(self, model, n, backend):
         stack, weights, dtype = model.stack, model.weights, model.dtype
         package, self._n, self.dtype = kernels.load(backend), n, dtype
-        packed = PackedStack(stack, package, dtype)
+        self._model, self._backend, self._stack, self._package = model, backend, stack, package
+        packed = self._packed = PackedStack(stack, package, dtype)
         packed.fill(Part(), [weights[name] for name in stack.shapes])
         run = StackRun(stack, package, np.array([0, n]), dtype, [Workspace() for _ in stack.places])
         K = len(weights["head.bias"])
@@ -81,10 +83,37 @@ class Stepper:
             self._fill_missing(x)
         for run, packed, inputs, h in self._layers:
             run.step(packed, inputs, h)
+        return self._head_of_last()
+
+    def _head_of_last(self):
+        """Scores of the last states in `_last`."""
         if self._copies is not None:
             self._copies[...] = self._last
         self._head.forward(0, self._n, self._features, self._room)
         return self._scores.copy()
+
+    def read(self, x, n_jobs=None):
+        """Scores after all steps of x [n, T, C], prepared inputs, in one run; the same bits as `step` by step."""
+        n, T, C = x.shape
+        x, starts = np.ascontiguousarray(x, self.dtype), np.arange(T + 1) * n
+        with team_for(self._package, self._stack, self.dtype, n, n * T, n_jobs) as team:
+            workspaces = [Workspace() for _ in self._stack.places]
+            run = StackRun(self._stack, self._package, starts, self.dtype, workspaces, threads=team.size)
+            inputs = Inputs(x.reshape(-1), np.arange(n) * (T * C), [tuple(map(np.copy, of)) for of in self.states])
+            phases = list(run.forward(self._packed, inputs))
+            team.run(phases.__iter__)
+        for of_run, now in zip(self.states, run.runs, strict=True):
+            for array, value in zip(of_run, now.state_n, strict=True):
+                array[...] = value
+        run.last_outputs(slice(0, n), self._last)
+        return self._head_of_last()
+
+    def repeated(self, copies):
+        """A stepper in which each sequence is repeated, with its states."""
+        twin = Stepper(self._model, self._n * copies, self._backend)
+        for array, value in zip(twin.arrays(), self.arrays(), strict=True):
+            array[...] = np.repeat(value, copies, axis=0)
+        return twin
 
     def _standardise(self, x):
         """The step, standardised by the same operations as whole series, for the same bits."""

@@ -565,9 +565,12 @@ default="squared_error"
     def _quantiles(self, histories, at, h, asked):
         """Quantiles [n, h, L] of the next values."""
         asked, plan, errors = np.array(asked), self._plan, self._fitted.errors
+        if plan.counts and errors is not None:
+            asked = errors.hits.levels(asked)
         if self._samples:
             paths = self._paths(histories, at, h, N_PATHS, self._seed)
-            return np.moveaxis(np.quantile(paths, asked, axis=2, method="higher" if plan.counts else "linear"), 0, 2)
+            found = np.quantile(paths, asked, axis=2, method="higher" if plan.counts else "linear")
+            return np.moveaxis(np.rint(found) if plan.counts else found, 0, 2)
         if not self._has_quantiles:
             raise ValueError(
                 "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
@@ -827,7 +830,7 @@ def _check_coverage(coverage):
 
 def _levels_of(coverage):
     """Quantile levels of the bounds of a central interval."""
-    return (1 - coverage) / 2, (1 + coverage) / 2
+    return round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)
 
 
 def _last(values, count):

@@ -1,12 +1,16 @@
-"""Prediction intervals from forecast errors on held-out data (split conformal prediction).
+"""Prediction intervals from forecast errors on held-out data (split conformal prediction), and corrected quantiles.
 
 Source: Lei et al. (2018), Distribution-Free Predictive Inference for Regression, with the errors of each horizon
 divided by their size.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+
+#: Levels of quantiles that are compared with held-out counts.
+LEVELS = np.array([0.005, 0.01, 0.025, 0.05, *np.arange(1, 10) / 10, 0.95, 0.975, 0.99, 0.995])
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,15 @@ class Errors:
         Number of forecasts. The errors of one forecast are no independent ones, so the ranks are those for n errors.
     shifts : array [L] or None
         What to add to forecast quantiles of each level, in units of `size`.
+    hits : Hits or None
+        How often forecast quantiles of counts were right.
     """
 
     size: np.ndarray
     ranked: np.ndarray
     n: int
     shifts: np.ndarray | None = None
+    hits: "Hits | None" = None
 
     def width(self, coverage, unit):
         """Half widths [n, H, ...] of intervals with this coverage, a scalar or array, for `unit` [n, 1 or H]."""
@@ -52,3 +59,26 @@ def fit_errors(errors):
     size = np.maximum.accumulate(size)  # distant values are no easier to forecast; few errors may say otherwise
     size = np.maximum(size, 1e-12)
     return Errors(size, np.sort(np.abs(errors / size).reshape(-1)), len(errors))
+
+
+class Hits(NamedTuple):
+    """Parts of held-out counts below forecast quantiles of the levels `LEVELS`, and no larger than these.
+
+    Source: Kuleshov, Fenner & Ermon (2018), section 3, for counts: both parts differ by those that equal the quantile.
+    """
+
+    below: np.ndarray
+    up_to: np.ndarray
+
+    def levels(self, asked):
+        """Levels whose quantiles have at least these parts of counts below them, or above if under 0.5.
+
+        Intervals are only made wider: those of small counts contain more than asked for in any case.
+        """
+        lower, upper = np.interp(asked, self.below, LEVELS), np.interp(asked, self.up_to, LEVELS)
+        return np.where(asked < 0.5, np.minimum(lower, asked), np.maximum(upper, asked))
+
+
+def fit_hits(actual, quantiles):
+    """The `Hits` from counts [n, H] and their quantiles [n, H, len(LEVELS)]."""
+    return Hits((actual[..., None] < quantiles).mean(axis=(0, 1)), (actual[..., None] <= quantiles).mean(axis=(0, 1)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.verbose import report_epochs
@@ -43,8 +44,10 @@ class Predictor:
         Networks that predict the targets of `base`.
     share : float
         Weight of the mean of the networks, 0 to 1. The distribution about it, if the loss has one, is theirs alone.
+    sharpness : float
+        Exponent of the networks' standard deviations, 0 to 1: 0 makes them constant, as before any training.
     calibration : float
-        Factor of the deviations from the mean in sampled paths.
+        Factor of standard deviations in sampled paths.
     """
 
     window: int
@@ -53,6 +56,7 @@ class Predictor:
     base: object
     networks: list
     share: float = 1.0
+    sharpness: float = 1.0
     calibration: float = 1.0
 
     def with_share(self, share):
@@ -87,7 +91,7 @@ class Direct(Predictor):
             if self._asked:
                 point, above = self._outputs(x, [ONE_SIGMA] * normal, run)
                 if normal:
-                    unit = spread * (self.base.values(y, above[..., 0] - point) - y)
+                    unit = spread * (self.base.values(y, above[..., 0] - point) - y) ** self.sharpness
                 y = self.base.values(y, self.share * point)
             forecasts.append(y * spread + centre)
             units.append(unit)
@@ -180,8 +184,11 @@ class Recursive(Predictor):
 
     def _deviations(self, loss, scores, levels):
         """Sampled minus most likely outputs [n, 1]."""
-        sampled = loss.quantiles(scores, levels[:, None, None])[..., 0].astype(float)
-        return self.calibration * (sampled - loss.point(scores))
+        middle = loss.point(scores).astype(float)
+        if loss.name == "gaussian_nll":
+            deviations = loss.quantiles(scores, [ONE_SIGMA])[..., 0].astype(float) - middle
+            return self.calibration * deviations**self.sharpness * special.ndtri(levels[:, None])
+        return loss.quantiles(scores, levels[:, None, None])[..., 0].astype(float) - middle
 
 
 def resolve_settings(windows, parameters):
@@ -233,4 +240,4 @@ def _initial_scores(windows, loss, outputs):
     """Scores of the distribution of all targets, from some windows."""
     rows = np.arange(0, windows.n_windows, -(-windows.n_windows // SAMPLED_TARGETS))
     targets = windows.base.targets(*windows.examples(rows)).reshape(-1, outputs)
-    return loss.initial_scores(targets, np.ones(len(targets)))
+    return loss.initial_scores(targets, np.ones((len(targets), 1)))

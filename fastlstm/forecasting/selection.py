@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm.forecasting.counts import Counts
 from fastlstm.forecasting.histories import Histories, Units
-from fastlstm.forecasting.intervals import Errors, fit_errors
+from fastlstm.forecasting.intervals import LEVELS, Errors, fit_errors, fit_hits
 from fastlstm.forecasting.linear import fit_linear, intercept_only
 from fastlstm.forecasting.predictor import ONE_SIGMA, Direct, Recursive, Run, resolve_settings, train_network
 from fastlstm.forecasting.transforms import Differences
@@ -15,7 +15,9 @@ from fastlstm.forecasting.windows import RollingWindows, Windows
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
 MOST_ORIGINS = 5000
+FEW_ORIGINS, FEW_PATHS = 200, 100  # to compare quantiles of counts with what happened
 HARDLY = 1.02  # of scalings that are worse than the best by no more than this factor, the first is used
+EXPONENTS = np.linspace(0, 1, 11)  # of the networks' standard deviations
 FEWEST_WINDOWS = 4  # to train on before a held-out tail
 
 
@@ -140,15 +142,14 @@ def fit(plan, values, observed, covariates, parameters, seed):
     ends = tails(values, plan)
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
-    scaling, share, errors, tried, calibration = plan.scalings[0], float(not plan.blends), None, {}, 1.0
+    scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {}, None, {}
     if len(series):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
-        scaling, share, errors, calibration, tried = trials.best()
+        scaling, share, spread, errors, tried = trials.best()
     final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
     windows = plan.windows(final, scaling)
     predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
-    predictor = replace(predictor, calibration=calibration)
-    return Fit(final.units, predictor, resolve_settings(windows, parameters), errors, tried)
+    return Fit(final.units, replace(predictor, **spread), resolve_settings(windows, parameters), errors, tried)
 
 
 def fit_predictor(plan, windows, base, parameters, seed, share=1.0):
@@ -169,7 +170,7 @@ class _Trials:
         self._run = Run(parameters.backend, parameters.n_jobs)
 
     def best(self):
-        """The best scaling, share of its networks, errors, calibration, and the errors of all that was tried."""
+        """The best scaling, share of its networks, how far to trust their spread, errors, and those of all trials."""
         plan, results = self._plan, {}
         bases = {scaling: self._base(scaling) for scaling in plan.scalings}
         tried = {scaling: {} if mean is None else {"linear": mean} for scaling, (_, mean) in bases.items()}
@@ -191,7 +192,7 @@ class _Trials:
         return base, self._mean(self._error(histories, self._plan.predictor(scaling, base, [], 0.0))[0], histories)
 
     def _result(self, scaling, base):
-        """Mean absolute error, share of the networks, errors in units, and the calibration of sampled paths."""
+        """Mean absolute error, share of the networks, how far to trust their spread, and errors in units."""
         plan = self._plan
         histories, windows = self._windows(scaling)
         predictor = fit_predictor(plan, windows, base, self._parameters, self._seed)
@@ -203,15 +204,33 @@ class _Trials:
                 error, unit = self._error(histories, predictor)
             else:
                 error = error_0 + predictor.share * (error - error_0)
-        errors, calibration = fit_errors(error / unit), 1.0
+        spread = {}
+        if plan.loss.name == "gaussian_nll":
+            spread = self._spread(histories, predictor, error)
+            _, unit = self._error(histories, replace(predictor, **spread))
+        errors = fit_errors(error / unit)
         if plan.loss.name == "quantile":
             found = histories.quantiles(predictor, *self._at, plan.loss.levels, self._run)
             errors = errors.with_shifts(
                 (self._actual(histories)[..., None] - found) / unit[..., None], plan.loss.levels
             )
-        if plan.recursive and plan.loss.name == "gaussian_nll":
-            calibration = self._calibration(histories, predictor)
-        return self._mean(error, histories), predictor.share, errors, calibration
+        if plan.counts:
+            errors = replace(errors, hits=self._hits(histories, predictor))
+        return self._mean(error, histories), predictor.share, spread, errors
+
+    def _hits(self, histories, predictor):
+        """How often quantiles of counts are right, at some of the origins."""
+        few = slice(None, None, -(-len(self._at[0]) // FEW_ORIGINS))
+        series, origins = (of[few] for of in self._at)
+        if self._plan.recursive:
+            shape = len(series), self._plan.horizon, FEW_PATHS
+            uniform = np.random.default_rng(self._seed).random(shape)
+            paths = histories.sample(predictor, series, origins, self._plan.horizon, uniform, self._run)
+            quantiles = np.moveaxis(np.quantile(paths, LEVELS, axis=2, method="higher"), 0, 2)
+        else:
+            quantiles = histories.quantiles(predictor, series, origins, LEVELS, self._run)
+        actual = histories.undo(series, self._actual(histories)[few])
+        return fit_hits(np.rint(actual), np.rint(histories.undo(series, quantiles)))
 
     def _windows(self, scaling):
         # Design: made anew where they are needed, since those of all scalings together take several times the memory
@@ -227,12 +246,23 @@ class _Trials:
     def _actual(self, histories):
         return histories.actual(*self._at, self._plan.horizon)
 
-    def _calibration(self, histories, predictor):
-        """Root mean square error of the next step, in standard deviations of the networks' distribution."""
-        middle, above = (np.full((len(self._at[0]), 1, 1), level) for level in (0.5, ONE_SIGMA))
-        middle, above = (histories.sample(predictor, *self._at, 1, uniform, self._run) for uniform in (middle, above))
-        error = self._actual(histories)[:, :1] - middle[..., 0]
-        return float(np.sqrt(np.mean((error / (above - middle)[..., 0]) ** 2)))
+    def _spread(self, histories, predictor, error):
+        """How far to trust the networks' standard deviations: the exponent and the factor of the highest likelihood."""
+        _, constant = self._error(histories, replace(predictor, sharpness=0.0))
+        if self._plan.recursive:
+            levels = (np.full((len(error), 1, 1), level) for level in (0.5, ONE_SIGMA))
+            middle, above = (histories.sample(predictor, *self._at, 1, uniform, self._run) for uniform in levels)
+            constant, error = constant * predictor.base.error, error[:, :1]
+            learned = (above - middle)[..., 0] / constant
+        else:
+            learned = self._error(histories, replace(predictor, sharpness=1.0))[1] / constant
+        error, best = error / constant, None
+        for exponent in EXPONENTS:
+            factors = np.sqrt(np.mean((error / learned**exponent) ** 2, axis=0))
+            loss = np.mean(np.log(np.maximum(factors, 1e-12) * learned**exponent))
+            if best is None or loss < best[0]:
+                best = loss, exponent, factors[0]
+        return {"sharpness": float(best[1]), "calibration": float(best[2])}
 
     def _sizes(self, histories):
         return np.array([unit.size for unit in histories.units])[self._at[0], None]

@@ -3,6 +3,7 @@
 from statistics import NormalDist
 
 import numpy as np
+from scipy import special
 
 NORMAL = NormalDist()
 MIN_STEP = 1e-6  # minimum distance between adjacent quantiles
@@ -55,4 +56,6 @@ def weighted_quantiles(y, weights, levels):
 
 def normal_quantiles(levels):
     """Quantiles of the standard normal distribution."""
+    if np.ndim(levels) > 1:  # random ones, of which there are many
+        return special.ndtri(levels)
     return np.array([NORMAL.inv_cdf(level) for level in levels])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,20 @@ from fastlstm.training import losses
 
 TREND = 100.0  # steps in which the trend grows by 1
 COUNTS = losses.names("counts")
+
+
+class Roles(NamedTuple):
+    """Channels of covariates by what is known of them; `codes` has the number of codes of channels of categories."""
+
+    past: tuple
+    known: tuple
+    static: tuple
+    codes: dict
+
+    def inputs(self, window, horizon):
+        """What a linear model of `horizon` steps at once reads: numbers only."""
+        groups = (tuple(c for c in channels if c not in self.codes) for channels in self[:3])
+        return Inputs(window, horizon, *groups)
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,16 @@ class Data:
     is_past: tuple
     features: tuple
 
-    def inputs(self, window, horizon):
-        """What a linear model of `horizon` steps at once reads, see `channels`."""
+    def roles(self):
+        """Roles of the channels, see `channels`."""
+        known = [k for k, is_past in enumerate(self.is_past) if not is_past]
+        past = [k for k, is_past in enumerate(self.is_past) if is_past]
+        sizes = [0, *self.encoding.some(past).code_sizes, *self.encoding.some(known).code_sizes]
+        sizes += [0] * (1 + self.past[0].shape[1] + self.known[0].shape[1] - len(sizes))  # of the calendar
+        sizes += self.static_encoding.code_sizes
         ends = np.cumsum([1, self.past[0].shape[1], self.known[0].shape[1], self.static.shape[1]])
         past, known, static = (tuple(range(*pair)) for pair in pairwise(ends))
-        return Inputs(window, horizon, past, known, static)
+        return Roles(past, known, static, {channel: size for channel, size in enumerate(sizes) if size})
 
     def channels(self, shift, ahead=0):
         """Covariates as channels [T_i + ahead, C - 1] of each series: past, known `shift` steps later, and static."""
@@ -90,7 +110,7 @@ def read_data(parameters, panel, X, static, window):
     if X is not None:
         tables, names, kinds = read_covariates(X, panel)
         is_past = _which_past(parameters.past_covariates, names)
-        encoding = fit_encoding(tables, names, kinds)
+        encoding = fit_encoding(tables, names, kinds, embedded=parameters.embedding_size is not None)
     elif len(parameters.past_covariates):
         raise ValueError(
             f"past_covariates={containers.brief(parameters.past_covariates)}, but X is None: pass X with these columns."
@@ -98,7 +118,7 @@ def read_data(parameters, panel, X, static, window):
     static_encoding, static_table = Encoding(), np.empty((len(values), 0), "float32")
     if static is not None:
         table, names, kinds = read_static(static, panel)
-        static_encoding = fit_encoding([table], names, kinds, "static")
+        static_encoding = fit_encoding([table], names, kinds, "static", parameters.embedding_size is not None)
         static_table = static_encoding.apply(table, "static")
     calendar = (parameters.calendar,) if isinstance(parameters.calendar, str) else tuple(parameters.calendar)
     data = Data(
@@ -272,14 +292,10 @@ def _encoded(data, tables, future=False):
                 groups.append(np.empty((len(table), 0), "float32"))
                 continue
             chosen = table if only_known else table[:, columns]
-            groups.append(_some(data.encoding, columns).apply(chosen))
+            groups.append(data.encoding.some(columns).apply(chosen))
         past.append(groups[0])
         known.append(np.concatenate([groups[1], *_of_time(data, n, len(table), future)], axis=1))
     return past, known
-
-
-def _some(encoding, columns):
-    return Encoding(*([values[k] for k in columns] for values in vars(encoding).values()))
 
 
 def _of_time(data, n, steps, future):

@@ -9,7 +9,7 @@ from fastlstm import containers
 
 @dataclass(frozen=True)
 class Encoding:
-    """Columns as numbers: numeric ones standardised, and one indicator per category of the others.
+    """Columns as numbers: numeric ones standardised, and of the others an indicator of each category, or its code.
 
     Attributes
     ----------
@@ -18,12 +18,28 @@ class Encoding:
         None for columns of categories.
     categories : list of list or None
         None for numeric columns.
+    embedded : bool
+        Whether categories become codes.
     """
 
     names: list = field(default_factory=list)
     means: list = field(default_factory=list)
     scales: list = field(default_factory=list)
     categories: list = field(default_factory=list)
+    embedded: bool = False
+
+    def some(self, columns):
+        """The encoding of some of the columns."""
+        lists = self.names, self.means, self.scales, self.categories
+        return Encoding(*([values[k] for k in columns] for values in lists), self.embedded)
+
+    @property
+    def code_sizes(self):
+        """For each column of the encoded table, the number of codes; 0 where it holds no codes."""
+        sizes = []
+        for known in self.categories:
+            sizes += [0] if known is None else [len(known)] if self.embedded else [0] * len(known)
+        return sizes
 
     def apply(self, table, name="X"):
         """The encoded table [T, width], float32; raise ValueError for a category that was not seen in `fit`."""
@@ -41,11 +57,11 @@ class Encoding:
                     f"{name} has {column[unknown[0]]!r} in column {self.names[k]!r}, which was not seen in fit; "
                     f"expected one of {containers.few(known)}."
                 )
-            parts.append(matches)
+            parts.append(matches.argmax(axis=1)[:, None] if self.embedded else matches)
         return np.concatenate(parts, axis=1, dtype="float32", casting="unsafe")
 
 
-def fit_encoding(tables, names, kinds, name="X"):
+def fit_encoding(tables, names, kinds, name="X", embedded=False):
     """The `Encoding` of the columns of several tables [T_i, P]; numbers must be finite."""
     means, scales, categories = [], [], []
     for k, kind in enumerate(kinds):
@@ -60,7 +76,7 @@ def fit_encoding(tables, names, kinds, name="X"):
         means.append(float(column.mean()))
         scales.append(std if std > 1e-12 * max(1.0, abs(means[-1])) else 1.0)
         categories.append(None)
-    return Encoding(list(names), means, scales, categories)
+    return Encoding(list(names), means, scales, categories, embedded)
 
 
 def _numbers(column, column_name, name):

@@ -85,6 +85,10 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         twelve values are one-hot encoded; others become a sine and a cosine.
     trend : bool, default=False
         Whether to use the time since the start as a covariate.
+    embedding_size : int or None, default=None
+        How to encode categories in X and `static`: one channel for each category (None), or as many channels as this
+        for each column, vectors that the network learns (for columns of many categories; the linear model does not
+        read them).
     past_covariates : str, or sequence of str or int, default=()
         Columns of X whose future is unknown. The future of all other columns must be passed to `predict`.
     positive : bool, default=False
@@ -159,6 +163,7 @@ default="squared_error"
     n_models: int = 1
     calendar: str | Sequence[str] = ()
     trend: bool = False
+    embedding_size: int | None = None
     past_covariates: str | Sequence[str] | Sequence[int] = ()
     positive: bool = False
     missing: Literal["error", "forward_fill"] = "error"
@@ -182,6 +187,7 @@ default="squared_error"
         "n_models": [Integers(1)],
         "calendar": [str, list, tuple],
         "trend": ["boolean"],
+        "embedding_size": [None, Integers(1)],
         "past_covariates": [str, list, tuple],
         "positive": ["boolean"],
         "missing": [StrOptions({"error", "forward_fill"})],
@@ -204,7 +210,7 @@ default="squared_error"
             The series. In a 2-D array or a wide DataFrame, each column is a series. Series in a list or a dict may
             differ in length and start. A long table is a DataFrame with the columns ``unique_id``, ``ds`` and ``y``.
         X : array of shape (T, P), DataFrame, list or dict of tables, or long table, default=None
-            Covariates of the series: numbers, or categories, which are one-hot encoded.
+            Covariates of the series: numbers or categories.
         static : DataFrame, dict or array with one row per series, default=None
             Covariates that are constant in time.
 
@@ -261,7 +267,7 @@ default="squared_error"
             Differences(self.differences, self.seasonal_differences, self.season_length_),
             self.skip,
             self.n_models,
-            data.inputs(window, 1 if recursive else H),
+            data.roles(),
             Loss(self.loss, tuple(self.quantile) if self.loss == "quantile" else ()),
             recursive,
             max(1, EPOCH_STEPS // (window + H - 1 if recursive else window)),

@@ -12,6 +12,7 @@ from fastlstm.forecasting.windows import BLOCK_VALUES, RollingWindows, Windows
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
+from fastlstm.training.embedding import Embedding
 from fastlstm.training.loop import Training
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
@@ -163,7 +164,7 @@ class Recursive(Predictor):
         """
         T, x = self.window, x.astype("float64" if model is None else model.dtype)
         stepper = model and Stepper(model, len(x), kernels.resolve(run.backend))
-        scores = model and stepper.read(x[:, :T], run.n_jobs)
+        scores = model and stepper.read(model.embedded(x[:, :T]), run.n_jobs)
         if copies > 1:
             x = np.repeat(x, copies, axis=0)
             stepper, scores = stepper.repeated(copies), np.repeat(scores, copies, axis=0)
@@ -179,7 +180,7 @@ class Recursive(Predictor):
             out[:, step] = y[:, 0]
             if step + 1 < steps:
                 x[:, T + step, 0] = y[:, 0]
-                scores = model and stepper.step(x[:, T + step])
+                scores = model and stepper.step(model.embedded(x[:, T + step]))
         return out
 
     def _deviations(self, loss, scores, levels):
@@ -197,15 +198,20 @@ def resolve_settings(windows, parameters):
     return defaults.resolve(given, parameters.cell, len(windows), windows.longest, windows.n_steps)
 
 
-def train_network(windows, parameters, loss, seed, name):
+def train_network(windows, parameters, loss, codes, seed, name):
     """Train a network on the targets of `windows`; returns the fitted `Model`.
 
     parameters: the forecaster, which has the network's parameters as attributes.
+    codes: number of codes by channel, of the channels of categories.
     """
     rng, dtype = np.random.default_rng(seed), np.dtype(parameters.dtype)
     settings = resolve_settings(windows, parameters)
     sizes = check_sizes(parameters.hidden_size, parameters.num_layers)
-    stack = Stack(parameters.cell, windows.channels, sizes, bool(parameters.bidirectional))
+    embedding, channels = None, windows.channels
+    if codes:
+        embedding = Embedding(channels, tuple(codes), tuple(codes.values()), parameters.embedding_size)
+        channels = embedding.n_outputs
+    stack = Stack(parameters.cell, channels, sizes, bool(parameters.bidirectional))
     longest = None
     if settings["init"] == "chrono":
         longest = parameters.longest_lag or windows.window
@@ -215,6 +221,8 @@ def train_network(windows, parameters, loss, seed, name):
     weights["head.weight"][:] = 0  # training starts at the forecasts of the base model
     if loss.is_distribution:
         weights["head.bias"][:] = _initial_scores(windows, loss, outputs)
+    if embedding:
+        weights |= embedding.initial_weights(rng)
     network = Network(
         stack,
         weights,
@@ -223,6 +231,7 @@ def train_network(windows, parameters, loss, seed, name):
         per_step=per_step,
         dropout=settings["dropout"],
         recurrent_dropout=parameters.recurrent_dropout,
+        embedding=embedding,
     )
     values = {field.name: getattr(parameters, field.name, None) for field in fields(Settings)}
     values |= {field: value for field, value in settings.items() if field in values}
@@ -233,7 +242,7 @@ def train_network(windows, parameters, loss, seed, name):
     for _ in report_epochs(training, parameters.verbose, show_reason=False):
         pass
     weights = {key: value.copy() for key, value in network.weights.items()}
-    return Model(stack, weights, RegressionOutput(loss), outputs, per_step)
+    return Model(stack, weights, RegressionOutput(loss), outputs, per_step, embedding=embedding)
 
 
 def _initial_scores(windows, loss, outputs):

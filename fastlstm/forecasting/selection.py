@@ -56,10 +56,15 @@ class Plan:
     differences: Differences
     skip: str | None
     n_models: int
-    inputs: object
+    roles: object
     loss: object
     recursive: bool = False
     most: int | None = None
+
+    @property
+    def inputs(self):
+        """What the linear model reads."""
+        return self.roles.inputs(self.window, 1 if self.recursive else self.horizon)
 
     @property
     def counts(self):
@@ -90,7 +95,7 @@ class Plan:
     def windows(self, histories, scaling, ends=None):
         """Windows to train on; their targets end before the steps `ends`."""
         what = histories.table, self.window, self.horizon, histories.runs(self.horizon, ends), scaling, self.most
-        return RollingWindows(*what, self.inputs.past) if self.recursive else Windows(*what)
+        return RollingWindows(*what, self.roles.past) if self.recursive else Windows(*what)
 
     def base(self, windows, units):
         """Fit what forecasts start from."""
@@ -101,7 +106,7 @@ class Plan:
 
     def predictor(self, scaling, base, networks, share):
         what = self.window, self.horizon, scaling, base, networks, share
-        return Recursive(*what, held=self.inputs.past) if self.recursive else Direct(*what)
+        return Recursive(*what, held=self.roles.past) if self.recursive else Direct(*what)
 
     @property
     def least(self):
@@ -157,7 +162,7 @@ def fit_predictor(plan, windows, base, parameters, seed, share=1.0):
     windows.base, models = base, []
     for number in range(plan.n_models if share or plan.loss.is_distribution else 0):
         name = f"scaling={windows.scaling!r}"
-        models.append(train_network(windows, parameters, plan.loss, seed + number, name))
+        models.append(train_network(windows, parameters, plan.loss, plan.roles.codes, seed + number, name))
     return plan.predictor(windows.scaling, base, models, share)
 
 

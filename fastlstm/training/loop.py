@@ -47,7 +47,7 @@ class Training:
         save: Callable | None = None,
         n_jobs=None,
     ):
-        check_channels(examples, network.stack.input_size)
+        check_channels(examples, network.embedding.channels if network.embedding else network.stack.input_size)
         self.network, self.settings, self.seed, self.validate = network, settings, seed, validate
         self.examples, self.n_jobs = examples, n_jobs
         self._update, moments = SOLVERS[settings.solver]

@@ -70,6 +70,8 @@ def differentiate(network):
             yield ByRows(network.load_d_states)
         yield from network.run.backward(network.packed, to_start=segment.first > 0)
         yield Phase(network.accumulate_gradients, segment)
+        if network.embedding:
+            yield Alone(network.embedding_gradient, segment)
 
 
 def forward_only(network):

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastlstm import kernels, sequences
 from fastlstm.stacks import Stack
+from fastlstm.training.embedding import Embedding
 from fastlstm.training.inference import check_channels, run_over
 from fastlstm.training.outputs import ClassificationOutput, RegressionOutput
 from fastlstm.training.standardization import Scaling
@@ -38,6 +39,8 @@ class Model:
         channel of missing values.
     scaling : Scaling or None
         Standardisation of the channels.
+    embedding : Embedding or None
+        How codes among the channels become channels of the stack; its weights are among `weights`.
     """
 
     stack: Stack
@@ -47,6 +50,7 @@ class Model:
     per_step: bool = False
     masked: bool = False
     scaling: Scaling | None = None
+    embedding: Embedding | None = None
 
     @property
     def loss(self):
@@ -70,10 +74,17 @@ class Model:
 
     def check(self):
         """Raise ValueError unless the weights are valid, which kernels do not check."""
-        check_weights(self.stack, self.weights, self.n_scores)
+        check_weights(self.stack, self.weights, self.n_scores, self.embedding.shapes if self.embedding else {})
+
+    def embedded(self, x):
+        """x [..., C] with codes replaced, as the layers read it."""
+        return self.embedding.expand(x, self.weights) if self.embedding else x
 
     def prepare(self, series, name="X"):
         """Series transformed to the inputs of the layers."""
+        if self.embedding:
+            check_channels(series, self.embedding.channels)
+            return series.with_table(self.embedded(series.table(copy=False)))
         return prepared(series, self.scaling, self.masked, self.dtype, name)
 
     def scores(self, series, backend, n_jobs=None):
@@ -105,9 +116,12 @@ def prepared(series, scaling, masked, dtype, name="X"):
     return sequences.with_mask(series) if masked else series
 
 
-def check_weights(stack, weights, n_scores):
-    """Raise ValueError unless `weights` are valid for the layers of `stack` and a head of `n_scores` outputs."""
-    expected = {**stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
+def check_weights(stack, weights, n_scores, others=None):
+    """Raise ValueError unless `weights` are valid for the layers of `stack` and a head of `n_scores` outputs.
+
+    others: shapes of further weights.
+    """
+    expected = {**(others or {}), **stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
     name = _invalid(weights, expected, getattr(weights["head.bias"], "dtype", None))

@@ -9,6 +9,7 @@ from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
 from fastlstm.stacks import Inputs, PackedStack, StackRun
+from fastlstm.training.embedding import input_gradient, packed_rows
 from fastlstm.training.inference import team_for
 
 TAPE_BYTES = 1 << 30  # largest tape that `checkpoint="auto"` stores completely
@@ -61,11 +62,14 @@ class Network:
         Whether the head is applied to every step instead of the last states of each series.
     dropout, recurrent_dropout : float
         Dropout rates of all layers' outputs, and of the states passed to the next step.
+    embedding : Embedding or None
+        How codes among the inputs become channels of the stack.
     """
 
     def __init__(
-        self, stack, weights, dtype, backend, checkpoint=None, per_step=False, dropout=0.0, recurrent_dropout=0.0
-    ):
+        self, stack, weights, dtype, backend, checkpoint=None, per_step=False, dropout=0.0, recurrent_dropout=0.0,
+        embedding=None,
+    ):  # fmt: skip
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
         self.is_matrix = np.zeros_like(self.parameters)  # 1 for weight matrices, which are penalised; 0 for biases
@@ -77,13 +81,14 @@ class Network:
             self.d_weights[name] = self.gradient[start:end].reshape(value.shape)
             self.weights[name][...] = value
             self.is_matrix[start:end] = value.ndim == 2
-        self.stack, self.per_step, self.kernels = stack, per_step, kernels.load(backend)
+        self.stack, self.per_step, self.kernels, self.embedding = stack, per_step, kernels.load(backend), embedding
         self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
         self._workspace = Workspace()
         self._workspaces = [Workspace() for _ in stack.places]
         self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
         self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
-        self.packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True)
+        inputs = embedding is not None
+        self.packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True, inputs=inputs)
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._layout = (), 0, True
@@ -103,7 +108,11 @@ class Network:
 
         Returns whether the layout, and so the phases, are those of the previous batch.
         """
-        self.batch, starts = batch, batch.starts
+        self.batch, starts, self._x, self._at = batch, batch.starts, batch.x, batch.at
+        if self.embedding:
+            C = self.embedding.channels
+            self._x = self.embedding.expand(batch.x.reshape(-1, C), self.weights).reshape(-1)
+            self._at = batch.at // C * self.stack.input_size
         if self._initial_states is not None:
             copy_states(self._final_states, slice(self._n_initial), self._initial_states)
             self._n_initial = batch.rows
@@ -167,14 +176,14 @@ class Network:
             self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
         )
         if recording:
-            self.run.prepare_backward(outputs=self.per_step)
+            self.run.prepare_backward(outputs=self.per_step, inputs=self.embedding is not None)
             if self.per_step:
                 self._features = self._d_features = self._d_scores = None  # release them first
                 self._allocate_head(int(starts[-1]))
 
     def _set_inputs(self, segment):
         inputs, states = self.inputs, self._states[segment.number] if segment.number else self._initial_states
-        inputs.x, inputs.at = self.batch.x, self.batch.at
+        inputs.x, inputs.at = self._x, self._at
         if segment.first:
             inputs.at = inputs.at + segment.first * self.stack.input_size
         inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
@@ -237,7 +246,7 @@ class Network:
     def accumulate_gradients(self, part, segment):
         """Accumulate the gradient of all weights over the segments, and save that of the segment's initial states."""
         run, later = self.run, segment is not self.segments[-1]
-        run.gradients(part, self.packed, accumulate=later)
+        run.gradients(part, self.packed, inputs=self.embedding is not None, accumulate=later)
         if self.per_step or not later:  # on the last states, the head has no gradient from earlier segments
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
             self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, later)
@@ -245,3 +254,12 @@ class Network:
             copy_states([now.d_state for now in run.runs], slice(*run.bounds(part)), self._d_states)
         else:
             self.packed.unpack(part, self._d_recurrent)
+
+    def embedding_gradient(self, segment):
+        """Add a segment's gradient of the embedding."""
+        if segment is self.segments[-1]:
+            for name in self.embedding.shapes:
+                self.d_weights[name][:] = 0
+        starts, C = self.run.starts, self.embedding.channels
+        x = packed_rows(self.batch.x, self.batch.at, starts, segment.first, C)
+        self.embedding.add_gradient(x, input_gradient(self.run, starts), self.d_weights)

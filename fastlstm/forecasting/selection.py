@@ -147,7 +147,7 @@ def fit(plan, values, observed, covariates, parameters, seed):
     ends = tails(values, plan)
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
-    scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {}, None, {}
+    scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {"sharpness": 0.0}, None, {}
     if len(series):
         trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
         scaling, share, spread, errors, tried = trials.best()
@@ -261,7 +261,7 @@ class _Trials:
             learned = (above - middle)[..., 0] / constant
         else:
             learned = self._error(histories, replace(predictor, sharpness=1.0))[1] / constant
-        error, best = error / constant, None
+        error, learned, best = error / constant, np.maximum(learned, 1e-12), None
         for exponent in EXPONENTS:
             factors = np.sqrt(np.mean((error / learned**exponent) ** 2, axis=0))
             loss = np.mean(np.log(np.maximum(factors, 1e-12) * learned**exponent))

@@ -1,11 +1,23 @@
 """Adapters for other libraries, as far as these need not be installed; the rest is in ``tests/contracts``."""
 
+import importlib
 import inspect
+import sys
 
 import pytest
 
 from fastlstm import LSTMClassifier
 from fastlstm.adapters.parameters import with_parameters_of
+
+
+@pytest.mark.parametrize("library", ["sktime"])
+def test_a_missing_library_is_named(library, monkeypatch):
+    module = f"fastlstm.adapters.{library}"
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    for name in [library, *(name for name in sys.modules if name.startswith(f"{library}."))]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=rf"{module} requires {library}, .*pip install 'fastlstm\[{library}\]'"):
+        importlib.import_module(module)
 
 
 class Adapter:

@@ -10,7 +10,7 @@ from fastlstm import LSTMClassifier
 from fastlstm.adapters.parameters import with_parameters_of
 
 
-@pytest.mark.parametrize("library", ["sktime"])
+@pytest.mark.parametrize("library", ["sktime", "aeon"])
 def test_a_missing_library_is_named(library, monkeypatch):
     module = f"fastlstm.adapters.{library}"
     monkeypatch.delitem(sys.modules, module, raising=False)

@@ -44,12 +44,12 @@ results: $(VENV)/test $(VENV)/aeon
 test-oldest: $(OLDEST)/test
 	$(OLDEST)/bin/python -m pytest $(PARALLEL)
 
-# forecasting libraries that call the estimators, each in an environment of its own; `make contracts-darts` for one
+# time series libraries that call the estimators, each in an environment of its own; `make contracts-darts` for one
 CONTRACTS := $(patsubst tests/contracts/%.txt,contracts-%,$(wildcard tests/contracts/*.txt))
 contracts: $(CONTRACTS)
 
 contracts-%: .venv-contracts-%/ok
-	.venv-contracts-$*/bin/python -m pytest -c tests/contracts/pytest.ini --rootdir . tests/contracts/test_$*.py
+	.venv-contracts-$*/bin/python -m pytest -c tests/contracts/pytest.ini --rootdir . tests/contracts/test_$(*)*.py
 
 # the property tests on many more examples, and a thousand random bad calls of each method
 fuzz: $(VENV)/test

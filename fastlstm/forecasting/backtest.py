@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm import containers
-from fastlstm.layers.checks import is_count
-
 if TYPE_CHECKING:
     from typing import Any
 
@@ -148,9 +145,3 @@ class Backtest:
 def pinball(error, level):
     """Pinball loss of errors, actual minus predicted quantile of this level."""
     return np.maximum(level * error, (level - 1) * error)
-
-
-def check_stride(stride):
-    """Raise ValueError unless `stride` is a positive integer."""
-    if not is_count(stride):
-        raise ValueError(f"stride={containers.brief(stride)}; expected an integer, 1 or more.")

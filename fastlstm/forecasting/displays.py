@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm import containers
+from fastlstm.forecasting.checks import check_count
+from fastlstm.forecasting.forecasts import interval_levels
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -80,9 +84,7 @@ class ForecastDisplay:
         sklearn.exceptions.NotFittedError
             If the forecaster is not fitted.
         """
-        if history is not None and (isinstance(history, bool) or not isinstance(history, int) or history < 1):
-            raise ValueError(f"history={history!r}; expected an integer, 1 or more.")
-        past, future, intervals = forecaster._for_display(X, series, tuple(SHADES), history)
+        past, future, intervals = _of_series(forecaster, X, series, history)
         ax = _axes(ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
         ax.plot(*future, color="C0", linewidth=1.5, label="forecast")
@@ -141,7 +143,25 @@ def _axes(ax: Any) -> Any:
     return pyplot.subplots(layout="constrained")[1]
 
 
-def stamps_of(calendar: Any, first: int, last: int) -> NDArray[Any]:
+def _of_series(forecaster: LSTMForecaster, X: Any, key: Any, history: int | None) -> tuple[Any, Any, dict[float, Any]]:
+    """Stamps and values of the past, the same of the forecasts, and intervals by coverage, of one series."""
+    if history is not None:
+        history = check_count(history, "history")
+    panel, forecasts = forecaster._forecasts(None, X)
+    if key is not None and key not in panel.ids:
+        raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(panel.ids)}.")
+    n = 0 if key is None else panel.ids.index(key)
+    data, calendar = forecaster._data, panel.index[n]
+    y = np.where(data.observed[n], data.values[n], np.nan)
+    first = max(0, len(y) - (history or 4 * forecaster.window_))
+    intervals = {}
+    for coverage in SHADES if forecasts.model.has_quantiles else ():
+        intervals[coverage] = forecasts.quantiles(interval_levels(coverage))[n].T
+    future = _stamps(calendar, len(y), len(y) + forecasts.steps), forecasts.points()[n]
+    return (_stamps(calendar, first, len(y)), y[first:]), future, intervals
+
+
+def _stamps(calendar: Any, first: int, last: int) -> NDArray[Any]:
     """Horizontal positions of the steps [first, last) of a calendar: dates, or numbers of steps."""
     stamps = calendar.at(first, last - first)
     wall = calendar.wall_of(stamps)

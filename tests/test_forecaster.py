@@ -404,6 +404,46 @@ def test_a_failed_fit_or_update_changes_nothing():
     assert_array_equal(model.predict(), before)
 
 
+CHANGED = {
+    "horizon": 9,
+    "window": 3,
+    "strategy": "recursive",
+    "scaling": "none",
+    "transform": "log",
+    "differences": 1,
+    "season_length": 4,
+    "n_models": 3,
+    "calendar": "month",
+    "trend": True,
+    "past_covariates": "x",
+    "positive": True,
+    "missing": "error",
+    "freq": 2,
+    "loss": "poisson",
+    "hidden_size": 3,
+    "random_state": 7,
+    "n_jobs": 2,
+    "backend": "auto",
+}
+
+
+def test_parameters_that_change_after_fit_do_not_change_the_fitted_model():
+    y = waves() - 2
+    y[[20, 142, 151]] = np.nan
+    before, after = (LSTMForecaster(3, 8, missing="forward_fill", **QUICK).fit(y[:140]) for _ in range(2))
+    after.set_params(**CHANGED)
+    assert (before.predict_interval() < 0).any()
+    for refit in (False, True):
+        known, changed = (model.backtest(y[140:], stride=4, refit=refit, ets=False) for model in (before, after))
+        assert str(known) == str(changed)
+        assert_array_equal(known.forecasts["lstm"], changed.forecasts["lstm"])
+    for forecasts in (
+        lambda model: model.predict_interval(y=y[:60]),
+        lambda model: model.update(y[140:150]).predict_interval(),
+    ):
+        assert_array_equal(forecasts(before), forecasts(after))
+
+
 def test_gaps_are_filled_in_windows_and_never_targets():
     y = waves(100)
     y[40:44] = np.nan

@@ -129,6 +129,9 @@ default="squared_error"
     Below, n is the number of windows of all series, and T the window. Prediction intervals of
     series with fewer than about 60 values tend to be too narrow.
 
+    After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `n_jobs` and
+    `verbose`, which do not change results.
+
     See Also
     --------
     fastlstm.LSTMRegressor : Regression on sequences that you have made yourself.
@@ -265,7 +268,7 @@ default="squared_error"
         )
         self._check_lengths(data, plan)
         self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
-        self._data, self._plan = data, plan
+        self._data, self._plan, self._parameters = data, plan, clone(self)
         self._fitted = selection.fit(plan, data.values, data.observed, data.channels(plan.shift), self, seed)
         self.settings_, self.strategy_ = self._fitted.settings, "recursive" if recursive else "direct"
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
@@ -490,7 +493,7 @@ default="squared_error"
         h, model = check_horizon(horizon, self._plan), self._model
         data, units = self._data, self._fitted.units
         if y is not None:
-            data = unseen(self, data, y, X_past, static)
+            data = unseen(self._parameters, data, y, X_past, static)
             units = model.units_of(data.values)
         elif X_past is not None or static is not None:
             raise ValueError("X_past and static belong to other series: pass these as y, or leave them out.")
@@ -499,7 +502,8 @@ default="squared_error"
 
     @property
     def _model(self):
-        return Fitted(self._plan, self._fitted, self.positive, self._seed, Run(self.backend, self.n_jobs))
+        run = Run(self.backend, self.n_jobs)
+        return Fitted(self._plan, self._fitted, self._parameters.positive, self._seed, run)
 
     # -- new observations -------------------------------------------------------------------------------------
 
@@ -534,7 +538,7 @@ default="squared_error"
         (4,)
         """
         check_is_fitted(self)
-        self._data = extended(self, self._data, y, X)
+        self._data = extended(self._parameters, self._data, y, X)
         return self
 
     # -- backtests --------------------------------------------------------------------------------------------
@@ -600,7 +604,7 @@ default="squared_error"
             check_count(stride, "stride"),
             check_coverage(coverage),
         )
-        known, data = self._data.values, renewed(self, self._data, y, X)
+        known, data = self._data.values, renewed(self._parameters, self._data, y, X)
         # covariates known ahead are needed for the horizon of the model
         reach = self._plan.horizon if data.known[0].shape[1] and not self._plan.recursive else h
         lengths = [len(values) for values in known]
@@ -613,7 +617,7 @@ default="squared_error"
 
     def _refitted(self, data):
         """The `Fitted` of a forecaster like this one, fitted to other data."""
-        model = clone(self).set_params(horizon=self._plan.horizon, strategy=self.strategy_)
+        model = clone(self._parameters).set_params(backend=self.backend, n_jobs=self.n_jobs, verbose=self.verbose)
         model.window_, model.season_length_ = self.window_, self.season_length_
         model._fit_data(data)
         return model._model

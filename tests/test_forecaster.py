@@ -301,6 +301,38 @@ def test_a_shorter_horizon_of_a_backtest_needs_all_covariates_known_ahead():
         model.backtest(y[117:119], horizon=1, X=x[117:119, None])
 
 
+@pytest.mark.parametrize("form", ["dict", "long"])
+def test_covariates_of_an_update_have_the_rows_of_each_series(form):
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2024", periods=100)
+    series = {
+        key: pandas.DataFrame(dict(zip("yx", driven(100, seed), strict=True)), days) for seed, key in enumerate("abc")
+    }
+
+    def part(columns, **spans):
+        frames = {key: series[key][columns][slice(*span)] for key, span in spans.items()}
+        if form == "dict":
+            return {key: frame if columns == ["x"] else frame["y"] for key, frame in frames.items()}
+        return pandas.concat([f.rename_axis("ds").reset_index().assign(unique_id=k) for k, f in frames.items()])
+
+    fit = {"a": (80,), "b": (70,), "c": (60,)}
+    more = {"a": (80, 85), "b": (70, 72)}
+    model = LSTMForecaster(3, 8, scaling="window", calendar="dayofweek", trend=True, **QUICK)
+    model.fit(part(["y"], **fit), X=part(["x"], **fit))
+    with pytest.raises(ValueError, match=r"has 5 rows; expected 2, from 2024-03-11 to 2024-03-12"):
+        model.update(part(["y"], **more), X=part(["x"], **{**more, "b": (70, 75)}))
+    with pytest.raises(ValueError, match=r"X has the unknown series \['c'\]; expected the series \['a', 'b'\]"):
+        model.update(part(["y"], **more), X=part(["x"], **more, c=(60, 62)))
+    model.update(part(["y"], **more), X=part(["x"], **more))
+    now = {"a": (85,), "b": (72,), "c": (60,)}
+    future = {key: (end, end + 3) for key, (end,) in now.items()}
+    expected = model.predict(y=part(["y"], **now), X_past=part(["x"], **now), X=part(["x"], **future))
+    found = model.predict(X=part(["x"], **future))
+    for key in "abc":
+        mine, wanted = (of[key] if form == "dict" else of[of["unique_id"] == key]["y"] for of in (found, expected))
+        assert_allclose(mine, wanted, rtol=1e-6)
+
+
 def test_categories_are_one_hot_encoded():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
@@ -494,7 +526,7 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
         (lambda: model.predict_quantiles([0.5, 1.5], X=x[:3, None]), "levels"),
         (lambda: model.update(y[:5]), "X is None"),
         (lambda: model.predict(X=x[:3, None], static=[1.0]), "X_past and static belong to other series"),
-        (lambda: model.predict(X=x[:3, None], y=y), "X is None"),
+        (lambda: model.predict(X=x[:3, None], y=y), "X_past is None, but"),
         (lambda: model.predict(X=x[:3, None], y=y, X_past=x[:, None], static=[1.0]), "static was passed"),
         (
             lambda: model.backtest(y[:2], X=x[:2, None]),

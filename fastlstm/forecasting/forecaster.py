@@ -513,9 +513,10 @@ default="squared_error"
         Parameters
         ----------
         y : like y of `fit`
-            Observations that follow those known.
+            Observations that follow those known. Of several series, their numbers may differ; in a dict or a long
+            table, series may be absent.
         X : like X of `fit`, default=None
-            Their covariates.
+            Covariates of `y`: the same series, and as many rows.
 
         Returns
         -------

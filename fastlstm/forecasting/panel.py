@@ -108,6 +108,16 @@ class Panel:
                 index[n] = index[n].follow(stamps, label)
         return replace(self, values=values, index=index)
 
+    def since(self, known):
+        """The series that have more observations than in `known`, which this panel extends, and a panel of these."""
+        rows = [
+            n for n, (now, before) in enumerate(zip(self.values, known.values, strict=True)) if len(now) > len(before)
+        ]
+        values = [self.values[n][len(known.values[n]) :] for n in rows]
+        index = [self.index[n].since(len(known.values[n])) for n in rows]
+        likes = self.likes if len(self.likes) != len(self) else [self.likes[n] for n in rows]
+        return rows, replace(self, ids=[self.ids[n] for n in rows], values=values, index=index, likes=likes)
+
     def begins_with(self, known):
         """Whether all series of this panel begin with the observations of the panel `known`."""
         before = dict(zip(known.ids, known.values, strict=True))

@@ -46,19 +46,9 @@ class Calendar:
         """Wall-clock stamps [T] as datetime64[s]; None for plain integers."""
         return self.wall_of(self.stamps)
 
-    def future_wall(self, h):
-        """Wall-clock stamps of `future(h)` as datetime64[s]; None for plain integers."""
-        return self.wall_of(self.future(h))
-
-    def position_of(self, other):
-        """Offset of the first stamp of the calendar `other` from the first stamp of this one, in steps.
-
-        Raises
-        ------
-        ValueError
-            If the offset is not a whole number of steps.
-        """
-        return self._position(self.read(other.stamps, other.label), other.label)
+    def since(self, position):
+        """The calendar of the stamps from `position` on."""
+        return replace(self, stamps=self.stamps[position:])
 
     def follow(self, stamps, label):
         """This calendar extended by `stamps`; raise ValueError if they leave a gap or overlap with it."""

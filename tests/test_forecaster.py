@@ -712,3 +712,13 @@ def test_differences_of_a_panel_with_a_single_value():
     with pytest.warns(UserWarning, match="left out of training"):
         model = LSTMForecaster(2, 5, differences=1, **QUICK).fit({"b": y[:1], "a": y})
     assert np.isfinite(model.predict()["b"]).all()
+def test_stamps_tell_new_observations_from_known_ones():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
+    model, later = LSTMForecaster(3, 8, **QUICK).fit(y), y.shift(60, freq="D")
+    assert_array_equal(model.backtest(later, stride=30, ets=False).origins, [60, 90])
+    assert model.update(later).predict().index[0] == pandas.Timestamp("2024-04-30")
+    with pytest.raises(ValueError, match="y begins with the known observations"):
+        LSTMForecaster(3, 8, **QUICK).fit(y).update(y)
+
+

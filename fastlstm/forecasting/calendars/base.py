@@ -57,6 +57,12 @@ class Calendar:
         self.require(stamps, len(self), label)
         return replace(self, stamps=self.joined(self.future(len(stamps))))
 
+    def starts_like(self, other):
+        """Whether both calendars begin at the same stamp; positions in an array may be any stamps."""
+        if not (self.given and other.given):
+            return True
+        return first_difference(self.stamps[:1], other.stamps[:1]) is None
+
     def require(self, stamps, position, label):
         """Raise ValueError unless `stamps` are the ones from `position` on; positions in an array always are."""
         if isinstance(stamps, range) or not self.given or not len(stamps):

@@ -373,6 +373,15 @@ def test_the_calendar_gives_seasons():
     assert list(model.predict().index[:2]) == list(index[70:])
 
 
+@pytest.mark.parametrize(("cyclic", "width"), [(None, 12 + 2), (True, 2 + 2), (False, 12 + 366)])
+def test_features_of_the_calendar_are_cyclic_or_indicators(cyclic, width):
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
+    model = LSTMForecaster(3, 8, calendar=["month", "dayofyear"], cyclic=cyclic, **QUICK).fit(y)
+    assert model._data.known[0].shape == (60, width)
+    assert model.predict().shape == (3,)
+
+
 # -- intervals ----------------------------------------------------------------------------------------------------
 
 
@@ -507,6 +516,7 @@ def test_short_series_are_left_out_of_training_with_a_warning():
         ({"calendar": "month"}, np.arange(50.0), "need dates, but the time index of the series has none"),
         ({"scaling": "robust"}, np.arange(50.0), "'scaling' parameter of LSTMForecaster must be a str among"),
         ({"horizon": 0}, np.arange(50.0), "'horizon' parameter of LSTMForecaster must be an int in the range"),
+        ({"cyclic": True}, np.arange(50.0), "cyclic=True has no effect without calendar"),
         ({"init": "standard", "longest_lag": 3}, np.arange(50.0), "longest_lag=3 has no effect"),
     ],
 )

@@ -33,8 +33,8 @@ def check_coverage(coverage):
     return levels[0]
 
 
-def check_loss(parameters):
-    """Check the parameters of a forecaster that do not go with its loss or its strategy."""
+def check_parameters(parameters):
+    """Check the parameters of a forecaster against each other."""
     loss, strategy = parameters.loss, parameters.strategy
     neutral = {}
     if loss == "quantile":
@@ -59,3 +59,5 @@ def check_loss(parameters):
             "strategy='recursive' forecasts step by step, but bidirectional=True requires whole series: set "
             "strategy='direct' or bidirectional=False."
         )
+    if parameters.cyclic is not None and not len(parameters.calendar):
+        raise ValueError(f"cyclic={parameters.cyclic} has no effect without calendar: set it to None, or set calendar.")

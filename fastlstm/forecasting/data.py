@@ -36,7 +36,7 @@ class Data:
     is_past : tuple of bool
         For each column of X, whether its future is unknown.
     features : tuple
-        Names of the features of the calendar, and whether there is a trend.
+        Names of the features of the calendar, whether they are cyclic, and whether there is a trend.
     """
 
     panel: object
@@ -100,7 +100,7 @@ def read_data(parameters, panel, X, static, window):
         static_encoding = fit_encoding([table], names, kinds, "static")
         static_table = static_encoding.apply(table, "static")
     calendar = (parameters.calendar,) if isinstance(parameters.calendar, str) else tuple(parameters.calendar)
-    features = calendar, parameters.trend
+    features = calendar, parameters.cyclic, parameters.trend
     data = Data(panel, [], [], [], [], static_table, encoding, static_encoding, is_past, features)
     data = _of_panel(parameters, data, panel, tables)
     if data.known[0].shape[1] and window < parameters.horizon and parameters.strategy != "recursive":
@@ -275,10 +275,10 @@ def _some(encoding, columns):
 
 def _of_time(features, calendar, first, count):
     """Features of the calendar, and the trend, of `count` steps from `first` on."""
-    (names, trend), parts = features, []
+    (names, cyclic, trend), parts = features, []
     if names:
         wall = calendar.wall_of(calendar.at(first, count))
-        parts.append(calendar_features(wall, names)[0].astype("float32"))
+        parts.append(calendar_features(wall, names, cyclic)[0].astype("float32"))
     if trend:
         parts.append(((first + np.arange(count)) / TREND)[:, None].astype("float32"))
     return parts

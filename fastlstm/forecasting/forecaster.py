@@ -20,7 +20,7 @@ from fastlstm.estimators.validation import check_network_parameters, validates_p
 from fastlstm.forecasting import evaluation, selection
 from fastlstm.forecasting.backtest import Backtest
 from fastlstm.forecasting.calendars import season_of
-from fastlstm.forecasting.checks import check_count, check_coverage, check_horizon, check_loss
+from fastlstm.forecasting.checks import check_count, check_coverage, check_horizon, check_parameters
 from fastlstm.forecasting.data import COUNTS, extended, read_data, read_future, renewed, unseen
 from fastlstm.forecasting.forecasts import Fitted, interval_levels
 from fastlstm.forecasting.panel import read_panel
@@ -78,8 +78,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     n_models : int, default=1
         Number of networks to train, with different random seeds; forecasts are their mean.
     calendar : str or sequence of str, default=()
-        Features of the date to use as covariates: "month", "quarter", "dayofweek", "hour" and so on. Features of up to
-        twelve values are one-hot encoded; others become a sine and a cosine.
+        Features of the date to use as covariates: "quarter", "month", "weekofyear", "dayofyear", "day", "dayofweek",
+        "hour", "minute", "is_weekend", "is_month_start" and "is_month_end".
+    cyclic : bool or None, default=None
+        Encoding of the features of the date: if True, the sine and cosine of the position in the cycle; if False, one
+        indicator per value. If None, features of up to twelve values are one-hot encoded and others are cyclic.
     trend : bool, default=False
         Whether to use the time since the start as a covariate.
     past_covariates : str, or sequence of str or int, default=()
@@ -158,6 +161,7 @@ default="squared_error"
     skip: Literal["linear"] | None = "linear"
     n_models: int = 1
     calendar: str | Sequence[str] = ()
+    cyclic: bool | None = None
     trend: bool = False
     past_covariates: str | Sequence[str] | Sequence[int] = ()
     positive: bool = False
@@ -181,6 +185,7 @@ default="squared_error"
         "skip": [None, StrOptions({"linear"})],
         "n_models": [Integers(1)],
         "calendar": [str, list, tuple],
+        "cyclic": [None, "boolean"],
         "trend": ["boolean"],
         "past_covariates": [str, list, tuple],
         "positive": ["boolean"],
@@ -230,7 +235,7 @@ default="squared_error"
         {'a': (3,), 'b': (3,)}
         """
         check_network_parameters(self)
-        check_loss(self)
+        check_parameters(self)
         update = AtomicUpdate(self)
         update.copy._fit(read_panel(y, freq=self.freq), X, static)
         update.commit()

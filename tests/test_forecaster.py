@@ -548,6 +548,57 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
             call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: m.fit(np.where(np.arange(99) == 7, 1e200, 1.0)),
+            r"y has 1e\+200 in row 7; expected absolute values",
+        ),
+        (lambda m: m.fit(waves(), X=np.full((160, 1), -1e99)), r"X\[:, 0\] has -1e\+99 in row 0"),
+        (lambda m: m.fit(waves(), X=np.empty((160, 0))), "X has no columns; expected at least one covariate"),
+        (lambda m: m.predict(y=[1.0, 1e308]), r"y has 1e\+308 in row 1"),
+        (lambda m: m.update([1.0, 1e50, 1.0]), r"y has 1e\+50, which is more than 1e\+30 times the usual spread"),
+        (lambda m: m.update([1.0], X=np.ones((1, 1))), "X was passed, but the model was fitted without covariates"),
+        (lambda m: m.predict(y=[1.0], X_past=np.ones((1, 1))), "X_past was passed, but the model was fitted without"),
+        (lambda m: m.update([1j]), "Complex data not supported"),
+        (lambda m: m.backtest([1.0, 1e50, 1.0, 1.0]), r"y has 1e\+50, which is more than"),
+        (lambda m: m.backtest(waves(9), X=np.ones((9, 1))), "X was passed, but the model was fitted without"),
+        (lambda m: m.backtest(waves(9), refit="yes"), "refit='yes'; expected True or False"),
+        (lambda m: m.backtest(waves(9), ets=1), "ets=1; expected True or False"),
+        (lambda m: m.backtest(waves(9), stride=1.5), "stride=1.5; expected an integer, 1 or more"),
+        (lambda m: m.backtest(waves(9), coverage=[0.5, 0.9]), "expected one number in"),
+        (lambda m: m.predict_quantiles([0.1, 0.5, 0.5]), "levels has 0.5 more than once; expected levels that differ"),
+        (lambda m: m.predict_quantiles([0.3, 0.1 + 0.2]), "levels has 0.3 more than once"),
+        (lambda m: m.predict("3"), "horizon='3'; expected an integer, 1 or more"),
+    ],
+)
+def test_bad_calls_change_nothing(call, message):
+    model = LSTMForecaster(3, 8, **QUICK).fit(waves(60))
+    before = model.predict()
+    with pytest.raises(ValueError, match=message):
+        call(model)
+    assert_array_equal(model.predict(), before)
+
+
+def test_covariates_that_are_large_beside_those_of_the_fit_are_refused():
+    y, x = driven(100)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y, X=x[:, None])
+    message = r"X has -1e\+50 in column 'x0', which is more than 1e\+30 times the standard deviation in fit, "
+    with pytest.raises(ValueError, match=message):
+        model.predict(X=np.array([[1.0], [-1e50], [2.0]]))
+    with pytest.raises(ValueError, match=message.replace("X", "X_past", 1)):
+        model.predict(y=[1.0], X_past=np.array([[-1e50]]), X=np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e59])
+@pytest.mark.parametrize("transform", [None, "boxcox"])
+def test_forecasts_after_an_extreme_value_are_finite(size, transform):
+    y = waves()
+    y[40] = size
+    assert np.isfinite(LSTMForecaster(3, 8, transform=transform, **QUICK).fit(y).predict_interval()).all()
+
+
 # -- windows as arrays ----------------------------------------------------------------------------------------------
 
 
@@ -669,6 +720,16 @@ def test_known_observations_are_recognised():
         model.update({"a": a, "b": b})
 
 
+def test_stamps_tell_new_observations_from_known_ones():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
+    model, later = LSTMForecaster(3, 8, **QUICK).fit(y), y.shift(60, freq="D")
+    assert_array_equal(model.backtest(later, stride=30, ets=False).origins, [60, 90])
+    assert model.update(later).predict().index[0] == pandas.Timestamp("2024-04-30")
+    with pytest.raises(ValueError, match="y begins with the known observations"):
+        LSTMForecaster(3, 8, **QUICK).fit(y).update(y)
+
+
 def test_covariates_without_a_number_are_refused_in_every_method():
     y, x = driven(100)
     model = LSTMForecaster(3, 8, **QUICK).fit(y, X=x[:, None])
@@ -722,13 +783,3 @@ def test_differences_of_a_panel_with_a_single_value():
     with pytest.warns(UserWarning, match="left out of training"):
         model = LSTMForecaster(2, 5, differences=1, **QUICK).fit({"b": y[:1], "a": y})
     assert np.isfinite(model.predict()["b"]).all()
-def test_stamps_tell_new_observations_from_known_ones():
-    pandas = pytest.importorskip("pandas")
-    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
-    model, later = LSTMForecaster(3, 8, **QUICK).fit(y), y.shift(60, freq="D")
-    assert_array_equal(model.backtest(later, stride=30, ets=False).origins, [60, 90])
-    assert model.update(later).predict().index[0] == pandas.Timestamp("2024-04-30")
-    with pytest.raises(ValueError, match="y begins with the known observations"):
-        LSTMForecaster(3, 8, **QUICK).fit(y).update(y)
-
-

@@ -491,7 +491,7 @@ RAIN = WEATHER[["rain"]]
         (RAIN[:5].reset_index(drop=True), 0, "has stamps of dtype int64; expected datetime64.* 2023-10-31"),
         (pl.DataFrame(RAIN[:5].reset_index()), 0, "has stamps of dtype Datetime"),
         ([RAIN[:5], RAIN[:5]], 0, "X has 2 tables; expected 1, one for each series"),
-        ({"z": RAIN[:5]}, 0, r"X lacks series \['a'\]; expected the series \['a'\]"),
+        ({"z": RAIN[:5]}, 0, r"X lacks series \['a'\]; expected the series \['a'\], got \['z'\]"),
         ({"a": RAIN[:5], "z": RAIN[:5]}, 0, r"X has the unknown series \['z'\]"),
         (RAIN.assign(unique_id="a", ds=MONTHS, y=1)[:5], 0, "X has the column 'y', the target"),
         (RAIN.assign(unique_id="a"), 0, r"X has the columns .* but not \['ds'\]"),

@@ -337,6 +337,8 @@ def test_paths_need_a_distribution_and_steps():
         model.sample()
     with pytest.raises(ValueError, match="n_samples=0; expected an integer, 1 or more"):
         LSTMForecaster(3, 9, loss="poisson", **STEPWISE).fit(counts(60)).sample(0)
+    with pytest.raises(ValueError, match=r"random_state: Seed must be between 0 and"):
+        LSTMForecaster(3, 9, loss="poisson", **STEPWISE).fit(counts(60)).sample(2, random_state=-1)
 
 
 def test_levels_outside_the_fitted_ones_are_refused():

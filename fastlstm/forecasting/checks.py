@@ -1,5 +1,7 @@
 """Checks of arguments and of parameters against each other: each raises ValueError for what is invalid."""
 
+import numpy as np
+
 from fastlstm import containers
 from fastlstm.estimators.inputs import check_levels
 from fastlstm.forecasting.data import COUNTS
@@ -11,6 +13,13 @@ def check_count(value, name):
     if not is_count(value):
         raise ValueError(f"{name}={containers.brief(value)}; expected an integer, 1 or more.")
     return int(value)
+
+
+def check_flag(value, name):
+    """A boolean as bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={containers.brief(value)}; expected True or False.")
+    return bool(value)
 
 
 def check_horizon(horizon, plan):
@@ -31,6 +40,19 @@ def check_coverage(coverage):
     if len(levels) != 1:
         raise ValueError(f"coverage={containers.brief(coverage)}; expected one number in (0, 1).")
     return levels[0]
+
+
+def check_distinct_levels(levels):
+    """Levels of quantiles as floats, and the names of their columns."""
+    levels = check_levels(levels, "levels")
+    names = [f"{level:g}" for level in levels]
+    doubled = [name for n, name in enumerate(names) if name in names[:n]]
+    if doubled:
+        raise ValueError(
+            f"levels has {', '.join(dict.fromkeys(doubled))} more than once; expected levels that differ in their "
+            "first six digits, as they name the columns of the result."
+        )
+    return levels, names
 
 
 def check_parameters(parameters):

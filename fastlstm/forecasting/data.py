@@ -9,6 +9,7 @@ from fastlstm import containers
 from fastlstm.forecasting.calendars import calendar_features
 from fastlstm.forecasting.covariates import read_covariates, read_static
 from fastlstm.forecasting.encoding import Encoding, fit_encoding, shifted
+from fastlstm.forecasting.histories import LARGEST
 from fastlstm.forecasting.linear import Inputs
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.training import losses
@@ -98,7 +99,7 @@ def read_data(parameters, panel, X, static, window):
     if static is not None:
         table, names, kinds = read_static(static, panel)
         static_encoding = fit_encoding([table], names, kinds, "static")
-        static_table = static_encoding.apply(table, "static")
+        static_table = _applied(static_encoding, table, "static")
     calendar = (parameters.calendar,) if isinstance(parameters.calendar, str) else tuple(parameters.calendar)
     features = calendar, parameters.cyclic, parameters.trend
     data = Data(panel, [], [], [], [], static_table, encoding, static_encoding, is_past, features)
@@ -112,10 +113,10 @@ def read_data(parameters, panel, X, static, window):
     return data
 
 
-def _of_panel(parameters, data, panel, tables):
+def _of_panel(parameters, data, panel, tables, name="X"):
     """The data with the series of a panel, and the columns of their covariates, instead of those there."""
     values, observed = _filled(panel, parameters)
-    past, known = _encoded(data, tables, panel.index, [0] * len(panel))
+    past, known = _encoded(data, tables, panel.index, [0] * len(panel), name)
     return replace(data, panel=panel, values=values, observed=observed, past=past, known=known)
 
 
@@ -156,8 +157,9 @@ def unseen(parameters, data, y, X, static):
         raise ValueError(given if names else "static was passed, but the model was fitted without: leave it out.")
     table = np.empty((len(panel.values), 0), "float32")
     if names:
-        table = data.static_encoding.apply(read_static(static, panel, columns=names).table, "static")
-    return _of_panel(parameters, replace(data, static=table), panel, _columns(data, panel, X, "X_past"))
+        table = _applied(data.static_encoding, read_static(static, panel, columns=names).table, "static")
+    columns = _columns(data, panel, X, "X_past")
+    return _of_panel(parameters, replace(data, static=table), panel, columns, "X_past")
 
 
 def extended(parameters, data, y, X):
@@ -248,7 +250,7 @@ def _is_position(name, names):
     return isinstance(name, (int, np.integer)) and not isinstance(name, bool) and 0 <= name < len(names)
 
 
-def _encoded(data, tables, calendars, first):
+def _encoded(data, tables, calendars, first, name="X"):
     """Past and known covariates of the steps of each calendar from ``first[n]`` on.
 
     tables: the columns of X, or the known ones only.
@@ -263,10 +265,24 @@ def _encoded(data, tables, calendars, first):
                 groups.append(np.empty((len(table), 0), "float32"))
                 continue
             chosen = table if only_known else table[:, columns]
-            groups.append(_some(data.encoding, columns).apply(chosen))
+            groups.append(_applied(_some(data.encoding, columns), chosen, name))
         past.append(groups[0])
         known.append(np.concatenate([groups[1], *_of_time(data.features, calendar, step, len(table))], axis=1))
     return past, known
+
+
+def _applied(encoding, table, name):
+    """The encoded table; raise ValueError for numbers that float32 does not hold beside those of the fit."""
+    with np.errstate(over="ignore"):
+        encoded = encoding.apply(table, name)
+    if not (np.abs(encoded) <= LARGEST).all():
+        numeric = [k for k, mean in enumerate(encoding.means) if mean is not None]
+        k = max(numeric, key=lambda k: np.abs(table[:, k].astype(float) / encoding.scales[k]).max())
+        raise ValueError(
+            f"{name} has {max(table[:, k], key=abs):g} in column {encoding.names[k]!r}, which is more than {LARGEST:g} "
+            f"times the standard deviation in fit, {encoding.scales[k]:g}: correct such values."
+        )
+    return encoded
 
 
 def _some(encoding, columns):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.forecasting.backtest import Backtest
 from fastlstm.forecasting.checks import check_count
+from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.forecasting.forecasts import interval_levels
+from fastlstm.forecasting.frames import read_frames
 
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
-
-    from fastlstm.forecasting.backtest import Backtest
-    from fastlstm.forecasting.forecaster import LSTMForecaster
 
 SHADES = {0.5: 0.35, 0.9: 0.18}  # opacity of the intervals by their coverage
 
@@ -80,10 +80,15 @@ class ForecastDisplay:
         Raises
         ------
         ValueError
-            If there is no such series, `truth` has several columns, or X is invalid.
+            If there is no such series, `truth` is not one series of numbers, or X is invalid.
+        TypeError
+            If `forecaster` is not an LSTMForecaster.
         sklearn.exceptions.NotFittedError
             If the forecaster is not fitted.
         """
+        if not isinstance(forecaster, LSTMForecaster):
+            raise TypeError(f"forecaster is of type {type(forecaster).__name__}; expected a fitted LSTMForecaster.")
+        truth = None if truth is None else _one_column(truth)
         past, future, intervals = _of_series(forecaster, X, series, history)
         ax = _axes(ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
@@ -92,10 +97,7 @@ class ForecastDisplay:
             label = f"{100 * coverage:g} % interval"
             ax.fill_between(future[0], lower, upper, color="C0", alpha=SHADES[coverage], linewidth=0, label=label)
         if truth is not None:
-            truth = np.asarray(truth, float)
-            if truth.ndim == 2 and truth.shape[1] > 1:
-                raise ValueError(f"truth has {truth.shape[1]} columns; expected the values of one series.")
-            truth = truth.reshape(-1)[: len(future[0])]
+            truth = truth[: len(future[0])]
             ax.plot(future[0][: len(truth)], truth, color="C1", linewidth=1, label="truth")
         ax.legend(frameon=False)
         return cls(ax)
@@ -120,7 +122,11 @@ class ForecastDisplay:
         ------
         ValueError
             If `metric` is unknown.
+        TypeError
+            If `backtest` is not a Backtest.
         """
+        if not isinstance(backtest, Backtest):
+            raise TypeError(f"backtest is of type {type(backtest).__name__}; expected the result of a backtest.")
         errors = backtest.by_horizon(metric)
         ax = _axes(ax)
         for model, values in errors.items():
@@ -141,6 +147,17 @@ def _axes(ax: Any) -> Any:
     except ImportError as error:
         raise ImportError("ForecastDisplay requires matplotlib: pip install matplotlib.") from error
     return pyplot.subplots(layout="constrained")[1]
+
+
+def _one_column(truth: Any) -> NDArray[Any]:
+    """The values of one series in any form."""
+    frames = read_frames(truth, "truth").frames
+    columns = [column for frame in frames for column in frame.columns]
+    if len(columns) != 1:
+        raise ValueError(f"truth has {len(columns)} columns; expected the values of one series.")
+    if frames[0].kinds != ["number"]:
+        raise ValueError(f"truth has {containers.brief(columns[0][0])}; expected numbers.")
+    return columns[0]
 
 
 def _of_series(forecaster: LSTMForecaster, X: Any, key: Any, history: int | None) -> tuple[Any, Any, dict[float, Any]]:

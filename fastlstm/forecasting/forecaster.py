@@ -14,19 +14,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers
 from fastlstm.estimators.atomic import AtomicUpdate
-from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import evaluation, selection
 from fastlstm.forecasting.backtest import Backtest
 from fastlstm.forecasting.calendars import season_of
-from fastlstm.forecasting.checks import check_count, check_coverage, check_horizon, check_parameters
+from fastlstm.forecasting.checks import (
+    check_count,
+    check_coverage,
+    check_distinct_levels,
+    check_flag,
+    check_horizon,
+    check_parameters,
+)
 from fastlstm.forecasting.data import COUNTS, extended, read_data, read_future, renewed, unseen
 from fastlstm.forecasting.forecasts import Fitted, interval_levels
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.predictor import Run
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
+from fastlstm.layers.checks import named
 from fastlstm.training import losses
 from fastlstm.training.losses import Loss
 from fastlstm.user_warnings import warn
@@ -363,7 +370,7 @@ default="squared_error"
         Parameters
         ----------
         levels : float or sequence of float, default=(0.1, 0.5, 0.9)
-            Quantile levels in (0, 1).
+            Quantile levels in (0, 1), without duplicates.
         horizon, X, y, X_past, static
             See `predict`.
 
@@ -388,9 +395,9 @@ default="squared_error"
         >>> model.predict_quantiles([0.1, 0.9]).shape
         (4, 2)
         """
-        levels = check_levels(levels, "levels")
+        levels, names = check_distinct_levels(levels)
         panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
-        return panel.write(list(forecasts.quantiles(levels)), [f"{level:g}" for level in levels])
+        return panel.write(list(forecasts.quantiles(levels)), names)
 
     def predict_interval(
         self,
@@ -488,8 +495,10 @@ default="squared_error"
                 "and a loss of a distribution: 'gaussian_nll', 'poisson' or 'negative_binomial'."
             )
         n_samples = check_count(n_samples, "n_samples")
+        with named("random_state"):
+            random_state = check_random_state(random_state)
         panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
-        seed = check_random_state(random_state).randint(MAX_SEED)
+        seed = random_state.randint(MAX_SEED)
         return panel.write(list(forecasts.paths(n_samples, seed)), [str(number) for number in range(n_samples)])
 
     def _forecasts(self, horizon, X, y=None, X_past=None, static=None):
@@ -544,7 +553,9 @@ default="squared_error"
         (4,)
         """
         check_is_fitted(self)
-        self._data = extended(self._parameters, self._data, y, X)
+        data = extended(self._parameters, self._data, y, X)
+        self._model.check(data, [len(values) for values in self._data.values])
+        self._data = data
         return self
 
     # -- backtests --------------------------------------------------------------------------------------------
@@ -610,6 +621,7 @@ default="squared_error"
             check_count(stride, "stride"),
             check_coverage(coverage),
         )
+        refit, ets = check_flag(refit, "refit"), check_flag(ets, "ets")
         known, data = self._data.values, renewed(self._parameters, self._data, y, X)
         # covariates known ahead are needed for the horizon of the model
         reach = self._plan.horizon if data.known[0].shape[1] and not self._plan.recursive else h

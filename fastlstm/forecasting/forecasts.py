@@ -67,6 +67,11 @@ class Fitted:
         first = [int(origins[series == n].min()) if (series == n).any() else len(y) for n, y in enumerate(data.values)]
         return Forecasts(self, self._histories(data, self.fit.units, first), series, origins, steps)
 
+    def check(self, data, known):
+        """Raise ValueError if what follows the first ``known[n]`` values of each series cannot be standardised."""
+        first = [max(0, end - self.plan.differences.lost) for end in known]
+        self._histories(data.cut(first, [len(values) for values in data.values]), self.fit.units)
+
     def _histories(self, data, units, origins=None, ahead=0):
         channels = data.channels(self.plan.shift, ahead)
         return Histories(data.values, data.observed, units, channels, self.plan.window, origins, ahead)

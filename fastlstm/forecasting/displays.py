@@ -76,6 +76,7 @@ class ForecastDisplay:
         Returns
         -------
         ForecastDisplay
+            The picture; its axes are in `ax_`.
 
         Raises
         ------
@@ -85,6 +86,16 @@ class ForecastDisplay:
             If `forecaster` is not an LSTMForecaster.
         sklearn.exceptions.NotFittedError
             If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import ForecastDisplay, LSTMForecaster
+        >>> y = {"a": np.sin(np.arange(120) / 5), "b": np.cos(np.arange(120) / 5)}
+        >>> model = LSTMForecaster(10, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> display = ForecastDisplay.from_forecaster(model, series="b", history=30)
+        >>> len(display.ax_.get_lines()[0].get_xdata())
+        30
         """
         if not isinstance(forecaster, LSTMForecaster):
             raise TypeError(f"forecaster is of type {type(forecaster).__name__}; expected a fitted LSTMForecaster.")
@@ -111,12 +122,14 @@ class ForecastDisplay:
         backtest : Backtest
             Result of `LSTMForecaster.backtest`.
         metric : {"mae", "rmse", "mape", "smape", "mase"}, default="mae"
+            The error to draw.
         ax : matplotlib Axes, default=None
             Axes to draw on. If None, new ones.
 
         Returns
         -------
         ForecastDisplay
+            The picture; its axes are in `ax_`.
 
         Raises
         ------
@@ -124,6 +137,16 @@ class ForecastDisplay:
             If `metric` is unknown.
         TypeError
             If `backtest` is not a Backtest.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import ForecastDisplay, LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> display = ForecastDisplay.from_backtest(model.backtest(y[150:], ets=False), metric="rmse")
+        >>> display.ax_.get_ylabel()
+        'rmse'
         """
         if not isinstance(backtest, Backtest):
             raise TypeError(f"backtest is of type {type(backtest).__name__}; expected the result of a backtest.")

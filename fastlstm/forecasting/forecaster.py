@@ -535,6 +535,7 @@ default="squared_error"
         Returns
         -------
         self : LSTMForecaster
+            The forecaster with the new observations.
 
         Raises
         ------

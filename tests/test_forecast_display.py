@@ -25,7 +25,7 @@ def fitted(**parameters):
 
 def test_history_forecasts_and_intervals_are_drawn(axes):
     model = fitted(transform="log")
-    display = ForecastDisplay.from_forecaster(model, series="b", history=20, truth=np.ones(6), ax=axes)
+    display = ForecastDisplay.from_forecaster(model, series="b", history=np.int64(20), truth=np.ones(6), ax=axes)
     observed, forecast, truth = display.ax_.get_lines()
     assert_array_equal(observed.get_xdata(), np.arange(80, 100))
     assert_array_equal(observed.get_ydata(), model._data.values[1][-20:])
@@ -51,8 +51,15 @@ def test_unknown_series_and_metrics_are_refused(axes):
         ForecastDisplay.from_forecaster(fitted(), series="c", ax=axes)
     with pytest.raises(ValueError, match="truth has 2 columns; expected the values of one series"):
         ForecastDisplay.from_forecaster(fitted(), truth=np.ones((6, 2)), ax=axes)
-    with pytest.raises(ValueError, match="history=0; expected an integer, 1 or more"):
-        ForecastDisplay.from_forecaster(fitted(), history=0, ax=axes)
+    with pytest.raises(ValueError, match="truth has 'a'; expected numbers"):
+        ForecastDisplay.from_forecaster(fitted(), truth=["a"], ax=axes)
+    for history in (0, True, 2.5, "a"):
+        with pytest.raises(ValueError, match=f"history={history!r}; expected an integer, 1 or more"):
+            ForecastDisplay.from_forecaster(fitted(), history=history, ax=axes)
+    with pytest.raises(TypeError, match="forecaster is of type ndarray; expected a fitted LSTMForecaster"):
+        ForecastDisplay.from_forecaster(np.ones(3))
+    with pytest.raises(TypeError, match="backtest is of type LSTMForecaster; expected the result of a backtest"):
+        ForecastDisplay.from_backtest(fitted())
     result = fitted().backtest({"a": np.arange(10.0)})
     with pytest.raises(ValueError, match="metric='coverage'; expected one of mae, rmse"):
         ForecastDisplay.from_backtest(result, metric="coverage", ax=axes)

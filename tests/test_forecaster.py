@@ -301,6 +301,38 @@ def test_a_shorter_horizon_of_a_backtest_needs_all_covariates_known_ahead():
         model.backtest(y[117:119], horizon=1, X=x[117:119, None])
 
 
+@pytest.mark.parametrize("form", ["dict", "long"])
+def test_covariates_of_an_update_have_the_rows_of_each_series(form):
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2024", periods=100)
+    series = {
+        key: pandas.DataFrame(dict(zip("yx", driven(100, seed), strict=True)), days) for seed, key in enumerate("abc")
+    }
+
+    def part(columns, **spans):
+        frames = {key: series[key][columns][slice(*span)] for key, span in spans.items()}
+        if form == "dict":
+            return {key: frame if columns == ["x"] else frame["y"] for key, frame in frames.items()}
+        return pandas.concat([f.rename_axis("ds").reset_index().assign(unique_id=k) for k, f in frames.items()])
+
+    fit = {"a": (80,), "b": (70,), "c": (60,)}
+    more = {"a": (80, 85), "b": (70, 72)}
+    model = LSTMForecaster(3, 8, scaling="window", calendar="dayofweek", trend=True, **QUICK)
+    model.fit(part(["y"], **fit), X=part(["x"], **fit))
+    with pytest.raises(ValueError, match=r"has 5 rows; expected 2, from 2024-03-11 to 2024-03-12"):
+        model.update(part(["y"], **more), X=part(["x"], **{**more, "b": (70, 75)}))
+    with pytest.raises(ValueError, match=r"X has the unknown series \['c'\]; expected the series \['a', 'b'\]"):
+        model.update(part(["y"], **more), X=part(["x"], **more, c=(60, 62)))
+    model.update(part(["y"], **more), X=part(["x"], **more))
+    now = {"a": (85,), "b": (72,), "c": (60,)}
+    future = {key: (end, end + 3) for key, (end,) in now.items()}
+    expected = model.predict(y=part(["y"], **now), X_past=part(["x"], **now), X=part(["x"], **future))
+    found = model.predict(X=part(["x"], **future))
+    for key in "abc":
+        mine, wanted = (of[key] if form == "dict" else of[of["unique_id"] == key]["y"] for of in (found, expected))
+        assert_allclose(mine, wanted, rtol=1e-6)
+
+
 def test_categories_are_one_hot_encoded():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
@@ -339,6 +371,15 @@ def test_the_calendar_gives_seasons():
     assert model.season_length_ == 12
     assert_allclose(model.predict()[:2], y[70:], atol=0.5)
     assert list(model.predict().index[:2]) == list(index[70:])
+
+
+@pytest.mark.parametrize(("cyclic", "width"), [(None, 12 + 2), (True, 2 + 2), (False, 12 + 366)])
+def test_features_of_the_calendar_are_cyclic_or_indicators(cyclic, width):
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
+    model = LSTMForecaster(3, 8, calendar=["month", "dayofyear"], cyclic=cyclic, **QUICK).fit(y)
+    assert model._data.known[0].shape == (60, width)
+    assert model.predict().shape == (3,)
 
 
 # -- intervals ----------------------------------------------------------------------------------------------------
@@ -404,6 +445,46 @@ def test_a_failed_fit_or_update_changes_nothing():
     assert_array_equal(model.predict(), before)
 
 
+CHANGED = {
+    "horizon": 9,
+    "window": 3,
+    "strategy": "recursive",
+    "scaling": "none",
+    "transform": "log",
+    "differences": 1,
+    "season_length": 4,
+    "n_models": 3,
+    "calendar": "month",
+    "trend": True,
+    "past_covariates": "x",
+    "positive": True,
+    "missing": "error",
+    "freq": 2,
+    "loss": "poisson",
+    "hidden_size": 3,
+    "random_state": 7,
+    "n_jobs": 2,
+    "backend": "auto",
+}
+
+
+def test_parameters_that_change_after_fit_do_not_change_the_fitted_model():
+    y = waves() - 2
+    y[[20, 142, 151]] = np.nan
+    before, after = (LSTMForecaster(3, 8, missing="forward_fill", **QUICK).fit(y[:140]) for _ in range(2))
+    after.set_params(**CHANGED)
+    assert (before.predict_interval() < 0).any()
+    for refit in (False, True):
+        known, changed = (model.backtest(y[140:], stride=4, refit=refit, ets=False) for model in (before, after))
+        assert str(known) == str(changed)
+        assert_array_equal(known.forecasts["lstm"], changed.forecasts["lstm"])
+    for forecasts in (
+        lambda model: model.predict_interval(y=y[:60]),
+        lambda model: model.update(y[140:150]).predict_interval(),
+    ):
+        assert_array_equal(forecasts(before), forecasts(after))
+
+
 def test_gaps_are_filled_in_windows_and_never_targets():
     y = waves(100)
     y[40:44] = np.nan
@@ -435,6 +516,7 @@ def test_short_series_are_left_out_of_training_with_a_warning():
         ({"calendar": "month"}, np.arange(50.0), "need dates, but the time index of the series has none"),
         ({"scaling": "robust"}, np.arange(50.0), "'scaling' parameter of LSTMForecaster must be a str among"),
         ({"horizon": 0}, np.arange(50.0), "'horizon' parameter of LSTMForecaster must be an int in the range"),
+        ({"cyclic": True}, np.arange(50.0), "cyclic=True has no effect without calendar"),
         ({"init": "standard", "longest_lag": 3}, np.arange(50.0), "longest_lag=3 has no effect"),
     ],
 )
@@ -454,7 +536,7 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
         (lambda: model.predict_quantiles([0.5, 1.5], X=x[:3, None]), "levels"),
         (lambda: model.update(y[:5]), "X is None"),
         (lambda: model.predict(X=x[:3, None], static=[1.0]), "X_past and static belong to other series"),
-        (lambda: model.predict(X=x[:3, None], y=y), "X is None"),
+        (lambda: model.predict(X=x[:3, None], y=y), "X_past is None, but"),
         (lambda: model.predict(X=x[:3, None], y=y, X_past=x[:, None], static=[1.0]), "static was passed"),
         (
             lambda: model.backtest(y[:2], X=x[:2, None]),
@@ -464,6 +546,57 @@ def test_bad_calls_of_a_fitted_forecaster_are_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda m: m.fit(np.where(np.arange(99) == 7, 1e200, 1.0)),
+            r"y has 1e\+200 in row 7; expected absolute values",
+        ),
+        (lambda m: m.fit(waves(), X=np.full((160, 1), -1e99)), r"X\[:, 0\] has -1e\+99 in row 0"),
+        (lambda m: m.fit(waves(), X=np.empty((160, 0))), "X has no columns; expected at least one covariate"),
+        (lambda m: m.predict(y=[1.0, 1e308]), r"y has 1e\+308 in row 1"),
+        (lambda m: m.update([1.0, 1e50, 1.0]), r"y has 1e\+50, which is more than 1e\+30 times the usual spread"),
+        (lambda m: m.update([1.0], X=np.ones((1, 1))), "X was passed, but the model was fitted without covariates"),
+        (lambda m: m.predict(y=[1.0], X_past=np.ones((1, 1))), "X_past was passed, but the model was fitted without"),
+        (lambda m: m.update([1j]), "Complex data not supported"),
+        (lambda m: m.backtest([1.0, 1e50, 1.0, 1.0]), r"y has 1e\+50, which is more than"),
+        (lambda m: m.backtest(waves(9), X=np.ones((9, 1))), "X was passed, but the model was fitted without"),
+        (lambda m: m.backtest(waves(9), refit="yes"), "refit='yes'; expected True or False"),
+        (lambda m: m.backtest(waves(9), ets=1), "ets=1; expected True or False"),
+        (lambda m: m.backtest(waves(9), stride=1.5), "stride=1.5; expected an integer, 1 or more"),
+        (lambda m: m.backtest(waves(9), coverage=[0.5, 0.9]), "expected one number in"),
+        (lambda m: m.predict_quantiles([0.1, 0.5, 0.5]), "levels has 0.5 more than once; expected levels that differ"),
+        (lambda m: m.predict_quantiles([0.3, 0.1 + 0.2]), "levels has 0.3 more than once"),
+        (lambda m: m.predict("3"), "horizon='3'; expected an integer, 1 or more"),
+    ],
+)
+def test_bad_calls_change_nothing(call, message):
+    model = LSTMForecaster(3, 8, **QUICK).fit(waves(60))
+    before = model.predict()
+    with pytest.raises(ValueError, match=message):
+        call(model)
+    assert_array_equal(model.predict(), before)
+
+
+def test_covariates_that_are_large_beside_those_of_the_fit_are_refused():
+    y, x = driven(100)
+    model = LSTMForecaster(3, 8, **QUICK).fit(y, X=x[:, None])
+    message = r"X has -1e\+50 in column 'x0', which is more than 1e\+30 times the standard deviation in fit, "
+    with pytest.raises(ValueError, match=message):
+        model.predict(X=np.array([[1.0], [-1e50], [2.0]]))
+    with pytest.raises(ValueError, match=message.replace("X", "X_past", 1)):
+        model.predict(y=[1.0], X_past=np.array([[-1e50]]), X=np.ones((3, 1)))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e59])
+@pytest.mark.parametrize("transform", [None, "boxcox"])
+def test_forecasts_after_an_extreme_value_are_finite(size, transform):
+    y = waves()
+    y[40] = size
+    assert np.isfinite(LSTMForecaster(3, 8, transform=transform, **QUICK).fit(y).predict_interval()).all()
 
 
 # -- windows as arrays ----------------------------------------------------------------------------------------------
@@ -585,6 +718,16 @@ def test_known_observations_are_recognised():
         model.backtest({"a": a})
     with pytest.raises(ValueError, match="y begins with the known observations: pass only those that follow"):
         model.update({"a": a, "b": b})
+
+
+def test_stamps_tell_new_observations_from_known_ones():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series(waves(60), pandas.date_range("2024", periods=60))
+    model, later = LSTMForecaster(3, 8, **QUICK).fit(y), y.shift(60, freq="D")
+    assert_array_equal(model.backtest(later, stride=30, ets=False).origins, [60, 90])
+    assert model.update(later).predict().index[0] == pandas.Timestamp("2024-04-30")
+    with pytest.raises(ValueError, match="y begins with the known observations"):
+        LSTMForecaster(3, 8, **QUICK).fit(y).update(y)
 
 
 def test_covariates_without_a_number_are_refused_in_every_method():

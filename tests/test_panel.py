@@ -217,7 +217,7 @@ def test_unequal_lengths_and_starts():
     y = [pd.Series(SALES[:3], MONTHS[2:5]), pd.Series(SALES[:5], MONTHS[:5]), pd.Series(SALES[:1], MONTHS[4:5])]
     panel = read_panel(y)
     assert [len(values) for values in panel.values] == [3, 5, 1]
-    assert [panel.index[1].position_of(index) for index in panel.index] == [2, 0, 4]
+    assert [panel.index[1].offset(index.stamps[0]) for index in panel.index] == [2, 0, 4]
     for forecast in panel.write([SALES[:2]] * 3):
         assert_array_equal(forecast.index, MONTHS[5:7])
 
@@ -274,7 +274,7 @@ def test_from_long(library):
         assert_same(series["a"], pl.DataFrame({"day": MONTHS[1:5], "sales": SALES[1:5]}))
     panel = read_panel(series)
     assert panel.ids == ["b", "a"]
-    assert panel.index[0].position_of(panel.index[1]) == 1
+    assert panel.index[0].offset(panel.index[1].stamps[0]) == 1
 
 
 @pytest.mark.parametrize("column", ["id", "time", "target"])
@@ -491,7 +491,7 @@ RAIN = WEATHER[["rain"]]
         (RAIN[:5].reset_index(drop=True), 0, "has stamps of dtype int64; expected datetime64.* 2023-10-31"),
         (pl.DataFrame(RAIN[:5].reset_index()), 0, "has stamps of dtype Datetime"),
         ([RAIN[:5], RAIN[:5]], 0, "X has 2 tables; expected 1, one for each series"),
-        ({"z": RAIN[:5]}, 0, r"X lacks series \['a'\]; expected the series \['a'\]"),
+        ({"z": RAIN[:5]}, 0, r"X lacks series \['a'\]; expected the series \['a'\], got \['z'\]"),
         ({"a": RAIN[:5], "z": RAIN[:5]}, 0, r"X has the unknown series \['z'\]"),
         (RAIN.assign(unique_id="a", ds=MONTHS, y=1)[:5], 0, "X has the column 'y', the target"),
         (RAIN.assign(unique_id="a"), 0, r"X has the columns .* but not \['ds'\]"),

@@ -235,6 +235,15 @@ def test_an_untrustworthy_spread_is_made_constant():
     assert model._fitted.predictor.sharpness < 0.5
 
 
+def test_a_normal_distribution_has_no_quantiles_where_nothing_was_held_out():
+    model = LSTMForecaster(4, 8, loss="gaussian_nll", **STEPWISE)
+    with pytest.warns(UserWarning, match="there are no prediction intervals: pass at least 19 values"):
+        model.fit(noise(13))
+    with pytest.raises(ValueError, match="The series were too short to hold out a part of them"):
+        model.predict_interval()
+    assert model.sample(5).shape == (4, 5)
+
+
 def test_quantiles_of_counts_are_corrected_to_the_outside_only():
     actual = np.array([[0], [4], [9], [2]])
     hits = fit_hits(actual, np.broadcast_to(3.0, (4, 1, len(LEVELS))))
@@ -337,6 +346,8 @@ def test_paths_need_a_distribution_and_steps():
         model.sample()
     with pytest.raises(ValueError, match="n_samples=0; expected an integer, 1 or more"):
         LSTMForecaster(3, 9, loss="poisson", **STEPWISE).fit(counts(60)).sample(0)
+    with pytest.raises(ValueError, match=r"random_state: Seed must be between 0 and"):
+        LSTMForecaster(3, 9, loss="poisson", **STEPWISE).fit(counts(60)).sample(2, random_state=-1)
 
 
 def test_levels_outside_the_fitted_ones_are_refused():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from fastlstm.forecasting.checks import check_count
 from fastlstm.forecasting.covariates import read_covariates
 from fastlstm.forecasting.panel import read_panel
-from fastlstm.layers.checks import is_count
 
 if TYPE_CHECKING:
     from typing import Any
@@ -56,8 +56,7 @@ def make_windows(y: Any, window: int, horizon: int = 1, X: Any = None) -> tuple[
            [4., 5.]])
     """
     for name, value in (("window", window), ("horizon", horizon)):
-        if not is_count(value):
-            raise ValueError(f"{name}={value!r}; expected an integer, 1 or more.")
+        check_count(value, name)
     panel, size = read_panel(y), window + horizon
     longest = max(map(len, panel.values))
     if longest < size:

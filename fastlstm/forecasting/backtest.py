@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm import containers
-from fastlstm.layers.checks import is_count
-
 if TYPE_CHECKING:
     from typing import Any
 
@@ -29,6 +26,7 @@ class Backtest:
     origins : ndarray of shape (n,)
         Number of observed steps before each forecast.
     actual : ndarray of shape (n, H)
+        The values that followed.
     forecasts : dict of str to ndarray of shape (n, H)
         Forecasts by model: "lstm" and the baselines.
     lower, upper : ndarray of shape (n, H) or None
@@ -61,7 +59,23 @@ class Backtest:
     units: NDArray[np.float64]
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Errors of each model over all series and horizons: a dict of metrics by model."""
+        """Errors of each model over all series and horizons.
+
+        Returns
+        -------
+        dict of str to dict of str to float
+            By model, the metrics of `table`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> result = model.backtest(y[150:], ets=False)
+        >>> list(result.summary()["lstm"])
+        ['mae', 'rmse', 'mape', 'smape', 'mase', 'coverage', 'pinball']
+        """
         return {model: self._errors(model, slice(None), slice(None)) for model in self.forecasts}
 
     def by_horizon(self, metric: str = "mae") -> dict[str, list[float]]:
@@ -70,6 +84,7 @@ class Backtest:
         Parameters
         ----------
         metric : {"mae", "rmse", "mape", "smape", "mase"}, default="mae"
+            The error.
 
         Returns
         -------
@@ -80,6 +95,17 @@ class Backtest:
         ------
         ValueError
             If `metric` is unknown.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> result = model.backtest(y[150:], ets=False)
+        >>> errors = result.by_horizon("rmse")["persistence"]
+        >>> len(errors), errors == sorted(errors)
+        (4, True)
         """
         if metric not in METRICS[:5]:
             raise ValueError(f"metric={metric!r}; expected one of {', '.join(METRICS[:5])}.")
@@ -95,6 +121,17 @@ class Backtest:
             Columns of a table, to be passed to ``pandas.DataFrame`` for example, with one row per model, series and
             horizon. The metrics are "mae", "rmse", "mape" and "smape" (in percent), "mase", "coverage" and "pinball"
             (mean pinball loss of the bounds of the interval). The last two are NaN for the baselines.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> result = model.backtest(y[150:], ets=False)
+        >>> table = result.table()
+        >>> table["model"][:5], table["horizon"][:5]
+        (['lstm', 'lstm', 'lstm', 'lstm', 'linear'], [1, 2, 3, 4, 1])
         """
         rows = {name: [] for name in ("model", "series", "horizon", *METRICS)}
         series = list(dict.fromkeys(self.ids))
@@ -148,9 +185,3 @@ class Backtest:
 def pinball(error, level):
     """Pinball loss of errors, actual minus predicted quantile of this level."""
     return np.maximum(level * error, (level - 1) * error)
-
-
-def check_stride(stride):
-    """Raise ValueError unless `stride` is a positive integer."""
-    if not is_count(stride):
-        raise ValueError(f"stride={containers.brief(stride)}; expected an integer, 1 or more.")

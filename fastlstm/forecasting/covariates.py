@@ -85,6 +85,8 @@ def read_covariates(X, panel, *, ahead=0, columns=None, name="X"):
     for frame, calendar in zip(frames, panel.index, strict=True):
         if names is None:
             names = _names(frame)
+            if not names:
+                raise ValueError(f"{frame.label} has no columns; expected at least one covariate, or {name}=None.")
         order = _order(frame, names)
         if (id(frame), id(calendar)) not in checked:
             _check_rows(frame, names, calendar, ahead)
@@ -174,7 +176,8 @@ def _one_per_series(frames, panel, name):
     ):
         if keys:
             raise ValueError(
-                f"{name} {problem} series {containers.few(keys)}; expected the series {containers.few(panel.ids)}."
+                f"{name} {problem} series {containers.few(keys)}; expected the series {containers.few(panel.ids)}, got "
+                f"{containers.few(by_id)}."
             )
     if frames.form == "long" and TARGET in frames.frames[0].names:
         raise ValueError(f"{name} has the column {TARGET!r}, the target of a long table; remove it from {name}.")

@@ -10,6 +10,7 @@ from fastlstm import containers
 from fastlstm.forecasting.calendars import calendar_features
 from fastlstm.forecasting.covariates import read_covariates, read_static
 from fastlstm.forecasting.encoding import Encoding, fit_encoding, shifted
+from fastlstm.forecasting.histories import LARGEST
 from fastlstm.forecasting.linear import Inputs
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.training import losses
@@ -51,7 +52,7 @@ class Data:
     is_past : tuple of bool
         For each column of X, whether its future is unknown.
     features : tuple
-        Names of the features of the calendar, and whether there is a trend.
+        Names of the features of the calendar, whether they are cyclic, and whether there is a trend.
     """
 
     panel: object
@@ -105,8 +106,7 @@ class Data:
 
 def read_data(parameters, panel, X, static, window):
     """Validate the data that a forecaster is fitted to."""
-    values, observed = _filled(panel, parameters)
-    encoding, is_past, tables = Encoding(), (), [np.empty((len(y), 0)) for y in values]
+    encoding, is_past, tables = Encoding(), (), _no_columns(panel.values)
     if X is not None:
         tables, names, kinds = read_covariates(X, panel)
         is_past = _which_past(parameters.past_covariates, names)
@@ -115,24 +115,29 @@ def read_data(parameters, panel, X, static, window):
         raise ValueError(
             f"past_covariates={containers.brief(parameters.past_covariates)}, but X is None: pass X with these columns."
         )
-    static_encoding, static_table = Encoding(), np.empty((len(values), 0), "float32")
+    static_encoding, static_table = Encoding(), np.empty((len(panel), 0), "float32")
     if static is not None:
         table, names, kinds = read_static(static, panel)
         static_encoding = fit_encoding([table], names, kinds, "static", parameters.embedding_size is not None)
-        static_table = static_encoding.apply(table, "static")
+        static_table = _applied(static_encoding, table, "static")
     calendar = (parameters.calendar,) if isinstance(parameters.calendar, str) else tuple(parameters.calendar)
-    data = Data(
-        panel, values, observed, [], [], static_table, encoding, static_encoding, is_past, (calendar, parameters.trend)
-    )
-    past, known = _encoded(data, tables)
-    data = replace(data, past=past, known=known)
-    if known[0].shape[1] and window < parameters.horizon and parameters.strategy != "recursive":
+    features = calendar, parameters.cyclic, parameters.trend
+    data = Data(panel, [], [], [], [], static_table, encoding, static_encoding, is_past, features)
+    data = _of_panel(parameters, data, panel, tables)
+    if data.known[0].shape[1] and window < parameters.horizon and parameters.strategy != "recursive":
         raise ValueError(
             f"window={window} is less than horizon={parameters.horizon}, but with covariates that are known ahead, "
             "including features of the calendar, it must be at least as large: set window to horizon or more, or "
             "strategy='recursive'."
         )
     return data
+
+
+def _of_panel(parameters, data, panel, tables, name="X"):
+    """The data with the series of a panel, and the columns of their covariates, instead of those there."""
+    values, observed = _filled(panel, parameters)
+    past, known = _encoded(data, tables, panel.index, [0] * len(panel), name)
+    return replace(data, panel=panel, values=values, observed=observed, past=past, known=known)
 
 
 def read_future(data, X, h):
@@ -148,7 +153,7 @@ def read_future(data, X, h):
     tables = [np.empty((h, 0))] * len(data.values)
     if names:
         tables = read_covariates(X, data.panel, ahead=h, columns=names).tables
-    _, known = _encoded(data, tables, future=True)
+    _, known = _encoded(data, tables, data.panel.index, map(len, data.values))
     return replace(data, known=[np.concatenate(pair) for pair in zip(data.known, known, strict=True)])
 
 
@@ -157,7 +162,8 @@ def renewed(parameters, data, y, X):
     panel = read_panel(y, freq=parameters.freq)
     if not panel.begins_with(data.panel):
         return extended(parameters, data, y, X)
-    return _of_panel(parameters, data, panel.in_order_of(data.panel), X)
+    panel = panel.in_order_of(data.panel)
+    return _of_panel(parameters, data, panel, _columns(data, panel, X))
 
 
 def unseen(parameters, data, y, X, static):
@@ -171,19 +177,9 @@ def unseen(parameters, data, y, X, static):
         raise ValueError(given if names else "static was passed, but the model was fitted without: leave it out.")
     table = np.empty((len(panel.values), 0), "float32")
     if names:
-        table = data.static_encoding.apply(read_static(static, panel, columns=names).table, "static")
-    return _of_panel(parameters, replace(data, static=table), panel, X)
-
-
-def _of_panel(parameters, data, panel, X):
-    """The data with the series of a panel, and their covariates X, instead of those there."""
-    values, observed = _filled(panel, parameters)
-    tables = [np.empty((len(y), 0)) for y in values]
-    if data.encoding.names:
-        tables = read_covariates(_required(X, data), panel, columns=data.encoding.names).tables
-    data = replace(data, panel=panel, values=values, observed=observed)
-    past, known = _encoded(data, tables)
-    return replace(data, past=past, known=known)
+        table = _applied(data.static_encoding, read_static(static, panel, columns=names).table, "static")
+    columns = _columns(data, panel, X, "X_past")
+    return _of_panel(parameters, replace(data, static=table), panel, columns, "X_past")
 
 
 def extended(parameters, data, y, X):
@@ -191,36 +187,33 @@ def extended(parameters, data, y, X):
     if read_panel(y, freq=parameters.freq).begins_with(data.panel):
         raise ValueError("y begins with the known observations: pass only those that follow.")
     panel = data.panel.extend(y)
-    added = [len(values) - len(before) for values, before in zip(panel.values, data.values, strict=True)]
-    new = replace(panel, values=[v[len(v) - n :] for v, n in zip(panel.values, added, strict=True)])
-    values, observed = _filled(new, parameters, data.values)
-    tables = [np.empty((n, 0)) for n in added]
-    if data.encoding.names:
-        count = max(added)
-        tables = read_covariates(_required(X, data), data.panel, ahead=count, columns=data.encoding.names).tables
-        tables = [table[:n] for table, n in zip(tables, added, strict=True)]
-    past, known = _encoded(data, tables, future=True)
-
-    def joined(before, after):
-        return [np.concatenate(pair) for pair in zip(before, after, strict=True)]
-
-    return replace(
-        data,
-        panel=panel,
-        values=joined(data.values, values),
-        observed=joined(data.observed, observed),
-        past=joined(data.past, past),
-        known=joined(data.known, known),
-    )
+    rows, new = panel.since(data.panel)
+    ends = [len(data.values[n]) for n in rows]
+    values, observed = _filled(new, parameters, [data.values[n] for n in rows])
+    past, known = _encoded(data, _columns(data, new, X), [panel.index[n] for n in rows], ends)
+    joined = {}
+    for name, of_new in {"values": values, "observed": observed, "past": past, "known": known}.items():
+        joined[name] = list(getattr(data, name))
+        for n, array in zip(rows, of_new, strict=True):
+            joined[name][n] = np.concatenate([joined[name][n], array])
+    return replace(data, panel=panel, **joined)
 
 
-def _required(X, data):
-    if X is None:
+def _columns(data, panel, X, name="X"):
+    """The columns that the model was fitted with, of the covariates X of the series of a panel."""
+    names = data.encoding.names
+    if X is None and names:
         raise ValueError(
-            f"X is None, but the model was fitted with the covariates {containers.few(data.encoding.names)}: pass X "
-            "with their values at the steps of y."
+            f"{name} is None, but the model was fitted with the covariates {containers.few(names)}: pass {name} with "
+            "their values at the steps of y."
         )
-    return X
+    if X is not None and not names:
+        raise ValueError(f"{name} was passed, but the model was fitted without covariates: leave it out.")
+    return read_covariates(X, panel, columns=names, name=name).tables if names else _no_columns(panel.values)
+
+
+def _no_columns(values):
+    return [np.empty((len(of_series), 0)) for of_series in values]
 
 
 def _filled(panel, parameters, before=None):
@@ -231,7 +224,7 @@ def _filled(panel, parameters, before=None):
     """
     values, observed = [], []
     for n, (key, y) in enumerate(zip(panel.ids, panel.values, strict=True)):
-        where = f" of series {key!r}" if len(panel.ids) > 1 else ""
+        where = f" of series {key!r}" if len(panel) > 1 or panel.form != "single" else ""
         if np.isinf(y).any():
             raise ValueError(f"y has infinity at step {int(np.argmax(np.isinf(y)))}{where}; expected finite numbers.")
         there = ~np.isnan(y)
@@ -277,13 +270,13 @@ def _is_position(name, names):
     return isinstance(name, (int, np.integer)) and not isinstance(name, bool) and 0 <= name < len(names)
 
 
-def _encoded(data, tables, future=False):
-    """Past and known covariates of the observed steps or, if `future`, of those that follow.
+def _encoded(data, tables, calendars, first, name="X"):
+    """Past and known covariates of the steps of each calendar from ``first[n]`` on.
 
     tables: the columns of X, or the known ones only.
     """
     past, known = [], []
-    for n, table in enumerate(tables):
+    for table, calendar, step in zip(tables, calendars, first, strict=True):
         only_known = table.shape[1] != len(data.is_past)
         groups = []
         for of_past in (True, False):
@@ -292,20 +285,32 @@ def _encoded(data, tables, future=False):
                 groups.append(np.empty((len(table), 0), "float32"))
                 continue
             chosen = table if only_known else table[:, columns]
-            groups.append(data.encoding.some(columns).apply(chosen))
+            groups.append(_applied(data.encoding.some(columns), chosen, name))
         past.append(groups[0])
-        known.append(np.concatenate([groups[1], *_of_time(data, n, len(table), future)], axis=1))
+        known.append(np.concatenate([groups[1], *_of_time(data.features, calendar, step, len(table))], axis=1))
     return past, known
 
 
-def _of_time(data, n, steps, future):
-    """Features of the calendar, and the trend, of the observed steps or of those that follow."""
-    names, trend = data.features
-    calendar, parts = data.panel.index[n], []
+def _applied(encoding, table, name):
+    """The encoded table; raise ValueError for numbers that float32 does not hold beside those of the fit."""
+    with np.errstate(over="ignore"):
+        encoded = encoding.apply(table, name)
+    if not (np.abs(encoded) <= LARGEST).all():
+        numeric = [k for k, mean in enumerate(encoding.means) if mean is not None]
+        k = max(numeric, key=lambda k: np.abs(table[:, k].astype(float) / encoding.scales[k]).max())
+        raise ValueError(
+            f"{name} has {max(table[:, k], key=abs):g} in column {encoding.names[k]!r}, which is more than {LARGEST:g} "
+            f"times the standard deviation in fit, {encoding.scales[k]:g}: correct such values."
+        )
+    return encoded
+
+
+def _of_time(features, calendar, first, count):
+    """Features of the calendar, and the trend, of `count` steps from `first` on."""
+    (names, cyclic, trend), parts = features, []
     if names:
-        wall = calendar.future_wall(steps) if future else calendar.wall()
-        parts.append(calendar_features(wall, names)[0].astype("float32"))
+        wall = calendar.wall_of(calendar.at(first, count))
+        parts.append(calendar_features(wall, names, cyclic)[0].astype("float32"))
     if trend:
-        first = len(data.values[n]) if future else 0
-        parts.append(((first + np.arange(steps)) / TREND)[:, None].astype("float32"))
+        parts.append(((first + np.arange(count)) / TREND)[:, None].astype("float32"))
     return parts

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm import containers
+from fastlstm.forecasting.backtest import Backtest
+from fastlstm.forecasting.checks import check_count
+from fastlstm.forecasting.forecaster import LSTMForecaster
+from fastlstm.forecasting.forecasts import interval_levels
+from fastlstm.forecasting.frames import read_frames
+
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
-
-    from fastlstm.forecasting.backtest import Backtest
-    from fastlstm.forecasting.forecaster import LSTMForecaster
 
 SHADES = {0.5: 0.35, 0.9: 0.18}  # opacity of the intervals by their coverage
 
@@ -72,17 +76,31 @@ class ForecastDisplay:
         Returns
         -------
         ForecastDisplay
+            The picture; its axes are in `ax_`.
 
         Raises
         ------
         ValueError
-            If there is no such series, `truth` has several columns, or X is invalid.
+            If there is no such series, `truth` is not one series of numbers, or X is invalid.
+        TypeError
+            If `forecaster` is not an LSTMForecaster.
         sklearn.exceptions.NotFittedError
             If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import ForecastDisplay, LSTMForecaster
+        >>> y = {"a": np.sin(np.arange(120) / 5), "b": np.cos(np.arange(120) / 5)}
+        >>> model = LSTMForecaster(10, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y)
+        >>> display = ForecastDisplay.from_forecaster(model, series="b", history=30)
+        >>> len(display.ax_.get_lines()[0].get_xdata())
+        30
         """
-        if history is not None and (isinstance(history, bool) or not isinstance(history, int) or history < 1):
-            raise ValueError(f"history={history!r}; expected an integer, 1 or more.")
-        past, future, intervals = forecaster._for_display(X, series, tuple(SHADES), history)
+        if not isinstance(forecaster, LSTMForecaster):
+            raise TypeError(f"forecaster is of type {type(forecaster).__name__}; expected a fitted LSTMForecaster.")
+        truth = None if truth is None else _one_column(truth)
+        past, future, intervals = _of_series(forecaster, X, series, history)
         ax = _axes(ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
         ax.plot(*future, color="C0", linewidth=1.5, label="forecast")
@@ -90,10 +108,7 @@ class ForecastDisplay:
             label = f"{100 * coverage:g} % interval"
             ax.fill_between(future[0], lower, upper, color="C0", alpha=SHADES[coverage], linewidth=0, label=label)
         if truth is not None:
-            truth = np.asarray(truth, float)
-            if truth.ndim == 2 and truth.shape[1] > 1:
-                raise ValueError(f"truth has {truth.shape[1]} columns; expected the values of one series.")
-            truth = truth.reshape(-1)[: len(future[0])]
+            truth = truth[: len(future[0])]
             ax.plot(future[0][: len(truth)], truth, color="C1", linewidth=1, label="truth")
         ax.legend(frameon=False)
         return cls(ax)
@@ -107,18 +122,34 @@ class ForecastDisplay:
         backtest : Backtest
             Result of `LSTMForecaster.backtest`.
         metric : {"mae", "rmse", "mape", "smape", "mase"}, default="mae"
+            The error to draw.
         ax : matplotlib Axes, default=None
             Axes to draw on. If None, new ones.
 
         Returns
         -------
         ForecastDisplay
+            The picture; its axes are in `ax_`.
 
         Raises
         ------
         ValueError
             If `metric` is unknown.
+        TypeError
+            If `backtest` is not a Backtest.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import ForecastDisplay, LSTMForecaster
+        >>> y = np.sin(np.arange(200) / 5)
+        >>> model = LSTMForecaster(4, window=20, hidden_size=8, max_iter=2, random_state=0).fit(y[:150])
+        >>> display = ForecastDisplay.from_backtest(model.backtest(y[150:], ets=False), metric="rmse")
+        >>> display.ax_.get_ylabel()
+        'rmse'
         """
+        if not isinstance(backtest, Backtest):
+            raise TypeError(f"backtest is of type {type(backtest).__name__}; expected the result of a backtest.")
         errors = backtest.by_horizon(metric)
         ax = _axes(ax)
         for model, values in errors.items():
@@ -141,7 +172,36 @@ def _axes(ax: Any) -> Any:
     return pyplot.subplots(layout="constrained")[1]
 
 
-def stamps_of(calendar: Any, first: int, last: int) -> NDArray[Any]:
+def _one_column(truth: Any) -> NDArray[Any]:
+    """The values of one series in any form."""
+    frames = read_frames(truth, "truth").frames
+    columns = [column for frame in frames for column in frame.columns]
+    if len(columns) != 1:
+        raise ValueError(f"truth has {len(columns)} columns; expected the values of one series.")
+    if frames[0].kinds != ["number"]:
+        raise ValueError(f"truth has {containers.brief(columns[0][0])}; expected numbers.")
+    return columns[0]
+
+
+def _of_series(forecaster: LSTMForecaster, X: Any, key: Any, history: int | None) -> tuple[Any, Any, dict[float, Any]]:
+    """Stamps and values of the past, the same of the forecasts, and intervals by coverage, of one series."""
+    if history is not None:
+        history = check_count(history, "history")
+    panel, forecasts = forecaster._forecasts(None, X)
+    if key is not None and key not in panel.ids:
+        raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(panel.ids)}.")
+    n = 0 if key is None else panel.ids.index(key)
+    data, calendar = forecaster._data, panel.index[n]
+    y = np.where(data.observed[n], data.values[n], np.nan)
+    first = max(0, len(y) - (history or 4 * forecaster.window_))
+    intervals = {}
+    for coverage in SHADES if forecasts.model.has_quantiles else ():
+        intervals[coverage] = forecasts.quantiles(interval_levels(coverage))[n].T
+    future = _stamps(calendar, len(y), len(y) + forecasts.steps), forecasts.points()[n]
+    return (_stamps(calendar, first, len(y)), y[first:]), future, intervals
+
+
+def _stamps(calendar: Any, first: int, last: int) -> NDArray[Any]:
     """Horizontal positions of the steps [first, last) of a calendar: dates, or numbers of steps."""
     stamps = calendar.at(first, last - first)
     wall = calendar.wall_of(stamps)

@@ -14,19 +14,26 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers
 from fastlstm.estimators.atomic import AtomicUpdate
-from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
-from fastlstm.forecasting import backtest, baselines, selection
+from fastlstm.forecasting import evaluation, selection
+from fastlstm.forecasting.backtest import Backtest
 from fastlstm.forecasting.calendars import season_of
+from fastlstm.forecasting.checks import (
+    check_count,
+    check_coverage,
+    check_distinct_levels,
+    check_flag,
+    check_horizon,
+    check_parameters,
+)
 from fastlstm.forecasting.data import COUNTS, extended, read_data, read_future, renewed, unseen
-from fastlstm.forecasting.displays import stamps_of
-from fastlstm.forecasting.histories import Histories
+from fastlstm.forecasting.forecasts import Fitted, interval_levels
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.forecasting.predictor import Run
 from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
-from fastlstm.layers.checks import is_count
+from fastlstm.layers.checks import named
 from fastlstm.training import losses
 from fastlstm.training.losses import Loss
 from fastlstm.user_warnings import warn
@@ -39,9 +46,6 @@ AUTO = ("window", "last", "series")
 MAX_SEED = np.iinfo(np.int32).max
 #: Most steps of windows in an epoch: of more windows, each epoch takes a sample.
 EPOCH_STEPS = 2_000_000
-#: Number of sampled paths from which quantiles are computed.
-N_PATHS = 200
-TINY = 1e-12  # least uniform random number, as that of 0 would be infinite
 
 
 @documented
@@ -81,8 +85,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     n_models : int, default=1
         Number of networks to train, with different random seeds; forecasts are their mean.
     calendar : str or sequence of str, default=()
-        Features of the date to use as covariates: "month", "quarter", "dayofweek", "hour" and so on. Features of up to
-        twelve values are one-hot encoded; others become a sine and a cosine.
+        Features of the date to use as covariates: "quarter", "month", "weekofyear", "dayofyear", "day", "dayofweek",
+        "hour", "minute", "is_weekend", "is_month_start" and "is_month_end".
+    cyclic : bool or None, default=None
+        Encoding of the features of the date: if True, the sine and cosine of the position in the cycle; if False, one
+        indicator per value. If None, features of up to twelve values are one-hot encoded and others are cyclic.
     trend : bool, default=False
         Whether to use the time since the start as a covariate.
     embedding_size : int or None, default=None
@@ -136,6 +143,9 @@ default="squared_error"
     Below, n is the number of windows of all series, and T the window. Prediction intervals of
     series with fewer than about 60 values tend to be too narrow.
 
+    After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `n_jobs` and
+    `verbose`, which do not change results.
+
     See Also
     --------
     fastlstm.LSTMRegressor : Regression on sequences that you have made yourself.
@@ -162,6 +172,7 @@ default="squared_error"
     skip: Literal["linear"] | None = "linear"
     n_models: int = 1
     calendar: str | Sequence[str] = ()
+    cyclic: bool | None = None
     trend: bool = False
     embedding_size: int | None = None
     past_covariates: str | Sequence[str] | Sequence[int] = ()
@@ -186,6 +197,7 @@ default="squared_error"
         "skip": [None, StrOptions({"linear"})],
         "n_models": [Integers(1)],
         "calendar": [str, list, tuple],
+        "cyclic": [None, "boolean"],
         "trend": ["boolean"],
         "embedding_size": [None, Integers(1)],
         "past_covariates": [str, list, tuple],
@@ -236,7 +248,7 @@ default="squared_error"
         {'a': (3,), 'b': (3,)}
         """
         check_network_parameters(self)
-        self._check_loss()
+        check_parameters(self)
         update = AtomicUpdate(self)
         update.copy._fit(read_panel(y, freq=self.freq), X, static)
         update.commit()
@@ -251,7 +263,7 @@ default="squared_error"
         if self._fitted.errors is None:
             warn(
                 "No series is long enough to hold out a part of it, so the scaling was not chosen by forecasts, and "
-                f"there are no prediction intervals: pass at least {self._least_for_errors()} values.",
+                f"there are no prediction intervals: pass at least {self._model.least_for_errors} values.",
                 UserWarning,
             )
 
@@ -274,43 +286,11 @@ default="squared_error"
         )
         self._check_lengths(data, plan)
         self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
-        self._data, self._plan = data, plan
+        self._data, self._plan, self._parameters = data, plan, clone(self)
         self._fitted = selection.fit(plan, data.values, data.observed, data.channels(plan.shift), self, seed)
         self.settings_, self.strategy_ = self._fitted.settings, "recursive" if recursive else "direct"
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
         self.validation_errors_ = self._fitted.tried
-
-    def _check_loss(self):
-        """Raise ValueError for parameters that do not go with the loss or the strategy."""
-        if self.loss == "quantile":
-            levels = check_levels(self.quantile, "quantile")
-            if sorted(set(levels)) != list(levels):
-                raise ValueError(f"quantile={containers.brief(self.quantile)}: expected levels in increasing order.")
-        wrong = None
-        if self.loss in COUNTS:
-            neutral = {"scaling": "auto", "transform": None, "differences": 0, "seasonal_differences": 0}
-            wrong = next((name for name, value in neutral.items() if getattr(self, name) != value), None)
-        elif self.loss == "quantile":
-            neutral = {"differences": 0, "seasonal_differences": 0}
-            wrong = next((name for name, value in neutral.items() if getattr(self, name) != value), None)
-            if self.strategy == "recursive":
-                raise ValueError(
-                    "loss='quantile' describes each step on its own, which is not enough for strategy='recursive': set "
-                    "strategy='direct' or loss='gaussian_nll'."
-                )
-        if wrong is not None:
-            raise ValueError(
-                f"{wrong}={getattr(self, wrong)!r}, but loss={self.loss!r} requires {neutral[wrong]!r}: change one of "
-                "them."
-            )
-        if self.strategy == "recursive" and self.bidirectional:
-            raise ValueError(
-                "strategy='recursive' forecasts step by step, but bidirectional=True requires whole series: set "
-                "strategy='direct' or bidirectional=False."
-            )
-
-    def _least_for_errors(self):
-        return self._plan.least_before_tail + self._plan.horizon
 
     def _default_window(self, panel):
         longest = max(map(len, panel.values))
@@ -375,8 +355,8 @@ default="squared_error"
         >>> model.predict().shape, model.predict(2).shape
         ((4,), (2,))
         """
-        data, histories, at, h = self._start(horizon, X, y, X_past, static)
-        return data.panel.write(list(self._values(histories, self._levels(histories, at, h)[0])))
+        panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
+        return panel.write(list(forecasts.points()))
 
     def predict_quantiles(
         self,
@@ -396,7 +376,7 @@ default="squared_error"
         Parameters
         ----------
         levels : float or sequence of float, default=(0.1, 0.5, 0.9)
-            Quantile levels in (0, 1).
+            Quantile levels in (0, 1), without duplicates.
         horizon, X, y, X_past, static
             See `predict`.
 
@@ -421,8 +401,9 @@ default="squared_error"
         >>> model.predict_quantiles([0.1, 0.9]).shape
         (4, 2)
         """
-        levels = check_levels(levels, "levels")
-        return self._write_quantiles(levels, [f"{level:g}" for level in levels], horizon, X, y, X_past, static)
+        levels, names = check_distinct_levels(levels)
+        panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
+        return panel.write(list(forecasts.quantiles(levels)), names)
 
     def predict_interval(
         self,
@@ -464,8 +445,9 @@ default="squared_error"
         >>> model.predict_interval(0.8).shape
         (4, 2)
         """
-        levels = _levels_of(_check_coverage(coverage))
-        return self._write_quantiles(levels, ["lower", "upper"], horizon, X, y, X_past, static)
+        levels = interval_levels(check_coverage(coverage))
+        panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
+        return panel.write(list(forecasts.quantiles(levels)), ["lower", "upper"])
 
     def sample(
         self,
@@ -513,145 +495,35 @@ default="squared_error"
         (6, 20)
         """
         check_is_fitted(self)
-        if not self._samples:
+        if not self._model.samples:
             raise ValueError(
                 f"strategy={self.strategy_!r} and loss={self._plan.loss.name!r}; sample requires strategy='recursive' "
                 "and a loss of a distribution: 'gaussian_nll', 'poisson' or 'negative_binomial'."
             )
-        if not is_count(n_samples):
-            raise ValueError(f"n_samples={containers.brief(n_samples)}; expected an integer, 1 or more.")
-        data, histories, at, h = self._start(horizon, X, y, X_past, static)
-        seed = check_random_state(random_state).randint(MAX_SEED)
-        paths = self._paths(histories, at, h, n_samples, seed)
-        return data.panel.write(list(paths), [str(number) for number in range(n_samples)])
+        n_samples = check_count(n_samples, "n_samples")
+        with named("random_state"):
+            random_state = check_random_state(random_state)
+        panel, forecasts = self._forecasts(horizon, X, y, X_past, static)
+        seed = random_state.randint(MAX_SEED)
+        return panel.write(list(forecasts.paths(n_samples, seed)), [str(number) for number in range(n_samples)])
 
-    def _write_quantiles(self, levels, names, *what):
-        data, histories, at, h = self._start(*what)
-        return data.panel.write(list(self._quantiles(histories, at, h, levels)), names)
-
-    def _start(self, horizon, X, y=None, X_past=None, static=None):
-        """The data, their histories, the series and origins of the forecasts, and their number of steps."""
+    def _forecasts(self, horizon, X, y=None, X_past=None, static=None):
+        """The panel, and the `Forecasts` of the steps that follow its series."""
         check_is_fitted(self)
-        h, plan = self._check_horizon(horizon), self._plan
+        h, model = check_horizon(horizon, self._plan), self._model
         data, units = self._data, self._fitted.units
         if y is not None:
-            data = unseen(self, data, y, X_past, static)
-            units = units[:1] * len(data.values)
-            if not plan.counts:
-                units = plan.units(data.values, self._fitted.predictor.scaling)
+            data = unseen(self._parameters, data, y, X_past, static)
+            units = model.units_of(data.values)
         elif X_past is not None or static is not None:
             raise ValueError("X_past and static belong to other series: pass these as y, or leave them out.")
-        data = read_future(data, X, h if plan.recursive else plan.horizon)
-        histories = self._histories(data.last(plan), units, ahead=plan.ahead(h))
-        return data, histories, (np.arange(len(units)), np.array([len(of) for of in histories.values])), h
+        data = read_future(data, X, h if self._plan.recursive else self._plan.horizon)
+        return data.panel, model.after(data, units, h)
 
     @property
-    def _samples(self):
-        """Whether quantiles are those of sampled paths."""
-        return self._plan.recursive and self._plan.loss.is_distribution
-
-    @property
-    def _has_quantiles(self):
-        return self._fitted.errors is not None or self._samples or self._plan.counts
-
-    def _levels(self, histories, at, h, share=None):
-        """Forecasts [n, h] of levels, and the units of their errors [n, 1 or h]."""
-        predictor = self._fitted.predictor
-        predictor = predictor if share is None else predictor.with_share(share)
-        steps = {"steps": h} if self._plan.recursive else {}
-        levels, unit = histories.forecast(predictor, *at, Run(self.backend, self.n_jobs), **steps)
-        return levels[:, :h], unit[:, :h]
-
-    def _paths(self, histories, at, h, n_samples, seed):
-        """Sampled paths [n, h, S]."""
-        uniform = np.random.default_rng(seed).uniform(TINY, 1, (len(at[0]), h, n_samples))
+    def _model(self):
         run = Run(self.backend, self.n_jobs)
-        return self._values(histories, histories.sample(self._fitted.predictor, *at, h, uniform, run), at[0])
-
-    def _quantiles(self, histories, at, h, asked):
-        """Quantiles [n, h, L] of the next values."""
-        asked, plan, errors = np.array(asked), self._plan, self._fitted.errors
-        if plan.counts and errors is not None:
-            asked = errors.hits.levels(asked)
-        if self._samples:
-            paths = self._paths(histories, at, h, N_PATHS, self._seed)
-            found = np.quantile(paths, asked, axis=2, method="higher" if plan.counts else "linear")
-            return np.moveaxis(np.rint(found) if plan.counts else found, 0, 2)
-        if not self._has_quantiles:
-            raise ValueError(
-                "The series were too short to hold out a part of them, so the size of forecast errors is unknown: fit "
-                f"to at least {self._least_for_errors()} values."
-            )
-        if h > plan.horizon:
-            raise ValueError(
-                f"horizon={h}, but forecast errors are known up to horizon={plan.horizon}, that of the fit: fit with a "
-                "larger horizon, or with loss='gaussian_nll'."
-            )
-        if plan.counts or plan.loss.name == "quantile":
-            levels = self._learned(histories, at, h, asked)
-        else:
-            levels, unit = self._levels(histories, at, h)
-            signed = 2 * asked - 1
-            levels = levels[..., None] + np.sign(signed) * errors.width(np.abs(signed), unit)
-        values = self._values(histories, levels, at[0])
-        return np.rint(values) if plan.counts else values
-
-    def _learned(self, histories, at, h, asked):
-        """Quantiles [n, h, L] of levels, that the networks have learned, corrected by the errors on held-out data."""
-        plan, predictor, run = self._plan, self._fitted.predictor, Run(self.backend, self.n_jobs)
-        fitted = plan.loss.levels
-        if fitted and not (fitted[0] <= asked.min() and asked.max() <= fitted[-1]):
-            raise ValueError(
-                f"The levels {containers.few(asked.tolist())} are not between {fitted[0]:g} and {fitted[-1]:g}, those "
-                "that the model was fitted for: fit with a `quantile` that covers them."
-            )
-        found = histories.quantiles(predictor, *at, asked, run)[:, :h]
-        if fitted:
-            errors, (_, unit) = self._fitted.errors, self._levels(histories, at, h)
-            shifts = np.interp(asked, fitted, errors.shifts)
-            found = found + (unit * errors.size[:h])[..., None] * shifts
-            order = np.argsort(asked)
-            found[..., order] = np.sort(found, axis=2)  # the shifts may make quantiles cross
-        return found
-
-    def _histories(self, data, units, origins=None, ahead=0):
-        channels = data.channels(self._plan.shift, ahead)
-        return Histories(data.values, data.observed, units, channels, self._plan.window, origins, ahead)
-
-    def _check_horizon(self, horizon):
-        most = self._plan.horizon
-        if horizon is None:
-            return most
-        if not is_count(horizon):
-            raise ValueError(f"horizon={containers.brief(horizon)}; expected an integer, 1 or more.")
-        if horizon > most and not self._plan.recursive:
-            raise ValueError(
-                f"horizon={containers.brief(horizon)}; expected an integer from 1 to {most}, the horizon that the "
-                "model was fitted for: for more, fit with a larger horizon, or with strategy='recursive'."
-            )
-        return int(horizon)
-
-    def _values(self, histories, levels, series=None):
-        """Forecasts [n, ...] from their levels; of all series unless some are given."""
-        values = histories.undo(np.arange(len(levels)) if series is None else series, levels)
-        return np.maximum(values, 0) if self.positive else values
-
-    def _for_display(self, X, key, coverages, history):
-        """Stamps and values of the past, and of the forecasts, and intervals by coverage, of one series."""
-        _, histories, at, h = self._start(None, X)
-        ids = self._data.panel.ids
-        if key is not None and key not in ids:
-            raise ValueError(f"series={key!r} is unknown; expected one of {containers.few(ids)}.")
-        n = 0 if key is None else ids.index(key)
-        y, calendar = self._data.values[n], self._data.panel.index[n]
-        first = max(0, len(y) - (history or 4 * self.window_))
-        past = stamps_of(calendar, first, len(y)), np.where(self._data.observed[n], y, np.nan)[first:]
-        intervals = {}
-        for coverage in coverages if self._has_quantiles else ():
-            bounds = self._quantiles(histories, at, h, _levels_of(coverage))
-            intervals[coverage] = list(bounds[n].T)
-        forecast = self._values(histories, self._levels(histories, at, h)[0])[n]
-        return past, (stamps_of(calendar, len(y), len(y) + h), forecast), intervals
+        return Fitted(self._plan, self._fitted, self._parameters.positive, self._seed, run)
 
     # -- new observations -------------------------------------------------------------------------------------
 
@@ -661,13 +533,15 @@ default="squared_error"
         Parameters
         ----------
         y : like y of `fit`
-            Observations that follow those known.
+            Observations that follow those known. Of several series, their numbers may differ; in a dict or a long
+            table, series may be absent.
         X : like X of `fit`, default=None
-            Their covariates.
+            Covariates of `y`: the same series, and as many rows.
 
         Returns
         -------
         self : LSTMForecaster
+            The forecaster with the new observations.
 
         Raises
         ------
@@ -686,7 +560,9 @@ default="squared_error"
         (4,)
         """
         check_is_fitted(self)
-        self._data = extended(self, self._data, y, X)
+        data = extended(self._parameters, self._data, y, X)
+        self._model.check(data, [len(values) for values in self._data.values])
+        self._data = data
         return self
 
     # -- backtests --------------------------------------------------------------------------------------------
@@ -701,7 +577,7 @@ default="squared_error"
         X: Any = None,
         coverage: float = 0.9,
         ets: bool = True,
-    ) -> backtest.Backtest:
+    ) -> Backtest:
         """Forecast from many origins in data that follow the training data, and compare with baselines.
 
         The baselines forecast from the same origins: the linear model, persistence, the seasonal naive forecast if
@@ -747,98 +623,26 @@ default="squared_error"
         5 origins, 1 series, horizon 4
         """
         check_is_fitted(self)
-        h = self._check_horizon(horizon)
-        backtest.check_stride(stride)
-        coverage = _check_coverage(coverage)
-        before = [len(values) for values in self._data.values]
-        data = renewed(self, self._data, y, X)
+        h, stride, coverage = (
+            check_horizon(horizon, self._plan),
+            check_count(stride, "stride"),
+            check_coverage(coverage),
+        )
+        refit, ets = check_flag(refit, "refit"), check_flag(ets, "ets")
+        known, data = self._data.values, renewed(self._parameters, self._data, y, X)
         # covariates known ahead are needed for the horizon of the model
         reach = self._plan.horizon if data.known[0].shape[1] and not self._plan.recursive else h
-        places = [
-            (n, p)
-            for n, values in enumerate(data.values)
-            for p in range(before[n], len(values) - reach + 1, stride)
-            if data.observed[n][p : p + h].all()
-        ]
-        if not places:
-            raise ValueError(
-                f"y has fewer than {reach} observations after those known, which horizon={h} requires"
-                f"{' with covariates that are known ahead' * (reach > h)}: pass more."
-            )
-        series, origins = np.array(places).T
-        if not refit:
-            forecasts = self._forecasts_from(data, series, origins, h, coverage)
+        lengths = [len(values) for values in known]
+        origins = evaluation.find_origins(data, lengths, h, stride, reach)
+        if refit:
+            forecasts = evaluation.forecasts_by_refits(self._refitted, lengths, origins, coverage)
         else:
-            forecasts = {}
-            steps = origins - np.array(before)[series]  # since the end of what was known
-            for step in np.unique(steps):
-                rows = np.flatnonzero(steps == step)
-                ends = [min(end + step, len(values)) for end, values in zip(before, data.values, strict=True)]
-                model = self._refitted(data.cut([0] * len(ends), ends))
-                for name, value in model._forecasts_from(data, series[rows], origins[rows], h, coverage).items():
-                    empty = np.full((len(origins), h), np.nan)
-                    forecasts.setdefault(name, empty)[rows] = value
-        return self._compared(data, series, origins, h, forecasts, coverage, ets)
+            forecasts = evaluation.forecasts_by(self._model, origins, coverage)
+        return evaluation.compare(forecasts, known, origins, self.season_length_, coverage, ets)
 
     def _refitted(self, data):
-        """A forecaster like this one, fitted to other data."""
-        model = clone(self).set_params(horizon=self._plan.horizon, strategy=self.strategy_)
+        """The `Fitted` of a forecaster like this one, fitted to other data."""
+        model = clone(self._parameters).set_params(backend=self.backend, n_jobs=self.n_jobs, verbose=self.verbose)
         model.window_, model.season_length_ = self.window_, self.season_length_
         model._fit_data(data)
-        return model
-
-    def _forecasts_from(self, data, series, origins, h, coverage):
-        """Forecasts [n, h] of the model, of its linear part, and bounds of its intervals."""
-        first = [int(origins[series == n].min()) if (series == n).any() else len(y) for n, y in enumerate(data.values)]
-        histories, at = self._histories(data, self._fitted.units, first), (series, origins)
-        found = {"lstm": self._values(histories, self._levels(histories, at, h)[0], series)}
-        if self._plan.blends:
-            found["linear"] = self._values(histories, self._levels(histories, at, h, share=0.0)[0], series)
-        if self._has_quantiles and (h <= self._plan.horizon or self._samples):
-            bounds = self._quantiles(histories, at, h, _levels_of(coverage))
-            found |= {"lower": bounds[..., 0], "upper": bounds[..., 1]}
-        return found
-
-    def _compared(self, data, series, origins, h, forecasts, coverage, ets):
-        """A `Backtest` of forecasts and baselines."""
-        m = self.season_length_
-        lower, upper = forecasts.pop("lower", None), forecasts.pop("upper", None)
-        recent = np.stack([_last(data.values[n][:p], m) for n, p in zip(series, origins, strict=True)])
-        forecasts["persistence"] = baselines.persistence(recent, h)
-        if m > 1:
-            forecasts["seasonal_naive"] = baselines.seasonal_naive(recent, h, m)
-        smoothed = self._ets(data, series, origins, h) if ets else None
-        if smoothed is not None:
-            forecasts["ets"] = smoothed
-        actual = np.stack([data.values[n][p : p + h] for n, p in zip(series, origins, strict=True)])
-        units = [baselines.naive_error(values, m) for values in self._data.values]
-        ids = [data.panel.ids[n] for n in series]
-        return backtest.Backtest(ids, origins, actual, forecasts, lower, upper, coverage, np.array(units)[series])
-
-    def _ets(self, data, series, origins, h):
-        """Forecasts of exponential smoothing, fitted to the values known before; None without statsmodels."""
-        forecasts = np.empty((len(series), h))
-        for n in np.unique(series):
-            rows = series == n
-            of_series = baselines.ets(data.values[n], len(self._data.values[n]), origins[rows], h, self.season_length_)
-            if of_series is None:
-                return None
-            forecasts[rows] = of_series
-        return forecasts
-
-
-def _check_coverage(coverage):
-    levels = check_levels(coverage, "coverage")
-    if len(levels) != 1:
-        raise ValueError(f"coverage={containers.brief(coverage)}; expected one number in (0, 1).")
-    return levels[0]
-
-
-def _levels_of(coverage):
-    """Quantile levels of the bounds of a central interval."""
-    return round((1 - coverage) / 2, 12), round((1 + coverage) / 2, 12)
-
-
-def _last(values, count):
-    """The last `count` values, extended at the start by the first one if there are fewer."""
-    return np.concatenate([np.repeat(values[:1], max(0, count - len(values))), values[-count:]])
+        return model._model

@@ -17,6 +17,7 @@ from fastlstm import containers
 from fastlstm.forecasting.calendars import library_of
 
 ID, TIME, TARGET = "unique_id", "ds", "y"  # columns of a long table
+LARGEST = 1e60  # absolute value of a number: its square, after a Box-Cox transform, is far from the limit of float64
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,14 @@ def read_column(column, label):
     if getattr(array, "ndim", None) != 1 or array.dtype.kind not in containers.NUMBERS:
         dtype = getattr(array, "dtype", type(column).__name__)
         raise TypeError(f"{label} is of type {dtype}; expected numbers, one per step.")
-    return np.array(array, np.float64), "number"
+    array = np.array(array, np.float64)
+    wrong = np.flatnonzero((np.abs(array) > LARGEST) & np.isfinite(array))
+    if len(wrong):
+        raise ValueError(
+            f"{label} has {array[wrong[0]]:g} in row {wrong[0]}; expected absolute values of {LARGEST:g} at most: "
+            "rescale the values."
+        )
+    return array, "number"
 
 
 def _is_category(column):

@@ -6,6 +6,8 @@ from fastlstm.forecasting.transforms import fit_levels
 from fastlstm.forecasting.windows import Table, complete_runs
 
 SAMPLED = 1000  # number of windows whose spread is computed
+#: Largest absolute value of standardised inputs: far from the limits of float32, and from any sensible value.
+LARGEST = 1e30
 
 
 class Units:
@@ -73,7 +75,7 @@ class Histories:
         self.levels = [unit.levels.apply(y) for unit, y in zip(units, extended, strict=True)]
         self.lost, self.table = lost, Table([len(levels) - lost + ahead for levels in self.levels])
         for n, (unit, levels) in enumerate(zip(units, self.levels, strict=True)):
-            self.table.series(n)[: len(levels) - lost] = unit.apply(levels)
+            self.table.series(n)[: len(levels) - lost] = _standardised(unit, levels, values[n])
             self.table.series(n)[len(levels) - lost :] = 0  # never read
         if covariates is not None and covariates[0].shape[1]:
             tables = [_extended(table, extra)[lost:] for table, extra in zip(covariates, self.extra, strict=True)]
@@ -139,6 +141,17 @@ class Histories:
     def undo(self, series, levels):
         """Values [n, ...] from levels [n, ...]."""
         return np.stack([self.units[n].levels.undo(row) for n, row in zip(series, levels, strict=True)])
+
+
+def _standardised(unit, levels, y):
+    with np.errstate(over="ignore"):
+        changes = unit.apply(levels)
+    if not (np.abs(changes) <= LARGEST).all():
+        raise ValueError(
+            f"y has {y[np.argmax(np.abs(y))]:g}, which is more than {LARGEST:g} times the usual spread of the series, "
+            f"{unit.std:g}: correct such values, or replace them by NaN."
+        )
+    return changes
 
 
 def _extended(values, extra):

@@ -108,16 +108,24 @@ class Panel:
                 index[n] = index[n].follow(stamps, label)
         return replace(self, values=values, index=index)
 
+    def since(self, known):
+        """The series that have more observations than in `known`, which this panel extends, and a panel of these."""
+        rows = [
+            n for n, (now, before) in enumerate(zip(self.values, known.values, strict=True)) if len(now) > len(before)
+        ]
+        values = [self.values[n][len(known.values[n]) :] for n in rows]
+        index = [self.index[n].since(len(known.values[n])) for n in rows]
+        likes = self.likes if len(self.likes) != len(self) else [self.likes[n] for n in rows]
+        return rows, replace(self, ids=[self.ids[n] for n in rows], values=values, index=index, likes=likes)
+
     def begins_with(self, known):
         """Whether all series of this panel begin with the observations of the panel `known`."""
-        before = dict(zip(known.ids, known.values, strict=True))
+        before = dict(zip(known.ids, zip(known.values, known.index, strict=True), strict=True))
         if _is_nameless(known) and len(self) == 1:
-            before = {self.ids[0]: known.values[0]}
+            before = {self.ids[0]: (known.values[0], known.index[0])}
         return all(
-            key in before
-            and len(y) >= len(before[key])
-            and np.allclose(y[: len(before[key])], before[key], rtol=1e-6, atol=0, equal_nan=True)
-            for key, y in zip(self.ids, self.values, strict=True)
+            key in before and _begins_with(y, calendar, *before[key])
+            for key, y, calendar in zip(self.ids, self.values, self.index, strict=True)
         )
 
     def in_order_of(self, known):
@@ -316,6 +324,15 @@ def _likes(frames):
     if frames.form in ("list", "dict"):
         return [frame.like for frame in frames.frames]
     return [frames.frames[0].like]
+
+
+def _begins_with(y, calendar, known, known_calendar):
+    """Whether a series begins with the values `known` and, if both have stamps, at the same one."""
+    return (
+        len(y) >= len(known)
+        and np.allclose(y[: len(known)], known, rtol=1e-6, atol=0, equal_nan=True)
+        and calendar.starts_like(known_calendar)
+    )
 
 
 def _is_nameless(panel):

@@ -46,19 +46,9 @@ class Calendar:
         """Wall-clock stamps [T] as datetime64[s]; None for plain integers."""
         return self.wall_of(self.stamps)
 
-    def future_wall(self, h):
-        """Wall-clock stamps of `future(h)` as datetime64[s]; None for plain integers."""
-        return self.wall_of(self.future(h))
-
-    def position_of(self, other):
-        """Offset of the first stamp of the calendar `other` from the first stamp of this one, in steps.
-
-        Raises
-        ------
-        ValueError
-            If the offset is not a whole number of steps.
-        """
-        return self._position(self.read(other.stamps, other.label), other.label)
+    def since(self, position):
+        """The calendar of the stamps from `position` on."""
+        return replace(self, stamps=self.stamps[position:])
 
     def follow(self, stamps, label):
         """This calendar extended by `stamps`; raise ValueError if they leave a gap or overlap with it."""
@@ -66,6 +56,12 @@ class Calendar:
             return self
         self.require(stamps, len(self), label)
         return replace(self, stamps=self.joined(self.future(len(stamps))))
+
+    def starts_like(self, other):
+        """Whether both calendars begin at the same stamp; positions in an array may be any stamps."""
+        if not (self.given and other.given):
+            return True
+        return first_difference(self.stamps[:1], other.stamps[:1]) is None
 
     def require(self, stamps, position, label):
         """Raise ValueError unless `stamps` are the ones from `position` on; positions in an array always are."""

@@ -66,10 +66,10 @@ def calendar_features(wall, names, cyclic=None):
     names : sequence of str
         "quarter", "month", "weekofyear" (ISO 8601), "dayofyear", "day", "dayofweek" (0 is Monday), "hour", "minute",
         "is_weekend", "is_month_start" or "is_month_end".
-    cyclic : dict, default=None
-        Encoding of features by name: "onehot" for one indicator per value, or "cyclic" for the sine and cosine of
-        the position in the cycle. By default, features of at most 12 values are one-hot encoded. Names that start
-        with "is" are single indicators.
+    cyclic : bool or None, default=None
+        Whether features of several values are encoded as the sine and cosine of the position in the cycle; if False,
+        as one indicator per value. If None, those of at most 12 values are one-hot encoded and the others cyclic.
+        Names that start with "is" are single indicators in any case.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def calendar_features(wall, names, cyclic=None):
     Raises
     ------
     ValueError
-        If `wall` is None, since the series has no dates, or if a name or an encoding is unknown.
+        If `wall` is None, since the series has no dates, or if a name is unknown or a duplicate.
 
     Examples
     --------
@@ -94,32 +94,29 @@ def calendar_features(wall, names, cyclic=None):
     array([[0., 1., 0.],
            [1., 0., 1.]])
     """
-    names, cyclic = list(names), dict(cyclic or {})
-    unknown = [name for name in names if name not in CYCLES and name not in FLAGS]
+    names = list(names)
+    features = [*CYCLES, *FLAGS]
+    unknown = [name for name in names if name not in features]
     if unknown:
-        raise ValueError(f"Unknown calendar features {unknown}; expected some of {[*CYCLES, *FLAGS]}.")
-    for name, encoding in cyclic.items():
-        if name not in names or name not in CYCLES or encoding not in ("onehot", "cyclic"):
-            raise ValueError(
-                f"cyclic has the entry {name!r}: {encoding!r}; expected 'onehot' or 'cyclic' for some of "
-                f"{[name for name in names if name in CYCLES]}."
-            )
+        raise ValueError(f"Unknown calendar features {unknown}; expected some of {features}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"The calendar features {names} have duplicates; expected each feature once.")
     if wall is None:
         raise ValueError(f"The calendar features {names} need dates, but the time index of the series has none.")
     blocks, columns = [np.empty((len(wall), 0))], []
     for name in names:
-        block, labels = _encode(wall, name, cyclic.get(name))
+        block, labels = _encode(wall, name, cyclic)
         blocks.append(block)
         columns += labels
     return np.concatenate(blocks, axis=1), columns
 
 
-def _encode(wall, name, encoding):
+def _encode(wall, name, cyclic):
     if name in FLAGS:
         return FLAGS[name](wall)[:, None].astype(np.float64), [name]
     values_of, first, count = CYCLES[name]
     values = values_of(wall)
-    if encoding == "onehot" or (encoding is None and count <= ONEHOT_LIMIT):
+    if not (count > ONEHOT_LIMIT if cyclic is None else cyclic):
         return (values[:, None] == np.arange(count)).astype(np.float64), [f"{name}_{first + k}" for k in range(count)]
     angle = 2 * np.pi / count * values
     return np.stack([np.sin(angle), np.cos(angle)], axis=1), [f"{name}_sin", f"{name}_cos"]

@@ -47,43 +47,49 @@ def measure(name, case, seed):
     return {} if forecasts is None else {name: {"mase": case.error(forecasts), "seconds": seconds}}
 
 
-COLUMNS = ["lstm", "linear", *PEERS]
-TIMED = ["lstm", "lightgbm", *RANDOM, "ets"]
+def errors(known):
+    """The table of errors; below it, how each model compares with lstm on the series that both have forecast."""
+    models = ["lstm", "linear", *PEERS]
+    rows, ratios = [], {model: [] for model in models}
+    for series, results in known.items():
+        means = {model: mean(results, model, "mase") for model in models}
+        for model in models:
+            ratios[model].append(means[model] / means["lstm"])
+        runs = results.get("lstm", {}).values()
+        spread = [run["mase"] for run in runs]
+        cells = [cell(means[model]) for model in models]
+        cells[0] += f" ({min(spread):.2f}-{max(spread):.2f})" if runs else ""
+        scalings = ", ".join(sorted({run["scaling"] for run in runs})) or "-"
+        coverage, share = (cell(mean(results, "lstm", key)) for key in ("coverage", "share"))
+        rows.append([series, *cells, coverage, scalings, share])
+    ratios = [np.array(of)[np.isfinite(of)] for of in ratios.values()]
+    geometric = [cell(np.exp(np.log(of).mean()) if len(of) else np.nan) for of in ratios]
+    better = [f"{(of < 0.98).sum()} of {len(of)}" for of in ratios]
+    rows.append(["times lstm's (geometric mean)", *geometric, "", "", ""])
+    rows.append(["better than lstm by 2 %", *better, "", "", ""])
+    return markdown(["series", *models, "coverage", "scaling", "share"], rows)
 
 
-def tables(known):
-    """Errors and seconds as Markdown, with the geometric means over the series that all models have forecast."""
+def seconds(known):
+    models = ["lstm", "lightgbm", *RANDOM, "ets"]
+    rows = [
+        [series, *(cell(mean(results, model, "seconds"), 1) for model in models)] for series, results in known.items()
+    ]
+    return markdown(["seconds of a fit", *models], rows)
 
-    def table(header, rows):
-        return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
 
-    def mean(series, model, key):
-        runs = known[series].get(model, {}).values()
-        return np.mean([run[key] for run in runs]) if runs else np.nan
+def mean(results, model, key):
+    """The mean over the seeds, NaN without any."""
+    runs = results.get(model, {}).values()
+    return np.mean([run[key] for run in runs]) if runs else np.nan
 
-    def cell(value, digits=2):
-        return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
-    rows = []
-    for series, models in known.items():
-        ours = models.get("lstm", {}).values()
-        errors = [run["mase"] for run in ours]
-        cells = [cell(mean(series, model, "mase")) for model in COLUMNS]
-        cells[0] += f" ({min(errors):.2f}-{max(errors):.2f})" if ours else ""
-        scalings = ", ".join(sorted({run["scaling"] for run in ours})) or "-"
-        rows.append(
-            [series, *cells, cell(mean(series, "lstm", "coverage")), scalings, cell(mean(series, "lstm", "share"))]
-        )
-    present = [model for model in COLUMNS if any(model in models for models in known.values())]
-    errors = {s: {m: mean(s, m, "mase") for m in COLUMNS} for s in known if all(m in known[s] for m in present)}
-    if errors:
-        means = [np.exp(np.mean([np.log(of[model]) for of in errors.values()])) for model in COLUMNS]
-        coverage = cell(np.mean([mean(series, "lstm", "coverage") for series in errors]))
-        rows.append([f"geometric mean of {len(errors)}", *map(cell, means), coverage, "", ""])
-    seconds = [[series, *(cell(mean(series, model, "seconds"), 1) for model in TIMED)] for series in known]
-    return "\n\n".join(
-        [table(["series", *COLUMNS, "coverage", "scaling", "share"], rows), table(["seconds", *TIMED], seconds)]
-    )
+def cell(value, digits=2):
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+
+
+def markdown(header, rows):
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, ["---"] * len(header), *rows])
 
 
 def main():
@@ -94,16 +100,13 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    cases = {
-        name: case
-        for name, case in [*real(), *simulated()]
-        if not arguments.series or any(part in name for part in arguments.series)
-    }
-    for seed, (name, case), model in itertools.product(arguments.seeds, cases.items(), arguments.models):
+    cases = dict([*real(), *simulated()])
+    names = [name for name in cases if not arguments.series or any(part in name for part in arguments.series)]
+    for seed, name, model in itertools.product(arguments.seeds, names, arguments.models):
         if seed > 0 and model not in {"lstm", *RANDOM}:
             continue
         try:
-            parts = measure(model, case, seed)
+            parts = measure(model, cases[name], seed)
         except ImportError:
             continue
         for part, result in parts.items():
@@ -111,7 +114,8 @@ def main():
             print(f"{name}, {part}, seed {seed}: {result['mase']:.3f}", flush=True)
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(known, indent=1))
-    print("\n" + tables(known))
+    known = {name: known[name] for name in cases if name in known}
+    print(f"\n{errors(known)}\n\n{seconds(known)}")
 
 
 if __name__ == "__main__":

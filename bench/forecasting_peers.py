@@ -5,7 +5,6 @@ A peer returns the forecasts [n, H] and the CPU time of the fit in seconds, on o
 """
 
 import logging
-import os
 import time
 
 import numpy as np
@@ -15,6 +14,8 @@ from forecasting_series import naive
 from fastlstm.forecasting import baselines
 
 HIDDEN = 32
+#: Options of Lightning's Trainer: none of them changes the training
+TRAINER = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
 
 
 def persistence(case, seed):
@@ -22,7 +23,7 @@ def persistence(case, seed):
 
 
 def seasonal_naive(case, seed):
-    """Nothing for a series without a season."""
+    """None for a series without a season."""
     if case.season == 1:
         return None, 0.0
     return naive(case.values, case.origins, case.horizon, case.season), 0.0
@@ -53,7 +54,7 @@ def lightgbm(case, seed, differences=None):
 
 
 def lightgbm_differences(case, seed):
-    """The same of the differences from step to step: trees do not extrapolate."""
+    """The same on differences from step to step, as trees do not extrapolate."""
     return lightgbm(case, seed, differences=1)
 
 
@@ -76,10 +77,9 @@ def darts(case, seed):
 def darts_rnn(lags, training_length, seed, hidden=HIDDEN, **parameters):
     from darts.models import RNNModel
 
-    one_thread()
-    trainer = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    prepare_torch()
     return RNNModel(
-        lags, "LSTM", hidden, training_length=training_length, random_state=seed, pl_trainer_kwargs=trainer,
+        lags, "LSTM", hidden, training_length=training_length, random_state=seed, pl_trainer_kwargs=TRAINER,
         **parameters,
     )  # fmt: skip
 
@@ -108,11 +108,10 @@ def neuralforecast_lstm(lags, horizon, seed, hidden=HIDDEN, **parameters):
     from neuralforecast import NeuralForecast
     from neuralforecast.models import LSTM
 
-    one_thread()
-    trainer = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    prepare_torch()
     network = LSTM(
         horizon, lags, encoder_n_layers=1, encoder_hidden_size=hidden, decoder_hidden_size=hidden,
-        random_seed=seed + 1, **parameters, **trainer,
+        random_seed=seed + 1, **parameters, **TRAINER,
     )  # fmt: skip
     return NeuralForecast([network], freq=1)
 
@@ -122,13 +121,12 @@ def long_table(series):
     return pd.concat(pd.DataFrame({"unique_id": n, "ds": np.arange(len(y)), "y": y}) for n, y in enumerate(series))
 
 
-def one_thread():
+def prepare_torch():
+    """Use one thread, and leave out Lightning's messages."""
     import torch
 
     torch.set_num_threads(1)
-    for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    os.environ["PL_DISABLE_TIPS"] = "1"
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 #: Peers whose forecasts depend on the seed

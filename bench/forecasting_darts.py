@@ -107,7 +107,7 @@ def backtests():
         case, times = cases[name], []
         ours = LSTMForecaster(case.horizon, case.lags, max_iter=1, hidden_size=HIDDEN, random_state=0, n_jobs=1)
         ours.fit(case.y[: case.split])
-        series = TimeSeries.from_values((case.values / case.values.max()).astype(np.float32))
+        series = TimeSeries.from_series(case.y / case.y.max()).astype(np.float32)
         theirs = darts_rnn(case.lags, case.lags + case.horizon, 0, n_epochs=1)
         theirs.fit(series[: case.split])
         for _ in range(ROUNDS):

@@ -81,6 +81,7 @@ bench-backends: $(VENV)/bench
 # forecasts of real and simulated series beside those of other libraries, some hours; the libraries, which need an older
 # pandas, have an environment of their own
 FORECASTS := .venv-forecasts/bin/python
+forecasts: export OMP_NUM_THREADS = 1
 forecasts: .venv-forecasts/ok
 	$(FORECASTS) bench/forecasting.py
 	$(FORECASTS) bench/forecasting_darts.py

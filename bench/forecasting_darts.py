@@ -99,8 +99,11 @@ def air(seeds):
 
 def backtests():
     """Milliseconds of a backtest by LSTMForecaster and by darts, from the same origins and on one thread, in turn."""
-    from darts import TimeSeries
-
+    try:
+        from darts import TimeSeries
+    except ImportError:
+        print("The times of backtests need darts.")
+        return
     print("| backtest | origins | steps | ms | darts, ms | ratio |\n|---|---|---|---|---|---|")
     cases = dict(real())
     for name in ("CO2", "El Nino", "electricity, hourly"):

@@ -107,7 +107,8 @@ def main():
             continue
         try:
             parts = measure(model, cases[name], seed)
-        except ImportError:
+        except ModuleNotFoundError as error:
+            print(f"{name}, {model}: {error}", flush=True)
             continue
         for part, result in parts.items():
             known.setdefault(name, {}).setdefault(part, {})[str(seed)] = result

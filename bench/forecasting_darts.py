@@ -85,7 +85,7 @@ def air(seeds):
     for model in (lstm, lstm_log, darts, neuralforecast):
         try:
             runs = [model(y, split, seed) for seed in range(seeds)]
-        except ImportError:
+        except ModuleNotFoundError:
             print(f"| {model.__name__} | - | - | - |")
             continue
         errors = np.array([100 * np.abs(forecasts / actual - 1).mean(axis=0) for forecasts, _ in runs])
@@ -101,7 +101,7 @@ def backtests():
     """Milliseconds of a backtest by LSTMForecaster and by darts, from the same origins and on one thread, in turn."""
     try:
         from darts import TimeSeries
-    except ImportError:
+    except ModuleNotFoundError:
         print("The times of backtests need darts.")
         return
     print("| backtest | origins | steps | ms | darts, ms | ratio |\n|---|---|---|---|---|---|")

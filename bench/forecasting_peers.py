@@ -34,7 +34,7 @@ def ets(case, seed):
     start = time.process_time()
     forecasts = baselines.ets(case.values, case.split, case.origins, case.horizon, case.season)
     if forecasts is None:
-        raise ImportError("statsmodels")
+        raise ModuleNotFoundError("No module named 'statsmodels'")
     return forecasts, time.process_time() - start
 
 

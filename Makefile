@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends latency report torch golden clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts latency report torch golden clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -78,6 +78,14 @@ bench-backends: $(VENV)/bench
 	FASTLSTM_ISA=avx2 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=$(AVX2) \
 		$(BENCH) bench/test_backends.py --benchmark-json=.benchmarks/backends_avx2.json
 
+# forecasts of real and simulated series beside those of other libraries, some hours; the libraries, which need an older
+# pandas, have an environment of their own
+FORECASTS := .venv-forecasts/bin/python
+forecasts: export OMP_NUM_THREADS = 1
+forecasts: .venv-forecasts/ok
+	$(FORECASTS) bench/forecasting.py
+	$(FORECASTS) bench/forecasting_darts.py
+
 # a single call of predict beside those of scikit-learn
 latency: $(VENV)/examples
 	$(IN)/python bench/latency.py
@@ -123,7 +131,14 @@ $(OLDEST)/test: $(BUILT) tests/oldest.txt
 	.venv-contracts-$*/bin/python $(PIP) --editable . --requirement tests/contracts/$*.txt
 	touch $@
 
+.venv-forecasts/ok: $(BUILT) bench/forecasting_peers.txt
+	$(PYTHON) -m venv .venv-forecasts
+	$(FORECASTS) $(PIP) torch==2.13.0
+	$(FORECASTS) $(PIP) --editable . --requirement bench/forecasting_peers.txt
+	$(FORECASTS) $(PIP) --no-deps aeon==1.6.0 sktime==1.2.0
+	touch $@
+
 .PRECIOUS: .venv-contracts-%/ok
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-contracts-* .venv-wheel build dist demo fastlstm/kernels/cython/*.so
+	rm -rf $(VENV) $(OLDEST) .venv-contracts-* .venv-forecasts .venv-wheel build dist demo fastlstm/kernels/cython/*.so

@@ -276,7 +276,15 @@ class _Trials:
         return float(np.abs(error / self._sizes(histories)).mean())
 
     def _share(self, error_0, error_1, histories):
-        """Share of the networks' corrections with the least squared error, 0 to 1."""
+        """Share of the networks' corrections with the least squared error, 0 to 1, less what may be chance.
+
+        Its variance, as if only one in H forecasts counted, since they overlap, shrinks it as in James & Stein (1961).
+        """
         sizes = self._sizes(histories)
         correction, wanted = (error_0 - error_1) / sizes, error_0 / sizes
-        return float(np.clip((correction * wanted).sum() / max((correction**2).sum(), 1e-12), 0, 1))
+        size = max((correction**2).sum(), 1e-12)
+        share = min(1.0, float((correction * wanted).sum() / size))
+        if share <= 0:
+            return 0.0
+        variance = ((wanted - share * correction) ** 2).sum() / size * self._plan.horizon / len(wanted)
+        return max(0.0, float(share - variance / share))

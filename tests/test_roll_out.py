@@ -8,6 +8,10 @@ from helpers import FAST, TOLERANCE
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels
+from fastlstm.forecasting.linear import Inputs, Linear
+from fastlstm.forecasting.predictor import Recursive
+from fastlstm.forecasting.predictor import Run as Where
+from fastlstm.forecasting.windows import Table
 from fastlstm.kernels.forecast import VARIANCE_FLOOR, Forecast
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
@@ -240,3 +244,32 @@ def test_threads_roll_out_the_same_bits(fast, cell, n_jobs, teams):
     assert teams == [(1, False), (n_jobs, False)]
     for one, several in zip(*results, strict=True):
         assert_array_equal(one, several)
+
+
+# -- a forecaster's ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [{}, {"past": (1,), "known": (2,), "static": (3,)}])
+def test_linear_forecasts_are_lags_and_a_rest(channels):
+    """The rest is that of the window that ends before each step."""
+    rng, window = np.random.default_rng(0), 6
+    inputs, x = Inputs(window, 1, **channels), rng.standard_normal((4, window + S - 1, 4)).astype("float32")
+    F = inputs.read(x[:, :window]).shape[1]
+    linear = Linear(inputs, rng.standard_normal((1, F)), rng.standard_normal(1), np.ones(1))
+    lags, rest = linear.recursion(x)
+    expected = np.hstack([linear.predict(x[:, j : j + window]) for j in range(S)])
+    lagged = np.stack([x[:, j : j + window, 0] @ lags for j in range(S)], axis=1)
+    assert_allclose(lagged + rest, expected, rtol=1e-12, atol=1e-12)
+    assert_array_equal(linear.recursion(x[2:3])[1], rest[2:3])
+
+
+@pytest.mark.parametrize("networks", [0, 1])
+def test_forecasts_that_grow_without_bound_are_refused(networks):
+    window = 3
+    linear = Linear(Inputs(window, 1), np.full((1, window), 1e9), np.zeros(1), np.ones(1))
+    predictor = Recursive(window, 1, "none", linear, [model_of("lstm", "float32")] * networks)
+    table = Table([window + 9])
+    table.y[:], table.covariates = 1, np.ones((window + 9, 1), "float32")
+    assert np.isfinite(predictor.predict(table, np.array([0]), Where("auto", 1), 2)[0]).all()
+    with pytest.raises(ValueError, match="too large for float32: forecast fewer steps"):
+        predictor.predict(table, np.array([0]), Where("auto", 1), 9)

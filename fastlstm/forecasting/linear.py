@@ -74,15 +74,32 @@ class Linear:
 
     def predict(self, x):
         """Forecasts [n, H] from scaled windows x [n, T, C]."""
-        values = self.inputs.read(x)
+        return self._products(self.weight, self.inputs.read(x))
+
+    def recursion(self, x):
+        """Weights [T] of the lags in one-step forecasts, and the rest of these forecasts [n, S] from x [n, T+S-1, C].
+
+        These are float64 and contiguous.
+        """
+        T = self.inputs.window
+        steps, others = x.shape[1] - T + 1, self.weight[:, T:]
+        rest = np.full((len(x), steps), self.bias)
+        if others.size:
+            windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, T, axis=1), 3, 2)
+            values = self.inputs.read(windows.reshape(-1, T, x.shape[2]))[:, T:]
+            rest = np.ascontiguousarray(self._products(others.copy(), values)[:, :1]).reshape(rest.shape)
+        return self.weight[0, :T].copy(), rest
+
+    def _products(self, weight, values):
+        """Forecasts [n, H] from values [n, F] and weights [H, F], with the biases."""
         # a kernel, for the same bits in a batch of any size; made for each call, as threads must not share its buffers
         package = kernels.load(kernels.resolve("auto"))
-        head = package.head.Head(*self.weight.shape, self.weight.dtype, Workspace())
-        head.fill(self.weight, self.bias)
-        features = head.room("features", len(x))
+        head = package.head.Head(*weight.shape, weight.dtype, Workspace())
+        head.fill(weight, self.bias)
+        features = head.room("features", len(values))
         features[:, : values.shape[1]] = values
-        scores = np.empty((len(x), head.columns))
-        head.forward(0, len(x), features, scores)
+        scores = np.empty((len(values), head.columns))
+        head.forward(0, len(values), features, scores)
         return scores[:, : len(self.bias)]
 
     def targets(self, x, y):

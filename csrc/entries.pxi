@@ -61,4 +61,5 @@ use(levels()[0])
 include "runs.pxi"
 include "rows.pxi"
 include "head.pxi"
+include "roll_out.pxi"
 include "solvers.pxi"

@@ -15,7 +15,8 @@
 #define loss_of_distributions FL(loss_of_distributions)
 
 #define HUBER_DELTA 1.0
-#define LOG_FLOOR (-13.815510557964274) /* log of the minimum variance, 1e-6 */
+#define VARIANCE_FLOOR 1e-6
+#define LOG_FLOOR (-13.815510557964274) /* log of VARIANCE_FLOOR */
 #define LOG_2PI 1.8378770664093453
 
 #if FL_BITS == 32

@@ -110,12 +110,13 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w,
             }
 }
 
-static void OF(step)(const fl_run *run, const real *w, const real *x, int64_t x_stride, real *h, int64_t h_stride)
+static void OF(step)(const fl_run *run, const fl_part *part, const real *w, const real *x, int64_t x_stride, real *h,
+                     int64_t h_stride)
 {
-    const fl_part whole = {.last = run->batch.N, .size = 1};
-    put_inputs(run, x, x_stride);
-    OF(forward)(run, &whole, w);
-    take_states(run, h, h_stride);
+    const range rows = rows_of(run, part);
+    put_inputs(run, rows, x, x_stride);
+    OF(forward)(run, part, w);
+    take_states(run, rows, h, h_stride);
 }
 
 static void OF(input_gradient)(const fl_run *run, const fl_part *part, const real *w, real *d_x)

@@ -168,6 +168,13 @@ cdef class Run:
             raise ValueError(f"{name} is None: these weights were packed without it.")
         return 0
 
+    cdef int has_single_steps(self, Packed packed) except -1:
+        """Single steps are possible with these weights."""
+        self.fits_packed(packed, packed.of.forward, "forward")
+        if self.of.batch.T != 1 or self.of.mask is not NULL or self.of.gates is not NULL:
+            raise ValueError("starts, mask or gates: single steps need a run of one step, without mask or gates.")
+        return 0
+
     cdef int put_states(self, Part part, state) except -1:
         cdef const real[:, :] h_0, c_0
         cdef const real *c_at = NULL
@@ -224,11 +231,10 @@ cdef class Run:
         """h_t[N, H]: the state after the inputs x_t[N, C]; rows of both are contiguous."""
         cdef int64_t x_stride = distance("x_t", x_t, self.of.batch.N, self.of.C)
         cdef int64_t h_stride = distance("h_t", h_t, self.of.batch.N, self.of.H)
-        self.fits_packed(packed, packed.of.forward, "forward")
-        if self.of.batch.T != 1 or self.of.mask is not NULL or self.of.gates is not NULL:
-            raise ValueError("starts, mask or gates: single steps need a run of one step, without mask or gates.")
+        cdef fl_part whole = fl_part(0, self.of.batch.N, 0, 1, False, NULL)
+        self.has_single_steps(packed)
         with nogil:
-            self.cell.step(&self.of, packed.of.forward, &x_t[0, 0], x_stride, &h_t[0, 0], h_stride)
+            self.cell.step(&self.of, &whole, packed.of.forward, &x_t[0, 0], x_stride, &h_t[0, 0], h_stride)
 
     def prepare_backward(
         self, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc, real[::1] d_seen

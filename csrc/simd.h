@@ -22,6 +22,8 @@
 #define fl_linear OF_TYPE(fl_linear)
 #define fl_loss OF_TYPE(fl_loss)
 #define fl_cell OF_TYPE(fl_cell)
+#define fl_layer OF_TYPE(fl_layer)
+#define fl_roll_out OF_TYPE(fl_roll_out)
 
 /* Numbers in a vector. */
 #define L ((int64_t)(VECTOR_BYTES / sizeof(real)))

@@ -57,19 +57,19 @@ INLINE void clear_padding(int64_t slots, int64_t H, int64_t P, range units, real
             dz[slot * P + unit] = 0;
 }
 
-/* Write x[N, C : x_stride] into the first rows, as inputs. */
-static void put_inputs(const fl_run *run, const real *x, int64_t x_stride)
+/* Write these rows of x[N, C : x_stride] into the first rows, as inputs. */
+static void put_inputs(const fl_run *run, range rows, const real *x, int64_t x_stride)
 {
-    for (int64_t n = 0; n < run->batch.N; n++)
+    for (int64_t n = rows.first; n < rows.last; n++)
         for (int64_t k = 0; k < run->C; k++)
             run->rows[n * run->stride + k] = x[n * x_stride + k];
 }
 
-/* Copy the states after one step to h[N, H : h_stride], and to the initial states for the next call. */
-static void take_states(const fl_run *run, real *h, int64_t h_stride)
+/* Copy the states of these rows after one step to h[N, H : h_stride], and to the initial states for the next call. */
+static void take_states(const fl_run *run, range rows, real *h, int64_t h_stride)
 {
     const int64_t N = run->batch.N, stride = run->stride;
-    for (int64_t n = 0; n < N; n++) {
+    for (int64_t n = rows.first; n < rows.last; n++) {
         real *const before = run->rows + n * stride + run->C + 1, *const after = before + N * stride;
         for (int64_t unit = 0; unit < run->H; unit++)
             h[n * h_stride + unit] = before[unit] = after[unit];

@@ -102,15 +102,36 @@ typedef struct {
     /* Backpropagation through these steps; w is `backward`. With `to_start`, dh (and dc) return the gradient of the
        initial states. */
     void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, bool to_start);
-    /* h[N, H : h_stride]: the state after the inputs x[N, C : x_stride], which also becomes the run's initial state for
-       the next call. For runs of one step, without mask or gates. */
-    void (*step)(const FL_NAME(fl_run) *run, const FL_REAL *w, const FL_REAL *x, int64_t x_stride, FL_REAL *h,
-                 int64_t h_stride);
+    /* h[N, H : h_stride]: the state of a part's sequences after the inputs x[N, C : x_stride], which also becomes the
+       run's initial state for the next call. For runs of one step, without mask or gates; divided by rows. */
+    void (*step)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, const FL_REAL *x, int64_t x_stride,
+                 FL_REAL *h, int64_t h_stride);
     /* This part's share of d_w, `gradient` of the packed weights; with `accumulate`, added to what is there. */
     void (*weight_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, FL_REAL *d_w, bool accumulate);
     /* This part's rows of d_x[M, C padded to whole vectors]; w is `inputs`. */
     void (*input_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, FL_REAL *d_x);
 } FL_NAME(fl_cell);
+
+/* A layer of a recursive forecast. */
+typedef struct {
+    const FL_NAME(fl_cell) *cell;
+    const FL_NAME(fl_run) *run; /* of one step, loaded */
+    const FL_REAL *w;           /* `forward` of the packed weights */
+} FL_NAME(fl_layer);
+
+/* A recursive forecast of S steps, from T lags and the scores of a linear layer after stacked layers. */
+typedef struct {
+    int64_t T, S, C, depth;
+    const FL_NAME(fl_layer) *layers; /* [depth], which may be 0: then there are no scores */
+    const FL_NAME(fl_linear) *linear; /* of the last layer's states; NULL without layers */
+    double *series;       /* [N, T+S]: the last T values, then the forecasts */
+    FL_REAL *x;           /* [N, S-1, C]: the next inputs of the layers, whose first channel is set to the forecasts */
+    FL_REAL *scores;      /* [N, K]: the current scores, of the first step on entry */
+    const double *offset; /* [N, S] */
+    const double *lags;   /* [T] */
+    const double *noise;  /* [N, S]: times the standard deviation, whose logarithm is the second score; or NULL */
+    double point, width, sharpness; /* factors of the first score and of the noise, exponent of the deviation */
+} FL_NAME(fl_roll_out);
 
 /* -- the table ----------------------------------------------------------------------------------------------------- */
 
@@ -174,6 +195,11 @@ typedef struct {
        return, their gradient. */
     void (*losses_of_rows)(const FL_NAME(fl_loss) *loss, int64_t first, int64_t last, FL_REAL *d_scores,
                            int64_t d_stride);
+
+    /* -- recursive forecasts: roll_out.h */
+
+    /* All steps of a part's sequences: sets the forecasts, and advances the layers. Divided by rows. */
+    void (*roll_out)(const FL_NAME(fl_roll_out) *of, const fl_part *part);
 
     /* -- rows of packed batches from and to arrays of one block per sequence: packing.h */
 

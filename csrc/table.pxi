@@ -43,6 +43,8 @@ cdef extern from *:
     typedef FL_TYPE(fl_linear) fl_linear;
     typedef FL_TYPE(fl_loss) fl_loss;
     typedef FL_TYPE(fl_cell) fl_cell;
+    typedef FL_TYPE(fl_layer) fl_layer;
+    typedef FL_TYPE(fl_roll_out) fl_roll_out;
     typedef FL_TYPE(fl_kernels) fl_kernels;
     """
 
@@ -111,9 +113,27 @@ cdef extern from *:
         void (*unpack)(const fl_weights *, const fl_part *, const real *) noexcept nogil
         void (*forward)(const fl_run *, const fl_part *, const real *) noexcept nogil
         void (*backward)(const fl_run *, const fl_part *, const real *, bint) noexcept nogil
-        void (*step)(const fl_run *, const real *, const real *, int64_t, real *, int64_t) noexcept nogil
+        void (*step)(const fl_run *, const fl_part *, const real *, const real *, int64_t, real *,
+            int64_t) noexcept nogil
         void (*weight_gradient)(const fl_run *, const fl_part *, real *, bint) noexcept nogil
         void (*input_gradient)(const fl_run *, const fl_part *, const real *, real *) noexcept nogil
+
+    ctypedef struct fl_layer:
+        const fl_cell *cell
+        const fl_run *run
+        const real *w
+
+    ctypedef struct fl_roll_out:
+        int64_t T, S, C, depth
+        const fl_layer *layers
+        const fl_linear *linear
+        double *series
+        real *x
+        real *scores
+        const double *offset
+        const double *lags
+        const double *noise
+        double point, width, sharpness
 
     ctypedef struct fl_kernels:
         int64_t lanes
@@ -135,6 +155,7 @@ cdef extern from *:
         void (*gradient_of_rows)(const fl_linear *, int64_t, int64_t, int64_t, const real *, const real *,
             bint) noexcept nogil
         void (*losses_of_rows)(const fl_loss *, int64_t, int64_t, real *, int64_t) noexcept nogil
+        void (*roll_out)(const fl_roll_out *, const fl_part *) noexcept nogil
         void (*gather)(const fl_batch *, const fl_blocks *, bint, int64_t, int64_t, const fl_matrix *) noexcept nogil
         void (*scatter)(const fl_batch *, const fl_blocks *, bint, bint, bint, const fl_matrix *) noexcept nogil
         void (*draw)(const fl_draw *, const int64_t *, int64_t, int64_t, const fl_matrix *) noexcept nogil

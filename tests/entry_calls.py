@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from fastlstm import kernels
 from fastlstm.kernels.compiled.layout import row_layout
 from fastlstm.kernels.compiled.recurrence import Buffers
+from fastlstm.kernels.forecast import Forecast
 from fastlstm.kernels.parts import BROKEN, starts_of
 
 #: What the objects of a run's calls are made of.
@@ -29,6 +30,7 @@ METHODS = {
     "copy_outputs": [*RUN, *PART, "reverse", "out", "column", "o_stride"],
     "forward": [*RUN, "forward", *PART],
     "step": [*RUN, "forward", "x_t", "h_t"],
+    "roll_out": [*RUN, "forward", *PART, "weight", "bias", "series", "lags", "offset", "x", "scores", "noise"],
     "add_gradients": [*RUN, *BACKWARD, *PART, "reverse", "d", "column", "d_stride", "more"],
     "backward": [*RUN, *BACKWARD, "backward", *PART, "to_start"],
     "weight_gradient": [*RUN, *BACKWARD, "gradient", *PART, "more"],
@@ -83,9 +85,9 @@ def good_calls(backend, dtype):
     entries, dtype = kernels.load(backend).entries(np.dtype(dtype)), np.dtype(dtype)
     calls = {}
     for cell in kernels.CELLS:
-        whole, steps = arguments_of_run(entries.lanes(), cell, dtype), arguments_of_step(entries.lanes(), cell, dtype)
+        special = {"step": arguments_of_step, "roll_out": arguments_of_roll_out}
         for method, names in METHODS.items():
-            given = steps if method == "step" else whole
+            given = special.get(method, arguments_of_run)(entries.lanes(), cell, dtype)
             function = method_of(entries, cell, method)
             calls[f"{cell}_{method}"] = Call(function, {name: given[name] for name in names if name in given})
     return calls | others(entries, dtype)
@@ -117,6 +119,9 @@ def method_of(entries, cell, method):
             run.forward(part, packed)
         elif method == "step":
             run.step(packed, *of(["x_t", "h_t"]))
+        elif method == "roll_out":
+            forecast = Forecast(*of(["series", "lags", "offset", "x", "scores"]), 0.7, given["noise"], 0.5, 0.8)
+            entries.RollOut([run], [packed], entries.Linear(*of(["weight", "bias"])), forecast).run(part)
         elif method == "add_gradients":
             back.add_gradients(part, *of(["reverse", "d", "column", "d_stride", "more"]))
         else:
@@ -187,6 +192,18 @@ def arguments_of_step(lanes, cell, dtype):
     if "c" in kernels.CELLS[cell].states:
         given["c"] = given["c"][: N * sizes_of(cell, C, H, lanes)[0]]
     return {name: value for name, value in given.items() if name not in ("h", "mask", "gates")}
+
+
+def arguments_of_roll_out(lanes, cell, dtype):
+    """As many steps as channels, after windows of 18 steps."""
+    given, rng = arguments_of_step(lanes, cell, dtype), np.random.default_rng(2)
+    N, T, S, C, K, H = 4, 18, 3, given["C"], 2, given["H"]
+    forecast = {
+        "series": rng.standard_normal((N, T + S)), "lags": rng.standard_normal(T),
+        "offset": rng.standard_normal((N, S)), "noise": rng.standard_normal((N, S)),
+    }  # fmt: skip
+    of_network = {"weight": (K, H), "bias": (K,), "x": (N, S - 1, C), "scores": (N, K)}
+    return given | forecast | {name: rng.standard_normal(shape).astype(dtype) for name, shape in of_network.items()}
 
 
 def others(entries, dtype):

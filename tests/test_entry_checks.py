@@ -15,9 +15,19 @@ pytestmark = pytest.mark.every_combination  # each case takes milliseconds
 cython = pytest.importorskip("fastlstm.kernels.cython")
 
 #: Arrays that say themselves how many rows, or columns, the others need: a shorter one is another call.
-ROWS_BY = {"starts", "weight", "d_weight", "g", "gradient_of_rows features", "scatter order", "gradient b", "levels"}
+ROWS_BY = {
+    "starts",
+    "weight",
+    "d_weight",
+    "g",
+    "gradient_of_rows features",
+    "scatter order",
+    "gradient b",
+    "levels",
+    "lags",
+}
 COLUMNS_BY = {"weight", "d_weight", "gather rows", "scatter rows", "draw masks", "scatter out", "scale masks"}
-COLUMNS_BY |= {"scale rows", "multiply_rows a", "multiply_rows out", "gradient b"}
+COLUMNS_BY |= {"scale rows", "multiply_rows a", "multiply_rows out", "gradient b", "offset"}
 
 #: Those whose ranges of rows or columns may be empty, and what they then do not read.
 EMPTY = {f"{cell}_load": ("x", "at") for cell in kernels.CELLS} | {
@@ -189,7 +199,7 @@ def test_empty_ranges_read_nothing(call, name_of):
 @pytest.mark.parametrize("name", OF_CELLS)
 def test_what_is_not_there_is_refused_where_it_is_needed(name, calls):
     call = calls["f32"][name]
-    optional = {"mask", "gates", "d_h"} if name.endswith("gradients") else {"mask", "d_h"}
+    optional = {"mask", "d_h", "noise"} | ({"gates"} if name.endswith("gradients") else set())
     for array in call.arrays().keys() - optional - {"barrier", "starts", "h_0", "c_0"}:
         if not (name.endswith("fill") and array in PACKED) and not (array == "gates" and "dz" not in call.given):
             call.refused((ValueError, TypeError), **{array: None})

@@ -5,6 +5,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -214,7 +215,7 @@ def test_fits_have_the_same_bits_for_any_n_jobs(four_cpus, n_jobs):
 
 
 def test_the_network_contributes_its_share():
-    model = LSTMForecaster(3, 8, **QUICK).fit(waves())
+    model = LSTMForecaster(3, 8, **{**QUICK, "max_iter": 30}).fit(lag3(200))
     without, half, whole = (always_network(model, share).predict() for share in (0.0, 0.5, 1.0))
     assert_allclose(half, (without + whole) / 2, rtol=1e-6)
     assert np.abs(whole - without).max() > 1e-4
@@ -231,7 +232,7 @@ def test_what_is_held_out_has_no_part_in_the_scaling_of_a_trial():
 
 
 def test_the_mean_of_several_networks_is_forecast():
-    model = always_network(LSTMForecaster(3, 8, n_models=3, **QUICK).fit(waves()))
+    model = always_network(LSTMForecaster(3, 8, n_models=3, **{**QUICK, "max_iter": 30}).fit(lag3(200)))
     predictor, forecasts = model._fitted.predictor, []
     for network in predictor.networks:
         object.__setattr__(model._fitted, "predictor", type(predictor)(**{**vars(predictor), "networks": [network]}))
@@ -783,3 +784,55 @@ def test_differences_of_a_panel_with_a_single_value():
     with pytest.warns(UserWarning, match="left out of training"):
         model = LSTMForecaster(2, 5, differences=1, **QUICK).fit({"b": y[:1], "a": y})
     assert np.isfinite(model.predict()["b"]).all()
+
+
+def test_a_shorter_horizon_gives_the_first_steps_of_everything():
+    y = np.random.default_rng(5).normal(size=160).cumsum()
+    for loss in ("squared_error", "gaussian_nll"):
+        model = LSTMForecaster(4, 12, loss=loss, **QUICK).fit(y[:120])
+        whole = model.predict_interval()
+        for steps in (1, 2):
+            assert_array_equal(model.predict_interval(0.9, steps), whole[:steps])
+            assert_array_equal(model.predict_quantiles([0.3, 0.5], steps), model.predict_quantiles([0.3, 0.5])[:steps])
+            result = model.backtest(y[120:], horizon=steps, ets=False)
+            assert result.lower.shape == result.actual.shape == (40 - steps + 1, steps)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+@pytest.mark.parametrize("lag", [0, 3])
+@pytest.mark.parametrize("differences", [{}, {"differences": 1}, {"seasonal_differences": 1, "season_length": 5}])
+def test_a_covariate_known_ahead_acts_at_once_or_later(strategy, lag, differences):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    y = 5 + 3 * np.concatenate([np.zeros(lag), x])[:300] + 0.01 * rng.normal(size=300)
+    model = LSTMForecaster(4, 12, strategy=strategy, **differences, **QUICK).fit(y[:240], X=x[:240, None])
+    errors = model.backtest(y[240:], X=x[240:, None], ets=False).summary()
+    assert errors["lstm"]["mae"] < 0.1 * errors["persistence"]["mae"]
+
+
+def test_a_past_covariate_is_used_while_its_values_reach():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    y = 3 * np.concatenate([np.zeros(3), x])[:300] + 0.01 * rng.normal(size=300)
+    model = LSTMForecaster(4, 12, strategy="recursive", past_covariates=[0], **QUICK).fit(y[:240], X=x[:240, None])
+    errors = model.backtest(y[240:], X=x[240:, None], ets=False).by_horizon()["linear"]
+    assert max(errors[:3]) < 0.1 < 1 < errors[3]
+
+
+def test_quantiles_of_paths_do_not_depend_on_other_series():
+    panel = {key: np.random.default_rng(seed).normal(size=80).cumsum() for seed, key in enumerate("abc")}
+    model = LSTMForecaster(3, 9, strategy="recursive", loss="gaussian_nll", scaling="last", **QUICK).fit(panel)
+    assert_array_equal(model.predict_interval(y={"c": panel["c"]})["c"], model.predict_interval()["c"])
+
+
+def test_missing_categories_are_refused():
+    X = pd.DataFrame({"kind": ["a", "b"] * 30})
+    X.loc[7, "kind"] = None
+    with pytest.raises(ValueError, match="X has a missing value in column 'kind', row 7; expected categories"):
+        LSTMForecaster(3, 9, **QUICK).fit(waves(60), X=X)
+
+
+def test_an_update_has_as_many_columns_as_the_fit():
+    model = LSTMForecaster(3, 9, **QUICK).fit(np.stack([waves(60), waves(60)], axis=1))
+    with pytest.raises(ValueError, match="y has 1 series; expected 2, as in fit"):
+        model.update(waves(3))

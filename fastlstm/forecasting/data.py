@@ -20,17 +20,21 @@ COUNTS = losses.names("counts")
 
 
 class Roles(NamedTuple):
-    """Channels of covariates by what is known of them; `codes` has the number of codes of channels of categories."""
+    """Channels of covariates by what is known of them.
+
+    Those of time are features of the calendar and the trend; `codes` has the number of codes of channels of categories.
+    """
 
     past: tuple
     known: tuple
+    of_time: tuple
     static: tuple
     codes: dict
 
     def inputs(self, window, horizon):
         """What a linear model of `horizon` steps at once reads: numbers only."""
-        groups = (tuple(c for c in channels if c not in self.codes) for channels in self[:3])
-        return Inputs(window, horizon, *groups)
+        past, known, of_time, static = (tuple(c for c in group if c not in self.codes) for group in self[:4])
+        return Inputs(window, horizon, past, of_time, static, known)
 
 
 @dataclass(frozen=True)
@@ -68,24 +72,37 @@ class Data:
 
     def roles(self):
         """Roles of the channels, see `channels`."""
-        known = [k for k, is_past in enumerate(self.is_past) if not is_past]
-        past = [k for k, is_past in enumerate(self.is_past) if is_past]
-        sizes = [0, *self.encoding.some(past).code_sizes, *self.encoding.some(known).code_sizes]
-        sizes += [0] * (1 + self.past[0].shape[1] + self.known[0].shape[1] - len(sizes))  # of the calendar
-        sizes += self.static_encoding.code_sizes
-        ends = np.cumsum([1, self.past[0].shape[1], self.known[0].shape[1], self.static.shape[1]])
-        past, known, static = (tuple(range(*pair)) for pair in pairwise(ends))
-        return Roles(past, known, static, {channel: size for channel, size in enumerate(sizes) if size})
+        past, known = (self.encoding.some(self._columns(is_past)).code_sizes for is_past in (True, False))
+        sizes = [0, *past, *self._known_codes, *self.static_encoding.code_sizes]
+        n_known = len(known)
+        widths = [self.past[0].shape[1], n_known, self.known[0].shape[1] - n_known, self.static.shape[1]]
+        groups = (tuple(range(*pair)) for pair in pairwise(np.cumsum([1, *widths])))
+        return Roles(*groups, {channel: size for channel, size in enumerate(sizes) if size})
 
-    def channels(self, shift, ahead=0):
-        """Covariates as channels [T_i + ahead, C - 1] of each series: past, known `shift` steps later, and static."""
-        tables = []
+    def channels(self, shift, ahead, differences):
+        """Covariates as channels [T_i + ahead, C - 1] of each series: past, known `shift` steps later, and static.
+
+        Numbers that change in time are differenced as the series are, so that their effect remains the same.
+        """
+        tables, codes = [], np.array([*self.encoding.some(self._columns(True)).code_sizes, *self._known_codes]) > 0
+        n_past = self.past[0].shape[1]
         for past, known, static, y in zip(self.past, self.known, self.static, self.values, strict=True):
             steps = len(y) + ahead
+            past, known = differences.of_columns(past, codes[:n_past]), differences.of_columns(known, codes[n_past:])
             past = np.concatenate([past, np.zeros((ahead, past.shape[1]), past.dtype)])  # never read
             static = np.broadcast_to(static, (steps, len(static)))
             tables.append(np.concatenate([past, shifted(known, shift, steps), static], axis=1))
         return tables if tables[0].shape[1] else None
+
+    def _columns(self, past):
+        """Columns of X whose future is unknown, or known."""
+        return [k for k, is_past in enumerate(self.is_past) if is_past == past]
+
+    @property
+    def _known_codes(self):
+        """Numbers of codes of the columns of `known`, 0 for numbers."""
+        sizes = self.encoding.some(self._columns(False)).code_sizes
+        return sizes + [0] * (self.known[0].shape[1] - len(sizes))  # features of the time
 
     def cut(self, first, last):
         """The steps from ``first[n]`` to before ``last[n]`` of each series; the panel remains."""
@@ -280,7 +297,7 @@ def _encoded(data, tables, calendars, first, name="X"):
         only_known = table.shape[1] != len(data.is_past)
         groups = []
         for of_past in (True, False):
-            columns = [k for k, is_past in enumerate(data.is_past) if is_past == of_past]
+            columns = data._columns(of_past)
             if only_known and of_past:
                 groups.append(np.empty((len(table), 0), "float32"))
                 continue

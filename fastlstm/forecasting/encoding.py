@@ -50,6 +50,7 @@ class Encoding:
                 column = _numbers(column, self.names[k], name)
                 parts.append(((column - self.means[k]) / self.scales[k])[:, None])
                 continue
+            _check_present(column, self.names[k], name)
             matches = column[:, None] == np.array(known, object)[None, :]
             unknown = np.flatnonzero(~matches.any(axis=1))
             if len(unknown):
@@ -67,6 +68,7 @@ def fit_encoding(tables, names, kinds, name="X", embedded=False):
     for k, kind in enumerate(kinds):
         column = np.concatenate([table[:, k] for table in tables])
         if kind == "category":
+            _check_present(column, names[k], name)
             categories.append(sorted(set(column.tolist()), key=str))
             means.append(None)
             scales.append(None)
@@ -77,6 +79,16 @@ def fit_encoding(tables, names, kinds, name="X", embedded=False):
         scales.append(std if std > 1e-12 * max(1.0, abs(means[-1])) else 1.0)
         categories.append(None)
     return Encoding(list(names), means, scales, categories, embedded)
+
+
+def _check_present(column, column_name, name):
+    """Raise ValueError if a category is missing."""
+    missing = [n for n, value in enumerate(column) if value is None or value != value]
+    if missing:
+        raise ValueError(
+            f"{name} has a missing value in column {column_name!r}, row {missing[0]}; expected categories: give those "
+            "that are missing a name, such as 'unknown'."
+        )
 
 
 def _numbers(column, column_name, name):

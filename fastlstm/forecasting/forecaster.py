@@ -76,7 +76,8 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
         Transform of the values before anything else, inverted in forecasts: the logarithm, or the Box-Cox transform
         with an exponent from 0 to 2 that is fitted to each series. Both require positive values.
     differences, seasonal_differences : int, default=0
-        Number of times to take differences from step to step, and from season to season.
+        Number of times to take differences from step to step, and from season to season; of covariates, too, so that
+        their effect remains the same.
     season_length : int or None, default=None
         Number of steps in a season. If None, it is derived from the frequency of the index, for example 12 for months.
         1 means no season.
@@ -287,7 +288,9 @@ default="squared_error"
         self._check_lengths(data, plan)
         self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
         self._data, self._plan, self._parameters = data, plan, clone(self)
-        self._fitted = selection.fit(plan, data.values, data.observed, data.channels(plan.shift), self, seed)
+        self._fitted = selection.fit(
+            plan, data.values, data.observed, data.channels(plan.shift, 0, plan.differences), self, seed
+        )
         self.settings_, self.strategy_ = self._fitted.settings, "recursive" if recursive else "direct"
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share
         self.validation_errors_ = self._fitted.tried
@@ -330,14 +333,16 @@ default="squared_error"
             Values of the covariates at the steps of the model's horizon or, if ``strategy="recursive"``, at `horizon`
             steps.
         y : like y of `fit`, default=None
-            Other series to forecast, also such that were not seen in training. If None, those of `fit`.
+            Other series to forecast, also such that were not seen in training; their scale is computed from the values
+            given here. If None, the series of `fit`.
         X_past, static : like X and static of `fit`, default=None
             Covariates of `y`.
 
         Returns
         -------
         array, Series, DataFrame, list, dict or long table
-            Forecasts in the form of y, with the stamps that follow.
+            Forecasts in the form of y, with the stamps that follow. With ``strategy="recursive"`` and a loss of counts,
+            each step is the mean if the steps before were the means; for the mean of all paths, see `sample`.
 
         Raises
         ------
@@ -604,7 +609,8 @@ default="squared_error"
         Returns
         -------
         Backtest
-            Forecasts and errors; print it for a summary.
+            Forecasts and errors; print it for a summary. There are no intervals beyond the horizon of the fit, unless
+            they are those of sampled paths.
 
         Raises
         ------

@@ -73,7 +73,7 @@ class Fitted:
         self._histories(data.cut(first, [len(values) for values in data.values]), self.fit.units)
 
     def _histories(self, data, units, origins=None, ahead=0):
-        channels = data.channels(self.plan.shift, ahead)
+        channels = data.channels(self.plan.shift, ahead, self.plan.differences)
         return Histories(data.values, data.observed, units, channels, self.plan.window, origins, ahead)
 
 
@@ -92,9 +92,12 @@ class Forecasts:
         return self._values(self._levels(share)[0])
 
     def paths(self, n_samples, seed):
-        """Sampled paths [n, steps, S]."""
-        uniform = np.random.default_rng(seed).uniform(TINY, 1, (len(self.series), self.steps, n_samples))
-        model = self.model
+        """Sampled paths [n, steps, S], independent of each other."""
+        shape = len(self.series), self.steps, n_samples
+        return self._paths(np.random.default_rng(seed).uniform(TINY, 1, shape))
+
+    def _paths(self, uniform):
+        uniform, model = np.broadcast_to(uniform, (len(self.series), *uniform.shape[-2:])), self.model
         return self._values(self.histories.sample(model.fit.predictor, *self._at, self.steps, uniform, model.run))
 
     def quantiles(self, asked):
@@ -109,7 +112,7 @@ class Forecasts:
                 f"to at least {model.least_for_errors} values."
             )
         if model.samples:
-            paths = self.paths(N_PATHS, model.seed)
+            paths = self._paths(_evenly_spread(model.seed, self.steps, N_PATHS))
             found = np.quantile(paths, asked, axis=2, method="higher" if plan.counts else "linear")
             return np.moveaxis(np.rint(found) if plan.counts else found, 0, 2)
         if self.steps > plan.horizon:
@@ -122,7 +125,7 @@ class Forecasts:
         else:
             levels, unit = self._levels()
             signed = 2 * asked - 1
-            levels = levels[..., None] + np.sign(signed) * errors.width(np.abs(signed), unit)
+            levels = levels[..., None] + np.sign(signed) * errors.width(np.abs(signed), unit, self.steps)
         values = self._values(levels)
         return np.rint(values) if plan.counts else values
 
@@ -159,6 +162,16 @@ class Forecasts:
         """Values [n, ...] from levels [n, ...]."""
         values = self.histories.undo(self.series, levels)
         return np.maximum(values, 0) if self.model.positive else values
+
+
+def _evenly_spread(seed, steps, n_samples):
+    """Random numbers [steps, S] in (0, 1), in each step one from each of S equal parts.
+
+    All series share them, so that quantiles do not depend on other series. Source: McKay, Beckman & Conover (1979).
+    """
+    rng = np.random.default_rng(seed)
+    orders = rng.permuted(np.tile(np.arange(n_samples), (steps, 1)), axis=1)
+    return (orders + rng.uniform(TINY, 1, orders.shape)) / n_samples
 
 
 def interval_levels(coverage):

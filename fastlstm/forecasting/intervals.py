@@ -37,11 +37,12 @@ class Errors:
     shifts: np.ndarray | None = None
     hits: "Hits | None" = None
 
-    def width(self, coverage, unit):
-        """Half widths [n, H, ...] of intervals with this coverage, a scalar or array, for `unit` [n, 1 or H]."""
+    def width(self, coverage, unit, steps):
+        """Half widths [n, steps, ...] of intervals with this coverage, a scalar or array; unit is [n, 1 or steps]."""
+        size = self.size[:steps]
         level = np.minimum(np.ceil(np.asarray(coverage) * (self.n + 1)) / self.n, 1)
         factor = self.ranked[np.ceil(level * len(self.ranked)).astype(int).clip(1) - 1]
-        return (unit * self.size)[..., None] * factor if np.ndim(factor) else unit * self.size * factor
+        return (unit * size)[..., None] * factor if np.ndim(factor) else unit * size * factor
 
     def with_shifts(self, errors, levels):
         """These with the shifts after which a part `levels` of the errors [n, H, L] of quantiles is negative.

@@ -20,7 +20,7 @@ class Inputs:
 
     All lags of the series itself (channel 0), the last lags of each past covariate, one value of each static
     covariate, and of the covariates known ahead, whose channels are shifted by the horizon, the values at the times of
-    the targets.
+    the targets; of those in `lagged`, also the values before these times.
     """
 
     window: int
@@ -28,6 +28,7 @@ class Inputs:
     past: tuple = ()  # channels
     known: tuple = ()
     static: tuple = ()
+    lagged: tuple = ()
 
     @property
     def n_shared(self):
@@ -38,8 +39,14 @@ class Inputs:
     def _past_lags(self):
         return min(self.window, max(1, MOST_LAGS // max(1, len(self.past))))
 
+    @property
+    def _known_lags(self):
+        """Number of values of a lagged covariate before the time of a target, K."""
+        most = max(1, MOST_LAGS // max(1, len(self.lagged))) - 1
+        return min(self.window - self.horizon, most)
+
     def read(self, x):
-        """Values [n, F] from windows x [n, T, C]; last those of the known covariates, horizon by horizon."""
+        """Values [n, F] from windows x [n, T, C]; last those of the known covariates, step by step."""
         n = len(x)
         parts = [x[:, :, 0]]
         if self.past:
@@ -48,12 +55,16 @@ class Inputs:
             parts.append(x[:, -1, list(self.static)])
         if self.known:
             parts.append(x[:, -self.horizon :, list(self.known)].reshape(n, -1))
+        if self.lagged:
+            parts.append(x[:, -self.horizon - self._known_lags :, list(self.lagged)].reshape(n, -1))
         return np.concatenate(parts, axis=1, dtype="float64")
 
     def of_horizon(self, h):
         """Indices of the values that the forecast of horizon h (from 0) reads."""
-        K = len(self.known)
-        return np.r_[: self.n_shared, self.n_shared + h * K : self.n_shared + (h + 1) * K]
+        known = self.n_shared + len(self.known) * np.array([h, h + 1])
+        first = self.n_shared + len(self.known) * self.horizon
+        lagged = first + len(self.lagged) * np.array([h, h + self._known_lags + 1])
+        return np.r_[: self.n_shared, slice(*known), slice(*lagged)]
 
 
 @dataclass(frozen=True)
@@ -74,15 +85,32 @@ class Linear:
 
     def predict(self, x):
         """Forecasts [n, H] from scaled windows x [n, T, C]."""
-        values = self.inputs.read(x)
+        return self._products(self.weight, self.inputs.read(x))
+
+    def recursion(self, x):
+        """Weights [T] of the lags in one-step forecasts, and the rest of these forecasts [n, S] from x [n, T+S-1, C].
+
+        These are float64 and contiguous.
+        """
+        T = self.inputs.window
+        steps, others = x.shape[1] - T + 1, self.weight[:, T:]
+        rest = np.full((len(x), steps), self.bias)
+        if others.size:
+            windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(x, T, axis=1), 3, 2)
+            values = self.inputs.read(windows.reshape(-1, T, x.shape[2]))[:, T:]
+            rest = np.ascontiguousarray(self._products(others.copy(), values)[:, :1]).reshape(rest.shape)
+        return self.weight[0, :T].copy(), rest
+
+    def _products(self, weight, values):
+        """Forecasts [n, H] from values [n, F] and weights [H, F], with the biases."""
         # a kernel, for the same bits in a batch of any size; made for each call, as threads must not share its buffers
         package = kernels.load(kernels.resolve("auto"))
-        head = package.head.Head(*self.weight.shape, self.weight.dtype, Workspace())
-        head.fill(self.weight, self.bias)
-        features = head.room("features", len(x))
+        head = package.head.Head(*weight.shape, weight.dtype, Workspace())
+        head.fill(weight, self.bias)
+        features = head.room("features", len(values))
         features[:, : values.shape[1]] = values
-        scores = np.empty((len(x), head.columns))
-        head.forward(0, len(x), features, scores)
+        scores = np.empty((len(values), head.columns))
+        head.forward(0, len(values), features, scores)
         return scores[:, : len(self.bias)]
 
     def targets(self, x, y):
@@ -112,7 +140,7 @@ def fit_linear(windows, inputs):
     H, F = windows.horizon, moments.mean_x.size
     weight, error = np.zeros((H, F)), np.ones(H)
     groups = [(np.arange(inputs.n_shared), slice(None))]
-    if inputs.known:
+    if inputs.known or inputs.lagged:
         groups = [(inputs.of_horizon(h), slice(h, h + 1)) for h in range(H)]
     for columns, horizons in groups:
         coefficients, squares = _ridge(moments, columns, horizons)

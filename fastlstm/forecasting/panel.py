@@ -94,6 +94,8 @@ class Panel:
         """
         frames = read_frames(more, name)
         ids, members = _series(frames, name)
+        if _is_nameless(self) and self.form == "single" and len(members) < len(self):
+            raise ValueError(f"{name} has {len(members)} series; expected {len(self)}, as in fit.")
         if _is_nameless(self) and len(ids) == 1:
             ids = self.ids  # the name of a Series may differ
         self._check_series(frames, ids, name)

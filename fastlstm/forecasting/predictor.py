@@ -8,7 +8,10 @@ from scipy import special
 
 from fastlstm import kernels, sequences
 from fastlstm.estimators.verbose import report_epochs
+from fastlstm.forecasting.counts import Counts
 from fastlstm.forecasting.windows import BLOCK_VALUES, RollingWindows, Windows
+from fastlstm.kernels.forecast import Forecast
+from fastlstm.kernels.parts import Part
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
@@ -162,34 +165,61 @@ class Recursive(Predictor):
 
         They are sampled at the quantile levels [n, copies, steps], or the most likely ones without.
         """
-        T, x = self.window, x.astype("float64" if model is None else model.dtype)
-        stepper = model and Stepper(model, len(x), kernels.resolve(run.backend))
-        scores = model and stepper.read(model.embedded(x[:, :T]), run.n_jobs)
+        levels = None if levels is None else levels.reshape(len(x) * copies, steps)
+        backend = kernels.resolve(run.backend)
+        if model is None:
+            forecast = self._forecast(x, 1)
+            kernels.load(backend).roll_out.RollOut([], [], None, forecast).run(Part())
+            return self._finite(forecast, x.dtype)
+        x = x.astype(model.dtype)
+        stepper = Stepper(model, len(x), backend)
+        scores = np.repeat(stepper.read(model.embedded(x[:, : self.window]), run.n_jobs), copies, axis=0)
         if copies > 1:
-            x = np.repeat(x, copies, axis=0)
-            stepper, scores = stepper.repeated(copies), np.repeat(scores, copies, axis=0)
-        levels = levels if levels is None else levels.reshape(len(x), steps)
-        out = np.empty((len(x), steps))
-        for step in range(steps):
-            y = self.base.predict(x[:, step : step + T])
-            if model is not None:
-                outputs = self.share * model.output.point(scores).astype(float)
-                if levels is not None:
-                    outputs = outputs + self._deviations(model.loss, scores, levels[:, step])
-                y = self.base.values(y, outputs)
-            out[:, step] = y[:, 0]
-            if step + 1 < steps:
-                x[:, T + step, 0] = y[:, 0]
-                scores = model and stepper.step(model.embedded(x[:, T + step]))
-        return out
+            stepper = stepper.repeated(copies)
+        if isinstance(self.base, Counts):
+            return self._step_by_step(model, np.repeat(x, copies, axis=0), stepper, scores, levels)
+        forecast = self._forecast(x, copies)._replace(
+            x=np.repeat(model.embedded(x[:, self.window :]), copies, axis=0),
+            scores=scores,
+            point=self.share * self.base.error[0],
+            noise=None if levels is None else np.ascontiguousarray(special.ndtri(levels)),
+            width=self.calibration * self.base.error[0],
+            sharpness=self.sharpness,
+        )
+        stepper.roll_out(forecast, run.n_jobs)
+        return self._finite(forecast, x.dtype)
 
-    def _deviations(self, loss, scores, levels):
-        """Sampled minus most likely outputs [n, 1]."""
-        middle = loss.point(scores).astype(float)
-        if loss.name == "gaussian_nll":
-            deviations = loss.quantiles(scores, [ONE_SIGMA])[..., 0].astype(float) - middle
-            return self.calibration * deviations**self.sharpness * special.ndtri(levels[:, None])
-        return loss.quantiles(scores, levels[:, None, None])[..., 0].astype(float) - middle
+    def _finite(self, forecast, dtype):
+        """The forecasts; raises ValueError if one is too large to be an input."""
+        forecasts = forecast.series[:, self.window :]
+        if not (np.abs(forecasts) <= np.finfo(dtype).max).all():
+            raise ValueError(
+                f"The forecasts grow from step to step until they are not finite, or too large for {dtype}: forecast "
+                "fewer steps, or fit with strategy='direct'."
+            )
+        return forecasts
+
+    def _forecast(self, x, copies):
+        """A `Forecast` from the lags of scaled windows x alone."""
+        lags, offset = self.base.recursion(x)
+        series = np.empty((len(x), self.window + offset.shape[1]))
+        series[:, : self.window] = x[:, : self.window, 0]
+        return Forecast(np.repeat(series, copies, axis=0), lags, np.repeat(offset, copies, axis=0))
+
+    def _step_by_step(self, model, x, stepper, scores, levels):
+        """Forecasts of counts, one step of Python at a time: there are no kernels for their quantiles."""
+        T = self.window
+        out = np.empty((len(x), x.shape[1] - T + 1))
+        for step in range(out.shape[1]):
+            if levels is None:
+                outputs = model.loss.point(scores)
+            else:
+                outputs = model.loss.quantiles(scores, levels[:, step, None, None])[..., 0]
+            out[:, step] = self.base.values(0.0, outputs)[:, 0]
+            if step + 1 < len(out[0]):
+                x[:, T + step, 0] = out[:, step]
+                scores = stepper.step(model.embedded(x[:, T + step]))
+        return out
 
 
 def resolve_settings(windows, parameters):

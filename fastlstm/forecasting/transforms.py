@@ -72,6 +72,14 @@ class Differences(NamedTuple):
             levels = levels[..., lag:] - levels[..., :-lag]
         return levels
 
+    def of_columns(self, table, codes):
+        """Differences of the columns of a table [T, C], in the same rows, except columns of `codes` [C]."""
+        out = table
+        for lag in self.lags:
+            earlier, out = out, np.zeros_like(out)
+            out[lag:] = earlier[lag:] - earlier[:-lag]
+        return np.where(codes, table, out) if self.lost else table
+
     def undo(self, history, forecasts):
         """Levels [n, H] from forecast differences [n, H], after histories [n, at least `lost`] of levels."""
         if not self.lost:

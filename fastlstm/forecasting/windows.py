@@ -197,6 +197,8 @@ class _OneStep:
     def examples(self, rows):
         """Inputs [n, T, C] and targets [n, 1]."""
         windows = self._windows
-        x, y, _, _ = windows.scaled(windows.starts_of(rows // windows.horizon))
+        x, y, _, _ = Windows.scaled(
+            windows, windows.starts_of(rows // windows.horizon)
+        )  # with all values of covariates
         position, n = (rows // windows.horizon + rows) % windows.horizon, np.arange(len(rows))
         return x[n[:, None], position[:, None] + np.arange(self.window)], y[n, position][:, None]

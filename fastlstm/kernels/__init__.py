@@ -71,6 +71,14 @@ per target, stored next to each other:
     ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: compute this part's share of the
     gradient; with `accumulate`, add it to the result of the previous call, which must still be in place.
 
+``roll_out`` has recursive forecasts, in which each forecast is the input of the next step:
+
+``RollOut(runs, packed, head, forecast)``
+    Forecasts by loaded runs of one step, one for each of the stacked layers, their packed weights, and a filled head of
+    one or two outputs. `forecast` is a `Forecast` (see ``forecast.py``), whose `scores` are those of the first step.
+    Without layers, there are neither a head nor scores, and forecasts are those of the lags.
+    ``run(part)``: compute all steps of the part's share of the sequences, and advance the states of the runs.
+
 ``dropout`` has masks [N, W], one row per sequence:
 
 ``draw(seed, epoch, stream, rate, sequences, first, last, masks)``

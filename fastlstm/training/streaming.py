@@ -4,9 +4,10 @@ from math import isfinite
 
 import numpy as np
 
-from fastlstm import kernels
+from fastlstm import kernels, threads
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.phases import ByRows
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import team_for
 
@@ -39,7 +40,8 @@ class Stepper:
         self._model, self._backend, self._stack, self._package = model, backend, stack, package
         packed = self._packed = PackedStack(stack, package, dtype)
         packed.fill(Part(), [weights[name] for name in stack.shapes])
-        run = StackRun(stack, package, np.array([0, n]), dtype, [Workspace() for _ in stack.places])
+        self.states = None
+        run = self._run = self._run_of(1)
         K = len(weights["head.bias"])
         self._head = package.head.Head(K, stack.width, dtype, Workspace())
         self._head.fill(weights["head.weight"].copy(), weights["head.bias"].copy())
@@ -52,8 +54,6 @@ class Stepper:
         self.shape = (n, C // 2) if model.masked else (n, C)
         self.seen = np.zeros(self.shape, dtype) if model.masked else None
         self._scaling, self._wide = model.scaling, np.empty(self.shape)
-        for one in run.runs:
-            one.load(Part(), np.zeros(n * one.C, dtype), np.arange(n) * one.C)
         # the last layer writes its states where the head reads them, unless those rows are not contiguous
         of_head = self._features[:, : stack.width]
         self._last = of_head if of_head.flags.c_contiguous else np.empty((n, stack.width), dtype)
@@ -102,11 +102,32 @@ class Stepper:
             inputs = Inputs(x.reshape(-1), np.arange(n) * (T * C), [tuple(map(np.copy, of)) for of in self.states])
             phases = list(run.forward(self._packed, inputs))
             team.run(phases.__iter__)
-        for of_run, now in zip(self.states, run.runs, strict=True):
-            for array, value in zip(of_run, now.state_n, strict=True):
-                array[...] = value
+        self._set_states([now.state_n for now in run.runs])
         run.last_outputs(slice(0, n), self._last)
         return self._head_of_last()
+
+    def roll_out(self, forecast, n_jobs=None):
+        """Complete a `Forecast` of the n sequences, whose inputs are prepared; the states advance as by `step`."""
+        n, steps = forecast.offset.shape
+        size, _ = threads.worthwhile(n_jobs, self._stack.flops(n * steps), n, 0)  # always divided by rows
+        with threads.team(size, False, self._package) as team:
+            run = self._run if team.size == 1 else self._run_of(team.size)
+            roll_out = self._package.roll_out.RollOut(run.runs, self._packed.runs, self._head, forecast)
+            team.run([ByRows(roll_out.run)].__iter__)
+        self._set_states([one.state for one in run.runs])
+
+    def _run_of(self, size):
+        """A loaded run of one step, for as many threads."""
+        n, workspaces = self._n, [Workspace() for _ in self._stack.places]
+        run = StackRun(self._stack, self._package, np.array([0, n]), self.dtype, workspaces, threads=size)
+        for one, state in zip(run.runs, self.states or [None] * len(run.runs), strict=True):
+            one.load(Part(), np.zeros(n * one.C, self.dtype), np.arange(n) * one.C, state)
+        return run
+
+    def _set_states(self, states):
+        for of_run, values in zip(self.states, states, strict=True):
+            for array, value in zip(of_run, values, strict=True):
+                array[...] = value
 
     def repeated(self, copies):
         """A stepper in which each sequence is repeated, with its states."""

@@ -20,6 +20,8 @@ returns an object with the methods ``add_gradients(part, reverse, d, column, str
 ``backward(first, last, d_scores, d_features)``.
 ``Loss(number, K, levels, targets, sample_weight, values)``: the loss of K targets; ``LOSSES`` maps the names of losses
 to `number`. The method is ``of_rows(first, last, d_scores)``.
+``RollOut(runs, packed, linear, forecast)``: recursive forecasts by stacked layers and the `Linear` layer on them; for a
+`Forecast`, see ``kernels/forecast.py``. The method is ``run(part)``.
 
 The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,
 `square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
@@ -31,7 +33,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.compiled import dropout, head, packing, recurrence, solvers
+from fastlstm.kernels.compiled import dropout, head, packing, recurrence, roll_out, solvers
 
 
 class Backend:
@@ -57,7 +59,7 @@ class Backend:
         self.wait = entries(np.dtype("float32")).wait
         vars(self).update({cell: module_of(cell) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
-        self.packing = over(packing, "gather", "scatter")
+        self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")
         self.solvers.BLOCK = solvers.BLOCK
 

@@ -18,6 +18,7 @@ def entries(dtype):
         Run=partial(runs.Run, lanes(dtype)),
         Linear=runs.Linear,
         Loss=runs.Loss,
+        RollOut=runs.RollOut,
         LOSSES=runs.LOSSES,
         pack_panels=runs.pack_panels,
         multiply_rows=runs.multiply_rows,

@@ -26,6 +26,12 @@ class Matrix(NamedTuple):
     stride: int  # elements from one row to the next
 
 
+@kernel
+def matrix_of(array):
+    """An array [rows, columns] whose rows are contiguous."""
+    return Matrix(pointer(array), array.strides[0] // array.itemsize)
+
+
 def _products(vecs):
     block = BLOCK_BYTES // (vecs * VECTOR_BYTES)
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from fastlstm.kernels import CELLS
 from fastlstm.kernels.numba.barrier import synchronize
-from fastlstm.kernels.numba.jit import entry
-from fastlstm.kernels.numba.matmul import Matrix, multiply
+from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.matmul import Matrix, matrix_of, multiply
 from fastlstm.kernels.numba.steps import ZERO, clear_padding, mask_states, place_of, put_inputs, step_of, take_states
 from fastlstm.kernels.numba.structs import read_part, read_run, rows_of, size_of_sums, units_of
 from fastlstm.kernels.numba.target import ROWS
@@ -37,9 +37,10 @@ class Recurrence(NamedTuple):
     forward: object
     backward: object
     step: object
+    advance: object  # called from other entries
 
 
-def _named(function, cell):
+def named(function, cell):
     function.__qualname__ = f"{cell.name}_{function.__name__}"  # key of the machine code cache
     return entry(function)
 
@@ -132,13 +133,18 @@ def recurrence(cell):
                     dh = dh + load(1, 1, run.d_seen, at, 0) * mask if DIRECT else dh * mask
                     store(dh, run.dh, at, 0)
 
-    forward = _named(forward, cell)
+    forward = named(forward, cell)
+
+    @kernel
+    def advance(runs, parts, w, barrier, x, h):
+        """`step` of the `Matrix` x and h, for a part's sequences; the work is divided by rows."""
+        run, part = read_run(runs, w), read_part(parts)
+        put_inputs(run, part, x)
+        forward(runs, parts, w, barrier)
+        take_states(run, part, h)
 
     def step(runs, parts, w, barrier, x, h):
         """Advance a run of one step by the inputs x[N, C]; write the state to h[N, H] and to the initial states."""
-        run = read_run(runs, w)
-        put_inputs(run, x)
-        forward(runs, parts, w, barrier)
-        take_states(run, h)
+        advance(runs, parts, w, barrier, matrix_of(x), matrix_of(h))
 
-    return Recurrence(forward, _named(backward, cell), _named(step, cell))
+    return Recurrence(forward, named(backward, cell), named(step, cell), advance)

@@ -9,7 +9,7 @@ import numpy as np
 from fastlstm.kernels import CELLS, parts
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, flat, padded
 from fastlstm.kernels.lazy import lazy
-from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing
+from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing, roll_out
 from fastlstm.kernels.numba.buffers import add_gradients, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
@@ -155,6 +155,24 @@ class Loss:
             of_rows(first, last, self.levels, *self.rows, d_scores, slopes)
         else:
             head.losses_of_rows(self.number, first, last, self.K, *self.rows, d_scores)
+
+
+class RollOut:
+    def __init__(self, runs, packed, linear, forecast):
+        x = forecast.x if runs else np.empty((0, 0, 0))
+        scores, noise = (np.empty((0, 0), x.dtype) if of is None else of for of in (forecast.scores, forecast.noise))
+        self._arrays = forecast.series, forecast.lags, forecast.offset, x, scores, noise.astype("float64", copy=False)
+        self._factors = float(forecast.point), float(forecast.width), float(forecast.sharpness)
+        self._runs, self._packed, self._linear = runs, packed, linear
+
+    def run(self, part):
+        rows = struct_of_part(part.first, part.last, part.rank, part.size, False)
+        if not self._runs:
+            roll_out.roll_out_lags(rows, self._arrays, self._factors)
+            return
+        structs, weights = [run.struct for run in self._runs], [packed.forward for packed in self._packed]
+        entry = roll_out.roll_out(self._runs[0].cell)
+        entry(tuple(structs), rows, part.barrier, tuple(weights), self._linear.layer, self._arrays, self._factors)
 
 
 # -- wrappers of compiled functions with other signatures --------------------------------------------------------------

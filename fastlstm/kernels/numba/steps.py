@@ -82,20 +82,20 @@ def clear_padding(run, u_first, u_last, dz, at, slots):
 
 
 @kernel
-def put_inputs(run, x):
-    """Copy x[N, C] to the inputs of the first step."""
-    for n in range(run.N):
+def put_inputs(run, part, x):
+    """Copy a part's rows of the `Matrix` x[N, C] to the inputs of the first step."""
+    for n in range(part.first, part.last):
         for k in range(run.C):
-            run.rows[n * run.stride + k] = x[n, k]
+            run.rows[n * run.stride + k] = x.at[n * x.stride + k]
 
 
 @kernel
-def take_states(run, h):
-    """Copy the states after a run of one step to h[N, H], and to the initial states for the next call."""
-    for n in range(run.N):
+def take_states(run, part, h):
+    """Copy a part's states after a run of one step to the `Matrix` h[N, H], and to the next call's initial states."""
+    for n in range(part.first, part.last):
         before = n * run.stride + run.C + 1
         for unit in range(run.H):
-            h[n, unit] = run.rows[before + unit] = run.rows[run.N * run.stride + before + unit]
+            h.at[n * h.stride + unit] = run.rows[before + unit] = run.rows[run.N * run.stride + before + unit]
 
 
 @kernel

@@ -4,7 +4,7 @@ from importlib import import_module
 from types import SimpleNamespace
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.numpy import dropout, head, packing, solvers
+from fastlstm.kernels.numpy import dropout, head, packing, roll_out, solvers
 
 
 def wait(barrier, size):
@@ -19,6 +19,7 @@ BACKEND = SimpleNamespace(
     head=head,
     dropout=dropout,
     packing=packing,
+    roll_out=roll_out,
     solvers=solvers,
     **{cell: import_module(f"{__name__}.{cell}") for cell in CELLS},
 )

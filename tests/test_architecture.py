@@ -58,6 +58,19 @@ ALLOWED = {
         "fastlstm.kernels",
         "fastlstm._version",
     ),
+    "inspection/": (
+        "fastlstm.inspection",
+        "fastlstm.estimators",
+        "fastlstm.training",
+        "fastlstm.layers",
+        "fastlstm.user_warnings",
+        "fastlstm.phases",
+        "fastlstm.threads",
+        "fastlstm.stacks",
+        "fastlstm.sequences",
+        "fastlstm.containers",
+        "fastlstm.kernels",
+    ),
     "forecasting/": (
         "fastlstm.forecasting",
         "fastlstm.estimators",
@@ -71,7 +84,7 @@ ALLOWED = {
     ),
 }
 #: Where scikit-learn may be imported.
-WITH_SKLEARN = ("estimators/", "forecasting/", "adapters/")
+WITH_SKLEARN = ("estimators/", "inspection/", "forecasting/", "adapters/")
 
 
 def imports(path):

@@ -21,6 +21,7 @@ ALLOWED = {
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
     "phases.py": (),
+    "plotting.py": (),
     "pool.py": (),
     "threads.py": ("fastlstm.kernels",),
     "dropout.py": ("fastlstm.kernels",),
@@ -60,6 +61,7 @@ ALLOWED = {
     ),
     "inspection/": (
         "fastlstm.inspection",
+        "fastlstm.plotting",
         "fastlstm.estimators",
         "fastlstm.training",
         "fastlstm.layers",
@@ -73,6 +75,7 @@ ALLOWED = {
     ),
     "forecasting/": (
         "fastlstm.forecasting",
+        "fastlstm.plotting",
         "fastlstm.estimators",
         "fastlstm.training",
         "fastlstm.layers",

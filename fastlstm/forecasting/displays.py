@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm.plotting import axes_for
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -83,7 +85,7 @@ class ForecastDisplay:
         if history is not None and (isinstance(history, bool) or not isinstance(history, int) or history < 1):
             raise ValueError(f"history={history!r}; expected an integer, 1 or more.")
         past, future, intervals = forecaster._for_display(X, series, tuple(SHADES), history)
-        ax = _axes(ax)
+        ax = axes_for(cls.__name__, ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
         ax.plot(*future, color="C0", linewidth=1.5, label="forecast")
         for coverage, (lower, upper) in intervals.items():
@@ -120,7 +122,7 @@ class ForecastDisplay:
             If `metric` is unknown.
         """
         errors = backtest.by_horizon(metric)
-        ax = _axes(ax)
+        ax = axes_for(cls.__name__, ax)
         for model, values in errors.items():
             ours = model == "lstm"
             style = {"color": "C0", "linewidth": 2} if ours else {"linewidth": 1}
@@ -129,16 +131,6 @@ class ForecastDisplay:
         ax.set_ylim(bottom=0)
         ax.legend(frameon=False)
         return cls(ax)
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("ForecastDisplay requires matplotlib: pip install matplotlib.") from error
-    return pyplot.subplots(layout="constrained")[1]
 
 
 def stamps_of(calendar: Any, first: int, last: int) -> NDArray[Any]:

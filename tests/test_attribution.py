@@ -254,6 +254,30 @@ def test_every_form_of_x_has_the_same_importance(options):
         assert_array_equal(result.values, results[k % 2].values)
 
 
+def test_padded_arrays_have_the_importance_of_lists():
+    padded = np.full((5, 6, 2), np.nan)
+    for n, member in enumerate(LISTS):
+        padded[n, : len(member)] = member
+    targets = padded[:, :, 0]
+    model = LSTMRegressor(4, return_sequences=True, **QUICK).fit(padded, targets)
+    for method in ("permutation", "integrated_gradients"):
+        one, other = (
+            step_importance(model, x, y, method=method, by="step", random_state=0)
+            for x, y in [(padded, targets), (LISTS, [member[:, 0] for member in LISTS])]
+        )
+        assert_array_equal(one.values, other.values)
+
+
+def test_scores_of_probabilities_and_of_series_with_missing_values():
+    holes = X.copy()
+    holes[::3, 5, 0] = np.nan
+    model = LSTMClassifier(4, missing="mask", **{**QUICK, "max_iter": 60}).fit(holes, np.where(Y > 4, "high", "low"))
+    labels = model.predict(holes)
+    importance = step_importance(model, holes, labels, scoring="neg_log_loss", random_state=0)
+    assert importance.mean.argmax() == 1
+    assert (importance.mean > 0).all()
+
+
 def test_tables_with_a_layout_have_the_names_of_their_columns():
     table = pd.DataFrame(RNG.normal(size=(40, 4)), columns=["lag_2", "lag_1", "price", "lag_3"])
     model = LSTMRegressor(4, **QUICK).fit(table, table["lag_1"] + table["price"])

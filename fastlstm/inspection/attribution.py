@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_array
 
-from fastlstm import containers, sequences
-from fastlstm.estimators.atomic import snapshot
+from fastlstm import containers
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.data import check_data
-from fastlstm.estimators.layouts import UNIVARIATE
-from fastlstm.inspection.groups import BY, Groups, step_blocks
-from fastlstm.inspection.path_integral import Lines, integrated_gradients
+from fastlstm.inspection import methods
+from fastlstm.inspection.groups import BY, Groups, channel_statistic, step_blocks
 from fastlstm.inspection.quantities import loss_of, output_of
 from fastlstm.layers.checks import is_count, named
 from fastlstm.threads import check_n_jobs
@@ -173,7 +170,7 @@ def step_importance(
     blocks = np.array([[-longest, 0]]) if by == "channel" else step_blocks(longest, n_blocks, block_size)
     groups, n_points = Groups(series, by, blocks), None
     if method == "permutation":
-        values = _permutation(fitted, groups, y, scoring, n_repeats, random_state)
+        values = methods.permutation(fitted, groups, y, scoring, n_repeats, random_state)
         name, reached = "score", np.ones((n_repeats, 1, 1), bool)
     else:
         model, where = fitted._model, (fitted.backend, fitted.n_jobs)
@@ -184,11 +181,11 @@ def step_importance(
         else:
             quantity = loss_of(model, data, *where)
         if method == "gradient":
-            values = _gradient(quantity, groups)
+            values = methods.gradient(quantity, groups)
         elif method == "occlusion":
-            values = _occlusion(quantity, groups, _check_baseline(baseline, series))
+            values = methods.occlusion(quantity, groups, _check_baseline(baseline, series))
         else:
-            values, n_points = _integrated_gradients(quantity, groups, _check_baseline(baseline, series))
+            values, n_points = methods.integrated_gradients(quantity, groups, _check_baseline(baseline, series))
         values, name, reached = values * quantity.unit, quantity.name, groups.reached()
     sizes = np.abs(values) if name == "output" else values
     mean, std = np.mean(sizes, axis=0, where=reached), np.std(sizes, axis=0, where=reached)
@@ -230,7 +227,7 @@ def _check_baseline(baseline, series):
     """The baseline of each channel [C], in the units of X."""
     if baseline is None:
         with np.errstate(over="ignore"):
-            mean = _of_channels(np.nanmean, series)
+            mean = channel_statistic(np.nanmean, series)
         return np.where(np.isfinite(mean), mean, 0)
     with named("baseline"):
         baseline = check_array(baseline, dtype="float64", ensure_2d=False, input_name="baseline")
@@ -241,13 +238,6 @@ def _check_baseline(baseline, series):
     return baseline
 
 
-def _of_channels(function, series):
-    """A statistic of the values of each channel [C], which ignores NaN; 0 for channels without values."""
-    table = series.table(copy=False).astype("float64")
-    empty = np.isnan(table).all(axis=0)
-    return function(np.where(empty, 0, table), axis=0)
-
-
 def _channel_names(fitted):
     """Names of the channels: those of DataFrames, the column of each channel's last step in a table, or x0, x1, ..."""
     names, plan = getattr(fitted, "feature_names_in_", None), fitted._plan
@@ -255,70 +245,3 @@ def _channel_names(fitted):
         labels = plan.labels(names)
         names = labels[-1] if names is not None and labels is not None else None
     return [f"x{channel}" for channel in range(fitted._channels)] if names is None else [str(name) for name in names]
-
-
-def _permutation(fitted, groups, y, scoring, n_repeats, random_state):
-    """Decreases of the score [n_repeats, B, C]."""
-    from sklearn.metrics import check_scoring  # imported here because it is slow
-
-    series = groups.series
-    if len(series) < 2:
-        raise ValueError(
-            f"X has {len(series)} series, which leaves nothing to permute: pass at least 2, or use another method."
-        )
-    plain = snapshot(fitted)  # reads arrays without names, whatever the form of X
-    vars(plain).pop("feature_names_in_", None)
-    plain._columns, plain._plan = None, UNIVARIATE
-    if fitted._per_step:
-        y = series.members(sequences.rows_of_steps(containers.plain(y, "y"), series, "y"))
-    scorer, whole = check_scoring(plain, scoring), series.equal and not fitted._masked and not fitted._per_step
-
-    def score(table):
-        X = table.reshape(len(series), -1, series.channels) if whole else series.members(table)
-        value = scorer(plain, X, y)
-        if not isinstance(value, (int, float, np.number)):
-            raise ValueError(f"scoring={containers.brief(scoring)}: expected a single score, got {value!r}.")
-        return float(value)
-
-    rng, table = check_random_state(random_state), series.table()
-    before, values = score(table), np.empty((n_repeats, *groups.shape))
-    for repeat in range(n_repeats):
-        for index, (rows, columns) in groups.indices():
-            donors, permuted = groups.donors(rng.permutation(len(series))), table.copy()
-            permuted[rows, columns] = table[donors[rows], columns]
-            values[(repeat, *index)] = before - score(permuted)
-    return values
-
-
-def _gradient(quantity, groups):
-    """Absolute gradients times the spread of the channels, summed over groups, [n, B, C]."""
-    model, series = quantity.model, quantity.series
-    gradient = quantity.gradients(model.prepare(series), np.arange(len(series)))[:, : series.channels]
-    spread = _of_channels(np.nanstd, series)
-    if model.scaling is not None:
-        spread = spread / model.scaling.scale
-    return groups.sums(np.abs(gradient) * spread)
-
-
-def _integrated_gradients(quantity, groups, baseline):
-    """Integrated gradients summed over groups, [n, B, C], and the largest number of points of a series."""
-    model, series = quantity.model, quantity.series
-    table = np.broadcast_to(baseline, (series.steps, series.channels)).astype(series.values.dtype)
-    lines = Lines(model.prepare(series.with_table(table)), model.prepare(series), model.dtype)
-    attributions, n_points = integrated_gradients(quantity, lines)
-    if model.masked:  # behind the channels are the indicators of missing values
-        attributions = attributions[:, : series.channels] + attributions[:, series.channels :]
-    return groups.sums(attributions), n_points
-
-
-def _occlusion(quantity, groups, baseline):
-    """Changes of the loss or the output when a group is replaced by the baseline, [n, B, C]."""
-    model, series, table = quantity.model, quantity.series, quantity.series.table()
-    rows_of_all, values = np.arange(len(series)), np.empty((len(series), *groups.shape))
-    before = quantity.values(model.prepare(series), rows_of_all)
-    for (block, channel), (rows, columns) in groups.indices():
-        occluded = table.copy()
-        occluded[rows, columns] = baseline[columns]
-        after = quantity.values(model.prepare(series.with_table(occluded)), rows_of_all)
-        values[:, block, channel] = after - before if quantity.name == "loss" else before - after
-    return values

@@ -29,6 +29,13 @@ def step_blocks(longest, n_blocks=None, block_size=None):
     return np.stack([-ends[1:], -ends[:-1]], axis=1)[::-1]
 
 
+def channel_statistic(function, series):
+    """A statistic of the values of each channel [C], which ignores NaN; 0 for channels without values."""
+    table = series.table(copy=False).astype("float64")
+    empty = np.isnan(table).all(axis=0)
+    return function(np.where(empty, 0, table), axis=0)
+
+
 @dataclass(frozen=True)
 class Groups:
     """Values of series grouped by channel, by block of steps, or by both.

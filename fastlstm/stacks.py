@@ -351,9 +351,13 @@ class StackRun:
             self._mask_outputs(part, layer - 1, column, below.d_h)
             column += below.H
 
+    def input_gradient(self, part, packed):
+        """Gradient of x, as `d_x` of the runs of the first layer; belongs to the phase after `backward`."""
+        self._input_gradient(part, self._with_weights(packed)[0])
+
     def gradients(self, part, packed, inputs=False, accumulate=False):
         """Gradient of all weights, into `packed` or added to it if `accumulate`; with `inputs`, also of x."""
         if inputs:
-            self._input_gradient(part, self._with_weights(packed)[0])
+            self.input_gradient(part, packed)
         for run, of_run in zip(self.runs, packed.runs, strict=True):
             run.weight_gradient(part, of_run, accumulate)

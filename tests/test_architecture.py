@@ -21,6 +21,7 @@ ALLOWED = {
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
     "phases.py": (),
+    "plotting.py": (),
     "pool.py": (),
     "threads.py": ("fastlstm.kernels",),
     "dropout.py": ("fastlstm.kernels",),
@@ -58,8 +59,23 @@ ALLOWED = {
         "fastlstm.kernels",
         "fastlstm._version",
     ),
+    "inspection/": (
+        "fastlstm.inspection",
+        "fastlstm.plotting",
+        "fastlstm.estimators",
+        "fastlstm.training",
+        "fastlstm.layers",
+        "fastlstm.user_warnings",
+        "fastlstm.phases",
+        "fastlstm.threads",
+        "fastlstm.stacks",
+        "fastlstm.sequences",
+        "fastlstm.containers",
+        "fastlstm.kernels",
+    ),
     "forecasting/": (
         "fastlstm.forecasting",
+        "fastlstm.plotting",
         "fastlstm.estimators",
         "fastlstm.training",
         "fastlstm.layers",
@@ -71,7 +87,7 @@ ALLOWED = {
     ),
 }
 #: Where scikit-learn may be imported.
-WITH_SKLEARN = ("estimators/", "forecasting/", "adapters/")
+WITH_SKLEARN = ("estimators/", "inspection/", "forecasting/", "adapters/")
 
 
 def imports(path):

@@ -77,7 +77,7 @@ def filled(number, row=...):
 
 
 COUNTS = ("updates", "samples", "epochs", "no_improvement", "first_epoch")
-LISTS = ("loss_curve", "grad_norm_curve")
+LISTS = ("loss_curve", "grad_norm_curve", "rate_curve")
 BEST = ("best_loss", "best_loss_of_run", "best_validation_score")
 NO_COUNTS = (-1, True, 2.0, "2", None, [2], 1 << 70, math.nan)
 NO_LISTS = (None, [], {}, "abc", 5, [1.0, 2.0], [1, 2, 3], [True, 0.5, 0.5], [math.nan] * 3, [[0.5]] * 3, [-1e999] * 3)
@@ -88,6 +88,7 @@ FORGERIES = {
     "no updates": changed("updates", 0),
     **{f"{name}={value!r}": changed(name, value) for name in LISTS for value in NO_LISTS},
     "a negative norm": changed("grad_norm_curve", lambda old: [-1.0, *old[1:]]),
+    "a negative past rate": changed("rate_curve", lambda old: [-1.0, *old[1:]]),
     "validated": changed("validation_scores", [0.5]),
     **{f"{name}={value!r}": changed(name, value) for name in BEST for value in (0, 1e-9, None, "1", True, math.nan)},
     **{f"rate={value!r}": changed("rate", value) for value in (-1.0, 1.0, math.inf, math.nan, True, None, "0.1", [])},

@@ -16,9 +16,11 @@ from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.data import check_targets, has_target
 from fastlstm.estimators.inputs import check_lengths, check_series, check_weights
+from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
+from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.layers.checks import named
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False, eq=False)
-class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstimator):
+class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator):
     """Recurrent layers and a linear head; subclasses define targets, losses and scores."""
 
     def __sklearn_tags__(self):
@@ -284,6 +286,37 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, BaseEstim
         True
         """
         return Stream(self, n_streams, method)
+
+    def summary(self) -> Summary:
+        """Table of the layers: shapes, number and size of the parameters, and multiplications per step.
+
+        Returns
+        -------
+        Summary
+            Object whose `str` is the table, with the attributes `layers` and `total`. Multiplications are those of the
+            matrix products for one series, at each of its steps and after the last one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> print(model.summary())
+        LSTMRegressor
+        -----------------------------------------------------------------
+        layer   output shape  parameters  bytes  multiplications per step
+        -----------------------------------------------------------------
+        input   (T, 1)                 0      0                         0
+        lstm 1  (8,)                 352  1,408                       288
+        linear  (1,)                   9     36        0 (+ 8 at the end)
+        -----------------------------------------------------------------
+        total                        361  1,444      288 (+ 8 at the end)
+        """
+        return summarize(self._fitted()._model, type(self).__name__)
 
 
 def _scaling_attribute(scaling, name):

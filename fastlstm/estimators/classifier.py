@@ -62,8 +62,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Weights of the recurrent layers, named and shaped as in ``torch.nn.LSTM`` (or GRU, RNN): ``weight_ih_l0``,
         ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on. Weights of the linear layer: ``head.weight`` of
         shape (n_outputs_, D H), where D is the number of directions, and ``head.bias`` of shape (n_outputs_,).
-    validation_scores_, validation_loss_curve_ : list of float or None
-        Accuracy and loss on the validation data after each epoch; None without validation data.
+    validation_scores_ : list of float or None
+        Accuracy on the validation data after each epoch; None without validation data.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch; None without validation data.
 
     Notes
     -----

@@ -16,7 +16,9 @@ from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
+from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.regressor import LSTMRegressor
+from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_compatible
 from fastlstm.layers.checks import named
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DocumentationLinkMixin, BaseEstimator):
     """Encode each series as the last hidden state of an LSTM, to be used as features by other estimators.
 
     Parameters
@@ -179,6 +181,28 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """
         check_is_fitted(self)
         return self.estimator_._last_states(X)
+
+    def summary(self) -> Summary:
+        """Table of the layers that encode a series, as that of `LSTMClassifier.summary`.
+
+        Returns
+        -------
+        Summary
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the encoder is not fitted.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor, SequenceEncoder
+        >>> lstm = LSTMRegressor(8, max_iter=2, learning_rate="cosine")
+        >>> SequenceEncoder(lstm).fit([[0, 1], [1, 0]], [2, 1]).summary().total.n_parameters
+        352
+        """
+        check_is_fitted(self)
+        return summarize(self.estimator_._model, type(self).__name__, with_head=False)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the output features: ``sequenceencoder0``, ``sequenceencoder1`` and so on.

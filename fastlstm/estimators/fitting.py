@@ -246,6 +246,7 @@ def _fitted_attributes(estimator, training, copied=False):
         "loss_": curve[-1] if curve else math.inf,
         "loss_curve_": list(curve),
         "grad_norm_curve_": list(progress.grad_norm_curve),
+        "learning_rate_curve_": list(progress.rate_curve),
         "best_loss_": None if estimator.early_stopping else progress.best_loss,
         "validation_scores_": list(progress.validation_scores) if validated else None,
         "validation_loss_curve_": list(progress.validation_loss_curve) if validated else None,

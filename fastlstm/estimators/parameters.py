@@ -247,18 +247,24 @@ class Parameters(NetworkParameters):
         names are all strings.
     settings_ : dict of str
         Values used in the last call of `fit` or `partial_fit` for the parameters that can be "auto".
-    x_mean_, x_scale_ : ndarray of shape (C,) or None
-        Mean and standard deviation of each channel; None if ``standardize=False``.
+    x_mean_ : ndarray of shape (C,) or None
+        Mean of each channel; None if ``standardize=False``.
+    x_scale_ : ndarray of shape (C,) or None
+        Standard deviation of each channel; None if ``standardize=False``.
     n_iter_ : int
         Number of epochs trained.
     t_ : int
         Number of training series seen, counted once per epoch.
-    loss_, best_loss_ : float
-        Training loss of the last epoch, and the lowest of all epochs. `best_loss_` is None if ``early_stopping=True``.
+    loss_ : float
+        Training loss of the last epoch.
+    best_loss_ : float or None
+        Lowest training loss of all epochs; None if ``early_stopping=True``.
     loss_curve_ : list of float
         Training loss of each epoch.
     grad_norm_curve_ : list of float
         Gradient norm before clipping, averaged over the minibatches of each epoch.
+    learning_rate_curve_ : list of float
+        Learning rate of the last update of each epoch.
     best_validation_score_ : float or None
         Highest value in `validation_scores_`.
     """

@@ -71,16 +71,20 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Number of channels seen during `fit`; for a 2-D X, its number of columns.
     n_outputs_ : int
         Number of targets per series, or per step.
-    y_mean_, y_scale_ : ndarray of shape (K,) or None
-        Mean and standard deviation of each target; None if targets are not standardised.
+    y_mean_ : ndarray of shape (K,) or None
+        Mean of each target; None if targets are not standardised.
+    y_scale_ : ndarray of shape (K,) or None
+        Standard deviation of each target; None if targets are not standardised.
     weights_ : dict of str to ndarray
         Weights of the recurrent layers, named and shaped as in ``torch.nn.LSTM`` (or GRU, RNN): ``weight_ih_l0``,
         ``weight_hh_l0``, ``bias_ih_l0``, ``bias_hh_l0`` and so on. Weights of the linear layer: ``head.weight`` of
         shape (n_outputs_ S, D H), where D is the number of directions, and ``head.bias`` of shape (n_outputs_ S,). S is
         the number of levels for "quantile", 2 for "negative_binomial" and "gaussian_nll", and 1 otherwise.
-    validation_scores_, validation_loss_curve_ : list of float or None
-        R squared and loss on the validation data after each epoch; None without validation data. For the losses of
-        distributions, the score is the negative loss.
+    validation_scores_ : list of float or None
+        R squared on the validation data after each epoch, or for the losses of distributions the negative loss; None
+        without validation data.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after each epoch; None without validation data.
 
     Notes
     -----

@@ -20,6 +20,7 @@ from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
 from fastlstm.estimators.inputs import check_series
+from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
 
@@ -147,7 +148,9 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         return self.fit(X, y).transform(X)
 
 
-class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, BaseEstimator):
+class SequenceScaler(
+    OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator
+):
     """Scale each channel of series, over all steps of all series together.
 
     Applies scikit-learn's StandardScaler, MinMaxScaler or RobustScaler to the channels of ``(n, T, C)`` arrays, of
@@ -163,10 +166,16 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
 
     Attributes
     ----------
-    mean_, var_ : ndarray of shape (C,)
-        Mean and variance of each channel. Only for "standard".
-    data_min_, data_max_, data_range_ : ndarray of shape (C,)
-        Minimum, maximum and range of each channel. Only for "minmax".
+    mean_ : ndarray of shape (C,)
+        Mean of each channel. Only for "standard".
+    var_ : ndarray of shape (C,)
+        Variance of each channel. Only for "standard".
+    data_min_ : ndarray of shape (C,)
+        Minimum of each channel. Only for "minmax".
+    data_max_ : ndarray of shape (C,)
+        Maximum of each channel. Only for "minmax".
+    data_range_ : ndarray of shape (C,)
+        Range of each channel. Only for "minmax".
     min_ : ndarray of shape (C,)
         Offset added to each channel after multiplication by `scale_`. Only for "minmax".
     center_ : ndarray of shape (C,)

@@ -12,6 +12,7 @@ from fastlstm.forecasting.checks import check_count
 from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.forecasting.forecasts import interval_levels
 from fastlstm.forecasting.frames import read_frames
+from fastlstm.plotting import axes_for
 
 if TYPE_CHECKING:
     from typing import Any
@@ -101,7 +102,7 @@ class ForecastDisplay:
             raise TypeError(f"forecaster is of type {type(forecaster).__name__}; expected a fitted LSTMForecaster.")
         truth = None if truth is None else _one_column(truth)
         past, future, intervals = _of_series(forecaster, X, series, history)
-        ax = _axes(ax)
+        ax = axes_for(cls.__name__, ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
         ax.plot(*future, color="C0", linewidth=1.5, label="forecast")
         for coverage, (lower, upper) in intervals.items():
@@ -151,7 +152,7 @@ class ForecastDisplay:
         if not isinstance(backtest, Backtest):
             raise TypeError(f"backtest is of type {type(backtest).__name__}; expected the result of a backtest.")
         errors = backtest.by_horizon(metric)
-        ax = _axes(ax)
+        ax = axes_for(cls.__name__, ax)
         for model, values in errors.items():
             ours = model == "lstm"
             style = {"color": "C0", "linewidth": 2} if ours else {"linewidth": 1}
@@ -160,16 +161,6 @@ class ForecastDisplay:
         ax.set_ylim(bottom=0)
         ax.legend(frameon=False)
         return cls(ax)
-
-
-def _axes(ax: Any) -> Any:
-    if ax is not None:
-        return ax
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("ForecastDisplay requires matplotlib: pip install matplotlib.") from error
-    return pyplot.subplots(layout="constrained")[1]
 
 
 def _one_column(truth: Any) -> NDArray[Any]:

@@ -14,7 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers
 from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
+from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import evaluation, selection
 from fastlstm.forecasting.backtest import Backtest
@@ -50,7 +52,7 @@ EPOCH_STEPS = 2_000_000
 
 @documented
 @dataclass(repr=False, eq=False)
-class LSTMForecaster(NetworkParameters, BaseEstimator):
+class LSTMForecaster(NetworkParameters, DocumentationLinkMixin, BaseEstimator):
     """LSTM forecaster for one or many time series.
 
     Forecasts are computed from a scaled window of past values. A linear autoregression predicts the next `horizon`
@@ -75,9 +77,11 @@ class LSTMForecaster(NetworkParameters, BaseEstimator):
     transform : {"log", "boxcox"} or None, default=None
         Transform of the values before anything else, inverted in forecasts: the logarithm, or the Box-Cox transform
         with an exponent from 0 to 2 that is fitted to each series. Both require positive values.
-    differences, seasonal_differences : int, default=0
-        Number of times to take differences from step to step, and from season to season; of covariates, too, so that
-        their effect remains the same.
+    differences : int, default=0
+        Number of times to take differences from step to step; of covariates, too, so that their effect remains the
+        same.
+    seasonal_differences : int, default=0
+        Number of times to take differences from season to season.
     season_length : int or None, default=None
         Number of steps in a season. If None, it is derived from the frequency of the index, for example 12 for months.
         1 means no season.
@@ -569,6 +573,34 @@ default="squared_error"
         self._model.check(data, [len(values) for values in self._data.values])
         self._data = data
         return self
+
+    def summary(self) -> Summary:
+        """Table of the layers of a network, as that of `LSTMClassifier.summary`.
+
+        Returns
+        -------
+        Summary
+            All networks have the same layers; the title tells how many there are. If there is none, because
+            `network_share_` is 0, the table has no layers.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the forecaster is not fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm.forecasting import LSTMForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> model = LSTMForecaster(4, window=10, hidden_size=8, max_iter=2, skip=None, random_state=0).fit(y)
+        >>> [layer.name for layer in model.summary().layers]
+        ['input', 'lstm 1', 'linear']
+        """
+        check_is_fitted(self)
+        networks = self._fitted.predictor.networks
+        title = f"{type(self).__name__}, {len(networks)} network{'s' * (len(networks) != 1)}"
+        return summarize(networks[0], title) if networks else Summary(title, [])
 
     # -- backtests --------------------------------------------------------------------------------------------
 

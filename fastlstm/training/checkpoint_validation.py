@@ -15,7 +15,7 @@ from fastlstm.training.progress import Progress
 from fastlstm.training.solvers import SQUARES
 
 COUNTS = ("updates", "samples", "epochs", "no_improvement", "first_epoch")
-EVERY_EPOCH = ("loss_curve", "grad_norm_curve")  # one value per epoch
+EVERY_EPOCH = ("loss_curve", "grad_norm_curve", "rate_curve")  # one value per epoch
 VALIDATED = ("validation_scores", "validation_loss_curve")  # one value per epoch with validation data
 LARGEST_COUNT = 1 << 53
 
@@ -121,8 +121,9 @@ def _check_histories(training, progress):
         length = len(getattr(progress, name))
         require(least <= length <= most, f"the length of {name}", length, f"{least} to {most}")
     require(len(losses) == len(scores), "the length of validation_loss_curve", len(losses), str(len(scores)))
-    negative = [norm for norm in progress.grad_norm_curve if norm < 0]
-    require(not negative, "grad_norm_curve", negative, "no negative values")
+    for name in ("grad_norm_curve", "rate_curve"):
+        negative = [value for value in getattr(progress, name) if value < 0]
+        require(not negative, name, negative, "no negative values")
     follows = {
         "best_loss": min(progress.loss_curve),
         "best_loss_of_run": min(progress.loss_curve[first:]),

@@ -79,6 +79,7 @@ class Training:
         self.progress.samples += len(self.examples)
         self.progress.loss_curve.append(self._loss_sum / self._weight_sum)
         self.progress.grad_norm_curve.append(math.fsum(self._norms) / len(self._norms))
+        self.progress.rate_curve.append(float(self.progress.rate))
         self.progress.epochs += 1
 
     def _phases(self, drawn, size):

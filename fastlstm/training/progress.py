@@ -50,6 +50,7 @@ class Progress:
     validation_scores: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
     grad_norm_curve: list = field(default_factory=list)
+    rate_curve: list = field(default_factory=list)
 
     def copy(self, moments):
         """Copy with the given moments, which later epochs do not modify."""

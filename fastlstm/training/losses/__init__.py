@@ -26,6 +26,8 @@ by side. Its functions also take the quantile levels that the loss was given, if
     assumed to be standardised.
 ``point(scores, levels)``, ``quantiles(scores, asked, levels)``
     Point predictions [N, K], and quantiles [N, K, L] of the levels `asked`; float64.
+``d_point(scores, levels)``
+    Derivatives of the point predictions with respect to the scores [N, K, S]; float64.
 
 If a backend has a compiled version of the same name, training uses it instead of ``loss``. The NumPy version is as
 accurate, but slower; and unlike the compiled ones, NumPy's exponentials and logarithms may differ in the last bit
@@ -114,6 +116,13 @@ class Loss(NamedTuple):
         if not self.is_distribution:
             return ACTIVATIONS[self.activation].function(scores)
         return _clipped(self._file.point(self._by_target(scores), self.levels), scores.dtype)
+
+    def d_point(self, scores):
+        """Derivatives [N, K S] of each target's point prediction with respect to its own scores."""
+        if not self.is_distribution:
+            activation = ACTIVATIONS[self.activation]
+            return np.broadcast_to(activation.slope(activation.function(scores)), scores.shape)
+        return self._file.d_point(self._by_target(scores), self.levels).reshape(scores.shape).astype(scores.dtype)
 
     def quantiles(self, scores, asked):
         """Quantiles [N, K, L] of the levels `asked`."""

@@ -63,6 +63,11 @@ def point(scores, levels):
         return np.exp(scores[..., 0])
 
 
+def d_point(scores, levels):
+    means = point(scores, levels)
+    return np.stack([means, np.zeros_like(means)], axis=-1)
+
+
 def quantiles(scores, asked, levels):
     """Quantiles; for large means, those of the gamma distribution with the same mean and variance."""
     means, a = point(scores, levels)[..., None], softplus(scores[..., 1:]) + MIN_DISPERSION

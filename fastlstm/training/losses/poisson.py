@@ -31,6 +31,10 @@ def point(scores, levels):
         return np.exp(scores[..., 0])
 
 
+def d_point(scores, levels):
+    return point(scores, levels)[..., None]
+
+
 def quantiles(scores, asked, levels):
     """Quantiles; for large means, by the expansion of Cornish & Fisher (1938) to second order, accurate to within 1."""
     means, normal = point(scores, levels)[..., None], normal_quantiles(asked)

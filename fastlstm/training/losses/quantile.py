@@ -31,9 +31,14 @@ def loss(scores, targets, levels):
     residuals = targets[..., None] - fitted_quantiles(scores)
     values = np.maximum(levels * residuals, (levels - 1) * residuals)
     slopes = (1 - np.sign(residuals)) / 2 - levels  # with respect to the quantiles
-    d_scores = np.cumsum(slopes[..., ::-1], axis=-1)[..., ::-1]  # a step shifts its own quantile and all above it
+    return values.mean(axis=-1), _by_scores(slopes, scores) / len(levels)
+
+
+def _by_scores(d_quantiles, scores):
+    """Gradient with respect to the scores, given that with respect to the fitted quantiles."""
+    d_scores = np.cumsum(d_quantiles[..., ::-1], axis=-1)[..., ::-1]  # a step shifts its own quantile and all above it
     d_scores[..., 1:] *= sigmoid(scores[..., 1:])
-    return values.mean(axis=-1), d_scores / len(levels)
+    return d_scores
 
 
 def constant(y, weights, levels):
@@ -49,7 +54,17 @@ def initial_scores(targets, weights, levels):
 
 def point(scores, levels):
     """The median, or the quantile of the nearest level."""
-    return _between(fitted_quantiles(scores), levels, min(max(0.5, levels[0]), levels[-1]))
+    return _between(fitted_quantiles(scores), levels, _nearest_to_median(levels))
+
+
+def d_point(scores, levels):
+    # the point is a linear function of the fitted quantiles; applied to unit vectors, it gives its coefficients
+    coefficients = _between(np.eye(len(levels)), levels, _nearest_to_median(levels))
+    return _by_scores(np.broadcast_to(coefficients, scores.shape), scores)
+
+
+def _nearest_to_median(levels):
+    return min(max(0.5, levels[0]), levels[-1])
 
 
 def quantiles(scores, asked, levels):

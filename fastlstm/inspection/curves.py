@@ -1,0 +1,170 @@
+"""Pictures of the training: its loss, the validation, the learning rate and the norm of the gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm.plotting import axes_for
+
+if TYPE_CHECKING:
+    from typing import Any, Self
+
+    from fastlstm.estimators.base import BaseLSTM
+
+WIDE = 10  # ratio of the largest to the smallest loss from which the axis is logarithmic
+
+
+class LossCurveDisplay:
+    """Learning curve: the training loss and, if there were validation data, the validation loss and the best epoch.
+
+    The best epoch is that of the highest validation score, whose weights ``early_stopping=True`` keeps. Requires
+    matplotlib.
+
+    Parameters
+    ----------
+    loss : sequence of float
+        Training loss of each epoch.
+    validation_loss, validation_scores : sequence of float or None, default=None
+        Validation loss and score of the last epochs.
+    learning_rate, grad_norm : sequence of float or None, default=None
+        Learning rate and norm of the gradient of each epoch, drawn on an axis on the right.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    right_ax_ : matplotlib Axes or None
+        Axes of the learning rate and the norm of the gradient.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import LossCurveDisplay
+    >>> X = np.random.default_rng(0).normal(size=(50, 8))
+    >>> model = LSTMRegressor(8, max_iter=9, early_stopping=True, random_state=0).fit(X, X[:, -1])
+    >>> display = LossCurveDisplay.from_estimator(model, learning_rate=True)
+    >>> display.ax_.get_ylabel(), display.right_ax_.get_ylabel()
+    ('loss', 'learning rate')
+    """
+
+    def __init__(
+        self,
+        loss: Any,
+        *,
+        validation_loss: Any = None,
+        validation_scores: Any = None,
+        learning_rate: Any = None,
+        grad_norm: Any = None,
+    ) -> None:
+        self.loss, self.validation_loss, self.validation_scores = loss, validation_loss, validation_scores
+        self.learning_rate, self.grad_norm = learning_rate, grad_norm
+
+    @classmethod
+    def from_estimator(
+        cls, est: BaseLSTM, *, learning_rate: bool = False, grad_norm: bool = False, ax: Any = None
+    ) -> Self:
+        """Draw the learning curve of a fitted estimator.
+
+        Parameters
+        ----------
+        est : LSTMClassifier or LSTMRegressor
+            Fitted estimator.
+        learning_rate, grad_norm : bool, default=False
+            Whether to draw the learning rate, and the norm of the gradient before clipping, too.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. If None, new ones.
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator does not record its training.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted.
+        ImportError
+            If matplotlib is not installed.
+        """
+        check_is_fitted(est)
+        if not hasattr(est, "grad_norm_curve_"):
+            raise TypeError(
+                f"est is of type {type(est).__name__}; expected a fitted LSTMClassifier or LSTMRegressor. Of a "
+                "SequenceEncoder, pass its estimator_."
+            )
+        display = cls(
+            est.loss_curve_,
+            validation_loss=est.validation_loss_curve_,
+            validation_scores=est.validation_scores_,
+            learning_rate=est.learning_rate_curve_ if learning_rate else None,
+            grad_norm=est.grad_norm_curve_ if grad_norm else None,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> Self:
+        """Draw the learning curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. If None, new ones.
+
+        Returns
+        -------
+        self : LossCurveDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_for(type(self).__name__, ax)
+        from matplotlib import rcParams
+        from matplotlib.ticker import MaxNLocator
+
+        losses, n = [*self.loss, *(self.validation_loss or [])], len(self.loss)
+        _draw(ax, n, self.loss, "training loss", color="C0")
+        if self.validation_loss:
+            _draw(ax, n, self.validation_loss, "validation loss", color="C1", linestyle="--")
+            best = int(np.argmax(self.validation_scores))
+            epoch = n - len(self.validation_scores) + best + 1
+            style = {"color": rcParams["text.color"], "linestyle": "none", "marker": "o", "fillstyle": "none"}
+            ax.plot([epoch], [self.validation_loss[best]], label=f"best epoch ({epoch})", markersize=8, **style)
+        ax.set(xlabel="epoch", ylabel="loss")
+        if min(losses) > 0 and max(losses) > WIDE * min(losses):
+            ax.set_yscale("log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.right_ax_ = self._plot_right(ax, n)
+        handles, labels = ax.get_legend_handles_labels()
+        place = {"loc": "best"}
+        if self.right_ax_:  # above the axes, since a place inside would avoid the curves of one axis only
+            more = self.right_ax_.get_legend_handles_labels()
+            handles, labels = handles + more[0], labels + more[1]
+            place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 3}
+        ax.legend(handles, labels, frameon=False, **place)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _plot_right(self, ax, n):
+        """Axes with the learning rate and the norm of the gradient; None if neither is drawn."""
+        curves = [("learning rate", self.learning_rate, "C2", ":"), ("gradient norm", self.grad_norm, "C4", "-.")]
+        curves = [curve for curve in curves if curve[1] is not None]
+        if not curves:
+            return None
+        right = ax.twinx()
+        for label, values, color, linestyle in curves:
+            _draw(right, n, values, label, color=color, linestyle=linestyle, linewidth=1.2)
+        right.set_yscale("log")
+        right.set_ylabel(", ".join(label for label, *_ in curves))
+        return right
+
+
+def _draw(ax, n, values, label, **style):
+    """Draw values of the last of n epochs; a single one as a point."""
+    epochs = np.arange(n - len(values), n) + 1
+    ax.plot(epochs, values, label=label, marker="." if n == 1 else None, **style)

@@ -58,6 +58,12 @@ ALLOWED = {
         "fastlstm.kernels",
         "fastlstm._version",
     ),
+    "inspection/": (
+        "fastlstm.inspection",
+        "fastlstm.estimators",
+        "fastlstm.training",
+        "fastlstm.kernels",
+    ),
     "forecasting/": (
         "fastlstm.forecasting",
         "fastlstm.estimators",
@@ -71,7 +77,7 @@ ALLOWED = {
     ),
 }
 #: Where scikit-learn may be imported.
-WITH_SKLEARN = ("estimators/", "forecasting/", "adapters/")
+WITH_SKLEARN = ("estimators/", "forecasting/", "inspection/", "adapters/")
 
 
 def imports(path):

@@ -197,3 +197,45 @@ def test_other_estimators_are_refused():
         gate_activations(LSTMForecaster(3), series())
     with pytest.raises(TypeError, match=r"type LSTMRegressor; .*, not its class"):
         gate_activations(LSTMRegressor, series())
+
+
+@pytest.mark.parametrize("missing", ["error", "mask"])
+def test_streams_return_the_gates_of_the_last_step(cell, backend, missing):
+    X = series()
+    model = fitted(cell, backend, X=X, missing=missing)
+    if missing == "mask":
+        X[1, 2:4, 0] = np.nan
+    expected = gate_activations(model, X).layers
+    stream, plain = model.stream(len(X), gates=True), model.stream(len(X))
+    for t in range(X.shape[1]):
+        assert_array_equal(stream.step(X[:, t]), plain.step(X[:, t]))
+        for ours, of_layer in zip(stream.gates(), expected, strict=True):
+            assert list(ours) == list(of_layer.forward)
+            for name, array in ours.items():
+                assert_array_equal(array, of_layer.forward[name][:, t], strict=True, err_msg=name)
+
+
+def test_streams_with_gates_can_be_reset_restored_and_copied():
+    model, X = fitted(X=series()), series()
+    stream = model.stream(len(X), gates=True)
+    stream.step(X[:, 0])
+    copied = pickle.loads(pickle.dumps(stream))
+    with pytest.raises(ValueError, match=r"no gates before the first step"):
+        copied.gates()
+    for one in (stream, copied):
+        one.step(X[:, 1])
+    assert_array_equal(stream.gates()[1]["cell_state"], copied.gates()[1]["cell_state"])
+    kept = stream.gates()[0]["input"]
+    copied.reset()
+    copied.step(X[:, 0])
+    assert_array_equal(copied.gates()[0]["input"], gate_activations(model, X).get("input", 0)[:, 0])
+    stream.step(X[:, 2])
+    assert_array_equal(kept, gate_activations(model, X).get("input", 0)[:, 1])
+
+
+def test_streams_record_gates_only_if_asked():
+    model = fitted(X=series())
+    with pytest.raises(ValueError, match=r"does not record gates: create it with stream\(..., gates=True\)"):
+        model.stream().gates()
+    with pytest.raises(ValueError, match=r"gates=1: expected True or False"):
+        model.stream(gates=1)

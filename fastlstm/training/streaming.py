@@ -9,8 +9,29 @@ from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import team_for
+from fastlstm.training.recording import Activations
 
 FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
+
+
+class _Recorded:
+    """Single steps of a run that records its gates, which the kernels' own step does not."""
+
+    def __init__(self, run):
+        self._run, self.stepped = run, False
+
+    def step(self, packed, x, h):
+        run = self._run
+        run.inputs[: len(x)] = x
+        run.forward(Part(), packed)
+        for state, state_n in zip(run.state, run.state_n, strict=True):
+            state[...] = state_n
+        h[...] = run.state[0]
+        self.stepped = True
+
+    def copy_of(self, letter):
+        """Copy of a gate of the last step, or of a state after it."""
+        return self._run.activations()[letter][-self._run.N :].copy()
 
 
 class Stepper:
@@ -24,6 +45,8 @@ class Stepper:
         Number of sequences.
     backend : str
         Name of the kernels' backend.
+    gates : bool
+        Whether to record the gates of each step, for `activations`. Steps take longer then.
 
     Attributes
     ----------
@@ -33,13 +56,13 @@ class Stepper:
         Last observed value of each channel, if values may be missing.
     """
 
-    def __init__(self, model, n, backend):
+    def __init__(self, model, n, backend, gates=False):
         stack, weights, dtype = model.stack, model.weights, model.dtype
         package, self._n, self.dtype = kernels.load(backend), n, dtype
         self._model, self._backend, self._stack, self._package = model, backend, stack, package
         packed = self._packed = PackedStack(stack, package, dtype)
         packed.fill(Part(), [weights[name] for name in stack.shapes])
-        run = StackRun(stack, package, np.array([0, n]), dtype, [Workspace() for _ in stack.places])
+        run = StackRun(stack, package, np.array([0, n]), dtype, [Workspace() for _ in stack.places], recording=gates)
         K = len(weights["head.bias"])
         self._head = package.head.Head(K, stack.width, dtype, Workspace())
         self._head.fill(weights["head.weight"].copy(), weights["head.bias"].copy())
@@ -60,7 +83,8 @@ class Stepper:
         hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self._last]
         self._copies = None if self._last is of_head else of_head
         self.states = [one.state for one in run.runs]
-        self._layers = list(zip(run.runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
+        self._runs = [_Recorded(one) for one in run.runs] if gates else run.runs
+        self._layers = list(zip(self._runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
 
     @property
     def input_dtype(self):
@@ -107,6 +131,12 @@ class Stepper:
                 array[...] = value
         run.last_outputs(slice(0, n), self._last)
         return self._head_of_last()
+
+    def activations(self):
+        """Copies of the gates and states [n, H] of the last step by name, one dict per layer; None before any step."""
+        if not self._runs[-1].stepped:
+            return None
+        return [dict(Activations(self._stack.cell, run.copy_of)) for run in self._runs]
 
     def repeated(self, copies):
         """A stepper in which each sequence is repeated, with its states."""

@@ -1,5 +1,14 @@
 """What a fitted network did: gates, states and gradients as arrays and pictures."""
 
 from fastlstm.inspection.gates import GateActivations, LayerActivations, gate_activations
+from fastlstm.inspection.gradient_flow import GradientFlow, LayerGradients, StateGradients, gradient_flow
 
-__all__ = ["GateActivations", "LayerActivations", "gate_activations"]
+__all__ = [
+    "GateActivations",
+    "GradientFlow",
+    "LayerActivations",
+    "LayerGradients",
+    "StateGradients",
+    "gate_activations",
+    "gradient_flow",
+]

@@ -105,7 +105,11 @@ class Model:
 
     def record(self, series, backend, n_jobs=None):
         """The forward pass of `states`, as a `Recording` of the gates and states of all layers."""
-        return Recording(self.stack, self.prepare(series), self.weights, kernels.load(backend), n_jobs)
+        return self.record_prepared(self.prepare(series), backend, n_jobs)
+
+    def record_prepared(self, series, backend, n_jobs=None):
+        """The same for series that `prepare` has returned."""
+        return Recording(self.stack, series, self.weights, kernels.load(backend), n_jobs)
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
         package = kernels.load(backend)

@@ -7,6 +7,7 @@ import numpy as np
 from fastlstm import kernels
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.numpy.packing import places, reversed_rows
+from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import Phase
 from fastlstm.stacks import Inputs, PackedStack, StackRun
@@ -92,6 +93,16 @@ class Recording:
     weights : dict of str to array
     package : backend of the kernels
     n_jobs : int or None
+
+    Attributes
+    ----------
+    run : StackRun
+    order : array [n]
+        Index of each packed sequence among the series.
+    starts : array [T+1]
+        First packed row of each step.
+    d_last : list of array [N, H]
+        After `differentiate`, the gradient of the last hidden states of each run.
     """
 
     def __init__(self, stack, series, weights, package, n_jobs=None):
@@ -100,17 +111,45 @@ class Recording:
         self._recurrent = [weights[name] for name in stack.shapes]
         self.order, self.starts = series.pack(series.order)
         self._dtype = weights["head.weight"].dtype
-        workspaces = [Workspace() for _ in stack.places]
-        with self._team(1) as team:
-            self.run = StackRun(stack, package, self.starts, self._dtype, workspaces, recording=True, threads=team.size)
-            packed = PackedStack(stack, package, self._dtype, workspaces)
+        self._workspaces = [Workspace() for _ in stack.places]
+        with self._team() as team:
+            self.run = StackRun(
+                stack, package, self.starts, self._dtype, self._workspaces, recording=True, threads=team.size
+            )
+            packed = PackedStack(stack, package, self._dtype, self._workspaces)
             inputs = Inputs(series.values, series.at[self.order])
             team.run([Phase(packed.fill, self._recurrent), *self.run.forward(packed, inputs)].__iter__)
 
-    def _team(self, passes):
-        return team_for(
-            self._package, self.stack, self._dtype, len(self._series), self._series.steps, self._n_jobs, passes
-        )
+    def _team(self):
+        return team_for(self._package, self.stack, self._dtype, len(self._series), self._series.steps, self._n_jobs)
+
+    def outputs(self, per_step):
+        """Outputs of the last layer as in `Model.states`: one row per series or, if `per_step`, per step."""
+        rows = self.step_rows if per_step else self.order
+        packed = np.empty((len(rows), self.stack.width), self._dtype)
+        if per_step:
+            self.run.outputs(Part(), packed)
+        else:
+            self.run.last_outputs(slice(None), packed)
+        out = np.empty_like(packed)
+        out[rows] = packed
+        return out
+
+    def differentiate(self, d_outputs, per_step):
+        """Backpropagate the gradient of `outputs`; the runs then hold the gradient of the gates' sums and inputs."""
+        run = self.run
+        run.prepare_backward(outputs=per_step, inputs=True, keep=True)
+        run.set_d_states(slice(None))
+        d_packed = np.ascontiguousarray(d_outputs[self.step_rows if per_step else self.order], self._dtype)
+        if per_step:
+            run.set_d_outputs(Part(), d_packed)
+        else:
+            run.set_d_last_outputs(slice(None), d_packed, [one.d_state for one in run.runs])
+        self.d_last = [one.d_state[0].copy() for one in run.runs]  # `backward` overwrites them
+        packed = PackedStack(self.stack, self._package, self._dtype, self._workspaces, False, True, True)
+        phases = [Phase(packed.fill, self._recurrent), *run.backward(packed), Phase(run.gradients, packed, True)]
+        with self._team() as team:
+            team.run(phases.__iter__)
 
     @lazy
     def layers(self):

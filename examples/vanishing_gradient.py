@@ -83,7 +83,8 @@ def draw_gradients(axes, flow_of):
         GradientFlowDisplay(shown).plot(axes, what=what, relative=True)
     for line in axes.get_lines():
         name, *standard = line.get_label().split(",")
-        line.set(color=COLOURS[name], linewidth=WIDTHS[name], linestyle="--" if standard else "-")
+        width, style = (1.5, "--") if standard else (WIDTHS[name], "-")
+        line.set(color=COLOURS[name], linewidth=width, linestyle=style)
     axes.legend(frameon=False, fontsize="small", loc="lower right")
     axes.set_ylabel("gradient of the state, relative to the last step\n(cell state of the LSTM)")
     axes.set_title("gradient before training, 200 steps", fontsize="medium")

@@ -165,9 +165,9 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     """Norms of the gradient of the loss with respect to the states and inputs at every step.
 
     The loss L of a series is that of training, on the scale of training; with ``return_sequences=True``, its mean over
-    the steps of the series. Weights of classes are those of training, divided by their mean over X. Nothing is dropped
-    out, and the L2 penalty is left out. The gradient is computed in float64 whatever the estimator's dtype, because
-    gradients that vanish soon fall below the smallest float32.
+    the steps of the series. Weights of classes are those of training, divided by their mean over X. There is no dropout
+    and no L2 penalty, and the gradient flows back to the first step whatever `bptt_steps` is. It is computed in float64
+    whatever the estimator's dtype, because vanishing gradients soon fall below the smallest float32.
 
     Parameters
     ----------
@@ -219,10 +219,10 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     >>> bool(np.all((share[:-1] > 0) & (share[:-1] < 1)))
     True
     """
-    fitted = fitted_estimator(estimator)
-    model = fitted._model
-    weights = {name: value.astype("float64") for name, value in model.weights.items()}
-    fitted.dtype, fitted._model = "float64", (model := replace(model, weights=weights))
+    fitted = fitted_estimator(estimator)  # a copy, which may be changed
+    weights = {name: value.astype("float64") for name, value in fitted._model.weights.items()}
+    model = replace(fitted._model, weights=weights)
+    fitted.dtype, fitted._model = "float64", model
     data = check_data(fitted, X, y, None, reset=False)
     of_rows = fitted._combine_weights(data.targets, data.weights)
     data = transform(data, model.scaling, model.target_scaling, model.masked, model.dtype)
@@ -249,7 +249,7 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
 def _state_gradients(recording, layer, direction, weights, place):
     """Norms for one run, by the equations of the backward pass."""
     run, cell, (suffix, _, H) = recording.run.layers[layer][direction], recording.stack.cell, place
-    of, d_sums = run.activations(), run.d_sums()
+    of, d_sums, kind = run.activations(), run.d_sums(), kernels.CELLS[cell]
     now, later = _successors(recording.starts)
     d_past = _gradient_of_past(cell, d_sums, weights["weight_hh" + suffix], H)
 
@@ -259,8 +259,8 @@ def _state_gradients(recording, layer, direction, weights, place):
     sequences = np.arange(run.M) - np.repeat(recording.starts[:-1], np.diff(recording.starts))
     d_h[last] += recording.d_last[layer * recording.stack.directions + direction][sequences[last]]
     d_h[now] += sum(d_past.values())[later]
-    if cell == "gru":
-        _add_carried(d_h, of["z"], recording.starts)
+    if kind.direct:
+        _add_carried(d_h, of[kind.forget_gate], recording.starts)
 
     def arranged(rows):
         return recording.steps(rows, direction == 1)
@@ -269,8 +269,9 @@ def _state_gradients(recording, layer, direction, weights, place):
         return StateGradients(arranged(_norms(d_h)), None, {}, None)
     slope = of["o"] * (1 - np.tanh(of["c"][recording.after]) ** 2)
     d_c = d_h * slope
-    _add_carried(d_c, of["f"], recording.starts)
-    parts = {"direct": (d_c * of["f"])[later]}
+    forget = of[kind.forget_gate]
+    _add_carried(d_c, forget, recording.starts)
+    parts = {"direct": (d_c * forget)[later]}
     parts |= {name: d_past[letter][later] * slope[now] for name, letter in gates_of(cell).items()}
     norms = {name: np.zeros(run.M) for name in parts}
     for name, part in parts.items():
@@ -284,7 +285,7 @@ def _state_gradients(recording, layer, direction, weights, place):
 def _gradient_of_past(cell, d_sums, weight_hh, H):
     """Gradient [M, H] of the hidden state before each step, by the gate through whose sum it comes."""
     blocks = {gate: weight_hh[k * H : (k + 1) * H] for k, gate in enumerate(kernels.CELLS[cell].gates)}
-    d_terms = {**d_sums, "n": d_sums["m"]} if cell == "gru" else d_sums  # the state's term of the candidate is m
+    d_terms = {**d_sums, "n": d_sums["m"]} if "m" in d_sums else d_sums  # m is the state's term of a GRU's candidate
     return {gate: d_terms[gate] @ block for gate, block in blocks.items()}
 
 

@@ -178,10 +178,12 @@ class Recording:
         if series.equal:
             arranged = rows.reshape(-1, n, *rows.shape[1:]).swapaxes(0, 1)
             arranged = arranged[:, ::-1] if reverse else arranged
-            arranged.flags.writeable = False  # it shares memory with the tape
+        else:
+            arranged = np.empty_like(rows, order="C")
+            arranged[self.step_rows] = rows[reversed_rows(self.starts)] if reverse else rows
+        arranged.flags.writeable = False  # it may share memory with the tape
+        if series.equal:
             return arranged if series.whole else list(arranged)
-        arranged = np.empty_like(rows, order="C")
-        arranged[self.step_rows] = rows[reversed_rows(self.starts)] if reverse else rows
         return series.members(arranged)
 
     def states(self, rows, reverse=False):

@@ -205,6 +205,8 @@ def test_bad_input_is_refused():
         GateDisplay.from_estimator(model, X[0], gates="forget")
     with pytest.raises(ValueError, match=r"type 'rnn' has no gate that keeps its state"):
         GateDisplay.from_estimator(fitted("rnn"), X[0], kind="memory")
+    with pytest.raises(ValueError, match=r"gates=\['input'\] has no effect with kind='memory'"):
+        GateDisplay.from_estimator(model, X[0], kind="memory", gates=["input"])
     with pytest.raises(TypeError, match=r"type LSTMClassifier; expected a non-empty dict"):
         GradientFlowDisplay.from_estimators(model, X, X[:, 0, 0] > 0)
 

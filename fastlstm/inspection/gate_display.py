@@ -9,7 +9,8 @@ import numpy as np
 
 from fastlstm import kernels
 from fastlstm.inspection._estimators import fitted_estimator
-from fastlstm.inspection._plotting import MOST_COLOURS, colours_on, pyplot_for, without_spines
+from fastlstm.inspection._panels import Panels, largest_of
+from fastlstm.inspection._plotting import pyplot_for
 from fastlstm.inspection.gates import direction_of, gate_activations
 from fastlstm.training.outputs import ClassificationOutput
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 KINDS = ("gates", "memory")
 SIGNED = ("cell", "candidate", "cell_state", "hidden_state")
+COMPARED = "before", "after"
 SHUT = 0.1  # below this, a gate counts as closed
 
 
@@ -122,6 +124,9 @@ class GateDisplay:
 
         Notes
         -----
+        Colours of signed values, and in `compare` of changes, end at the 98th percentile of their sizes, so that a
+        single unit does not determine the scale.
+
         The prediction at a step is that for the series so far, or with ``return_sequences=True`` that for the step. A
         bidirectional model without `return_sequences` has no prediction before the last step, so none is drawn.
         """
@@ -184,15 +189,17 @@ class GateDisplay:
         """
         seen = self._seen[-1]
         is_memory, self.half_life_ = self._kind == "memory", None
+        if is_memory and gates is not None:
+            raise ValueError(f"gates={gates!r} has no effect with kind='memory': leave it out, or pass kind='gates'.")
         names = _memory_gates(seen.cell) if is_memory else _chosen(gates, seen)
         if is_memory:
             self.half_life_ = _half_life(seen.activations[names.pop("keeps")])
             self.order_ = np.argsort(-self.half_life_, kind="stable")
         else:
             self.order_ = _by_activity(seen.activations)
-        rows = 1 + len(names) + (seen.predictions is not None)
+        rows = 1 + len(names) + any(of.predictions is not None for of in self._seen)
         columns = 3 if len(self._seen) > 1 else 1
-        panels = _Panels(type(self).__name__, ax, rows, columns, is_memory)
+        panels = Panels(type(self).__name__, ax, rows, columns, is_memory)
         self.ax_, self.figure_, self.axes_ = panels.ax, panels.figure, {}
         if is_memory:
             self._draw_memory(panels, names)
@@ -205,7 +212,7 @@ class GateDisplay:
 
     def _draw_gates(self, panels, names):
         seen = self._seen[0]
-        self.axes_["input"] = panels.lines(0, seen.x, [f"channel {c}" for c in range(seen.x.shape[1])], "input")
+        self.axes_["input"] = _draw_input(panels, seen)
         for row, name in enumerate(names, 1):
             values = seen.activations[name].T[self.order_]
             self.axes_[_title(name)] = panels.map(row, values, _title(name), name in SIGNED, bar=True)
@@ -215,19 +222,17 @@ class GateDisplay:
         seen = self._seen[column]
         if seen.predictions is not None:
             axes = panels.lines(-1, seen.predictions, seen.labels, seen.what, column, seen.what == "probability")
-            self.axes_["prediction" if len(self._seen) == 1 else ("prediction", ("before", "after")[column])] = axes
+            self.axes_["prediction" if len(self._seen) == 1 else ("prediction", COMPARED[column])] = axes
 
     def _draw_comparison(self, panels, names):
         for column, seen in enumerate(self._seen):
-            labels = [f"channel {c}" for c in range(seen.x.shape[1])]
-            axes = panels.lines(0, seen.x, labels, "input" if column == 0 else "", column)
-            axes.set_title(("before", "after")[column])
-            self.axes_["input", ("before", "after")[column]] = axes
+            self.axes_["input", COMPARED[column]] = axes = _draw_input(panels, seen, column)
+            axes.set_title(COMPARED[column])
             self._draw_predictions(panels, column)
         for row, name in enumerate(names, 1):
             before, after = (seen.activations[name].T[self.order_] for seen in self._seen)
             signed, title = name in SIGNED, _title(name)
-            largest = _largest(np.concatenate([before, after]))
+            largest = largest_of(np.concatenate([before, after]))
             self.axes_[title, "before"] = panels.map(row, before, title, signed, largest)
             self.axes_[title, "after"] = panels.map(row, after, "", signed, largest, column=1, bar=True)
             self.axes_[title, "change"] = panels.map(row, after - before, "", True, column=2, bar=True)
@@ -235,7 +240,7 @@ class GateDisplay:
 
     def _draw_memory(self, panels, names):
         seen, order = self._seen[0], self.order_
-        self.axes_["input"] = panels.lines(0, seen.x, [f"channel {c}" for c in range(seen.x.shape[1])], "input")
+        self.axes_["input"] = _draw_input(panels, seen)
         for row, (title, (name, inverted, what)) in enumerate(names.items(), 1):
             values = seen.activations[name].T[order]
             values = 1 - values if inverted else values
@@ -245,99 +250,9 @@ class GateDisplay:
         self._draw_predictions(panels)
 
 
-class _Panels:
-    """A grid of panels: rows above each other with a common time axis, a narrow column for colour bars."""
-
-    def __init__(self, display, ax, rows, columns, with_bars):
-        pyplot = pyplot_for(display)
-        if ax is None:
-            size = 8.5 + 3.5 * (columns - 1), 1.0 + 1.35 * rows
-            self.figure = pyplot.figure(figsize=size, layout="constrained")
-            self.ax = self.figure.add_subplot()
-        else:
-            self.figure, self.ax = ax.figure, ax
-        place = self.ax.get_subplotspec()
-        if place is None:
-            raise ValueError("ax has no place in a grid; pass axes made by plt.subplots or add_subplot.")
-        self.ax.set_axis_off()
-        widths = [16, 60, 1] if with_bars else [60, 1] if columns == 1 else [30, 30, 1, 30, 1]
-        self._first, self._rows = int(with_bars), rows
-        self._grid = place.subgridspec(rows, len(widths), width_ratios=widths)
-        self._columns, self._of_time = ([self._first] if columns == 1 else [0, 1, 3]), []
-
-    def _add(self, row, column):
-        axes = self.figure.add_subplot(
-            self._grid[row % self._rows, self._columns[column]], sharex=self._of_time[0] if self._of_time else None
-        )
-        self._of_time.append(axes)
-        return axes
-
-    def lines(self, row, values, labels, title, column=0, is_probability=False):
-        """Lines of values [T, K] over time, or a heat map of many."""
-        if values.shape[1] > MOST_COLOURS:
-            return self.map(row, values.T, title, not is_probability, column=column, bar=column == 0)
-        axes = self._add(row, column)
-        for line, label, colour in zip(values.T, labels, colours_on(axes), strict=False):
-            axes.plot(line, color=colour, linewidth=1.3, drawstyle="steps-mid", label=label)
-        if is_probability:
-            axes.set_ylim(-0.05, 1.05)
-        axes.set_ylabel(title)
-        without_spines(axes)
-        if values.shape[1] > 1:
-            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": values.shape[1]}
-            axes.legend(**place, frameon=False, fontsize="x-small", borderpad=0, borderaxespad=0.2)
-        return axes
-
-    def map(self, row, values, title, signed, largest=None, column=0, bar=False, shut=None):
-        """A heat map of values [units, T]; those below `shut` are hatched."""
-        axes = self._add(row, column)
-        units, T = values.shape
-        if signed:
-            largest = largest or _largest(values)
-            options = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
-        else:
-            options = {"cmap": "viridis", "vmin": 0, "vmax": 1}
-        if shut is not None:
-            values = np.ma.masked_less(values, shut)
-            axes.patch.set(hatch="/////", edgecolor="0.55", linewidth=0)
-        image = axes.imshow(
-            values, aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, units - 0.5, -0.5), **options
-        )
-        axes.set_ylabel(title)
-        axes.set_yticks([])
-        if bar:
-            of_bar = self.figure.add_subplot(self._grid[row % self._rows, self._columns[column] + 1])
-            colour_bar = self.figure.colorbar(image, cax=of_bar)
-            colour_bar.ax.tick_params(labelsize="x-small")
-            colour_bar.outline.set_linewidth(0.4)
-        return axes
-
-    def bars(self, row, values, title):
-        """Horizontal bars beside the heat map of a row, one per unit."""
-        axes = self.figure.add_subplot(self._grid[row, 0])
-        longest = max(10.0, 10 * self._of_time[0].get_xlim()[1])
-        axes.barh(np.arange(len(values)), np.minimum(values, longest), height=0.85, color=colours_on(axes)[0])
-        axes.set_xscale("log")
-        axes.set_ylim(len(values) - 0.5, -0.5)
-        axes.set_yticks([])
-        axes.tick_params(labelsize="x-small")
-        axes.set_title(title, fontsize="small")
-        without_spines(axes)
-        return axes
-
-    def finish(self):
-        """Label the time axis of the lowest panel of each column only."""
-        lowest = {}
-        for axes in self._of_time:
-            place = axes.get_subplotspec()
-            lowest[place.colspan.start] = max(lowest.get(place.colspan.start, 0), place.rowspan.stop)
-        for axes in self._of_time:
-            place = axes.get_subplotspec()
-            is_lowest = place.rowspan.stop == lowest[place.colspan.start]
-            axes.tick_params(labelbottom=is_lowest)
-            axes.set_xlabel("step" if is_lowest else "")
-        first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
-        self.figure.align_ylabels(first)
+def _draw_input(panels, seen, column=0):
+    labels = [f"channel {c}" for c in range(seen.x.shape[1])]
+    return panels.lines(0, seen.x, labels, "input" if column == 0 else "", column)
 
 
 def _title(name):
@@ -407,12 +322,6 @@ def _half_life(forget: NDArray[Any]) -> NDArray[Any]:
     """Steps in which each unit forgets half of its state, for gates [T, H]."""
     mean = np.clip(forget.mean(axis=0), np.finfo(float).tiny, 1 - np.finfo("float32").eps)
     return np.log(2) / -np.log(mean)
-
-
-def _largest(values):
-    """Limit of the colours for signed values: their 98th percentile, lest a single unit determine it."""
-    sizes = np.abs(values)
-    return float(np.percentile(sizes, 98) or sizes.max() or 1.0)
 
 
 def _by_activity(activations):

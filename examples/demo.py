@@ -11,6 +11,8 @@ import forecasting
 import handwriting
 import matplotlib
 import numpy as np
+import remember_forget
+import vanishing_gradient
 from sklearn.metrics import ConfusionMatrixDisplay
 
 matplotlib.use("Agg")
@@ -54,6 +56,16 @@ def draw_forecasts(results):
     figure.savefig(OUT / "forecast.png", dpi=120)
 
 
+def draw_gates():
+    remember_forget.picture(remember_forget.run()).figure_.savefig(OUT / "gates.png", dpi=120)
+
+
+def draw_gradient_flow():
+    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    vanishing_gradient.draw_gradients(axes, vanishing_gradient.flows())
+    figure.savefig(OUT / "gradient_flow.png", dpi=120)
+
+
 def print_table(tasks):
     print(f"\n{'task':<14}{'model':<34}{'score':>24}{'training':>12}")
     for name, _, measure, result in tasks:
@@ -74,6 +86,8 @@ def main():
     draw_loss_curves(tasks)
     draw_confusion_matrix(digits)
     draw_forecasts(forecasts)
+    draw_gates()
+    draw_gradient_flow()
     print_table(tasks)
 
     if importlib.util.find_spec("torch"):

@@ -251,7 +251,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         x, states = self._fitted()._states(X, per_step=True)
         return x.restore(states) if x.whole else x.members(states)
 
-    def stream(self, n_streams: int = 1, method: str = "predict") -> Stream:
+    def stream(self, n_streams: int = 1, method: str = "predict", gates: bool = False) -> Stream:
         """Create a stream for online prediction, step by step, in microseconds per step.
 
         Parameters
@@ -261,6 +261,8 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         method : str, default="predict"
             Prediction method to apply at each step: "predict" or, for a classifier, "predict_proba" or
             "predict_log_proba".
+        gates : bool, default=False
+            Whether to record the gates of each step, which takes longer, for the stream's `gates` method.
 
         Returns
         -------
@@ -285,7 +287,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         >>> bool(steps[-1] == model.predict([[0, 1]]))
         True
         """
-        return Stream(self, n_streams, method)
+        return Stream(self, n_streams, method, gates)
 
     def summary(self) -> Summary:
         """Table of the layers: shapes, number and size of the parameters, and multiplications per step.

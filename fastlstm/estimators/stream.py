@@ -53,7 +53,7 @@ class Stream:
     >>> stream.state = saved
     """
 
-    def __init__(self, estimator: BaseLSTM, n_streams: int = 1, method: str = "predict") -> None:
+    def __init__(self, estimator: BaseLSTM, n_streams: int = 1, method: str = "predict", gates: bool = False) -> None:
         fitted = estimator._fitted()
         model = fitted._model
         if model.stack.bidirectional:
@@ -65,17 +65,19 @@ class Stream:
             raise ValueError(f"n_streams={n_streams!r}: expected a number of streams, 1 or more.")
         if not isinstance(method, str) or method not in fitted._methods:
             raise ValueError(f"method={method!r}: expected one of {list(fitted._methods)}.")
+        if not isinstance(gates, (bool, np.bool_)):
+            raise ValueError(f"gates={gates!r}: expected True or False.")
         weights = {name: np.array(value) for name, value in model.weights.items()}  # copied
         self._initialise(
-            replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method
+            replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method, bool(gates)
         )
 
-    def _initialise(self, model, backend, names, n_streams, method):
+    def _initialise(self, model, backend, names, n_streams, method, gates):
         self._model, self._backend, self._names = model, backend, names
-        self.n_streams, self.method = n_streams, method
+        self.n_streams, self.method, self._records_gates = n_streams, method, gates
         self._predict = getattr(model.output, method)
         try:
-            self._stepper = Stepper(model, n_streams, backend)
+            self._stepper = Stepper(model, n_streams, backend, gates)
         except (MemoryError, ValueError) as error:  # ValueError if a size exceeds the largest index
             raise MemoryError(f"n_streams={n_streams} does not fit into memory: {error}") from error
         self._shape, self._dtype = self._stepper.shape, self._stepper.dtype
@@ -119,6 +121,38 @@ class Stream:
         if type(x_t) is not np.ndarray or x_t.dtype != self._dtype or x_t.shape not in self._usual:
             x_t = self._check(x_t)
         return self._predict(self._stepper.step(x_t))
+
+    def gates(self) -> list[dict[str, NDArray[Any]]]:
+        """Gates and states of the last step of every stream.
+
+        Requires ``gates=True`` in the estimator's `stream`.
+
+        Returns
+        -------
+        list of dict of str to ndarray of shape (n_streams, H)
+            For each layer, copies of the gates and of the states after the step, by the names that
+            `fastlstm.inspection.gate_activations` uses, and with the same bits.
+
+        Raises
+        ------
+        ValueError
+            If the stream does not record gates, or no step has been processed yet.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> stream = model.stream(gates=True)
+        >>> prediction = stream.step([0])
+        >>> stream.gates()[0]["forget"].shape
+        (1, 8)
+        """
+        if not self._records_gates:
+            raise ValueError("This stream does not record gates: create it with stream(..., gates=True).")
+        activations = self._stepper.activations()
+        if activations is None:
+            raise ValueError("There are no gates before the first step: call step first.")
+        return activations
 
     def _check(self, x_t):
         """Validate and convert x_t in any other form."""
@@ -218,7 +252,7 @@ class Stream:
             array[...] = value
 
     def __reduce__(self):  # the runs' arrays share memory, which default pickling would not preserve
-        what = self._model, self._backend, self._names, self.n_streams, self.method
+        what = self._model, self._backend, self._names, self.n_streams, self.method, self._records_gates
         return _restored, (*what, self.state)
 
     def __deepcopy__(self, memo):

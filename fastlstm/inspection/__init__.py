@@ -1,7 +1,25 @@
-"""What a fitted model did and why: attributions, learning curves and their pictures."""
+"""What a fitted model did and why: gates, gradients, attributions and learning curves, as arrays and pictures."""
 
 from fastlstm.inspection.attribution import StepImportance, step_importance
 from fastlstm.inspection.curves import LossCurveDisplay
+from fastlstm.inspection.gate_display import GateDisplay
+from fastlstm.inspection.gates import GateActivations, LayerActivations, gate_activations
+from fastlstm.inspection.gradient_display import GradientFlowDisplay
+from fastlstm.inspection.gradient_flow import GradientFlow, LayerGradients, StateGradients, gradient_flow
 from fastlstm.inspection.importance_display import ImportanceDisplay
 
-__all__ = ["ImportanceDisplay", "LossCurveDisplay", "StepImportance", "step_importance"]
+__all__ = [
+    "GateActivations",
+    "GateDisplay",
+    "GradientFlow",
+    "GradientFlowDisplay",
+    "ImportanceDisplay",
+    "LayerActivations",
+    "LayerGradients",
+    "LossCurveDisplay",
+    "StateGradients",
+    "StepImportance",
+    "gate_activations",
+    "gradient_flow",
+    "step_importance",
+]

@@ -39,6 +39,9 @@ classes:
     holds one flag per run, which tells whether to reverse its outputs in time.
     ``inputs``: the loaded inputs [M, C], which the caller may modify.
     ``forward(part, packed)``: compute `h` [M+N, H] and `state_n`, the final states, arrays [N, H].
+    ``activations()``: after `forward` with `recording`, views of what it computed, by letter: the states [M+N, H], and
+    [M, H] for each gate that the tape stores; for a GRU also m, the state's term of the candidate. Valid until
+    `backward`, or with `keep` beyond it.
     ``outputs(part, reverse, out, column)``: write the state after each step to that step's row of out [M, .], starting
     at `column`; with `reverse`, in reversed time.
     ``step(packed, x [N, C], h [N, H])``: advance a loaded run of one step, and write the new state to h. It also
@@ -50,6 +53,8 @@ classes:
     starting at `column` and reversed as in `outputs`.
     ``backward(part, packed, to_start=False)``: backpropagate through time; with `to_start`, `d_state` returns the
     gradient of the initial states.
+    ``d_sums()``: after `backward`, views [M, H] of the gradient of the gates' sums before their activation, by letter;
+    for a GRU also that of m.
     ``weight_gradient(part, packed, accumulate=False)``: store the gradient in `packed`, or accumulate it there.
     ``input_gradient(part, packed)``: compute `d_x` [M, C], and the contiguous `d_inputs`, which may have extra columns.
 

@@ -13,6 +13,7 @@ from fastlstm.stacks import Stack
 from fastlstm.training.embedding import Embedding
 from fastlstm.training.inference import check_channels, run_over
 from fastlstm.training.outputs import ClassificationOutput, RegressionOutput
+from fastlstm.training.recording import Recording
 from fastlstm.training.standardization import Scaling
 
 DTYPES = np.dtype("float32"), np.dtype("float64")
@@ -101,6 +102,14 @@ class Model:
         `per_step`, the states after every step.
         """
         return self._run(series, backend, n_jobs, per_step, with_head=False)
+
+    def record(self, series, backend, n_jobs=None):
+        """The forward pass of `states`, as a `Recording` of the gates and states of all layers."""
+        return self.record_prepared(self.prepare(series), backend, n_jobs)
+
+    def record_prepared(self, series, backend, n_jobs=None):
+        """The same for series that `prepare` has returned."""
+        return Recording(self.stack, series, self.weights, kernels.load(backend), n_jobs)
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
         package = kernels.load(backend)

@@ -10,8 +10,29 @@ from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import ByRows
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import team_for
+from fastlstm.training.recording import Activations
 
 FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
+
+
+class _Recorded:
+    """Single steps of a run that records its gates, which the kernels' own step does not."""
+
+    def __init__(self, run):
+        self._run, self.stepped = run, False
+
+    def step(self, packed, x, h):
+        run = self._run
+        run.inputs[: len(x)] = x
+        run.forward(Part(), packed)
+        for state, state_n in zip(run.state, run.state_n, strict=True):
+            state[...] = state_n
+        h[...] = run.state[0]
+        self.stepped = True
+
+    def copy_of(self, letter):
+        """Copy of a gate of the last step, or of a state after it."""
+        return self._run.activations()[letter][-self._run.N :].copy()
 
 
 class Stepper:
@@ -25,6 +46,8 @@ class Stepper:
         Number of sequences.
     backend : str
         Name of the kernels' backend.
+    gates : bool
+        Whether to record the gates of each step, for `activations`. Steps take longer then.
 
     Attributes
     ----------
@@ -34,14 +57,14 @@ class Stepper:
         Last observed value of each channel, if values may be missing.
     """
 
-    def __init__(self, model, n, backend):
+    def __init__(self, model, n, backend, gates=False):
         stack, weights, dtype = model.stack, model.weights, model.dtype
         package, self._n, self.dtype = kernels.load(backend), n, dtype
         self._model, self._backend, self._stack, self._package = model, backend, stack, package
         packed = self._packed = PackedStack(stack, package, dtype)
         packed.fill(Part(), [weights[name] for name in stack.shapes])
         self.states = None
-        run = self._run = self._run_of(1)
+        run = self._run = self._run_of(1, gates)
         K = len(weights["head.bias"])
         self._head = package.head.Head(K, stack.width, dtype, Workspace())
         self._head.fill(weights["head.weight"].copy(), weights["head.bias"].copy())
@@ -60,7 +83,8 @@ class Stepper:
         hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self._last]
         self._copies = None if self._last is of_head else of_head
         self.states = [one.state for one in run.runs]
-        self._layers = list(zip(run.runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
+        self._runs = [_Recorded(one) for one in run.runs] if gates else run.runs
+        self._layers = list(zip(self._runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
 
     @property
     def input_dtype(self):
@@ -116,10 +140,10 @@ class Stepper:
             team.run([ByRows(roll_out.run)].__iter__)
         self._set_states([one.state for one in run.runs])
 
-    def _run_of(self, size):
+    def _run_of(self, size, gates=False):
         """A loaded run of one step, for as many threads."""
         n, workspaces = self._n, [Workspace() for _ in self._stack.places]
-        run = StackRun(self._stack, self._package, np.array([0, n]), self.dtype, workspaces, threads=size)
+        run = StackRun(self._stack, self._package, np.array([0, n]), self.dtype, workspaces, gates, size)
         for one, state in zip(run.runs, self.states or [None] * len(run.runs), strict=True):
             one.load(Part(), np.zeros(n * one.C, self.dtype), np.arange(n) * one.C, state)
         return run
@@ -128,6 +152,12 @@ class Stepper:
         for of_run, values in zip(self.states, states, strict=True):
             for array, value in zip(of_run, values, strict=True):
                 array[...] = value
+
+    def activations(self):
+        """Copies of the gates and states [n, H] of the last step by name, one dict per layer; None before any step."""
+        if not self._runs[-1].stepped:
+            return None
+        return [dict(Activations(self._stack.cell, run.copy_of)) for run in self._runs]
 
     def repeated(self, copies):
         """A stepper in which each sequence is repeated, with its states."""

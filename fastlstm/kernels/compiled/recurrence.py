@@ -68,13 +68,14 @@ class Run:
         self.workspace, self._threads, self._bounds = workspace, threads, {1: [0, self.N]}
         rows = workspace.empty("rows", (self.M + self.N, stride), dtype)
         self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
-        h = mask = c = self._gates = None
+        h = mask = c = self._c = self._gates = None
         if masked:  # the rows hold the masked states, as the gates see them; the states have a buffer of their own
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
         self.state, self.state_n = (self.h[: self.N],), (self.h[self.M :],)
         if "c" in self._kind.states:
             c = workspace.empty("c", (self.M + self.N if recording else self.N, self.P), dtype)
+            self._c = c[:, :H]
             self.state, self.state_n = (*self.state, c[: self.N, :H]), (*self.state_n, c[-self.N :, :H])
         if recording and self._kind.keeps_gates:
             self._gates = workspace.empty("gates", (self.M * self._kind.n_slots * self.P,), dtype)
@@ -115,6 +116,15 @@ class Run:
     def forward(self, part, packed):
         self._kernel.forward(self._part(part), packed.kernel)
 
+    def activations(self):
+        gates = {} if self._gates is None else self._by_slot(self._gates)
+        return {**gates, **dict(zip(self._kind.states, (self.h, self._c), strict=False))}
+
+    def _by_slot(self, flat):
+        """Views [M, H] of a flat array [M, slots, P], by the letters of the slots."""
+        array = flat.reshape(self.M, self._kind.n_slots, self.P)
+        return {slot: array[:, k, : self.H] for k, slot in enumerate(self._kind.slots or self._kind.gates)}
+
     def outputs(self, part, reverse, out, column):
         self._kernel.copy_outputs(self._part(part), reverse, out.reshape(-1), column, out.shape[1])
 
@@ -154,6 +164,9 @@ class Run:
 
     def backward(self, part, packed, to_start=False):
         self._backward.backward(self._part(part), packed.kernel, to_start)
+
+    def d_sums(self):
+        return self._by_slot(self._dz)
 
     def weight_gradient(self, part, packed, accumulate=False):
         self._backward.weight_gradient(self._part(part), packed.kernel, accumulate)

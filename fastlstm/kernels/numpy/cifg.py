@@ -16,11 +16,11 @@ from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
 
 
 class Packed(recurrence.Packed):
-    GATES = 3
+    GATES = "fgo"
 
 
 class Run(recurrence.Run):
-    STATES, GATES, KEPT = 2, 3, 3
+    STATES, GATES, KEPT = "hc", "fgo", "fgo"
 
     def forward(self, part, packed):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights

@@ -16,11 +16,11 @@ from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
 
 
 class Packed(recurrence.Packed):
-    GATES = 3
+    GATES = "rzn"
 
 
 class Run(recurrence.Run):
-    GATES, KEPT = 3, 4
+    GATES, KEPT = "rzn", "rznm"
 
     def forward(self, part, packed):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights

@@ -17,11 +17,11 @@ from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
 
 
 class Packed(recurrence.Packed):
-    GATES = 4
+    GATES = "ifgo"
 
 
 class Run(recurrence.Run):
-    STATES, GATES, KEPT = 2, 4, 4
+    STATES, GATES, KEPT = "hc", "ifgo", "ifgo"
 
     def forward(self, part, packed):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights

@@ -23,10 +23,10 @@ def rows_times(a, w):
 class Packed:
     """Weights and their gradient; this backend keeps them in their original shapes."""
 
-    GATES = None
+    GATES = None  # letters, in the order of the weights
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
-        G = self.GATES * H
+        G = len(self.GATES) * H
         self._shapes = (G, C), (G, H), (G,), (G,)
 
     def fill(self, part, weights):
@@ -41,8 +41,8 @@ class Packed:
 class Run:
     """A run over a packed batch, with its buffers; see the contract."""
 
-    STATES, GATES = 1, None
-    KEPT = 0  # values per unit and step that forward stores for backward
+    STATES, GATES = "h", None  # letters of the states, and of the gates in the order of the weights
+    KEPT = ""  # letters of the activations that forward stores for backward
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
@@ -51,10 +51,10 @@ class Run:
         self._after = np.concatenate([after for _, after in self._places])
         self._x = self.inputs = np.empty((self.M, C), dtype)
         self.mask = np.ones((self.N, H), dtype) if masked else None
-        self._states = np.zeros((self.STATES, self.M + self.N, H), dtype)
+        self._states = np.zeros((len(self.STATES), self.M + self.N, H), dtype)
         self.h = self._states[0]
         self.state, self.state_n = tuple(self._states[:, : self.N]), tuple(self._states[:, self.M :])
-        self._kept = np.empty((self.KEPT, self.M, H), dtype)
+        self._kept = np.empty((len(self.KEPT), self.M, H), dtype)
 
     def _seen(self, rows):
         """The states before a step, multiplied by the recurrent dropout mask if there is one."""
@@ -84,6 +84,9 @@ class Run:
             column += run.H
         self._states[:, : self.N] = 0 if state is None else state
 
+    def activations(self):
+        return dict(zip([*self.KEPT, *self.STATES], [*self._kept, *self._states], strict=True))
+
     def outputs(self, part, reverse, out, column):
         outputs = self.h[self._after]
         out[:, column : column + self.H] = outputs[self._reversed_rows] if reverse else outputs
@@ -96,9 +99,9 @@ class Run:
         h[:] = self.state[0]
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        self.d_state = tuple(np.zeros((self.STATES, self.N, self.H), self.dtype))
+        self.d_state = tuple(np.zeros((len(self.STATES), self.N, self.H), self.dtype))
         self.d_h = np.zeros((self.M, self.H), self.dtype)
-        self._d_of_x, self._d_of_h = np.empty((2, self.M, self.GATES * self.H), self.dtype)
+        self._d_of_x, self._d_of_h = np.empty((2, self.M, len(self.GATES) * self.H), self.dtype)
 
     def collect(self, part, d_outputs, reverse, column):
         columns = slice(column, column + self.H)
@@ -106,6 +109,12 @@ class Run:
             d[self._reversed_rows, columns] if is_reversed else d[:, columns]
             for d, is_reversed in zip(d_outputs, reverse, strict=True)
         )
+
+    def d_sums(self):
+        d_sums = dict(zip(self.GATES, np.split(self._d_of_x, len(self.GATES), axis=1), strict=True))
+        if "m" in self.KEPT:
+            d_sums["m"] = self._d_of_h[:, -self.H :]
+        return d_sums
 
     def weight_gradient(self, part, packed, accumulate=False):
         of_x, of_h = self._d_of_x, self._d_of_h

@@ -14,11 +14,11 @@ from fastlstm.kernels.numpy.recurrence import rows_times
 
 
 class Packed(recurrence.Packed):
-    GATES = 1
+    GATES = "h"
 
 
 class Run(recurrence.Run):
-    GATES = 1
+    GATES = "h"
 
     def forward(self, part, packed):
         weight_ih, weight_hh, bias_ih, bias_hh = packed.weights

@@ -1,0 +1,106 @@
+"""A grid of panels with a common time axis: lines, heat maps and bars."""
+
+import numpy as np
+
+from fastlstm.plotting import MOST_COLOURS, colours_on, pyplot_for, without_spines
+
+
+class Panels:
+    """A grid of panels: rows above each other with a common time axis, a narrow column for colour bars."""
+
+    def __init__(self, display, ax, rows, columns, with_bars):
+        pyplot = pyplot_for(display)
+        if ax is None:
+            size = 8.5 + 3.5 * (columns - 1), 1.0 + 1.35 * rows
+            self.figure = pyplot.figure(figsize=size, layout="constrained")
+            self.ax = self.figure.add_subplot()
+        else:
+            self.figure, self.ax = ax.figure, ax
+        place = self.ax.get_subplotspec()
+        if place is None:
+            raise ValueError("ax has no place in a grid; pass axes made by plt.subplots or add_subplot.")
+        self.ax.set_axis_off()
+        widths = [16, 60, 1] if with_bars else [60, 1] if columns == 1 else [30, 30, 1, 30, 1]
+        self._first, self._rows = int(with_bars), rows
+        self._grid = place.subgridspec(rows, len(widths), width_ratios=widths)
+        self._columns, self._of_time = ([self._first] if columns == 1 else [0, 1, 3]), []
+
+    def _add(self, row, column):
+        axes = self.figure.add_subplot(
+            self._grid[row % self._rows, self._columns[column]], sharex=self._of_time[0] if self._of_time else None
+        )
+        self._of_time.append(axes)
+        return axes
+
+    def lines(self, row, values, labels, title, column=0, is_probability=False):
+        """Lines of values [T, K] over time, or a heat map of many."""
+        if values.shape[1] > MOST_COLOURS:
+            return self.map(row, values.T, title, not is_probability, column=column, bar=column == 0)
+        axes = self._add(row, column)
+        for line, label, colour in zip(values.T, labels, colours_on(axes), strict=False):
+            axes.plot(line, color=colour, linewidth=1.3, drawstyle="steps-mid", label=label)
+        if is_probability:
+            axes.set_ylim(-0.05, 1.05)
+        axes.set_ylabel(title)
+        without_spines(axes)
+        if values.shape[1] > 1:
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": values.shape[1]}
+            axes.legend(**place, frameon=False, fontsize="x-small", borderpad=0, borderaxespad=0.2)
+        return axes
+
+    def map(self, row, values, title, signed, largest=None, column=0, bar=False, shut=None):
+        """A heat map of values [units, T]; those below `shut` are hatched."""
+        axes = self._add(row, column)
+        units, T = values.shape
+        if signed:
+            largest = largest or largest_of(values)
+            options = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
+        else:
+            options = {"cmap": "viridis", "vmin": 0, "vmax": 1}
+        if shut is not None:
+            values = np.ma.masked_less(values, shut)
+            axes.patch.set(hatch="/////", edgecolor="0.55", linewidth=0)
+        image = axes.imshow(
+            values, aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, units - 0.5, -0.5), **options
+        )
+        axes.set_ylabel(title)
+        axes.set_yticks([])
+        if bar:
+            of_bar = self.figure.add_subplot(self._grid[row % self._rows, self._columns[column] + 1])
+            colour_bar = self.figure.colorbar(image, cax=of_bar)
+            colour_bar.ax.tick_params(labelsize="x-small")
+            colour_bar.outline.set_linewidth(0.4)
+        return axes
+
+    def bars(self, row, values, title):
+        """Horizontal bars beside the heat map of a row, one per unit."""
+        axes = self.figure.add_subplot(self._grid[row, 0])
+        longest = max(10.0, 10 * self._of_time[0].get_xlim()[1])
+        axes.barh(np.arange(len(values)), np.minimum(values, longest), height=0.85, color=colours_on(axes)[0])
+        axes.set_xscale("log")
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_yticks([])
+        axes.tick_params(labelsize="x-small")
+        axes.set_title(title, fontsize="small")
+        without_spines(axes)
+        return axes
+
+    def finish(self):
+        """Label the time axis of the lowest panel of each column only."""
+        lowest = {}
+        for axes in self._of_time:
+            place = axes.get_subplotspec()
+            lowest[place.colspan.start] = max(lowest.get(place.colspan.start, 0), place.rowspan.stop)
+        for axes in self._of_time:
+            place = axes.get_subplotspec()
+            is_lowest = place.rowspan.stop == lowest[place.colspan.start]
+            axes.tick_params(labelbottom=is_lowest)
+            axes.set_xlabel("step" if is_lowest else "")
+        first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
+        self.figure.align_ylabels(first)
+
+
+def largest_of(values):
+    """Limit of the colours for signed values: their 98th percentile, lest a single unit determine it."""
+    sizes = np.abs(values)
+    return float(np.percentile(sizes, 98) or sizes.max() or 1.0)

@@ -1,0 +1,222 @@
+"""Pictures of gates and of the gradient's flow."""
+
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+from matplotlib import pyplot  # noqa: E402
+
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder  # noqa: E402
+from fastlstm.inspection import (  # noqa: E402
+    GateDisplay,
+    GradientFlowDisplay,
+    gate_activations,
+    gradient_flow,
+)
+
+N, T, C, H = 12, 15, 2, 5
+X = np.random.default_rng(0).normal(size=(N, T, C))
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    pyplot.close("all")
+
+
+def fitted(cell="lstm", estimator=LSTMClassifier, y=None, X=X, **options):
+    y = X[:, 0, 0] > 0 if y is None else y
+    options = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0, **options}
+    return estimator(H, cell=cell, **options).fit(X, y)
+
+
+def image_of(axes):
+    (image,) = axes.get_images()
+    return image.get_array()
+
+
+def render(display):
+    """The picture as an array of pixels; warnings of matplotlib are errors."""
+    display.figure_.canvas.draw()
+    return np.asarray(display.figure_.canvas.buffer_rgba())
+
+
+def test_heat_maps_show_the_gates_of_the_series(cell):
+    model = fitted(cell)
+    display = GateDisplay.from_estimator(model, X[3])
+    names = {
+        "lstm": ["input", "forget", "cell", "output", "cell_state"],
+        "cifg": ["input", "forget", "cell", "output", "cell_state"],
+        "gru": ["reset", "update", "candidate", "hidden_state"],
+        "rnn": ["hidden_state"],
+    }[cell]
+    activations = gate_activations(model, X[3:4])
+    panels = list(display.axes_.values())
+    assert len(panels) == len(names) + 2
+    for axes, name in zip(panels[1:-1], names, strict=True):
+        assert_allclose(image_of(axes), activations.get(name)[0].T[display.order_], rtol=1e-6)
+    for line, channel in zip(display.axes_["input"].get_lines(), X[3].T, strict=True):
+        assert_array_equal(line.get_ydata(), channel)
+    assert sorted(display.order_) == list(range(H))
+    assert display.ax_.figure is display.figure_
+
+
+def test_units_are_sorted_by_when_they_are_active():
+    display = GateDisplay.from_estimator(fitted(), X[0], gates=["cell_state"])
+    states = np.abs(np.asarray(image_of(display.axes_["cell state"])).T)
+    active = states - states.min(axis=0)
+    assert (np.diff(np.arange(T) @ active / active.sum(axis=0)) >= -1e-6).all()
+
+
+def test_the_prediction_at_each_step_is_that_for_the_series_so_far():
+    model = fitted()
+    lines = GateDisplay.from_estimator(model, X[0]).axes_["prediction"].get_lines()
+    expected = np.array([model.predict_proba(X[:1, : t + 1])[0] for t in range(T)])
+    assert_allclose([line.get_ydata() for line in lines], expected.T, rtol=1e-6)
+    assert [line.get_label() for line in lines] == ["False", "True"]
+
+
+def test_predictions_of_every_step_are_drawn():
+    y = X[:, :, 0] + 5
+    model = fitted(estimator=LSTMRegressor, y=y, return_sequences=True, bidirectional=True)
+    (line,) = GateDisplay.from_estimator(model, X[0], direction="backward").axes_["prediction"].get_lines()
+    assert_allclose(line.get_ydata(), model.predict(X[:1])[0], rtol=1e-6)
+
+
+def test_a_bidirectional_model_has_no_prediction_before_the_last_step():
+    assert "prediction" not in GateDisplay.from_estimator(fitted(bidirectional=True), X[0]).axes_
+
+
+def test_many_channels_are_drawn_as_a_heat_map():
+    wide = np.random.default_rng(0).normal(size=(N, T, 9))
+    display = GateDisplay.from_estimator(fitted(X=wide), wide[0])
+    assert_array_equal(image_of(display.axes_["input"]), wide[0].T)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "cifg", "gru"])
+def test_memory_shows_half_lives_and_closed_gates(cell):
+    model = fitted(cell)
+    display = GateDisplay.from_estimator(model, X[0], kind="memory")
+    of = {name: array[0].astype(float) for name, array in gate_activations(model, X[:1]).of().items()}
+    keeps, written, read = ("update", "update", "reset") if cell == "gru" else ("forget", "input", "output")
+    assert_allclose(display.half_life_, np.log(2) / -np.log(of[keeps].mean(axis=0)), rtol=1e-6)
+    assert_array_equal(display.order_, np.argsort(-display.half_life_))
+    writes = 1 - of[written] if cell == "gru" else of[written]
+    for title, values in zip(list(display.axes_)[1:3], (writes, of[read]), strict=True):
+        shown = image_of(display.axes_[title])
+        assert_array_equal(np.ma.getmaskarray(shown), values.T[display.order_] < 0.1)
+        assert_allclose(shown.data, values.T[display.order_], rtol=1e-6)
+    bars = [bar.get_width() for bar in display.axes_["half_life"].patches]
+    assert_allclose(bars, np.minimum(display.half_life_[display.order_], 150), rtol=0.1)
+
+
+def test_comparison_shows_both_and_the_change():
+    before, after = fitted(max_iter=1), fitted(max_iter=9)
+    display = GateDisplay.compare(before, after, X[0])
+    images = [image_of(display.axes_["forget gate", column]) for column in ("before", "after", "change")]
+    assert_allclose(images[2], images[1] - images[0])
+    assert_allclose(images[0], gate_activations(before, X[:1]).get("forget")[0].T[display.order_], rtol=1e-6)
+    with pytest.raises(ValueError, match=r"5 units of type 'lstm' and 5 units of type 'gru'; expected the same"):
+        GateDisplay.compare(before, fitted("gru"), X[0])
+
+
+@pytest.mark.parametrize("style", ["default", "dark_background"])
+def test_displays_render_without_warnings(style):
+    model = fitted()
+    with pyplot.style.context(style):
+        displays = [
+            GateDisplay.from_estimator(model, X[0]),
+            GateDisplay.from_estimator(model, X[0], kind="memory"),
+            GateDisplay.compare(model, model, X[0]),
+            GradientFlowDisplay.from_estimator(model, X, X[:, 0, 0] > 0),
+        ]
+        for display in displays:
+            pixels = render(display)[..., :3].reshape(-1, 3)
+            assert len(np.unique(pixels, axis=0)) > 50
+            assert_array_equal(pixels[0], [255] * 3 if style == "default" else [0] * 3)
+
+
+def test_a_picture_is_the_same_each_time():
+    model = fitted()
+    one, other = (render(GateDisplay.from_estimator(model, X[0])) for _ in range(2))
+    assert_array_equal(one, other)
+
+
+def test_panels_take_the_place_of_given_axes():
+    figure, (left, right) = pyplot.subplots(1, 2, layout="constrained")
+    display = GateDisplay.from_estimator(fitted(), X[0], ax=right)
+    assert display.ax_ is right
+    assert display.figure_ is figure
+    figure.canvas.draw()
+    assert all(axes.get_position().x0 > left.get_position().x1 for axes in display.axes_.values())
+    with pytest.raises(ValueError, match=r"ax has no place in a grid; pass axes made by plt.subplots"):
+        GateDisplay.from_estimator(fitted(), X[0], ax=figure.add_axes([0, 0, 1, 1]))
+
+
+def test_series_of_one_channel_and_encoders_are_accepted():
+    univariate = X[:, :, 0]
+    model = fitted(X=X[:, :, :1], y=univariate[:, 0] > 0)
+    of_encoder = GateDisplay.from_estimator(SequenceEncoder(model).fit(None), X[0, :, :1])
+    of_model = GateDisplay.from_estimator(model, X[0, :, :1])
+    assert_array_equal(image_of(of_encoder.axes_["forget gate"]), image_of(of_model.axes_["forget gate"]))
+    of_rows = fitted(X=univariate, y=univariate[:, 0] > 0)
+    assert image_of(GateDisplay.from_estimator(of_rows, univariate[0]).axes_["forget gate"]).shape == (H, T)
+
+
+def test_lines_are_the_mean_norms_by_steps_from_the_end():
+    y = X[:, 0, 0] > 0
+    models = {"LSTM": fitted(), "RNN": fitted("rnn")}
+    display = GradientFlowDisplay.from_estimators(models, X, y)
+    assert display.ax_.get_yscale() == "log"
+    assert [line.get_label() for line in display.lines_] == ["LSTM", "RNN"]
+    for line, model in zip(display.lines_, models.values(), strict=True):
+        expected = gradient_flow(model, X, y).mean("hidden_state", from_end=True)
+        assert_allclose(line.get_ydata(), expected)
+        assert_array_equal(line.get_xdata(), -np.arange(T))
+
+
+def test_norms_can_be_drawn_relative_to_the_last_step():
+    y = X[:, 0, 0] > 0
+    display = GradientFlowDisplay.from_estimator(fitted(), X, y, relative=True, what="cell_state")
+    expected = gradient_flow(fitted(), X, y).mean("cell_state", from_end=True)
+    assert_allclose(display.lines_[0].get_ydata(), expected / expected[0])
+    share = GradientFlowDisplay.from_estimator(fitted(), X, y, what="forget_share")
+    assert share.ax_.get_ylim()[1] < 1.1
+
+
+def test_bad_input_is_refused():
+    model = fitted()
+    with pytest.raises(NotFittedError):
+        GateDisplay.from_estimator(LSTMClassifier(), X[0])
+    with pytest.raises(ValueError, match=r"x has shape \(12, 15, 2\); expected one series"):
+        GateDisplay.from_estimator(model, X)
+    with pytest.raises(ValueError, match="channels"):
+        GateDisplay.from_estimator(model, X[0, :, :1])
+    with pytest.raises(ValueError, match=r"kind='half-life': expected one of \['gates', 'memory'\]"):
+        GateDisplay.from_estimator(model, X[0], kind="half-life")
+    with pytest.raises(ValueError, match=r"gates has 'forget', but a cell of type 'gru' has no gate or state of that"):
+        GateDisplay.from_estimator(fitted("gru"), X[0], gates=["forget"])
+    with pytest.raises(ValueError, match=r"gates='forget': expected a non-empty sequence"):
+        GateDisplay.from_estimator(model, X[0], gates="forget")
+    with pytest.raises(ValueError, match=r"type 'rnn' has no gate that keeps its state"):
+        GateDisplay.from_estimator(fitted("rnn"), X[0], kind="memory")
+    with pytest.raises(ValueError, match=r"gates=\['input'\] has no effect with kind='memory'"):
+        GateDisplay.from_estimator(model, X[0], kind="memory", gates=["input"])
+    with pytest.raises(TypeError, match=r"type LSTMClassifier; expected a non-empty dict"):
+        GradientFlowDisplay.from_estimators(model, X, X[:, 0, 0] > 0)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for call in (
+        lambda: GateDisplay.from_estimator(fitted(), X[0]),
+        lambda: GateDisplay.compare(fitted(), fitted(), X[0]),
+        lambda: GradientFlowDisplay.from_estimator(fitted(), X, X[:, 0, 0] > 0),
+    ):
+        with pytest.raises(ImportError, match=r"Display requires matplotlib: pip install matplotlib"):
+            call()

@@ -836,3 +836,9 @@ def test_an_update_has_as_many_columns_as_the_fit():
     model = LSTMForecaster(3, 9, **QUICK).fit(np.stack([waves(60), waves(60)], axis=1))
     with pytest.raises(ValueError, match="y has 1 series; expected 2, as in fit"):
         model.update(waves(3))
+
+
+def test_a_history_shorter_than_the_window_is_reported():
+    model = LSTMForecaster(3, 9, **QUICK).fit(waves(60))
+    with pytest.warns(UserWarning, match=r"The series \['new'\] have fewer than 9 values, which the window requires"):
+        assert model.predict(y={"new": waves(5)})["new"].shape == (3,)

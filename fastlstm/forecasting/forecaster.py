@@ -321,6 +321,16 @@ default="squared_error"
                 UserWarning,
             )
 
+    @staticmethod
+    def _warn_of_short(data, least):
+        short = [key for key, y in zip(data.panel.ids, data.values, strict=True) if len(y) < least]
+        if short:
+            warn(
+                f"The series {containers.few(short)} have fewer than {least} values, which the window requires, and "
+                "are extended at the start by their first value: forecasts may be poor.",
+                UserWarning,
+            )
+
     # -- forecasts --------------------------------------------------------------------------------------------
 
     def predict(
@@ -524,6 +534,7 @@ default="squared_error"
         if y is not None:
             data = unseen(self._parameters, data, y, X_past, static)
             units = model.units_of(data.values)
+            self._warn_of_short(data, self._plan.differences.lost + self._plan.window)
         elif X_past is not None or static is not None:
             raise ValueError("X_past and static belong to other series: pass these as y, or leave them out.")
         data = read_future(data, X, h if self._plan.recursive else self._plan.horizon)

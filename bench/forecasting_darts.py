@@ -1,10 +1,10 @@
 """The example of darts' RNN models, AirPassengers, and the time of a backtest.
 
 ``python bench/forecasting_darts.py [--seeds N]`` prints two tables. AirPassengers is forecast as in that example: a
-network of 20 units, with the month as covariate and in the peers also the year, is fitted to the months before 1959, and
-forecasts six months from every origin of the last two years. The error is the mean absolute percentage error of the
-sixth month, the only one that darts' `historical_forecasts` keeps by default, and of all six. The backtests are those of
-networks of 32 units trained for one epoch, as their time does not depend on the weights. Seconds are CPU time on one
+network of 20 units, with the month as covariate and in the peers also the year, is fitted to the months before 1959,
+and forecasts six months from every origin of the last two years. The error is the mean absolute percentage error of the
+sixth month, the only one that darts' `historical_forecasts` keeps by default, and of all six. The backtests are those
+of networks of 32 units trained for one epoch, as their time does not depend on the weights. Seconds are CPU time on one
 thread.
 """
 

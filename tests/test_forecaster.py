@@ -810,6 +810,16 @@ def test_a_covariate_known_ahead_acts_at_once_or_later(strategy, lag, difference
     assert errors["lstm"]["mae"] < 0.1 * errors["persistence"]["mae"]
 
 
+def test_covariates_are_differenced_like_the_series():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    y = 5 + 3 * x + 0.01 * rng.normal(size=300)
+    # in a window of the horizon's length, no earlier values stand in for the differences
+    model = LSTMForecaster(4, 4, differences=1, **QUICK).fit(y[:240], X=x[:240, None])
+    errors = model.backtest(y[240:], X=x[240:, None], ets=False).summary()
+    assert errors["lstm"]["mae"] < 0.1 * errors["persistence"]["mae"]
+
+
 def test_a_past_covariate_is_used_while_its_values_reach():
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)

@@ -1,6 +1,7 @@
 """Forecasts by a fitted model: points, quantiles and sampled paths, in the units of the series."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -136,7 +137,13 @@ class Forecasts:
     def _levels(self, share=None):
         """Forecasts [n, steps] of levels, and the units of their errors [n, 1 or steps]."""
         predictor = self.model.fit.predictor
-        predictor = predictor if share is None else predictor.with_share(share)
+        return self._own_levels if share in (None, predictor.share) else self._levels_by(predictor.with_share(share))
+
+    @cached_property
+    def _own_levels(self):
+        return self._levels_by(self.model.fit.predictor)
+
+    def _levels_by(self, predictor):
         steps = {"steps": self.steps} if self.model.plan.recursive else {}
         levels, unit = self.histories.forecast(predictor, *self._at, self.model.run, **steps)
         return levels[:, : self.steps], unit[:, : self.steps]

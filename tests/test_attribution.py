@@ -1,5 +1,7 @@
 """Importance of channels and steps."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from sklearn.metrics import get_scorer
 from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler, TableLayout
-from fastlstm.inspection import step_importance
+from fastlstm.inspection import ImportanceDisplay, step_importance
 from fastlstm.inspection.groups import Groups
 from fastlstm.sequences import of_members
 
@@ -334,3 +336,22 @@ def test_other_estimators_are_refused():
         step_importance(LSTMRegressor(4), X, Y)
     with pytest.raises(TypeError, match="est is of type Pipeline; expected a fitted LSTMClassifier or LSTMRegressor"):
         step_importance(make_pipeline(SequenceScaler(), LSTMRegressor(4)), X, Y)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_integrated_gradients_of_a_classifier_that_does_not_standardise_explain_its_predictions(per_step, backend):
+    labels = (X[:, :, 0] > 2).astype(int)
+    labels = labels if per_step else labels[:, -1]
+    options = {**QUICK, "backend": backend, "standardize": False, "return_sequences": per_step}
+    model = LSTMClassifier(4, **options).fit(X, labels)
+    found = step_importance(model, X, method="integrated_gradients")
+    exact = step_importance(
+        LSTMClassifier(4, **{**options, "dtype": "float64"}).fit(X, labels), X, method="integrated_gradients"
+    )
+    assert_allclose(found.mean, exact.mean, rtol=0.02, atol=1e-3)
+
+
+def test_a_missing_matplotlib_is_reported_before_any_work(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="ImportanceDisplay requires matplotlib"):
+        ImportanceDisplay.from_estimator(None, X, Y)

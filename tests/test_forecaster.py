@@ -852,3 +852,12 @@ def test_a_history_shorter_than_the_window_is_reported():
     model = LSTMForecaster(3, 9, **QUICK).fit(waves(60))
     with pytest.warns(UserWarning, match=r"The series \['new'\] have fewer than 9 values, which the window requires"):
         assert model.predict(y={"new": waves(5)})["new"].shape == (3,)
+
+
+def test_a_network_in_double_precision_forecasts_like_one_in_single_precision():
+    y = lag3(200)
+    single, double = (
+        always_network(LSTMForecaster(3, 9, dtype=dtype, **{**QUICK, "max_iter": 10}).fit(y)).predict()
+        for dtype in ("float32", "float64")
+    )
+    assert_allclose(single, double, rtol=0.05, atol=0.01)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm.inspection.attribution import step_importance
-from fastlstm.plotting import axes_for
+from fastlstm.plotting import axes_for, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -80,6 +80,7 @@ class ImportanceDisplay:
         ImportError
             If matplotlib is not installed.
         """
+        pyplot_for(cls.__name__)  # fails before any work
         return cls(step_importance(est, X, y, **options)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:

@@ -122,6 +122,8 @@ def prepared(series, scaling, masked, dtype, name="X"):
         check_channels(series, len(scaling.mean))
         series = series.with_table(scaling.apply(series.table(copy=False), dtype))
         sequences.check_finite(series, name, "keep")  # finite values may be too large for the dtype
+    elif series.values.dtype != dtype:  # kernels would read the numbers as those of another type
+        series = series.with_table(series.table(copy=False).astype(dtype))
     return sequences.with_mask(series) if masked else series
 
 

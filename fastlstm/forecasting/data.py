@@ -310,6 +310,8 @@ def _encoded(data, tables, calendars, first, name="X"):
 
 def _applied(encoding, table, name):
     """The encoded table; raise ValueError for numbers that float32 does not hold beside those of the fit."""
+    if not encoding.names:
+        return np.empty((len(table), 0), "float32")
     with np.errstate(over="ignore"):
         encoded = encoding.apply(table, name)
     if not (np.abs(encoded) <= LARGEST).all():

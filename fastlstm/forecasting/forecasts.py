@@ -70,8 +70,8 @@ class Fitted:
 
     def check(self, data, known):
         """Raise ValueError if what follows the first ``known[n]`` values of each series cannot be standardised."""
-        first = [max(0, end - self.plan.differences.lost) for end in known]
-        self._histories(data.cut(first, [len(values) for values in data.values]), self.fit.units)
+        for unit, values, end in zip(self.fit.units, data.values, known, strict=True):
+            unit.apply(unit.levels.apply(values[max(0, end - self.plan.differences.lost) :]))
 
     def _histories(self, data, units, origins=None, ahead=0):
         channels = data.channels(self.plan.shift, ahead, self.plan.differences)

@@ -215,7 +215,8 @@ def read_column(column, label):
         dtype = getattr(array, "dtype", type(column).__name__)
         raise TypeError(f"{label} is of type {dtype}; expected numbers, one per step.")
     array = np.array(array, np.float64)
-    wrong = np.flatnonzero((np.abs(array) > LARGEST) & np.isfinite(array))
+    wrong = np.flatnonzero(np.abs(array) > LARGEST)
+    wrong = wrong[np.isfinite(array[wrong])]  # infinity has errors of its own
     if len(wrong):
         raise ValueError(
             f"{label} has {array[wrong[0]]:g} in row {wrong[0]}; expected absolute values of {LARGEST:g} at most: "

@@ -32,8 +32,15 @@ class Units:
             self.std = _positive(_typical_spread(changes, window), changes) if len(changes) > window else self.size
 
     def apply(self, levels):
-        """The standardised differences of levels."""
-        return (self.differences.apply(levels) - self.mean) / self.std
+        """The standardised differences of levels; raise ValueError for values that are beyond all measure."""
+        with np.errstate(over="ignore"):
+            changes = (self.differences.apply(levels) - self.mean) / self.std
+        if not (np.abs(changes) <= LARGEST).all():
+            raise ValueError(
+                f"y has {self.levels.undo(levels[np.argmax(np.abs(levels))]):g}, which is more than {LARGEST:g} times "
+                f"the usual spread of the series, {self.std:g}: correct such values, or replace them by NaN."
+            )
+        return changes
 
 
 def _positive(std, values):
@@ -75,7 +82,7 @@ class Histories:
         self.levels = [unit.levels.apply(y) for unit, y in zip(units, extended, strict=True)]
         self.lost, self.table = lost, Table([len(levels) - lost + ahead for levels in self.levels])
         for n, (unit, levels) in enumerate(zip(units, self.levels, strict=True)):
-            self.table.series(n)[: len(levels) - lost] = _standardised(unit, levels, values[n])
+            self.table.series(n)[: len(levels) - lost] = unit.apply(levels)
             self.table.series(n)[len(levels) - lost :] = 0  # never read
         if covariates is not None and covariates[0].shape[1]:
             tables = [_extended(table, extra)[lost:] for table, extra in zip(covariates, self.extra, strict=True)]
@@ -141,17 +148,6 @@ class Histories:
     def undo(self, series, levels):
         """Values [n, ...] from levels [n, ...]."""
         return np.stack([self.units[n].levels.undo(row) for n, row in zip(series, levels, strict=True)])
-
-
-def _standardised(unit, levels, y):
-    with np.errstate(over="ignore"):
-        changes = unit.apply(levels)
-    if not (np.abs(changes) <= LARGEST).all():
-        raise ValueError(
-            f"y has {y[np.argmax(np.abs(y))]:g}, which is more than {LARGEST:g} times the usual spread of the series, "
-            f"{unit.std:g}: correct such values, or replace them by NaN."
-        )
-    return changes
 
 
 def _extended(values, extra):

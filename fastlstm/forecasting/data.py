@@ -73,9 +73,9 @@ class Data:
     def roles(self):
         """Roles of the channels, see `channels`."""
         past, known = (self.encoding.some(self._columns(is_past)).code_sizes for is_past in (True, False))
-        sizes = [0, *past, *self._known_codes, *self.static_encoding.code_sizes]
-        n_known = len(known)
-        widths = [self.past[0].shape[1], n_known, self.known[0].shape[1] - n_known, self.static.shape[1]]
+        of_time = [0] * (self.known[0].shape[1] - len(known))
+        sizes = [0, *past, *known, *of_time, *self.static_encoding.code_sizes]
+        widths = map(len, (past, known, of_time, self.static_encoding.code_sizes))
         groups = (tuple(range(*pair)) for pair in pairwise(np.cumsum([1, *widths])))
         return Roles(*groups, {channel: size for channel, size in enumerate(sizes) if size})
 
@@ -84,11 +84,11 @@ class Data:
 
         Numbers that change in time are differenced as the series are, so that their effect remains the same.
         """
-        tables, codes = [], np.array([*self.encoding.some(self._columns(True)).code_sizes, *self._known_codes]) > 0
-        n_past = self.past[0].shape[1]
+        tables, roles = [], self.roles()
+        of_past, of_known = ([c in roles.codes for c in group] for group in (roles.past, roles.known + roles.of_time))
         for past, known, static, y in zip(self.past, self.known, self.static, self.values, strict=True):
             steps = len(y) + ahead
-            past, known = differences.of_columns(past, codes[:n_past]), differences.of_columns(known, codes[n_past:])
+            past, known = differences.of_columns(past, of_past), differences.of_columns(known, of_known)
             past = np.concatenate([past, np.zeros((ahead, past.shape[1]), past.dtype)])  # never read
             static = np.broadcast_to(static, (steps, len(static)))
             tables.append(np.concatenate([past, shifted(known, shift, steps), static], axis=1))
@@ -97,12 +97,6 @@ class Data:
     def _columns(self, past):
         """Columns of X whose future is unknown, or known."""
         return [k for k, is_past in enumerate(self.is_past) if is_past == past]
-
-    @property
-    def _known_codes(self):
-        """Numbers of codes of the columns of `known`, 0 for numbers."""
-        sizes = self.encoding.some(self._columns(False)).code_sizes
-        return sizes + [0] * (self.known[0].shape[1] - len(sizes))  # features of the time
 
     def cut(self, first, last):
         """The steps from ``first[n]`` to before ``last[n]`` of each series; the panel remains."""

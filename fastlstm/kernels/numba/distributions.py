@@ -6,9 +6,9 @@
 
 import math
 
+from fastlstm.kernels.forecast import VARIANCE_FLOOR
 from fastlstm.kernels.numba.jit import entry, inlined
 
-VARIANCE_FLOOR = 1e-6
 LOG_FLOOR, LOG_2PI = math.log(VARIANCE_FLOOR), math.log(2 * math.pi)
 
 

@@ -1,5 +1,8 @@
 """Negative log-likelihood of a normal distribution of mean m and variance e^(2 s) + VARIANCE_FLOOR, for scores m, s.
 
+Without the floor, the loss would be unbounded below for targets that can be predicted exactly, and one such series
+would outweigh all others.
+
 Nix & Weigend (1994), equation 4.
 """
 
@@ -7,12 +10,10 @@ import math
 
 import numpy as np
 
+from fastlstm.kernels.forecast import VARIANCE_FLOOR
 from fastlstm.training.losses._functions import MIN_MEAN, normal_quantiles, sigmoid, softplus
 
 TARGETS, LIKELIHOOD = "numbers", True
-#: Minimum variance: a standard deviation of 0.001 of a standardised target. Without it, the loss would be unbounded
-#: below for targets that can be predicted exactly, and one such series would outweigh all others.
-VARIANCE_FLOOR = 1e-6
 
 
 def width(levels):

@@ -98,6 +98,20 @@ def test_the_linear_model_is_ridge_regression():
     assert_allclose(linear.error, np.sqrt(((linear.predict(x) - targets) ** 2).mean(0)), rtol=1e-4)
 
 
+def test_the_linear_model_of_few_steps_of_a_random_walk_is_ridge_regression_about_persistence():
+    y = np.random.default_rng(0).normal(size=50).cumsum()
+    windows = Windows(table_of(y), 12, 2, [(0, 37)], "series")
+    x, targets, _, _ = windows.scaled(np.arange(37))
+    linear = fit_linear(windows, Inputs(12, 2))
+    values = x[:, :, 0].astype(float)
+    A, last = np.column_stack([np.ones(37), values]), values[:, -1:]
+    forecasts = [
+        last + A @ np.linalg.solve(A.T @ A + 37 * p * np.diag([0] + [1] * 12), A.T @ (targets - last))
+        for p in 10.0 ** np.arange(-6, 2)
+    ]
+    assert min(np.abs(linear.predict(x) - of_penalty).max() for of_penalty in forecasts) < 1e-6
+
+
 @pytest.mark.parametrize("differences", [Differences(1), Differences(2), Differences(1, 1, 4), Differences(0, 2, 3)])
 @pytest.mark.parametrize("horizon", [1, 3, 9])
 def test_differences_are_inverted(differences, horizon):

@@ -143,7 +143,7 @@ def fit_linear(windows, inputs):
     if inputs.known or inputs.lagged:
         groups = [(inputs.of_horizon(h), slice(h, h + 1)) for h in range(H)]
     for columns, horizons in groups:
-        coefficients, squares = _ridge(moments, columns, horizons)
+        coefficients, squares = _ridge(moments, columns, horizons, inputs.window - 1)
         weight[horizons, columns] = coefficients.T
         error[horizons] = np.sqrt(squares)
     return _linear(inputs, moments, weight, error)
@@ -180,20 +180,33 @@ class _Moments:
         self.yy = np.maximum(np.diagonal(products)[F + 1 :], 0)
 
 
-def _ridge(moments, columns, horizons):
-    """Coefficients [F, H] of the best penalty, and the mean square errors [H]."""
-    n, xy, yy = moments.n, moments.xy[columns][:, horizons], moments.yy[horizons]
-    values, vectors = np.linalg.eigh(moments.xx[np.ix_(columns, columns)])
-    values, along = np.maximum(values, 0)[:, None], vectors.T @ xy
-    best = None
-    for penalty in PENALTIES:
-        shrunk = along / (values + penalty)
-        squares = np.maximum(yy - 2 * (along * shrunk).sum(axis=0) + (values * shrunk**2).sum(axis=0), 0)
-        freedom = 1 + float((values / (values + penalty)).sum())
-        if freedom < n:
-            criterion = squares.mean() / (1 - freedom / n) ** 2
-            if best is None or criterion < best[0]:
-                best = criterion, shrunk, squares
+def _ridge(moments, columns, horizons, last):
+    """Coefficients [F, H] of the best penalty, and the mean square errors [H].
+
+    They shrink towards 0 or, if that is better, towards persistence: a coefficient of 1 for the value `last`. It
+    forecasts few windows, or levels that shift, better than their mean. Source of the second: Litterman (1986).
+    """
+    n, xx, xy, yy = (
+        moments.n,
+        moments.xx[np.ix_(columns, columns)],
+        moments.xy[columns][:, horizons],
+        moments.yy[horizons],
+    )
+    values, vectors = np.linalg.eigh(xx)
+    values, best = np.maximum(values, 0)[:, None], None
+    for aim in (0.0, 1.0):
+        along = vectors.T @ (xy - aim * xx[:, [last]])
+        rest = yy - 2 * aim * xy[last] + aim * xx[last, last]
+        for penalty in PENALTIES:
+            shrunk = along / (values + penalty)
+            squares = np.maximum(rest - 2 * (along * shrunk).sum(axis=0) + (values * shrunk**2).sum(axis=0), 0)
+            freedom = 1 + float((values / (values + penalty)).sum())
+            if freedom < n:
+                criterion = squares.mean() / (1 - freedom / n) ** 2
+                if best is None or criterion < best[0]:
+                    best = criterion, vectors @ shrunk, aim, squares
     if best is None:  # fewer windows than parameters at any penalty
         return np.zeros_like(xy), yy
-    return vectors @ best[1], best[2]
+    _, coefficients, aim, squares = best
+    coefficients[last] += aim
+    return coefficients, squares

@@ -172,7 +172,7 @@ def renewed(parameters, data, y, X):
     """The data with the observations y, which are new, or those known followed by new ones."""
     panel = read_panel(y, freq=parameters.freq)
     if not panel.begins_with(data.panel):
-        return extended(parameters, data, y, X)
+        return _extended(parameters, data, y, X)
     panel = panel.in_order_of(data.panel)
     return _of_panel(parameters, data, panel, _columns(data, panel, X))
 
@@ -197,6 +197,10 @@ def extended(parameters, data, y, X):
     """The data with new observations."""
     if read_panel(y, freq=parameters.freq).begins_with(data.panel):
         raise ValueError("y begins with the known observations: pass only those that follow.")
+    return _extended(parameters, data, y, X)
+
+
+def _extended(parameters, data, y, X):
     panel = data.panel.extend(y)
     rows, new = panel.since(data.panel)
     ends = [len(data.values[n]) for n in rows]

@@ -75,7 +75,8 @@ def compare(forecasts, known, origins, season, coverage, ets):
     """
     lower, upper = forecasts.pop("lower", None), forecasts.pop("upper", None)
     values, horizon = origins.data.values, origins.horizon
-    recent = np.stack([_last(values[n][:step], season) for n, step in origins.pairs])
+    # a season before each origin, with the first value before the start of a series
+    recent = np.stack([values[n][np.maximum(np.arange(step - season, step), 0)] for n, step in origins.pairs])
     forecasts["persistence"] = baselines.persistence(recent, horizon)
     if season > 1:
         forecasts["seasonal_naive"] = baselines.seasonal_naive(recent, horizon, season)
@@ -98,8 +99,3 @@ def _smoothed(known, origins, season):
             return None
         forecasts[rows] = of_series
     return forecasts
-
-
-def _last(values, count):
-    """The last `count` values, extended at the start by the first one if there are fewer."""
-    return np.concatenate([np.repeat(values[:1], max(0, count - len(values))), values[-count:]])

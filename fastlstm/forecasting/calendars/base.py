@@ -54,8 +54,8 @@ class Calendar:
         """This calendar extended by `stamps`; raise ValueError if they leave a gap or overlap with it."""
         if not len(stamps):
             return self
-        self.require(stamps, len(self), label)
-        return replace(self, stamps=self.joined(self.future(len(stamps))))
+        expected = self.require(stamps, len(self), label)
+        return replace(self, stamps=self.joined(self.future(len(stamps)) if expected is None else expected))
 
     def starts_like(self, other):
         """Whether both calendars begin at the same stamp; positions in an array may be any stamps."""
@@ -64,14 +64,17 @@ class Calendar:
         return first_difference(self.stamps[:1], other.stamps[:1]) is None
 
     def require(self, stamps, position, label):
-        """Raise ValueError unless `stamps` are the ones from `position` on; positions in an array always are."""
+        """Raise ValueError unless `stamps` are the ones from `position` on; positions in an array always are.
+
+        Returns these stamps, or None for positions in an array.
+        """
         if isinstance(stamps, range) or not self.given or not len(stamps):
-            return
+            return None
         stamps = self.read(stamps, label)
         expected = self.at(position, len(stamps))
         wrong = first_difference(stamps, expected)
         if wrong is None:
-            return
+            return expected
         if wrong > 0:
             raise ValueError(irregular(label, stamps, wrong, expected, self.freq_text))
         distance = self._position(stamps, label) - position

@@ -98,6 +98,21 @@ static void unpack_gates(int64_t G, const fl_weights *d_weights, const fl_part *
     }
 }
 
+static void FL(add_rows)(const fl_matrix *rows, const int64_t *which, int64_t S, int64_t first, int64_t last, real *out,
+                         int64_t Q)
+{
+    const int64_t whole = first + (last - first) / L * L;
+    for (int64_t m = 0; m < rows->rows; m++)
+        for (int64_t s = 0; s < S; s++) {
+            const real *const row = rows->at + m * rows->stride;
+            real *const sum = out + which[m * S + s] * Q;
+            for (int64_t q = first; q < whole; q += L)
+                vstore(sum + q, vadd(vload(sum + q), vload(row + q)));
+            for (int64_t q = whole; q < last; q++)
+                sum[q] += row[q];
+        }
+}
+
 static void FL(load_rows)(const fl_run *run, const fl_part *part, const real *x, const int64_t *at, bool reverse)
 {
     const int64_t *const starts = run->batch.starts, *const lengths = run->batch.lengths;

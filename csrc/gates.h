@@ -27,8 +27,12 @@ static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_
 INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)
 {
     const int64_t P = run->P, K = run->C + 1 + run->H, next_gates = run->gates ? step.later * GATES * P : 0;
-    for (int64_t unit = units.first; unit < units.last; unit += L)
-        products(GATES, step.active, K, run->zero, 0, run->rows + step.now * run->stride, run->stride,
-                 w + unit * GATES * K, out + (unit - units.first) * step.active * GATES, GATES * L, run->gates,
+    for (int64_t unit = units.first; unit < units.last; unit += L) {
+        real *const at = out + (unit - units.first) * step.active * GATES;
+        if (run->known)
+            start_from_known(run, step, unit, GATES, at, GATES * L);
+        products(GATES, step.active, K, run->known ? at : run->zero, run->known ? GATES * L : 0,
+                 run->rows + step.now * run->stride, run->stride, w + unit * GATES * K, at, GATES * L, run->gates,
                  next_gates + unit * GATES * ROWS, GATES * P, ahead);
+    }
 }

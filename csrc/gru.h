@@ -89,7 +89,10 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const rea
         real *const at = out + (unit - units.first) * step.active * 4;
         for (int64_t n = 0; n < step.active; n++)
             vstore(at + (n * 4 + 3) * L, vload(bias_m));
-        products(3, step.active, C + 1, run->zero, 0, x, run->stride, w_x, at, 4 * L, run->gates, next_gates, 0, 0);
+        if (run->known)
+            start_from_known(run, step, unit, 3, at, 4 * L);
+        products(3, step.active, C + 1, run->known ? at : run->zero, run->known ? 4 * L : 0, x, run->stride, w_x,
+                 at, 4 * L, run->gates, next_gates, 0, 0);
         products(3, step.active, H, at + L, 4 * L, h, run->stride, w_x + 3 * (C + 1) * L, at + L, 4 * L, run->gates,
                  next_gates + unit * 4 * ROWS, 4 * P, ahead);
     }

@@ -47,8 +47,11 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const rea
 {
     (void)ahead;
     const int64_t K = run->C + 1 + run->H, now = step.now * run->stride;
-    multiply(step.active, K, units.last - units.first, run->zero, 0, run->rows + now, run->stride, w + units.first * K,
-             out, 4 * L, run->rows, now);
+    if (run->known)
+        for (int64_t unit = units.first; unit < units.last; unit += L)
+            start_from_known(run, step, unit, 1, out + unit - units.first, 4 * L);
+    multiply(step.active, K, units.last - units.first, run->known ? out : run->zero, run->known ? 4 * L : 0,
+             run->rows + now, run->stride, w + units.first * K, out, 4 * L, run->rows, now);
 }
 
 INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)

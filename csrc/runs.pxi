@@ -118,7 +118,8 @@ cdef class Run:
     cdef Batch batch
     cdef fl_run of
     cdef real[::1] rows, h, c, gates, sums
-    cdef const real[::1] mask, zero
+    cdef const real[::1] mask, zero, products
+    cdef const int64_t[:, ::1] which
     cdef int64_t threads  # for which `sums` has room
 
     def __cinit__(self, str cell, int64_t C, int64_t H, const int64_t[::1] starts, buffers):
@@ -221,6 +222,18 @@ cdef class Run:
         with nogil:
             self.table.copy_outputs(&self.of, &part.of, reverse, &out[column], stride)
 
+    def look_up(self, const real[::1] products, const int64_t[:, ::1] which):
+        """The sums of every row start from rows of products[., G, P], flat: those that which[M, S] names."""
+        cdef int64_t m, s, S = which.shape[1], size = product(self.cell.gates, self.of.P), n = products.shape[0] // size
+        at_least("S", S, 1)
+        fits("which", which.shape[0], self.of.batch.M)
+        for m in range(self.of.batch.M):
+            for s in range(S):
+                if not 0 <= which[m, s] < n:
+                    raise ValueError(f"which[{m}, {s}] is {which[m, s]}, expected a row of products, 0 to {n - 1}.")
+        self.products, self.which = products, which
+        self.of.known, self.of.which, self.of.S = &products[0], &which[0, 0], S
+
     def forward(self, Part part not None, Packed packed not None):
         self.has_room(part, "sums", self.threads)
         self.fits_packed(packed, packed.of.forward, "forward")
@@ -292,6 +305,18 @@ cdef class Backward:
         self.run.fits_packed(packed, packed.of.backward, "backward")
         with nogil:
             self.run.cell.backward(&self.of, &part.of, packed.of.backward, to_start)
+
+    def add_rows(self, int64_t first, int64_t last, real[::1] d_products):
+        """Add the gradient of the rows' products to d_products[., G, P], flat, in the columns from `first` to `last`."""
+        cdef int64_t Q = product(self.run.cell.gates, self.of.P), M = self.of.batch.M
+        cdef fl_run *of = &self.run.of
+        cdef fl_matrix rows = fl_matrix(self.of.dz, M, Q, product(self.run.cell.slots, self.of.P))
+        if of.known is NULL:
+            raise ValueError("the run looks up no products.")
+        range_in("columns", first, last, Q)
+        fits("d_products", d_products.shape[0], self.run.products.shape[0])
+        with nogil:
+            self.run.table.add_rows(&rows, of.which, of.S, first, last, &d_products[0], Q)
 
     def weight_gradient(self, Part part not None, Packed packed not None, bint accumulate):
         """Into `gradient` of packed; with `accumulate`, added to it."""

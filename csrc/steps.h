@@ -11,6 +11,7 @@
 #define put_inputs FL(put_inputs)
 #define take_states FL(take_states)
 #define add_products FL(add_products)
+#define start_from_known FL(start_from_known)
 
 struct step {
     int64_t r_first;          /* the first of the part's sequences */
@@ -100,6 +101,22 @@ INLINE struct place place_of(const fl_run *run, struct step step, int64_t n, int
         .gate = now * slots * P + unit,
         .sequence = sequence * P + unit,
     };
+}
+
+/* out[active, gates, L : out_stride]: what the sums of a step's rows start from, for a vector of units. */
+INLINE void start_from_known(const fl_run *run, struct step step, int64_t unit, const int gates, real *out,
+                                int64_t out_stride)
+{
+    for (int64_t n = 0; n < step.active; n++) {
+        const int64_t *const which = run->which + (step.now + n) * run->S;
+        for (int gate = 0; gate < gates; gate++) {
+            const real *const at = run->known + gate * run->P + unit;
+            vec sum = vload(at + which[0] * gates * run->P);
+            for (int64_t s = 1; s < run->S; s++)
+                sum = vadd(sum, vload(at + which[s] * gates * run->P));
+            vstore(out + n * out_stride + gate * L, sum);
+        }
+    }
 }
 
 /* The rows and the units of a part. */

@@ -50,6 +50,9 @@ typedef struct {
     FL_REAL *gates;      /* [M, slots, P]: what backward reads of each step; or NULL */
     FL_REAL *sums;       /* for each thread, sums of a group of units: FL_SUMS_BYTES, or [N, 4, L] if larger */
     const FL_REAL *zero; /* zeros, [4, P] and [C padded to whole vectors] */
+    const FL_REAL *known; /* [., G, P]: products of inputs that recur; the gates' sums start from some; or NULL */
+    const int64_t *which; /* [M, S]: the rows of `known` that are added up for a row */
+    int64_t S;
 
     /* of a backward run */
     FL_REAL *d_h;    /* [M, P]: the gradient of the outputs; or NULL */
@@ -174,6 +177,10 @@ typedef struct {
        scratch for one block of b. */
     void (*gradient)(const FL_NAME(fl_matrix) *a, const FL_NAME(fl_matrix) *b, int64_t first, int64_t last,
                      FL_REAL *panel, FL_REAL *out, bool accumulate);
+    /* out[which[m, s]] += rows[m] for all M rows in order and each of S, in the columns from `first` to `last` of
+       out[., Q]. */
+    void (*add_rows)(const FL_NAME(fl_matrix) *rows, const int64_t *which, int64_t S, int64_t first, int64_t last,
+                     FL_REAL *out, int64_t Q);
 
     /* -- a linear layer of one or two outputs, and losses: head.h, losses.h. For more outputs, `multiply_rows` and
        `gradient` are faster. */

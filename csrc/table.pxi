@@ -82,6 +82,9 @@ cdef extern from *:
         real *gates
         real *sums
         const real *zero
+        const real *known
+        const int64_t *which
+        int64_t S
         real *d_h
         real *dz
         real *dh
@@ -148,6 +151,7 @@ cdef extern from *:
         void (*multiply_rows)(int64_t, int64_t, const fl_matrix *, const real *, int64_t, const real *,
             real *) noexcept nogil
         void (*gradient)(const fl_matrix *, const fl_matrix *, int64_t, int64_t, real *, real *, bint) noexcept nogil
+        void (*add_rows)(const fl_matrix *, const int64_t *, int64_t, int64_t, int64_t, real *, int64_t) noexcept nogil
         void (*forward_rows)(const fl_linear *, int64_t, int64_t, const real *, real *) noexcept nogil
         void (*differentiate_rows)(const fl_linear *, const fl_loss *, int64_t, int64_t, const real *, real *,
             real *) noexcept nogil

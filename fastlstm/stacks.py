@@ -15,6 +15,7 @@ import numpy as np
 
 from fastlstm import kernels
 from fastlstm.kernels.lazy import lazy
+from fastlstm.kernels.numpy.packing import reversed_rows
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import ByRows, Phase
 
@@ -233,6 +234,11 @@ class StackRun:
     def _of_layers(self, runs):
         D = self._directions
         return [runs[n : n + D] for n in range(0, len(runs), D)]
+
+    def look_up(self, known, which):
+        """Take the products known [., G, P] of each run of the first layer; `which` [M, S] of them belong to a row."""
+        for run, of_run, reverse in zip(self.layers[0], known, (False, True), strict=False):
+            run.look_up(of_run, which[reversed_rows(self.starts)] if reverse else np.ascontiguousarray(which))
 
     def forward(self, packed, inputs):
         """Phases of the forward pass; `inputs`, an `Inputs`, is read when the phases are executed."""

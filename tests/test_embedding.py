@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from fastlstm import sequences
+from fastlstm import kernels, sequences
 from fastlstm.forecasting import LSTMForecaster
 from fastlstm.stacks import Stack
 from fastlstm.training.embedding import Embedding
@@ -14,6 +14,7 @@ from fastlstm.training.minibatch import Minibatch, differentiate
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.outputs import RegressionOutput
+from fastlstm.training.streaming import Stepper
 
 QUICK = {"hidden_size": 8, "max_iter": 3, "random_state": 0, "n_jobs": 1}
 CODES = Embedding(4, (1, 3), (5, 3), 2)
@@ -26,14 +27,40 @@ def inputs(n=6, T=5, seed=0):
     return x
 
 
-def test_codes_become_rows_of_the_tables_behind_the_other_channels():
-    weights = CODES.initial_weights(np.random.default_rng(0))
-    x = inputs()
-    out = CODES.expand(x, weights)
-    assert out.shape == (6, 5, CODES.n_outputs) == (6, 5, 6)
-    assert_array_equal(out[:, :, :2], x[:, :, [0, 2]])
-    assert_array_equal(out[2, 3, 2:4], weights["embedding.0.weight"][int(x[2, 3, 1])])
-    assert_array_equal(out[2, 3, 4:], weights["embedding.1.weight"][int(x[2, 3, 3])])
+def expanded(x, weights):
+    """x with codes replaced by rows of the tables, behind the other channels."""
+    tables = [weights[name] for name in CODES.names]
+    vectors = [table[x[..., column].astype(int)] for table, column in zip(tables, CODES.columns, strict=True)]
+    return np.concatenate([x[..., [0, 2]], *vectors], axis=-1)
+
+
+@pytest.mark.parametrize("cell", kernels.CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_codes_are_rows_of_the_tables_behind_the_other_channels(cell, bidirectional, backend):
+    rng = np.random.default_rng(0)
+    stack, output = Stack(cell, CODES.n_outputs, (9, 3), bidirectional), RegressionOutput(Loss("squared_error"))
+    weights = initialise(stack, 1, rng)
+    tables = CODES.initial_weights(rng)
+    model = Model(stack, weights | tables, output, 1, per_step=True, embedding=CODES)
+    model.check()
+    x = [inputs()[n, :T] for n, T in enumerate((5, 1, 3, 5, 2, 4))]
+    series, vectors = (sequences.of_members(of, "float64", "X") for of in (x, [expanded(of, tables) for of in x]))
+    expected = Model(stack, weights, output, 1, per_step=True).scores(vectors, backend)
+    assert_allclose(model.scores(series, backend), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gates", [False, True])
+def test_a_stream_of_codes_has_the_bits_of_whole_series(gates, dtype, backend):
+    rng = np.random.default_rng(0)
+    stack = Stack("gru", CODES.n_outputs, (9, 3), False)
+    weights = initialise(stack, 1, rng) | CODES.initial_weights(rng)
+    weights = {name: value.astype(dtype) for name, value in weights.items()}
+    model = Model(stack, weights, RegressionOutput(Loss("squared_error")), 1, embedding=CODES)
+    x, stepper = inputs().astype(dtype), Stepper(model, 6, backend, gates)
+    for t in range(5):
+        scores = stepper.step(x[:, t])
+        assert_array_equal(scores, model.scores(sequences.of_array(x[:, : t + 1]), backend))
+    assert_array_equal(Stepper(model, 6, backend).read(x), scores)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
@@ -57,7 +84,7 @@ def test_the_gradient_of_the_tables_is_that_of_finite_differences(bidirectional,
             team.run(lambda: differentiate(network))
         return float(network.values.sum())
 
-    for name in CODES.shapes:
+    for name in [*CODES.shapes, *(name for name in stack.shapes if name.startswith("weight_ih_l0"))]:
         loss()
         found, table = network.d_weights[name].copy(), network.weights[name]
         for place in np.ndindex(*table.shape):
@@ -69,19 +96,25 @@ def test_the_gradient_of_the_tables_is_that_of_finite_differences(bidirectional,
         assert np.abs(found).max() > 1e-4
 
 
-def test_tables_of_indicators_are_one_hot_encoding(backend):
-    codes = Embedding(2, (1,), (3,), 3)
-    stack = Stack("gru", 4, (5,), False)
-    weights = {name: value.astype("f") for name, value in initialise(stack, 1, np.random.default_rng(0)).items()}
-    table = {"embedding.0.weight": np.eye(3, dtype="f")}
-    output = RegressionOutput(Loss("squared_error"))
-    x = np.random.default_rng(0).normal(size=(4, 6, 2)).astype("f")
-    x[:, :, 1] = np.random.default_rng(1).integers(3, size=(4, 6))
-    one_hot = np.concatenate([x[:, :, :1], np.eye(3, dtype="f")[x[:, :, 1].astype(int)]], axis=2)
-    model = Model(stack, weights | table, output, 1, embedding=codes)
-    model.check()
-    expected = Model(stack, weights, output, 1).scores(sequences.of_array(one_hot), backend)
-    assert_array_equal(model.scores(sequences.of_array(x), backend), expected)
+@pytest.mark.parametrize("size", [1, 2])
+def test_one_hot_encoding_is_that_of_indicators(size, backend):
+    """Scores, and the gradient of the weights."""
+    codes, rng = Embedding(2, (1,), (5,), None), np.random.default_rng(0)
+    stack, found = Stack("gru", codes.n_outputs, (5,), True), []
+    weights = initialise(stack, 1, rng)
+    x, targets = rng.normal(size=(4, 6, 2)), rng.normal(size=(4, 1))
+    x[:, :, 1] = rng.integers(3, size=(4, 6))  # the last two codes have no steps
+    one_hot = np.concatenate([x[:, :, :1], np.eye(5)[x[:, :, 1].astype(int)]], axis=2)
+    for of_x, embedding in ((x, codes), (one_hot, None)):
+        network = Network(stack, weights, np.dtype("float64"), backend, embedding=embedding)
+        at = np.arange(4) * 6 * of_x.shape[2]
+        batch = Minibatch(np.arange(7) * 4, of_x.reshape(-1), at, targets, np.full((4, 1), 0.25), Loss("squared_error"))
+        with network.team(4, 24, size) as team:
+            network.prepare_batch(batch, team.size)
+            team.run(lambda network=network: differentiate(network))
+        found.append((network.values.copy(), network.gradient.copy()))
+    assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    assert_allclose(found[0][1], found[1][1], rtol=1e-10, atol=1e-14)
 
 
 def groups(n=150):

@@ -173,13 +173,13 @@ class Recursive(Predictor):
             return self._finite(forecast, x.dtype)
         x = x.astype(model.dtype)
         stepper = Stepper(model, len(x), backend)
-        scores = np.repeat(stepper.read(model.embedded(x[:, : self.window]), run.n_jobs), copies, axis=0)
+        scores = np.repeat(stepper.read(x[:, : self.window], run.n_jobs), copies, axis=0)
         if copies > 1:
             stepper = stepper.repeated(copies)
         if isinstance(self.base, Counts):
             return self._step_by_step(model, np.repeat(x, copies, axis=0), stepper, scores, levels)
         forecast = self._forecast(x, copies)._replace(
-            x=np.repeat(model.embedded(x[:, self.window :]), copies, axis=0),
+            x=np.repeat(x[:, self.window :], copies, axis=0),
             scores=scores,
             point=self.share * self.base.error[0],
             noise=None if levels is None else np.ascontiguousarray(special.ndtri(levels)),
@@ -218,7 +218,7 @@ class Recursive(Predictor):
             out[:, step] = self.base.values(0.0, outputs)[:, 0]
             if step + 1 < len(out[0]):
                 x[:, T + step, 0] = out[:, step]
-                scores = stepper.step(model.embedded(x[:, T + step]))
+                scores = stepper.step(x[:, T + step])
         return out
 
 

@@ -16,7 +16,8 @@ lengths are equal, this is ``[T+1, N]``, with the initial state in slot 0.
 
 A backend is the `BACKEND` of a package in this folder. `PARALLEL` tells whether its kernels release the GIL and accept
 a `Part` of several threads (see ``parts.py``). ``wait(barrier, size)`` returns once `size` threads have called it.
-Backends with equal ``bits()`` produce bitwise identical results. Each backend has one module per cell, named as in
+Backends with equal ``bits()`` produce bitwise identical results. ``padded(H, dtype)`` is P, the number of H units with
+their padding. Each backend has one module per cell, named as in
 `CELLS`. The order of the G gates is that of PyTorch; the CIFG has the gates of the LSTM without i. Each module has two
 classes:
 
@@ -38,6 +39,9 @@ classes:
     ``connect(part, below, reverse, state=None)``: use the concatenated outputs of the runs `below` as inputs; reverse
     holds one flag per run, which tells whether to reverse its outputs in time.
     ``inputs``: the loaded inputs [M, C], which the caller may modify.
+    ``look_up(products, which)``: start the gates' sums of a row from the sum of the rows which[m] of products
+    [., G, P]; `which` is [M, S]. They are products of inputs beside those of `load`. The gates are ordered as the first
+    G of the cell's `slots`, if it has these. Both arrays are read by each `forward` and `step` that follow.
     ``forward(part, packed)``: compute `h` [M+N, H] and `state_n`, the final states, arrays [N, H].
     ``activations()``: after `forward` with `recording`, views of what it computed, by letter: the states [M+N, H], and
     [M, H] for each gate that the tape stores; for a GRU also m, the state's term of the candidate. Valid until
@@ -56,6 +60,7 @@ classes:
     ``d_sums()``: after `backward`, views [M, H] of the gradient of the gates' sums before their activation, by letter;
     for a GRU also that of m.
     ``weight_gradient(part, packed, accumulate=False)``: store the gradient in `packed`, or accumulate it there.
+    ``add_rows(part, d_products, accumulate=False)``: store the gradient of the products that were looked up, or add it.
     ``input_gradient(part, packed)``: compute `d_x` [M, C], and the contiguous `d_inputs`, which may have extra columns.
 
 ``head`` is a linear layer from F features to K outputs, with the losses of ``training/losses``. A `Loss` has S outputs
@@ -73,6 +78,7 @@ per target, stored next to each other:
     weighted losses of those rows, values [M], and the gradient of their sum. targets is [M, K / S] or, for classes,
     [M, 1]; sample_weight is [M, 1] or, with one weight per target, [M, K / S]. Targets with zero weight are ignored and
     may have any value.
+    ``backward(first, last, d_scores, d_features)``: compute the gradient of the features of those rows.
     ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: compute this part's share of the
     gradient; with `accumulate`, add it to the result of the previous call, which must still be in place.
 

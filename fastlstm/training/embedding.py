@@ -1,6 +1,7 @@
-"""Channels of categories as vectors that are learned: each code is replaced by a row of a table of weights."""
+"""Channels of codes, which stand for symbols: each is replaced by a vector that is learned, or one-hot encoded."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,53 +18,53 @@ class Embedding:
         Number of channels, C, with the codes.
     columns, sizes : tuple of int
         Channels of codes, and the number of codes of each.
-    width : int
-        E, the number of channels that replace a code.
+    width : int or None
+        E, the number of channels that replace a code; if None, one-hot encoding: one channel for each code.
     """
 
     channels: int
     columns: tuple
     sizes: tuple
-    width: int
+    width: int | None
+
+    @property
+    def names(self):
+        """Names of the tables of vectors."""
+        return [f"embedding.{k}.weight" for k in range(len(self.sizes))]
 
     @property
     def shapes(self):
         """Shapes of the weights by name."""
-        return {f"embedding.{k}.weight": (size, self.width) for k, size in enumerate(self.sizes)}
+        return (
+            {}
+            if self.width is None
+            else {name: (n, self.width) for name, n in zip(self.names, self.sizes, strict=True)}
+        )
+
+    @property
+    def n_numbers(self):
+        """Number of channels that are not codes."""
+        return self.channels - len(self.columns)
+
+    @property
+    def blocks(self):
+        """The channels that replace each channel of codes, as slices."""
+        ends = self.n_numbers + np.cumsum([0, *(self.width or size for size in self.sizes)])
+        return [slice(int(first), int(last)) for first, last in pairwise(ends)]
 
     @property
     def n_outputs(self):
         """Number of channels after codes are replaced."""
-        return self.channels + len(self.columns) * (self.width - 1)
-
-    @property
-    def _others(self):
-        return [c for c in range(self.channels) if c not in self.columns]
+        return self.blocks[-1].stop
 
     def initial_weights(self, random_state):
-        """Small random vectors, float64: all categories start nearly alike."""
+        """Small random vectors, float64: all symbols start nearly alike."""
         return {name: 0.1 * random_state.normal(size=shape) for name, shape in self.shapes.items()}
 
-    def expand(self, x, weights):
-        """x [..., C] with codes replaced by rows of the weights, [..., C']."""
-        parts = [x[..., self._others]]
-        for column, name in zip(self.columns, self.shapes, strict=True):
-            parts.append(weights[name][x[..., column].astype(np.int64)])
-        return np.concatenate(parts, axis=-1, dtype=parts[-1].dtype)
-
-    def add_gradient(self, x, d_outputs, d_weights):
-        """Add the gradient by the rows d_outputs [M, C'] of inputs x [M, C] to `d_weights`, in the order of rows."""
-        at = len(self._others)
-        for column, name in zip(self.columns, self.shapes, strict=True):
-            np.add.at(d_weights[name], x[:, column].astype(np.int64), d_outputs[:, at : at + self.width])
-            at += self.width
-
-
-def packed_rows(x, at, starts, first, C):
-    """Rows [M, C] of a packed batch, from step `first` on; x is flat and sequence n begins at x[at[n]]."""
-    t = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    n = np.arange(starts[-1]) - starts[t]
-    return x.reshape(-1, C)[at[n] // C + first + t]
+    def split(self, x):
+        """Numbers [..., C'] and codes [..., S] of x [..., C]."""
+        numbers = [c for c in range(self.channels) if c not in self.columns]
+        return np.ascontiguousarray(x[..., numbers]), x[..., list(self.columns)].astype(np.int64)
 
 
 def input_gradient(run, starts):

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastlstm import sequences, threads
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.lookup import Lookup
 from fastlstm.phases import ByRows, Phase
 from fastlstm.pool import Pool
 from fastlstm.stacks import Inputs, PackedStack, StackRun
@@ -33,12 +34,12 @@ def team_for(package, stack, dtype, rows, steps, n_jobs, passes=1):
     return threads.team(*size, package)
 
 
-def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_head=True):
+def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_head=True, embedding=None):
     """Scores of prepared series, or the hidden states of the last layer if not `with_head`.
 
     One row per series, in the order given, or one per step if `per_step`.
     """
-    check_channels(series, stack.input_size)
+    check_channels(series, embedding.channels if embedding else stack.input_size)
     n, (K, F), dtype = len(series), weights["head.weight"].shape, weights["head.weight"].dtype
     order, longest = series.order, int(series.lengths[series.order[0]])
     blocks = sequences.blocks(n, longest, stack.widest)
@@ -46,7 +47,7 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
     steps = series.steps if first == n else int(series.lengths[order[:first]].sum())
     out = np.empty((series.steps if per_step else n, K if with_head else F), dtype)
     with team_for(package, stack, dtype, first, steps, n_jobs) as team:
-        key = first, longest, per_step, with_head, team.size, K, dtype, package, stack
+        key = first, longest, per_step, with_head, team.size, K, dtype, package, stack, embedding
         forward = _idle.take(lambda idle: idle.key == key) or Forward(key)
         forward.run(team, series, [order[block] for block in blocks], weights, out)
     if forward.bytes <= KEPT_BYTES:
@@ -65,22 +66,36 @@ class Forward:
     """
 
     def __init__(self, key):
-        n, T, self._per_step, self._with_head, self._threads, K, self._dtype, self._package, stack = self.key = key
-        self._stack, self._K, self._F = stack, K, stack.width
+        n, T, self._per_step, self._with_head, self._threads, K, self._dtype, self._package, stack, embedding = key
+        self.key, self._K, self._F, self._lookup = key, K, stack.width, None
+        if embedding:
+            self._lookup = Lookup(embedding, stack, self._package, self._dtype)
+            stack = self._lookup.stack
+        self._stack = stack
         self._workspaces, self._workspace = [Workspace() for _ in stack.places], Workspace()
         self._packed = PackedStack(stack, self._package, self._dtype, self._workspaces)
         self._head = self._package.head.Head(K, self._F, self._dtype, self._workspace)
         self._inputs, self._starts, self._places = Inputs(), None, None
         weights, rows = stack.multiplications + self._F * K, n * T if self._per_step else n
         of_steps = n * T * sum(C + H for _, C, H in stack.places)
-        #: Approximate size of the buffers.
-        self.bytes = (weights + of_steps + rows * (self._F + K)) * self._dtype.itemsize
+        self._bytes = (weights + of_steps + rows * (self._F + K)) * self._dtype.itemsize
+
+    @property
+    def bytes(self):
+        """Approximate size of the buffers."""
+        return self._bytes + (self._lookup.bytes if self._lookup else 0)
 
     def run(self, team, series, blocks, weights, out):
         """Write the results of all series to `out`; each block is a part of the series, longest first."""
-        recurrent = [weights[name] for name in self._stack.shapes]
+        recurrent, lookup = [weights[name] for name in self._stack.shapes], self._lookup
         head = weights["head.weight"].copy(), weights["head.bias"].copy()  # the head may keep what it is given
+        if lookup:
+            recurrent = lookup.recurrent(weights)
+            lookup.find(lookup.codes(series.table(copy=False)))
+            lookup.fill(weights)
         phases = [Phase(self._fill, recurrent, head)]
+        if lookup:
+            phases.append(Phase(lookup.multiply))
         for rows in blocks:
             self._prepare(series, rows)
             phases += self._recurrence
@@ -102,8 +117,14 @@ class Forward:
         rows, starts = series.pack(rows)
         self._inputs.x, self._inputs.at = series.values, series.at[rows]
         self._places = series.step_rows(rows, starts) if self._per_step else rows
-        if starts is self._starts:  # the same object for the same equal lengths
-            return
+        if starts is not self._starts:  # the same object for the same equal lengths
+            self._make_run(starts)
+        if self._lookup:
+            taken = self._lookup.take(series.values, series.at[rows], starts, found=True)
+            self._inputs.x, self._inputs.at, which = taken
+            self._run.look_up(self._lookup.known, which)
+
+    def _make_run(self, starts):
         self._run = StackRun(self._stack, self._package, starts, self._dtype, self._workspaces, threads=self._threads)
         self._recurrence = list(self._run.forward(self._packed, self._inputs))
         self._features = self._head.room("features", len(self._places))

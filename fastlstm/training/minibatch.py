@@ -54,7 +54,7 @@ def differentiate(network):
     They work on the batch passed to `network.prepare_batch`. The gradient goes to `network.gradient`.
     """
     last = network.segments[-1]
-    yield Phase(network.fill)
+    yield from _fill(network)
     for segment in network.segments:
         yield from _forward(network, segment, recording=segment is last)
         yield ByRows(network.save_states, segment)
@@ -70,16 +70,24 @@ def differentiate(network):
             yield ByRows(network.load_d_states)
         yield from network.run.backward(network.packed, to_start=segment.first > 0)
         yield Phase(network.accumulate_gradients, segment)
-        if network.embedding:
-            yield Alone(network.embedding_gradient, segment)
+    if network.lookup:
+        yield Phase(network.lookup.backward)
+        yield Alone(network.collect_gradients)
 
 
 def forward_only(network):
     """Phases that only carry the states of a chunk forward to the next one."""
     (segment,) = network.segments
-    yield Phase(network.fill)
+    yield from _fill(network)
     yield from _forward(network, segment, recording=False)
     yield ByRows(network.save_states, segment)
+
+
+def _fill(network):
+    """Pack the weights, and compute the products that are looked up."""
+    yield Phase(network.fill)
+    if network.lookup:
+        yield Phase(network.lookup.multiply)
 
 
 def _forward(network, segment, recording):

@@ -77,15 +77,8 @@ class Model:
         """Raise ValueError unless the weights are valid, which kernels do not check."""
         check_weights(self.stack, self.weights, self.n_scores, self.embedding.shapes if self.embedding else {})
 
-    def embedded(self, x):
-        """x [..., C] with codes replaced, as the layers read it."""
-        return self.embedding.expand(x, self.weights) if self.embedding else x
-
     def prepare(self, series, name="X"):
         """Series transformed to the inputs of the layers."""
-        if self.embedding:
-            check_channels(series, self.embedding.channels)
-            return series.with_table(self.embedded(series.table(copy=False)))
         return prepared(series, self.scaling, self.masked, self.dtype, name)
 
     def scores(self, series, backend, n_jobs=None):
@@ -113,7 +106,8 @@ class Model:
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
         package = kernels.load(backend)
-        return run_over(self.stack, self.prepare(series), self.weights, package, n_jobs, per_step, with_head)
+        series = self.prepare(series)
+        return run_over(self.stack, series, self.weights, package, n_jobs, per_step, with_head, self.embedding)
 
 
 def prepared(series, scaling, masked, dtype, name="X"):

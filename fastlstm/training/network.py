@@ -8,8 +8,8 @@ import numpy as np
 from fastlstm import kernels
 from fastlstm.dropout import Masks
 from fastlstm.kernels.workspace import Workspace, aligned_empty
+from fastlstm.lookup import Lookup
 from fastlstm.stacks import Inputs, PackedStack, StackRun
-from fastlstm.training.embedding import input_gradient, packed_rows
 from fastlstm.training.inference import team_for
 
 TAPE_BYTES = 1 << 30  # largest tape that `checkpoint="auto"` stores completely
@@ -63,7 +63,7 @@ class Network:
     dropout, recurrent_dropout : float
         Dropout rates of all layers' outputs, and of the states passed to the next step.
     embedding : Embedding or None
-        How codes among the inputs become channels of the stack.
+        Which of the inputs are codes of symbols, and how these become channels of the stack.
     """
 
     def __init__(
@@ -85,10 +85,15 @@ class Network:
         self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
         self._workspace = Workspace()
         self._workspaces = [Workspace() for _ in stack.places]
+        self.lookup, self._layers = None, stack
+        if embedding is not None:
+            self.lookup = Lookup(embedding, stack, self.kernels, self.parameters.dtype, backward=True)
+            self._layers = self.lookup.stack
         self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
         self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
-        inputs = embedding is not None
-        self.packed = PackedStack(stack, self.kernels, self.parameters.dtype, backward=True, inputs=inputs)
+        if self.lookup:
+            self._d_recurrent = [value.reshape(-1) for value in self.lookup.recurrent(self.d_weights)]
+        self.packed = PackedStack(self._layers, self.kernels, self.parameters.dtype, backward=True)
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
         self._layout = (), 0, True
@@ -109,10 +114,9 @@ class Network:
         Returns whether the layout, and so the phases, are those of the previous batch.
         """
         self.batch, starts, self._x, self._at = batch, batch.starts, batch.x, batch.at
-        if self.embedding:
-            C = self.embedding.channels
-            self._x = self.embedding.expand(batch.x.reshape(-1, C), self.weights).reshape(-1)
-            self._at = batch.at // C * self.stack.input_size
+        if self.lookup:
+            self._x, self._at, self._which = self.lookup.take(batch.x, batch.at, starts)
+            self._recurrent = self.lookup.recurrent(self.weights)
         if self._initial_states is not None:
             copy_states(self._final_states, slice(self._n_initial), self._initial_states)
             self._n_initial = batch.rows
@@ -173,10 +177,10 @@ class Network:
         starts = starts[segment.first : segment.last + 1] - starts[segment.first]
         self.run = None  # release its buffers first
         self.run = StackRun(
-            self.stack, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
+            self._layers, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
         )
         if recording:
-            self.run.prepare_backward(outputs=self.per_step, inputs=self.embedding is not None)
+            self.run.prepare_backward(outputs=self.per_step)
             if self.per_step:
                 self._features = self._d_features = self._d_scores = None  # release them first
                 self._allocate_head(int(starts[-1]))
@@ -185,7 +189,10 @@ class Network:
         inputs, states = self.inputs, self._states[segment.number] if segment.number else self._initial_states
         inputs.x, inputs.at = self._x, self._at
         if segment.first:
-            inputs.at = inputs.at + segment.first * self.stack.input_size
+            inputs.at = inputs.at + segment.first * self._layers.input_size
+        if self.lookup:
+            first, last = (self.batch.starts[step] for step in (segment.first, segment.last))
+            self.run.look_up(self.lookup.known, self._which[first:last])
         inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
 
     def fill(self, part):
@@ -193,6 +200,8 @@ class Network:
         self.packed.fill(part, self._recurrent)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
+            if self.lookup:
+                self.lookup.fill(self.weights)
         if self._masks:
             self._masks.draw(*part.share(self.batch.rows), *self.batch.dropout_key)
 
@@ -246,7 +255,9 @@ class Network:
     def accumulate_gradients(self, part, segment):
         """Accumulate the gradient of all weights over the segments, and save that of the segment's initial states."""
         run, later = self.run, segment is not self.segments[-1]
-        run.gradients(part, self.packed, inputs=self.embedding is not None, accumulate=later)
+        run.gradients(part, self.packed, accumulate=later)
+        if self.lookup:
+            self.lookup.add(part, run.layers[0], later)
         if self.per_step or not later:  # on the last states, the head has no gradient from earlier segments
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
             self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, later)
@@ -255,11 +266,6 @@ class Network:
         else:
             self.packed.unpack(part, self._d_recurrent)
 
-    def embedding_gradient(self, segment):
-        """Add a segment's gradient of the embedding."""
-        if segment is self.segments[-1]:
-            for name in self.embedding.shapes:
-                self.d_weights[name][:] = 0
-        starts, C = self.run.starts, self.embedding.channels
-        x = packed_rows(self.batch.x, self.batch.at, starts, segment.first, C)
-        self.embedding.add_gradient(x, input_gradient(self.run, starts), self.d_weights)
+    def collect_gradients(self):
+        """Write the gradients of the first layer's weights, and of the embedding, where symbols are looked up."""
+        self.lookup.collect(self.d_weights, self._d_recurrent)

@@ -5,8 +5,10 @@ from math import isfinite
 import numpy as np
 
 from fastlstm import kernels, threads
+from fastlstm.kernels import numpy
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.lookup import Lookup
 from fastlstm.phases import ByRows
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import team_for
@@ -35,6 +37,17 @@ class _Recorded:
         return self._run.activations()[letter][-self._run.N :].copy()
 
 
+class _AsRun:
+    """All layers of a `Stepper` as one run."""
+
+    def __init__(self, stepper):
+        self._stepper, self.H, self.dtype = stepper, stepper._last.shape[1], stepper.dtype
+
+    def step(self, packed, x, h):
+        self._stepper._advance(x)
+        h[...] = self._stepper._last
+
+
 class Stepper:
     """A unidirectional `Model` applied to n sequences, one step per call.
 
@@ -61,8 +74,17 @@ class Stepper:
         stack, weights, dtype = model.stack, model.weights, model.dtype
         package, self._n, self.dtype = kernels.load(backend), n, dtype
         self._model, self._backend, self._stack, self._package = model, backend, stack, package
+        self._lookup, recurrent = None, [weights[name] for name in stack.shapes]
+        if model.embedding:
+            lookup = self._lookup = Lookup(model.embedding, stack, package, dtype)
+            recurrent, self._stack = lookup.recurrent(weights), lookup.stack
+            lookup.find_all()
+            lookup.fill(weights)
+            lookup.multiply(Part())
+            self._which = np.zeros((n, len(model.embedding.columns)), np.int64)
+        stack = self._stack
         packed = self._packed = PackedStack(stack, package, dtype)
-        packed.fill(Part(), [weights[name] for name in stack.shapes])
+        packed.fill(Part(), recurrent)
         self.states = None
         run = self._run = self._run_of(1, gates)
         K = len(weights["head.bias"])
@@ -74,6 +96,7 @@ class Stepper:
         C = stack.input_size
         self._x = np.zeros((n, C), dtype)
         self._flat, self._few = self._x.reshape(-1), n * C <= FEW
+        C = model.embedding.channels if model.embedding else C
         self.shape = (n, C // 2) if model.masked else (n, C)
         self.seen = np.zeros(self.shape, dtype) if model.masked else None
         self._scaling, self._wide = model.scaling, np.empty(self.shape)
@@ -97,17 +120,25 @@ class Stepper:
         Raises ValueError, and leaves the states unchanged, if a value is infinite, or NaN while missing values are not
         allowed.
         """
+        self._advance(x)
+        return self._head_of_last()
+
+    def _advance(self, x):
+        """Compute the states after a step."""
         if self._scaling is not None:
             x = self._standardise(x)
+        numbers = x
+        if self._lookup:
+            numbers, codes = self._model.embedding.split(x.reshape(self.shape))
+            self._which[...] = self._lookup.which(codes)
         if self.seen is None:
-            self._x[...] = x
+            self._x[...] = numbers
             if not (self._few and isfinite(sum(self._flat.tolist()))):
                 self._check_finite(x)
         else:
             self._fill_missing(x)
         for run, packed, inputs, h in self._layers:
             run.step(packed, inputs, h)
-        return self._head_of_last()
 
     def _head_of_last(self):
         """Scores of the last states in `_last`."""
@@ -123,7 +154,11 @@ class Stepper:
         with team_for(self._package, self._stack, self.dtype, n, n * T, n_jobs) as team:
             workspaces = [Workspace() for _ in self._stack.places]
             run = StackRun(self._stack, self._package, starts, self.dtype, workspaces, threads=team.size)
-            inputs = Inputs(x.reshape(-1), np.arange(n) * (T * C), [tuple(map(np.copy, of)) for of in self.states])
+            x, at = x.reshape(-1), np.arange(n) * (T * C)
+            if self._lookup:
+                x, at, which = self._lookup.take(x, at, starts, found=True)
+                run.look_up(self._lookup.known, which)
+            inputs = Inputs(x, at, [tuple(map(np.copy, of)) for of in self.states])
             phases = list(run.forward(self._packed, inputs))
             team.run(phases.__iter__)
         self._set_states([now.state_n for now in run.runs])
@@ -133,6 +168,9 @@ class Stepper:
     def roll_out(self, forecast, n_jobs=None):
         """Complete a `Forecast` of the n sequences, whose inputs are prepared; the states advance as by `step`."""
         n, steps = forecast.offset.shape
+        if self._lookup:  # the kernels' roll-out looks nothing up
+            numpy.roll_out.RollOut([_AsRun(self)], [None], self._head, forecast).run(Part())
+            return
         size, _ = threads.worthwhile(n_jobs, self._stack.flops(n * steps), n, 0)  # always divided by rows
         with threads.team(size, False, self._package) as team:
             run = self._run if team.size == 1 else self._run_of(team.size)
@@ -146,6 +184,8 @@ class Stepper:
         run = StackRun(self._stack, self._package, np.array([0, n]), self.dtype, workspaces, gates, size)
         for one, state in zip(run.runs, self.states or [None] * len(run.runs), strict=True):
             one.load(Part(), np.zeros(n * one.C, self.dtype), np.arange(n) * one.C, state)
+        if self._lookup:
+            run.look_up(self._lookup.known, self._which)
         return run
 
     def _set_states(self, states):

@@ -11,9 +11,10 @@ optional arrays may be None.
 ``fill(part, weight_ih, weight_hh, bias_ih, bias_hh)`` and ``unpack(part, d_weight_ih, ...)``.
 ``Run(cell, C, H, starts, buffers)``: for the buffers, see `recurrence.Buffers`. The methods are
 ``load(part, x, at, state, reverse)``, ``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``,
-``forward(part, packed)``, ``step(packed, x, h)`` and ``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The last
-returns an object with the methods ``add_gradients(part, reverse, d, column, stride, accumulate)``,
-``backward(part, packed, to_start)``, ``weight_gradient(part, packed, accumulate)`` and
+``look_up(products, which)``, ``forward(part, packed)``, ``step(packed, x, h)`` and
+``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The last returns an object with the methods
+``add_gradients(part, reverse, d, column, stride, accumulate)``, ``backward(part, packed, to_start)``,
+``weight_gradient(part, packed, accumulate)``, ``add_rows(first, last, d_products)`` and
 ``input_gradient(part, packed, d_x)``.
 ``Linear(weight, bias)``: a layer of one or two outputs, with the methods ``forward(first, last, features, scores)``,
 ``differentiate(loss, first, last, features, d_scores, d_features)`` and
@@ -33,7 +34,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.compiled import dropout, head, packing, recurrence, roll_out, solvers
+from fastlstm.kernels.compiled import dropout, head, layout, packing, recurrence, roll_out, solvers
 
 
 class Backend:
@@ -62,6 +63,9 @@ class Backend:
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")
         self.solvers.BLOCK = solvers.BLOCK
+
+    def padded(self, H, dtype):
+        return layout.padded(H, self.entries(dtype).lanes())
 
     def bits(self):
         return "cython or numba" if self._fused() else f"{self._name} on {self.isa()}"

@@ -6,11 +6,10 @@ tiles nearly empty: these use plain loops, which the compiler vectorises.
 
 import numpy as np
 
-from fastlstm.kernels.compiled.layout import BLOCK_ROWS, padded, zeros
+from fastlstm.kernels.compiled.layout import BLOCK_ROWS, WIDEST, padded, zeros
 from fastlstm.kernels.numpy import losses
 
 FEW = 2  # largest number of outputs for plain loops
-WIDEST = 16  # elements of the widest vector; threads divide columns at multiples of it
 
 
 def bound(entries, loss, scores, targets, sample_weight, values):
@@ -60,9 +59,12 @@ class FewOutputs:
         if loss.is_distribution or isinstance(of_rows, OfNumPy):
             self.forward(first, last, features, d_scores)
             of_rows.of_rows(first, last, d_scores)
-            self._linear.backward(first, last, d_scores, d_features)
+            self.backward(first, last, d_scores, d_features)
         else:
             self._linear.differentiate(of_rows, first, last, features, d_scores, d_features)
+
+    def backward(self, first, last, d_scores, d_features):
+        self._linear.backward(first, last, d_scores, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):
         first, last = part.share(self._F, WIDEST)
@@ -104,6 +106,9 @@ class ManyOutputs:
     def differentiate(self, loss, first, last, features, targets, sample_weight, values, d_scores, d_features):
         self.forward(first, last, features, d_scores)
         bound(self.entries, loss, self.K, targets, sample_weight, values).of_rows(first, last, d_scores)
+        self.backward(first, last, d_scores, d_features)
+
+    def backward(self, first, last, d_scores, d_features):
         self.entries.multiply_rows(first, last, d_scores, self._backward, self._zero, d_features)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):

@@ -16,6 +16,8 @@ from fastlstm.kernels.workspace import ALIGNMENT, aligned_empty
 BLOCK_ROWS = 64
 #: Bytes of pre-activations that are kept in the L1 cache.
 SUMS_BYTES = 8 * 1024
+#: Elements of the widest vector: threads divide columns at multiples of it.
+WIDEST = 16
 #: Elements per block of a gradient whose sum of squares is computed separately.
 SQUARES = 4096
 

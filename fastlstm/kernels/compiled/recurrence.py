@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, flat, padded, row_layout, zeros
+from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, WIDEST, flat, padded, row_layout, zeros
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import row_bounds
 
@@ -113,6 +113,9 @@ class Run:
             run._kernel.copy_outputs(part, is_reversed, self._buffers.rows, column, self._buffers.stride)
             column += run.H
 
+    def look_up(self, products, which):
+        self._kernel.look_up(products.reshape(-1), which)
+
     def forward(self, part, packed):
         self._kernel.forward(self._part(part), packed.kernel)
 
@@ -167,6 +170,12 @@ class Run:
 
     def d_sums(self):
         return self._by_slot(self._dz)
+
+    def add_rows(self, part, d_products, accumulate=False):
+        first, last = part.share(len(self._kind.gates) * self.P, WIDEST)
+        if not accumulate:
+            d_products.reshape(len(d_products), -1)[:, first:last] = 0
+        self._backward.add_rows(first, last, d_products.reshape(-1))
 
     def weight_gradient(self, part, packed, accumulate=False):
         self._backward.weight_gradient(self._part(part), packed.kernel, accumulate)

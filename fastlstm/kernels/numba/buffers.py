@@ -8,6 +8,20 @@ from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetc
 AHEAD = 8  # prefetch distance in rows
 
 
+@entry
+def add_rows(rows, which, columns, out, Q):
+    """out[which[m, s]] += rows[m] for all M rows in order and each s, in the range of `columns` of out[., Q].
+
+    rows is (array, M, row stride).
+    """
+    (rows, M, stride), (first, last) = rows, columns
+    for m in range(M):
+        for s in range(which.shape[1]):
+            at = which[m, s] * Q
+            for q in range(first, last):
+                out[at + q] += rows[m * stride + q]
+
+
 @kernel
 def transpose(R, Q, a, out):
     """out[R, Q] = a[Q, R].T"""

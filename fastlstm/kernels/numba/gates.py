@@ -6,7 +6,7 @@ from fastlstm.kernels.numba.buffers import pack_gates, unpack_gates
 from fastlstm.kernels.numba.jit import inlined, kernel
 from fastlstm.kernels.numba.matmul import PRODUCTS, Matrix
 from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
-from fastlstm.kernels.numba.steps import ZERO, group_in_cache, sum_of_slots
+from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, sum_of_slots
 from fastlstm.kernels.numba.target import ROWS
 from fastlstm.kernels.numba.tiles import shift, width
 
@@ -27,8 +27,11 @@ def cell_of_gates(name, gates, state, gradients):
         next_gates = shift(run.gates, step.later * gates * P if run.recording else 0)
         for unit in range(first, last, L):
             at = Matrix(shift(out, (unit - first) * step.active * gates), gates * L)
-            soon = shift(next_gates, unit * gates * ROWS), gates * P, ahead
-            products(step.active, K, zero, rows, shift(w, unit * gates * K), at, soon)
+            soon, start = (shift(next_gates, unit * gates * ROWS), gates * P, ahead), zero
+            if run.looks_up:
+                start_from_known(run, step, unit, gates, at.at, at.stride)
+                start = at
+            products(step.active, K, start, rows, shift(w, unit * gates * K), at, soon)
 
     return Cell(
         name=name,

@@ -16,7 +16,7 @@ from fastlstm.kernels.numba.buffers import transpose
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, products3
 from fastlstm.kernels.numba.recurrence import Cell
-from fastlstm.kernels.numba.steps import ZERO, group_in_cache, sum_of_slots
+from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, sum_of_slots
 from fastlstm.kernels.numba.structs import read_part, share
 from fastlstm.kernels.numba.target import ROWS
 from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
@@ -104,9 +104,11 @@ def sums(run, step, first, last, w, ahead, out):
         w_x = shift(bias_m, L)
         for n in range(step.active):
             store(load(1, 1, bias_m, 0, 0), at, (n * 4 + 3) * L, 0)
-        products3(
-            step.active, C + 1, Matrix(run.zero, ZERO), x, w_x, Matrix(at, 4 * L), (next_gates, ZERO, ZERO)
-        )  # fmt: skip
+        start = Matrix(run.zero, ZERO)
+        if run.looks_up:
+            start_from_known(run, step, unit, 3, at, 4 * L)
+            start = Matrix(at, 4 * L)
+        products3(step.active, C + 1, start, x, w_x, Matrix(at, 4 * L), (next_gates, ZERO, ZERO))
         sums_h = Matrix(shift(at, L), 4 * L)
         soon = shift(next_gates, unit * 4 * ROWS), 4 * P, ahead
         products3(step.active, H, sums_h, h, shift(w_x, 3 * (C + 1) * L), sums_h, soon)

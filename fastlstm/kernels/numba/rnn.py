@@ -14,7 +14,7 @@ from fastlstm.kernels.numba.buffers import transpose, unpack_gates
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, multiply
 from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
-from fastlstm.kernels.numba.steps import ZERO
+from fastlstm.kernels.numba.steps import ZERO, start_from_known
 from fastlstm.kernels.numba.structs import read_part, share
 from fastlstm.kernels.numba.tiles import load, pointer, shift, store, width
 
@@ -59,10 +59,13 @@ def sum_at(active, n, unit, L):
 @inlined
 def sums(run, step, first, last, w, ahead, out):
     L, K, rows = width(w), run.C + 1 + run.H, shift(run.rows, step.now * run.stride)
-    multiply(
-        step.active, K, last - first, Matrix(run.zero, ZERO), Matrix(rows, run.stride), shift(w, first * K),
-        Matrix(out, 4 * L), rows,
-    )  # fmt: skip
+    start = Matrix(run.zero, ZERO)
+    if run.looks_up:
+        for unit in range(first, last, L):
+            start_from_known(run, step, unit, 1, shift(out, unit - first), 4 * L)
+        start = Matrix(out, 4 * L)
+    rows_of_step = Matrix(rows, run.stride)
+    multiply(step.active, K, last - first, start, rows_of_step, shift(w, first * K), Matrix(out, 4 * L), rows)
 
 
 @kernel

@@ -10,7 +10,7 @@ from fastlstm.kernels import CELLS, parts
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, flat, padded
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing, roll_out
-from fastlstm.kernels.numba.buffers import add_gradients, begin_rows, copy_outputs, load_rows, pack_groups
+from fastlstm.kernels.numba.buffers import add_gradients, add_rows, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
 
@@ -63,12 +63,22 @@ class Run:
         self.C, self.H, self.P, self.starts, self.M = C, H, padded(H, lanes), starts, int(starts[-1])
         states, s_stride = (buffers.h, self.P) if buffers.mask is not None else (buffers.rows[C + 1 :], buffers.stride)
         self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride
-        self._batch = starts, parts.lengths_of(starts)  # kept alive, like the buffers, because `struct` holds addresses
+        # kept alive, like the buffers, because `struct` holds addresses
+        self._batch, self.which, self.products = (starts, parts.lengths_of(starts)), None, None
         self._buffers = (
             buffers.rows, states, buffers.mask, buffers.c, buffers.gates, buffers.sums, buffers.zero
         )  # fmt: skip
-        self.struct = struct_of_run(self._sizes, self._batch, (*self._buffers, *[None] * 5))
+        self.struct = self._describe()
         self._zeros = buffers.zero[None]
+
+    def _describe(self, backward=(None,) * 5):
+        S, which = (0, self._batch[0]) if self.which is None else (self.which.shape[1], self.which.reshape(-1))
+        buffers = (*self._buffers, self.products, *backward)
+        return struct_of_run((*self._sizes, S), (*self._batch, which), buffers)
+
+    def look_up(self, products, which):
+        self.products, self.which = products, which
+        self.struct = self._describe()
 
     def _initial(self, state):
         """Arguments for the initial states: h, c, and whether they are given."""
@@ -98,7 +108,7 @@ class Run:
 
     def prepare_backward(self, dz, dh, panels, d_h, dc, d_seen):
         buffers = d_h, dz, dh, dc, d_seen
-        return Backward(self, buffers, panels, struct_of_run(self._sizes, self._batch, (*self._buffers, *buffers)))
+        return Backward(self, buffers, panels, self._describe(buffers))
 
 
 class Backward:
@@ -111,6 +121,11 @@ class Backward:
 
     def backward(self, part, packed, to_start):
         self.run.entries.backward(self.struct, part.struct, packed.backward, part.barrier, to_start)
+
+    def add_rows(self, first, last, d_products):
+        run, P = self.run, self.run.P
+        rows = self.dz, run.M, run.kind.n_slots * P
+        add_rows(rows, run.which, (first, last), d_products, len(run.kind.gates) * P)
 
     def weight_gradient(self, part, packed, accumulate):
         run, P = self.run, self.run.P

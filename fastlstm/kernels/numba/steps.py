@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
-from fastlstm.kernels.numba.jit import kernel
+from fastlstm.kernels.numba.jit import inlined, kernel
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import load, store, width
 
@@ -34,6 +34,20 @@ def step_of(run, r_first, r_last, t):
 def row_after(step, n):
     """Row of the n-th sequence's state after the step."""
     return (step.later if n < step.going_on else step.end) + n
+
+
+@inlined
+def start_from_known(run, step, unit, gates, out, out_stride):
+    """out[active, gates, L : out_stride]: what the sums of a step's rows start from, for a vector of units."""
+    L, P = width(out), run.P
+    for n in range(step.active):
+        at = (step.now + n) * run.S
+        for gate in range(gates):
+            column = gate * P + unit
+            total = load(1, 1, run.known, run.which[at] * gates * P + column, 0)
+            for s in range(1, run.S):
+                total = total + load(1, 1, run.known, run.which[at + s] * gates * P + column, 0)
+            store(total, out, n * out_stride + gate * L, 0)
 
 
 class Place(NamedTuple):

@@ -16,11 +16,11 @@ from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import address, integers_at, pointer_to
 
-SIZES = ("T", "N", "M", "C", "H", "P", "stride", "s_stride")
-BUFFERS = ("rows", "states", "mask", "c", "gates", "sums", "zero", "d_h", "dz", "dh", "dc", "d_seen")
+SIZES = ("T", "N", "M", "C", "H", "P", "stride", "s_stride", "S")
+BUFFERS = ("rows", "states", "mask", "c", "gates", "sums", "zero", "known", "d_h", "dz", "dh", "dc", "d_seen")
 
 #: A run: sizes, then addresses; the address of an absent buffer is 0.
-RUN = np.dtype([(name, np.int64) for name in (*SIZES, "starts", "lengths", *BUFFERS)])
+RUN = np.dtype([(name, np.int64) for name in (*SIZES, "starts", "lengths", "which", *BUFFERS)])
 #: A thread's part: the sequences `first` to `last`, or a share of the units.
 PART = np.dtype([(name, np.int64) for name in ("first", "last", "rank", "size", "by_units")])
 
@@ -32,17 +32,18 @@ def _address(buffer):
 
 @entry
 def _describe(runs, sizes, batch, buffers):
-    run, (starts, lengths) = runs.view(RUN)[0], batch
-    rows, states, mask, c, gates, sums, zero, d_h, dz, dh, dc, d_seen = buffers
-    run.T, run.N, run.M, run.C, run.H, run.P, run.stride, run.s_stride = sizes
-    run.starts, run.lengths = address(starts), address(lengths)
+    run, (starts, lengths, which) = runs.view(RUN)[0], batch
+    rows, states, mask, c, gates, sums, zero, known, d_h, dz, dh, dc, d_seen = buffers
+    run.T, run.N, run.M, run.C, run.H, run.P, run.stride, run.s_stride, run.S = sizes
+    run.starts, run.lengths, run.which = address(starts), address(lengths), address(which)
     run.rows, run.states, run.mask, run.c = _address(rows), _address(states), _address(mask), _address(c)
-    run.gates, run.sums, run.zero, run.d_h = _address(gates), _address(sums), _address(zero), _address(d_h)
-    run.dz, run.dh, run.dc, run.d_seen = _address(dz), _address(dh), _address(dc), _address(d_seen)
+    run.gates, run.sums, run.zero, run.known = _address(gates), _address(sums), _address(zero), _address(known)
+    run.d_h, run.dz, run.dh, run.dc = _address(d_h), _address(dz), _address(dh), _address(dc)
+    run.d_seen = _address(d_seen)
 
 
 def struct_of_run(sizes, batch, buffers):
-    """Create a `RUN`. sizes are `SIZES`, batch is (starts, lengths), and buffers are `BUFFERS`, flat arrays or None."""
+    """Create a `RUN`. sizes are `SIZES`, batch is (starts, lengths, which); buffers are `BUFFERS`, flat or None."""
     none, struct = buffers[0][:0], np.empty(len(RUN), np.int64)
     _describe(struct, sizes, batch, tuple([none if buffer is None else buffer for buffer in buffers]))
     return struct
@@ -77,6 +78,10 @@ class Run(NamedTuple):
     recording: bool
     sums: object  # per thread, the sums of a group of units; see `size_of_sums`
     zero: object  # zeros, [4, P] or [padded C], whichever is larger
+    known: object  # [., G, P]: products of inputs that recur; the gates' sums start from some
+    looks_up: bool
+    which: object  # [M, S]: the rows of `known` that are added up for a row
+    S: int
     d_h: object  # [M, P]: gradient of the outputs
     has_d_h: bool
     dz: object  # [M, slots, P]: gradient of the gates' sums; may share memory with `gates`
@@ -113,6 +118,10 @@ def read_run(runs, like):
         r.gates != 0,
         pointer_to(r.sums, like),
         pointer_to(r.zero, like),
+        pointer_to(r.known, like),
+        r.known != 0,
+        integers_at(r.which),
+        r.S,
         pointer_to(r.d_h, like),
         r.d_h != 0,
         pointer_to(r.dz, like),

@@ -16,6 +16,7 @@ BACKEND = SimpleNamespace(
     PARALLEL=False,
     bits=lambda: "numpy",
     wait=wait,
+    padded=lambda H, dtype: H,
     head=head,
     dropout=dropout,
     packing=packing,

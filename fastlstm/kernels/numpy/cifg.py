@@ -23,10 +23,10 @@ class Run(recurrence.Run):
     STATES, GATES, KEPT = "hc", "fgo", "fgo"
 
     def forward(self, part, packed):
-        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        _, weight_hh, bias_ih, bias_hh = packed.weights
         h, c = self._states
         for now, after in self._places:
-            sums = rows_times(self._x[now], weight_ih) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
+            sums = self._products_of_x(now, packed) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
             of_f, of_g, of_o = np.split(sums, 3, axis=-1)
             f, g, o = sigmoid(of_f), np.tanh(of_g), sigmoid(of_o)
             c[after] = f * c[now] + (1 - f) * g

@@ -20,13 +20,13 @@ class Packed(recurrence.Packed):
 
 
 class Run(recurrence.Run):
-    GATES, KEPT = "rzn", "rznm"
+    GATES, KEPT, ORDER = "rzn", "rznm", "nrz"
 
     def forward(self, part, packed):
-        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        _, weight_hh, bias_ih, bias_hh = packed.weights
         h = self.h
         for now, after in self._places:
-            of_x = np.split(rows_times(self._x[now], weight_ih) + bias_ih, 3, axis=-1)
+            of_x = np.split(self._products_of_x(now, packed) + bias_ih, 3, axis=-1)
             of_h = np.split(rows_times(self._seen(now), weight_hh) + bias_hh, 3, axis=-1)
             r, z, m = sigmoid(of_x[0] + of_h[0]), sigmoid(of_x[1] + of_h[1]), of_h[2]
             n = np.tanh(of_x[2] + r * m)

@@ -26,7 +26,10 @@ class Head:
         rows = slice(first, last)
         self.forward(first, last, features, d_scores)
         values[rows], d_scores[rows] = losses.weighted(loss, d_scores[rows], targets[rows], sample_weight[rows])
-        d_features[rows] = (d_scores[rows, :, None] * self._weight).sum(axis=1)
+        self.backward(first, last, d_scores, d_features)
+
+    def backward(self, first, last, d_scores, d_features):
+        d_features[first:last] = (d_scores[first:last, :, None] * self._weight).sum(axis=1)
 
     def weight_gradient(self, part, features, d_scores, d_weight, d_bias, accumulate=False):
         of_weight, of_bias = np.einsum("nk,nh->kh", d_scores, features), d_scores.sum(axis=0)

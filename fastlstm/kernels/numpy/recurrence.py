@@ -42,11 +42,12 @@ class Run:
     """A run over a packed batch, with its buffers; see the contract."""
 
     STATES, GATES = "h", None  # letters of the states, and of the gates in the order of the weights
+    ORDER = None  # letters of the gates in the order of products that are looked up, if it is another
     KEPT = ""  # letters of the activations that forward stores for backward
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
-        self.N, self.M, self.C, self.H, self.dtype = starts[1], starts[-1], C, H, dtype
+        self.N, self.M, self.C, self.H, self.P, self.dtype = starts[1], starts[-1], C, H, H, dtype
         self._places, self._reversed_rows = list(places(starts)), reversed_rows(starts)
         self._after = np.concatenate([after for _, after in self._places])
         self._x = self.inputs = np.empty((self.M, C), dtype)
@@ -54,7 +55,28 @@ class Run:
         self._states = np.zeros((len(self.STATES), self.M + self.N, H), dtype)
         self.h = self._states[0]
         self.state, self.state_n = tuple(self._states[:, : self.N]), tuple(self._states[:, self.M :])
-        self._kept = np.empty((len(self.KEPT), self.M, H), dtype)
+        self._kept, self._products = np.empty((len(self.KEPT), self.M, H), dtype), None
+
+    def look_up(self, products, which):
+        self._products, self._which = products, which
+
+    def _products_of_x(self, rows, packed):
+        """Products of the inputs of these rows, plus those that are looked up."""
+        products = rows_times(self._x[rows], packed.weights[0])
+        if self._products is not None:
+            looked_up = self._products[self._which[rows]].sum(axis=1)
+            products = products + looked_up[:, [(self.ORDER or self.GATES).index(gate) for gate in self.GATES]].reshape(
+                products.shape
+            )
+        return products
+
+    def add_rows(self, part, d_products, accumulate=False):
+        if not accumulate:
+            d_products[...] = 0
+        d_rows = self._d_of_x.reshape(self.M, len(self.GATES), self.H)
+        d_rows = d_rows[:, [self.GATES.index(gate) for gate in self.ORDER or self.GATES]]
+        for which in self._which.T:
+            np.add.at(d_products, which, d_rows)
 
     def _seen(self, rows):
         """The states before a step, multiplied by the recurrent dropout mask if there is one."""

@@ -21,11 +21,11 @@ class Run(recurrence.Run):
     GATES = "h"
 
     def forward(self, part, packed):
-        weight_ih, weight_hh, bias_ih, bias_hh = packed.weights
+        _, weight_hh, bias_ih, bias_hh = packed.weights
         h = self.h
         for now, after in self._places:
             h[after] = np.tanh(
-                rows_times(self._x[now], weight_ih) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
+                self._products_of_x(now, packed) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
             )
 
     def backward(self, part, packed, to_start=False):

@@ -291,6 +291,7 @@ def test_words_may_be_members_of_an_enum():
         RE = "d"
 
     series, schema = learn([[Note.DO, "d", "e"], [Note.RE]])
+    assert schema.vocabularies[0].symbols.tolist() == ["c", "d", "e"]
     assert schema.decode(codes_of(series)) == [["c", "d", "e"], ["d"]]
     assert type(schema.decode(codes_of(series))[0][0]) is str
 

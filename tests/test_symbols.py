@@ -3,7 +3,7 @@
 import pickle
 import unicodedata
 from collections import deque
-from enum import StrEnum
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -286,7 +286,7 @@ def test_strings_of_any_characters(text):
 
 
 def test_words_may_be_members_of_an_enum():
-    class Note(StrEnum):
+    class Note(str, Enum):  # noqa: UP042 the str of a StrEnum is its value
         DO = "c"
         RE = "d"
 

@@ -38,7 +38,7 @@ def join(members, place):
     types = set(map(type, symbols))
     if all(issubclass(kind, str) for kind in types):
         if types != {str}:
-            symbols = list(map(str.__str__, symbols))  # members of an Enum, for example, have hashes of their own
+            symbols = list(map(str.__str__, symbols))  # NumPy would read members of an Enum by their names
         return _normalize(symbols, lengths, place), lengths, "words"
     if all(issubclass(kind, INTEGERS) for kind in types):
         try:

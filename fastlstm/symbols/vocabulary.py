@@ -97,14 +97,15 @@ class Vocabulary:
 
         unknown: symbol that replaces unknown ones; if None, their code is an error.
         """
-        codes = np.asarray(codes)
+        codes, V = np.asarray(codes), len(self)
         if unknown is not None and not isinstance(unknown, str if self.kind == "str" else (int, np.integer)):
             raise TypeError(f"unknown is {containers.brief(unknown)}; expected a symbol of type {self.kind}.")
-        known = self.symbols if unknown is None else np.append(self.symbols, unknown)
-        wrong = (codes < 0) | (codes >= len(known))
+        last = V - 1 if unknown is None else V
+        wrong = (codes < 0) | (codes > last)
         if wrong.any():
-            raise ValueError(f"codes include {codes[wrong][0]}; expected whole numbers from 0 to {len(known) - 1}.")
-        return known[codes]
+            raise ValueError(f"codes include {codes[wrong][0]}; expected whole numbers from 0 to {last}.")
+        symbols = self.symbols[np.minimum(codes, V - 1)]
+        return symbols if unknown is None else np.where(codes == V, unknown, symbols)
 
     @lazy
     def _code_of(self):

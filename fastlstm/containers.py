@@ -274,7 +274,7 @@ def _read_pandas(column, it):
 # -- tables -----------------------------------------------------------------------------------------------------
 
 
-def _columns(table):
+def columns_of(table):
     """Pairs of name and column."""
     if hasattr(type(table), "iloc"):
         return list(table.items())
@@ -285,7 +285,7 @@ def _read_table(table, it):
     dtypes = set(table.dtypes) if hasattr(type(table), "iloc") else ()
     if len(dtypes) == 1 and isinstance(dtype := next(iter(dtypes)), np.dtype) and dtype.kind in NUMBERS:
         return table.to_numpy()  # np.asarray takes a hundred times as long for one row
-    columns = _columns(table)
+    columns = columns_of(table)
     arrays = [_of_table(column, f"{it}[{name!r}]") for name, column in columns]
     if not arrays:
         return np.asarray(table)
@@ -301,10 +301,11 @@ def _of_table(column, it):
         array = read(column, it)
     except UnreadableError as error:
         raise UnreadableError(f"a table whose {it} is {error}") from error
-    return array if isinstance(array, np.ndarray) else _objects(array)
+    return array if isinstance(array, np.ndarray) else objects(array)
 
 
-def _objects(members):
+def objects(members):
+    """An object array of these members."""
     out = np.empty(len(members), object)
     out[:] = members
     return out

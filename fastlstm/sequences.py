@@ -141,7 +141,7 @@ class Series:
             out[np.arange(self.T) < self.lengths[:, None]] = rows
             return out
         members = self.members(rows)
-        return members if self.form == "list" else _objects(members)
+        return members if self.form == "list" else containers.objects(members)
 
 
 @lru_cache(maxsize=8)
@@ -152,12 +152,6 @@ def _equal_starts(T, N):
 def _within(lengths):
     """0, 1, ..., length - 1 for each length, concatenated."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-
-
-def _objects(members):
-    out = np.empty(len(members), object)
-    out[:] = members
-    return out
 
 
 def shape_of(X):
@@ -193,6 +187,14 @@ def _equal_series(n, T, C):
     return series
 
 
+def of_table(table, lengths, form, flat=None, widths=None):
+    """Series from a table [steps, C] of all steps of all series; the other arguments are attributes of `Series`."""
+    if form == "array":
+        return of_array(table.reshape(len(lengths), int(lengths[0]), -1))
+    C = table.shape[1]
+    return Series(table.reshape(-1), (np.cumsum(lengths) - lengths) * C, lengths, C, form, flat=flat, widths=widths)
+
+
 def of_padded(X, name):
     """Series from X of shape (n, T, C), where trailing steps of NaN are padding."""
     series = of_array(X)
@@ -220,7 +222,7 @@ def read_members(X, name, channels_first=False):
             member.T if member.ndim == 2 and not containers.is_table(given) else member
             for given, member in zip(X, members, strict=True)
         ]
-    return members if isinstance(X, (list, tuple)) else _objects(members)
+    return members if isinstance(X, (list, tuple)) else containers.objects(members)
 
 
 def of_members(X, dtype, name):
@@ -248,10 +250,9 @@ def of_members(X, dtype, name):
         members.append(member)
     lengths = np.array([len(member) for member in members])
     with np.errstate(over="ignore"):  # reported as infinite
-        values = np.concatenate([member.astype(dtype, copy=False).reshape(-1) for member in members])
+        table = np.concatenate([member.astype(dtype, copy=False) for member in members])
     form = "list" if isinstance(X, (list, tuple)) else "object"
-    at = (np.cumsum(lengths) - lengths) * channels
-    return Series(values, at, lengths, channels, form, flat=np.array(flat), widths=getattr(X, "widths", None))
+    return of_table(table, lengths, form, np.array(flat), getattr(X, "widths", None))
 
 
 def _member(member, name):
@@ -266,10 +267,11 @@ def _member(member, name):
         raise ValueError(f"{name} is not an array of numbers: {containers.reason(error)}.") from error
 
 
-def check_finite(series, name, missing, columns=None):
+def check_finite(series, name, missing, columns=None, names=None):
     """Return `series` if all values are finite, or NaN unless ``missing="error"``; raise otherwise.
 
     columns: for series read from a table, the label of the column of each step and channel [T, C].
+    names: the name of each channel [C], if they have names.
     """
     if np.isfinite(series.values).all():
         return series
@@ -287,7 +289,7 @@ def check_finite(series, name, missing, columns=None):
         label = columns[step - series.lengths[n], channel]
         place = f"row {n}, column {label if isinstance(label, np.integer) else repr(label)}"
     else:
-        place = f"series {n}, step {step}, channel {channel}"
+        place = f"series {n}, step {step}, channel {channel if names is None else repr(names[channel])}"
         if advice and series.form == "array" and series.channels == 1:
             advice += "; to pass series of unequal lengths, use a list, or an array of shape (n, T, C) padded with NaN"
     raise ValueError(f"Input {name} contains {what} in {place}{advice}.")

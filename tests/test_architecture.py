@@ -19,6 +19,7 @@ ALLOWED = {
     "user_warnings.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
+    "symbols/": ("fastlstm.symbols", "fastlstm.sequences", "fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
     "phases.py": (),
     "plotting.py": (),

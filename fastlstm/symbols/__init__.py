@@ -1,0 +1,71 @@
+"""Sequences of symbols: what users pass to codes, and codes to what users expect.
+
+==================================  ================================================================
+form of X                           meaning
+==================================  ================================================================
+list, tuple, object array or        n sequences of unequal lengths, each of them a str, read character
+column of n                         by character, or a list or 1-D array of str or int
+``(n, T)`` array of str or int      n sequences of T symbols
+list, tuple or object array of n    n sequences of events, one row per event: columns of strings,
+tables or structured arrays         categories and bools hold symbols, other columns numbers
+==================================  ================================================================
+
+Strings are normalised to Unicode's form NFC, which may change the number of characters, and then compared by code
+point. Data flow:
+
+1. `columns.read_columns`: X -> `Columns`, one flat array of the steps of all sequences for each column. `flat` checks
+   and joins symbols, `events` tables.
+2. `Schema.learn`, in fit: `Columns` -> `Schema`, the names and kinds of the columns and a `Vocabulary` for each column
+   of symbols. `Schema.check`, later: raises if these columns are not the ones that were fitted.
+3. `Schema.encode`: `Columns` -> `sequences.Series` with C + S channels: first the C columns of numbers, then the codes
+   of the S columns of symbols as floating-point numbers. ``Series.restore`` returns results per step in the form of X.
+4. `Schema.decode`: n arrays of codes -> sequences of symbols in the form that was fitted.
+
+`learn` is steps 1, 2 and 3 of fit, `read` those of later calls. Codes beyond that of unknown symbols are free for
+special symbols of a model, such as start and end.
+"""
+
+from fastlstm import sequences
+from fastlstm.symbols.columns import read_columns
+from fastlstm.symbols.schema import Schema
+from fastlstm.symbols.vocabulary import Vocabulary
+
+__all__ = ["Schema", "Vocabulary", "learn", "read"]
+
+
+def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
+    """Series of the codes of X, and the `Schema` with the vocabularies of X.
+
+    Parameters
+    ----------
+    X : sequences of symbols
+        In any of the forms above.
+    name : str
+        Name of X in error messages, for example "y".
+    dtype : dtype
+        Type of the values of the series: floating-point, or, if X has no column of numbers, integer.
+    max_size, min_count : int
+        Limits of each vocabulary, see `Vocabulary.learn`.
+    missing : "error" or "keep"
+        Whether NaN in a column of numbers raises an error or is preserved. Missing symbols are errors.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X is none of these forms, or a vocabulary would have fewer than two symbols.
+    """
+    columns = read_columns(X, name)
+    schema = Schema.learn(columns, name, max_size, min_count)
+    return _encode(columns, schema, name, dtype, missing), schema
+
+
+def read(X, name, schema, dtype, missing="error"):
+    """Series of the codes of X, whose columns must be those of `schema`; the parameters are those of `learn`."""
+    columns = read_columns(X, name)
+    schema.check(columns, name)
+    return _encode(columns, schema, name, dtype, missing)
+
+
+def _encode(columns, schema, name, dtype, missing):
+    series = schema.encode(columns, dtype)
+    return sequences.check_finite(series, name, missing, names=schema.channel_names) if schema.n_numbers else series

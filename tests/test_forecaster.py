@@ -90,11 +90,10 @@ def test_the_linear_model_is_ridge_regression():
     x, targets, _, _ = windows.scaled(np.arange(113))
     linear = fit_linear(windows, Inputs(6, 2))
     A = np.column_stack([np.ones(113), x[:, :, 0].astype(float)])
-    best = min(
-        np.abs(linear.predict(x) - A @ np.linalg.solve(A.T @ A + 113 * p * np.diag([0] + [1] * 6), A.T @ targets)).max()
-        for p in 10.0 ** np.arange(-6, 2)
-    )
-    assert best < 1e-6
+    penalties = [113 * p * np.diag([0] + [1] * 6) for p in 10.0 ** np.arange(-6, 2)]
+    forecasts = [A @ np.linalg.solve(A.T @ A + penalty, A.T @ targets) for penalty in penalties]
+    errors = [np.abs(linear.predict(x) - of_penalty).max(axis=0) for of_penalty in forecasts]
+    assert np.min(errors, axis=0).max() < 1e-6  # each horizon has a penalty of its own
     assert_allclose(linear.error, np.sqrt(((linear.predict(x) - targets) ** 2).mean(0)), rtol=1e-4)
 
 
@@ -109,7 +108,8 @@ def test_the_linear_model_of_few_steps_of_a_random_walk_is_ridge_regression_abou
         last + A @ np.linalg.solve(A.T @ A + 37 * p * np.diag([0] + [1] * 12), A.T @ (targets - last))
         for p in 10.0 ** np.arange(-6, 2)
     ]
-    assert min(np.abs(linear.predict(x) - of_penalty).max() for of_penalty in forecasts) < 1e-6
+    errors = [np.abs(linear.predict(x) - of_penalty).max(axis=0) for of_penalty in forecasts]
+    assert np.min(errors, axis=0).max() < 1e-6  # each horizon has a penalty of its own
 
 
 @pytest.mark.parametrize("differences", [Differences(1), Differences(2), Differences(1, 1, 4), Differences(0, 2, 3)])
@@ -409,6 +409,51 @@ def test_intervals_cover_what_they_promise(scaling):
     for coverage in (0.5, 0.9):
         found = model.backtest(y[400:], coverage=coverage).summary()["lstm"]["coverage"]
         assert abs(found - coverage) < 0.05
+
+
+def test_intervals_have_the_size_of_the_errors_of_each_series():
+    rng, t = np.random.default_rng(0), np.arange(300)
+    noise = np.array([0.3, 0.3, 10.0, 10.0])
+    y = 10 * np.sin(2 * np.pi * t[:, None] / 12) + noise * rng.normal(size=(300, 4))
+    model = LSTMForecaster(3, 12, scaling="series", **QUICK).fit(y[:200])
+    lower, upper = np.moveaxis(model.predict_interval(0.9), 2, 0)
+    widths = (upper - lower).mean(axis=0)
+    assert widths[:2].max() < 4
+    assert widths[2:].min() > 2 * 1.645 * 8
+    table = model.backtest(y[200:], ets=False).table()
+    of_model = np.array(table["model"]) == "lstm"
+    for series in range(4):
+        covered = np.array(table["coverage"])[of_model & (np.array(table["series"]) == series)]
+        assert 0.8 < covered.mean() < 1
+    # of a series that was not in the fit, a usual size: between those of the others
+    lower, upper = model.predict_interval(0.9, y=y[:50, 0]).T
+    assert 1 < (upper - lower).mean() < 20
+
+
+def test_a_panel_of_like_series_shares_the_size_of_its_errors():
+    y = np.random.default_rng(0).normal(size=(120, 6))
+    model = LSTMForecaster(3, 12, scaling="none", **QUICK).fit(y)
+    lower, upper = np.moveaxis(model.predict_interval(0.9), 2, 0)
+    widths = (upper - lower)[0]
+    assert_allclose(widths, widths[0], rtol=1e-6)
+
+
+def test_a_drifting_level_is_forecast_from_scaled_windows():
+    for seed in (56, 57):
+        y = np.random.default_rng(seed).normal(size=220).cumsum()
+        model = LSTMForecaster(12, **QUICK).fit(y[:120])
+        assert model.scaling_ in ("window", "last")
+
+
+def test_first_steps_do_not_depend_on_the_horizon():
+    noise, y = np.random.default_rng(2).normal(size=500), np.zeros(500)
+    for t in range(2, 500):
+        y[t] = 1.2 * y[t - 1] - 0.5 * y[t - 2] + noise[t]
+    errors = []
+    for horizon in (1, 12):
+        model = LSTMForecaster(horizon, 24, scaling="series", **QUICK).fit(y[:200])
+        errors.append(model.backtest(y[200:], 1, ets=False).summary()["linear"]["mae"])
+    assert errors[1] < 1.05 * errors[0]
 
 
 def test_quantiles_never_cross_and_intervals_are_their_ends():

@@ -146,7 +146,7 @@ default="squared_error"
     Notes
     -----
     Below, n is the number of windows of all series, and T the window. Prediction intervals of
-    series with fewer than about 60 values tend to be too narrow.
+    series with fewer than about 100 values tend to be too narrow.
 
     After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `n_jobs` and
     `verbose`, which do not change results.

@@ -156,6 +156,9 @@ def fit(plan, values, observed, covariates, parameters, seed):
     final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
     windows = plan.windows(final, scaling)
     predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
+    if errors is not None and errors.factors is not None and not plan.counts:
+        for unit, factor in zip(final.units, errors.factors, strict=True):
+            unit.error = factor
     return Fit(final.units, replace(predictor, **spread), resolve_settings(windows, parameters), errors, tried)
 
 
@@ -233,7 +236,7 @@ class _Trials:
         if plan.loss.name == "gaussian_nll":
             spread = self._spread(histories, predictor, error)
             _, unit = self._error(histories, replace(predictor, **spread))
-        errors = fit_errors(error / unit)
+        errors = fit_errors(error / unit, self._at[0], len(histories))
         if plan.loss.name == "quantile":
             found = histories.quantiles(predictor, *self._at, plan.loss.levels, self._run)
             errors = errors.with_shifts(

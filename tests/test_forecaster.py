@@ -662,6 +662,38 @@ def test_forecasts_after_an_extreme_value_are_finite(size, transform):
 # -- windows as arrays ----------------------------------------------------------------------------------------------
 
 
+def test_windows_that_nan_follows_are_left_out():
+    X, y = make_windows([0, 1, 2, 3, np.nan, 5, 6, 7, 8], 2, 2)
+    assert_array_equal(y, [[2, 3], [5, 6], [6, 7], [7, 8]])
+    assert_array_equal(X[1:, :, 0], [[3, np.nan], [np.nan, 5], [5, 6]])
+    with pytest.raises(ValueError, match="y has NaN among the 2 values after every window"):
+        make_windows([0, 1, 2, np.nan, np.nan], 2, 2)
+
+
+def test_a_forecaster_of_windows_that_nan_always_follows_is_refused():
+    y = np.where(np.arange(60) % 5 == 4, np.nan, 1.0)
+    with pytest.raises(ValueError, match="y has NaN among the 5 values after every window: reduce horizon"):
+        LSTMForecaster(5, 4, missing="forward_fill", **QUICK).fit(y)
+
+
+@pytest.mark.parametrize("missing", ["error", "forward_fill"])
+def test_nan_at_the_start_of_a_series_is_a_later_start(missing):
+    y, options = np.stack([waves(60), waves(60, seed=1)], axis=1), {"scaling": "window", "skip": None, **QUICK}
+    late = LSTMForecaster(2, 5, **options).fit([y[:, 0], y[20:, 1]])
+    y[:20, 1] = np.nan
+    model = LSTMForecaster(2, 5, missing=missing, **options).fit(y)
+    assert_allclose(model.predict(), np.stack(late.predict(), axis=1), rtol=1e-5)
+    y[40, 1] = np.nan
+    with pytest.raises(ValueError, match="y has NaN at step 40 of series 1"):
+        LSTMForecaster(2, 5, **options).fit(y)
+
+
+def test_a_single_table_with_the_columns_of_y_is_refused():
+    y = pd.DataFrame({"a": waves(60), "b": waves(60, seed=1)})
+    with pytest.raises(ValueError, match="X has the columns of y.*pass a dict with one table for each series"):
+        LSTMForecaster(2, 5, **QUICK).fit(y, X=y)
+
+
 def test_windows_of_one_series_are_views():
     X, y = make_windows(np.arange(1000.0), 24, 3)
     assert X.shape == (974, 24, 1)

@@ -150,11 +150,16 @@ def fit(plan, values, observed, covariates, parameters, seed):
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
     scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {"sharpness": 0.0}, None, {}
-    if len(series):
-        trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+    trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+    if trials.are_possible:
         scaling, share, spread, errors, tried = trials.best()
     final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
     windows = plan.windows(final, scaling)
+    if not len(windows):
+        raise ValueError(
+            f"y has NaN among the {plan.horizon} values after every window: reduce horizon, or impute missing values; "
+            "for days without values, such as Sundays, leave them out and pass freq, for example 'B'."
+        )
     predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
     if errors is not None and errors.factors is not None and not plan.counts:
         for unit, factor in zip(final.units, errors.factors, strict=True):
@@ -179,6 +184,7 @@ class _Trials:
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
         self._run = Run(parameters.backend, parameters.n_jobs)
         units = plan.units([y[:end] for y, end in zip(values, ends, strict=True)], "window")
+        self.are_possible = len(series) > 0 and len(self._windows(plan.scalings[0])[1]) > 0
         self._drifts = float(np.mean([unit.size / unit.std for unit in units])) > DRIFT
 
     def best(self):

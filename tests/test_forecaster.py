@@ -690,7 +690,7 @@ def test_nan_at_the_start_of_a_series_is_a_later_start(missing):
 
 def test_a_single_table_with_the_columns_of_y_is_refused():
     y = pd.DataFrame({"a": waves(60), "b": waves(60, seed=1)})
-    with pytest.raises(ValueError, match="X has the columns of y.*pass a dict with one table for each series"):
+    with pytest.raises(ValueError, match=r"X has the columns of y.*pass a dict with one table for each series"):
         LSTMForecaster(2, 5, **QUICK).fit(y, X=y)
 
 

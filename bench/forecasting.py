@@ -71,7 +71,7 @@ def errors(known):
 
 
 def seconds(known):
-    models = ["lstm", "lightgbm", *RANDOM, "ets"]
+    models = ["lstm", "ridge", "lightgbm", *RANDOM, "ets"]
     rows = [
         [series, *(cell(mean(results, model, "seconds"), 1) for model in models)] for series, results in known.items()
     ]

@@ -38,6 +38,29 @@ def ets(case, seed):
     return forecasts, time.process_time() - start
 
 
+def ridge(case, seed, last=False):
+    """scikit-learn's ridge regression of each horizon on the same lags, with a penalty of its own."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    size = case.lags + case.horizon
+    windows = np.lib.stride_tricks.sliding_window_view(case.levels[: case.split], size)
+    centre = windows[:, case.lags - 1, None] * last
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-4, 5, 19), alpha_per_target=True))
+    start = time.process_time()
+    model.fit((windows - centre)[:, : case.lags], (windows - centre)[:, case.lags :])
+    seconds = time.process_time() - start
+    known = case.levels[case.origins[:, None] - np.arange(case.lags, 0, -1)]
+    centre = known[:, -1:] * last
+    return case.from_levels(model.predict(known - centre) + centre), seconds
+
+
+def ridge_last(case, seed):
+    """The same of windows less their last value."""
+    return ridge(case, seed, last=True)
+
+
 def lightgbm(case, seed, differences=None):
     """skforecast's recursive forecaster with LightGBM."""
     from lightgbm import LGBMRegressor
@@ -132,6 +155,8 @@ def prepare_torch():
 #: Peers whose forecasts depend on the seed
 RANDOM = {"darts": darts, "neuralforecast": neuralforecast}
 PEERS = {
+    "ridge": ridge,
+    "ridge_last": ridge_last,
     "lightgbm": lightgbm,
     "lightgbm_differences": lightgbm_differences,
     **RANDOM,

@@ -90,11 +90,10 @@ def test_the_linear_model_is_ridge_regression():
     x, targets, _, _ = windows.scaled(np.arange(113))
     linear = fit_linear(windows, Inputs(6, 2))
     A = np.column_stack([np.ones(113), x[:, :, 0].astype(float)])
-    best = min(
-        np.abs(linear.predict(x) - A @ np.linalg.solve(A.T @ A + 113 * p * np.diag([0] + [1] * 6), A.T @ targets)).max()
-        for p in 10.0 ** np.arange(-6, 2)
-    )
-    assert best < 1e-6
+    penalties = [113 * p * np.diag([0] + [1] * 6) for p in 10.0 ** np.arange(-6, 2)]
+    forecasts = [A @ np.linalg.solve(A.T @ A + penalty, A.T @ targets) for penalty in penalties]
+    errors = [np.abs(linear.predict(x) - of_penalty).max(axis=0) for of_penalty in forecasts]
+    assert np.min(errors, axis=0).max() < 1e-6  # each horizon has a penalty of its own
     assert_allclose(linear.error, np.sqrt(((linear.predict(x) - targets) ** 2).mean(0)), rtol=1e-4)
 
 
@@ -109,7 +108,8 @@ def test_the_linear_model_of_few_steps_of_a_random_walk_is_ridge_regression_abou
         last + A @ np.linalg.solve(A.T @ A + 37 * p * np.diag([0] + [1] * 12), A.T @ (targets - last))
         for p in 10.0 ** np.arange(-6, 2)
     ]
-    assert min(np.abs(linear.predict(x) - of_penalty).max() for of_penalty in forecasts) < 1e-6
+    errors = [np.abs(linear.predict(x) - of_penalty).max(axis=0) for of_penalty in forecasts]
+    assert np.min(errors, axis=0).max() < 1e-6  # each horizon has a penalty of its own
 
 
 @pytest.mark.parametrize("differences", [Differences(1), Differences(2), Differences(1, 1, 4), Differences(0, 2, 3)])
@@ -411,6 +411,51 @@ def test_intervals_cover_what_they_promise(scaling):
         assert abs(found - coverage) < 0.05
 
 
+def test_intervals_have_the_size_of_the_errors_of_each_series():
+    rng, t = np.random.default_rng(0), np.arange(300)
+    noise = np.array([0.3, 0.3, 10.0, 10.0])
+    y = 10 * np.sin(2 * np.pi * t[:, None] / 12) + noise * rng.normal(size=(300, 4))
+    model = LSTMForecaster(3, 12, scaling="series", **QUICK).fit(y[:200])
+    lower, upper = np.moveaxis(model.predict_interval(0.9), 2, 0)
+    widths = (upper - lower).mean(axis=0)
+    assert widths[:2].max() < 4
+    assert widths[2:].min() > 2 * 1.645 * 8
+    table = model.backtest(y[200:], ets=False).table()
+    of_model = np.array(table["model"]) == "lstm"
+    for series in range(4):
+        covered = np.array(table["coverage"])[of_model & (np.array(table["series"]) == series)]
+        assert 0.8 < covered.mean() < 1
+    # of a series that was not in the fit, a usual size: between those of the others
+    lower, upper = model.predict_interval(0.9, y=y[:50, 0]).T
+    assert 1 < (upper - lower).mean() < 20
+
+
+def test_a_panel_of_like_series_shares_the_size_of_its_errors():
+    y = np.random.default_rng(0).normal(size=(120, 6))
+    model = LSTMForecaster(3, 12, scaling="none", **QUICK).fit(y)
+    lower, upper = np.moveaxis(model.predict_interval(0.9), 2, 0)
+    widths = (upper - lower)[0]
+    assert_allclose(widths, widths[0], rtol=1e-6)
+
+
+def test_a_drifting_level_is_forecast_from_scaled_windows():
+    for seed in (56, 57):
+        y = np.random.default_rng(seed).normal(size=220).cumsum()
+        model = LSTMForecaster(12, **QUICK).fit(y[:120])
+        assert model.scaling_ in ("window", "last")
+
+
+def test_first_steps_do_not_depend_on_the_horizon():
+    noise, y = np.random.default_rng(2).normal(size=500), np.zeros(500)
+    for t in range(2, 500):
+        y[t] = 1.2 * y[t - 1] - 0.5 * y[t - 2] + noise[t]
+    errors = []
+    for horizon in (1, 12):
+        model = LSTMForecaster(horizon, 24, scaling="series", **QUICK).fit(y[:200])
+        errors.append(model.backtest(y[200:], 1, ets=False).summary()["linear"]["mae"])
+    assert errors[1] < 1.05 * errors[0]
+
+
 def test_quantiles_never_cross_and_intervals_are_their_ends():
     y = np.exp(waves())
     model = LSTMForecaster(4, 8, transform="log", **QUICK).fit(y)
@@ -615,6 +660,38 @@ def test_forecasts_after_an_extreme_value_are_finite(size, transform):
 
 
 # -- windows as arrays ----------------------------------------------------------------------------------------------
+
+
+def test_windows_that_nan_follows_are_left_out():
+    X, y = make_windows([0, 1, 2, 3, np.nan, 5, 6, 7, 8], 2, 2)
+    assert_array_equal(y, [[2, 3], [5, 6], [6, 7], [7, 8]])
+    assert_array_equal(X[1:, :, 0], [[3, np.nan], [np.nan, 5], [5, 6]])
+    with pytest.raises(ValueError, match="y has NaN among the 2 values after every window"):
+        make_windows([0, 1, 2, np.nan, np.nan], 2, 2)
+
+
+def test_a_forecaster_of_windows_that_nan_always_follows_is_refused():
+    y = np.where(np.arange(60) % 5 == 4, np.nan, 1.0)
+    with pytest.raises(ValueError, match="y has NaN among the 5 values after every window: reduce horizon"):
+        LSTMForecaster(5, 4, missing="forward_fill", **QUICK).fit(y)
+
+
+@pytest.mark.parametrize("missing", ["error", "forward_fill"])
+def test_nan_at_the_start_of_a_series_is_a_later_start(missing):
+    y, options = np.stack([waves(60), waves(60, seed=1)], axis=1), {"scaling": "window", "skip": None, **QUICK}
+    late = LSTMForecaster(2, 5, **options).fit([y[:, 0], y[20:, 1]])
+    y[:20, 1] = np.nan
+    model = LSTMForecaster(2, 5, missing=missing, **options).fit(y)
+    assert_allclose(model.predict(), np.stack(late.predict(), axis=1), rtol=1e-5)
+    y[40, 1] = np.nan
+    with pytest.raises(ValueError, match="y has NaN at step 40 of series 1"):
+        LSTMForecaster(2, 5, **options).fit(y)
+
+
+def test_a_single_table_with_the_columns_of_y_is_refused():
+    y = pd.DataFrame({"a": waves(60), "b": waves(60, seed=1)})
+    with pytest.raises(ValueError, match=r"X has the columns of y.*pass a dict with one table for each series"):
+        LSTMForecaster(2, 5, **QUICK).fit(y, X=y)
 
 
 def test_windows_of_one_series_are_views():

@@ -34,14 +34,15 @@ def make_windows(y: Any, window: int, horizon: int = 1, X: Any = None) -> tuple[
     Returns
     -------
     X : ndarray of shape (n_windows, window, 1 + P)
-        Windows of the series and its covariates, in order of time, one series after another.
+        Windows of the series and its covariates, in order of time, one series after another; without those that NaN
+        follows.
     y : ndarray of shape (n_windows, horizon)
         The values that follow. For one series without covariates, both are read-only views, without copies.
 
     Raises
     ------
     ValueError
-        If an argument is invalid, or all series are shorter than ``window + horizon``.
+        If an argument is invalid, all series are shorter than ``window + horizon``, or NaN follows all windows.
 
     Examples
     --------
@@ -71,5 +72,9 @@ def make_windows(y: Any, window: int, horizon: int = 1, X: Any = None) -> tuple[
             raise ValueError(f"X has categories in column {names[kinds.index('category')]!r}: one-hot encode them.")
         tables = [np.concatenate(pair, axis=1) for pair in zip(tables, covariates, strict=True)]
     parts = [sliding_window_view(table, size, axis=0) for table in tables if len(table) >= size]
+    complete = [~np.isnan(part[:, 0, window:]).any(axis=1) for part in parts]
+    parts = [part if rows.all() else part[rows] for part, rows in zip(parts, complete, strict=True)]
+    if not any(map(len, parts)):
+        raise ValueError(f"y has NaN among the {horizon} values after every window: impute missing values.")
     whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
     return whole[:, :, :window].swapaxes(1, 2), whole[:, 0, window:]

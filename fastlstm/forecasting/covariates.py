@@ -163,6 +163,12 @@ def _one_per_series(frames, panel, name):
                 f"{name} is a single table for {len(panel)} series; expected a table for each series: pass a list, a "
                 "dict or a long table."
             )
+        names = frames.frames[0].names
+        if len(panel) > 1 and set(names) == set(panel.ids) and names != [None] * len(names):
+            raise ValueError(
+                f"{name} has the columns of y, {containers.few(names)}, but the columns of a single table are "
+                "covariates of all series: pass a dict with one table for each series, or rename the columns."
+            )
         return frames.frames * len(panel)
     if frames.form == "list":
         if len(frames.frames) != len(panel):

@@ -244,9 +244,12 @@ def _filled(panel, parameters, before=None):
             raise ValueError(f"y has infinity at step {int(np.argmax(np.isinf(y)))}{where}; expected finite numbers.")
         there = ~np.isnan(y)
         if not there.all():
-            if parameters.missing == "error":
+            gaps = ~there
+            if before is None and there.any():
+                gaps[: np.argmax(there)] = False  # the series begins later
+            if parameters.missing == "error" and gaps.any():
                 raise ValueError(
-                    f"y has NaN at step {int(np.argmin(there))}{where}: impute missing values, or set "
+                    f"y has NaN at step {int(np.argmax(gaps))}{where}: impute missing values, or set "
                     "missing='forward_fill'."
                 )
             if not there.any() and before is None:

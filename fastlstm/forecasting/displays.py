@@ -66,7 +66,7 @@ class ForecastDisplay:
         X : like X of `LSTMForecaster.predict`, default=None
             Future values of the covariates.
         truth : array of shape (h,), default=None
-            Observations to draw beside the forecasts.
+            Observations to draw beside the forecasts, from the first step of these on.
         series : hashable, default=None
             The series to draw, by its key, column or unique_id. If None, the first.
         history : int or None, default=None
@@ -82,7 +82,8 @@ class ForecastDisplay:
         Raises
         ------
         ValueError
-            If there is no such series, `truth` is not one series of numbers, or X is invalid.
+            If there is no such series, `truth` is not one series of numbers that begins with the first forecast, or X
+            is invalid.
         TypeError
             If `forecaster` is not an LSTMForecaster.
         sklearn.exceptions.NotFittedError
@@ -100,8 +101,8 @@ class ForecastDisplay:
         """
         if not isinstance(forecaster, LSTMForecaster):
             raise TypeError(f"forecaster is of type {type(forecaster).__name__}; expected a fitted LSTMForecaster.")
-        truth = None if truth is None else _one_column(truth)
-        past, future, intervals = _of_series(forecaster, X, series, history)
+        past, future, intervals, calendar = _of_series(forecaster, X, series, history)
+        truth = None if truth is None else _one_column(truth, calendar)
         ax = axes_for(cls.__name__, ax)
         ax.plot(*past, color="0.3", linewidth=1, label="observed")
         ax.plot(*future, color="C0", linewidth=1.5, label="forecast")
@@ -153,9 +154,9 @@ class ForecastDisplay:
             raise TypeError(f"backtest is of type {type(backtest).__name__}; expected the result of a backtest.")
         errors = backtest.by_horizon(metric)
         ax = axes_for(cls.__name__, ax)
-        for model, values in errors.items():
+        for k, (model, values) in enumerate(errors.items()):
             ours = model == "lstm"
-            style = {"color": "C0", "linewidth": 2} if ours else {"linewidth": 1}
+            style = {"color": "C0", "linewidth": 2} if ours else {"color": f"C{k}", "linewidth": 1, "zorder": 3}
             ax.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=3, label=model, **style)
         ax.set(xlabel="horizon", ylabel=metric)
         ax.set_ylim(bottom=0)
@@ -163,19 +164,22 @@ class ForecastDisplay:
         return cls(ax)
 
 
-def _one_column(truth: Any) -> NDArray[Any]:
-    """The values of one series in any form."""
+def _one_column(truth: Any, calendar: Any) -> NDArray[Any]:
+    """The values of one series in any form; raises unless they follow the steps of a calendar."""
     frames = read_frames(truth, "truth").frames
     columns = [column for frame in frames for column in frame.columns]
     if len(columns) != 1:
         raise ValueError(f"truth has {len(columns)} columns; expected the values of one series.")
     if frames[0].kinds != ["number"]:
         raise ValueError(f"truth has {containers.brief(columns[0][0])}; expected numbers.")
+    calendar.require(frames[0].stamps, len(calendar), "truth")
     return columns[0]
 
 
-def _of_series(forecaster: LSTMForecaster, X: Any, key: Any, history: int | None) -> tuple[Any, Any, dict[float, Any]]:
-    """Stamps and values of the past, the same of the forecasts, and intervals by coverage, of one series."""
+def _of_series(
+    forecaster: LSTMForecaster, X: Any, key: Any, history: int | None
+) -> tuple[Any, Any, dict[float, Any], Any]:
+    """Stamps and values of the past, the same of the forecasts, intervals by coverage, and the calendar of a series."""
     if history is not None:
         history = check_count(history, "history")
     panel, forecasts = forecaster._forecasts(None, X)
@@ -189,7 +193,7 @@ def _of_series(forecaster: LSTMForecaster, X: Any, key: Any, history: int | None
     for coverage in SHADES if forecasts.model.has_quantiles else ():
         intervals[coverage] = forecasts.quantiles(interval_levels(coverage))[n].T
     future = _stamps(calendar, len(y), len(y) + forecasts.steps), forecasts.points()[n]
-    return (_stamps(calendar, first, len(y)), y[first:]), future, intervals
+    return (_stamps(calendar, first, len(y)), y[first:]), future, intervals, calendar
 
 
 def _stamps(calendar: Any, first: int, last: int) -> NDArray[Any]:

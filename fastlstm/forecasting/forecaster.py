@@ -102,12 +102,14 @@ class LSTMForecaster(NetworkParameters, DocumentationLinkMixin, BaseEstimator):
         for each column, vectors that the network learns (for columns of many categories; the linear model does not
         read them).
     past_covariates : str, or sequence of str or int, default=()
-        Columns of X whose future is unknown. The future of all other columns must be passed to `predict`.
+        Columns of X whose future is unknown. The future of all other columns must be passed to `predict`. With
+        ``strategy="recursive"``, they keep their last value from the second step on, so "direct" is better for them.
     positive : bool, default=False
         Whether forecasts and quantiles below 0 are set to 0.
     missing : {"error", "forward_fill"}, default="error"
         How to handle NaN in y: raise an error, or replace it by the last observed value, and leave out of training the
         windows that have NaN among their targets. Forecasts after missing values are less certain than their intervals.
+        NaN before the first observation is no gap: the series begins later.
     freq : str or None, default=None
         Frequency of the time index, such as "MS" (pandas) or "1mo" (Polars). If None, it is inferred.
     loss : {"squared_error", "absolute_error", "huber", "gaussian_nll", "quantile", "poisson", "negative_binomial"}, \
@@ -117,9 +119,10 @@ default="squared_error"
         - "gaussian_nll": the mean and the standard deviation of a normal distribution. Intervals are corrected by the
           errors on held-out data; with ``strategy="recursive"``, they are those of sampled paths.
         - "quantile": the quantiles given by `quantile`, corrected likewise; for ``strategy="direct"``.
-        - "poisson", "negative_binomial": distributions of counts, values of 0 or more. The network reads logarithms and
-          forecasts alone, without a linear model; `scaling`, `transform`, `differences` and `seasonal_differences` must
-          have their defaults.
+        - "poisson", "negative_binomial": distributions of counts, values of 0 or more; the second for counts that vary
+          more than a Poisson distribution, such as those with many zeros. The network reads logarithms and forecasts
+          alone, without a linear model: for few observations, compare it with the default in a backtest. `scaling`,
+          `transform`, `differences` and `seasonal_differences` must have their defaults.
     quantile : sequence of float, default=(0.05, 0.25, 0.5, 0.75, 0.95)
         Quantile levels for ``loss="quantile"``, in increasing order.
 
@@ -146,7 +149,7 @@ default="squared_error"
     Notes
     -----
     Below, n is the number of windows of all series, and T the window. Prediction intervals of
-    series with fewer than about 60 values tend to be too narrow.
+    series with fewer than about 100 values tend to be too narrow.
 
     After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `n_jobs` and
     `verbose`, which do not change results.
@@ -227,7 +230,8 @@ default="squared_error"
             The series. In a 2-D array or a wide DataFrame, each column is a series. Series in a list or a dict may
             differ in length and start. A long table is a DataFrame with the columns ``unique_id``, ``ds`` and ``y``.
         X : array of shape (T, P), DataFrame, list or dict of tables, or long table, default=None
-            Covariates of the series: numbers or categories.
+            Covariates of the series: numbers or categories. With a wide y, one table has covariates of all series; for
+            covariates of each, pass a list or dict of tables.
         static : DataFrame, dict or array with one row per series, default=None
             Covariates that are constant in time.
 
@@ -306,9 +310,10 @@ default="squared_error"
 
     def _check_lengths(self, data, plan):
         least = plan.least
-        short = [key for key, y in zip(data.panel.ids, data.values, strict=True) if len(y) < least]
+        lengths = [len(there) - int(np.argmax(there)) for there in data.observed]
+        short = [key for key, length in zip(data.panel.ids, lengths, strict=True) if length < least]
         if len(short) == len(data.values):
-            longest = max(map(len, data.values))
+            longest = max(lengths)
             raise ValueError(
                 f"y has {longest} values{' at most' * (len(data.values) > 1)}, but window={plan.window} and "
                 f"horizon={plan.horizon} require at least {least}: pass longer series, or reduce window or horizon."
@@ -390,7 +395,9 @@ default="squared_error"
         """Forecast quantiles of the next values.
 
         Unless the loss is one of a distribution, quantiles are computed from the errors on held-out data (split
-        conformal prediction), as if these were symmetric about the forecast; a transform is inverted afterwards.
+        conformal prediction), as if these were symmetric about the forecast; a transform is inverted afterwards. With
+        ``loss="quantile"``, they are corrected by these errors, so that the median may differ from `predict`, which is
+        not; levels must lie between the lowest and the highest of the parameter `quantile`.
 
         Parameters
         ----------

@@ -55,7 +55,10 @@ class Fitted:
         """The `Units` of series that were not in the fit."""
         if self.plan.counts:
             return self.fit.units[:1] * len(values)
-        return self.plan.units(values, self.fit.predictor.scaling)
+        units = self.plan.units(values, self.fit.predictor.scaling)
+        for unit in units if self.fit.errors else ():
+            unit.error = self.fit.errors.usual
+        return units
 
     def after(self, data, units, steps):
         """`Forecasts` of the steps that follow each series; `data` holds the known covariates of these steps."""

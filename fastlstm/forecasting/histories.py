@@ -20,7 +20,11 @@ class Units:
         window, and for "none" 0 and 1.
     size : float
         Standard deviation of the differences, for errors that are compared between scalings.
+    error : float
+        Size of the forecasts' errors, as a factor of that of all series.
     """
+
+    error = 1.0
 
     def __init__(self, y, transform, differences, scaling, window):
         self.levels, self.differences = fit_levels(transform, y), differences
@@ -107,7 +111,9 @@ class Histories:
     def forecast(self, predictor, series, origins, run, **steps):
         """Forecast levels [n, H] of series from the steps `origins` on, and the units of their errors, [n, 1 or H]."""
         changes, unit = predictor.predict(self.table, self._starts(series, origins), run, **steps)
-        return self._levels(series, origins, changes), unit * self._of_units(series, "std")[:, None]
+        return self._levels(series, origins, changes), unit * (
+            self._of_units(series, "std") * self._of_units(series, "error")
+        )[:, None]
 
     def quantiles(self, predictor, series, origins, levels, run):
         """Quantiles [n, H, L] of levels; only without differences."""

@@ -132,7 +132,7 @@ class Linear:
 
 
 def fit_linear(windows, inputs):
-    """Fit linear forecasts to `Windows`; the penalty is that of the best generalised cross-validation.
+    """Fit linear forecasts to `Windows`; the penalties are those of the best generalised cross-validation.
 
     Source: Golub, Heath & Wahba (1979).
     """
@@ -181,32 +181,28 @@ class _Moments:
 
 
 def _ridge(moments, columns, horizons, last):
-    """Coefficients [F, H] of the best penalty, and the mean square errors [H].
+    """Coefficients [F, H] of the penalty that is best for each horizon, and the mean square errors [H].
 
     They shrink towards 0 or, if that is better, towards persistence: a coefficient of 1 for the value `last`. It
     forecasts few windows, or levels that shift, better than their mean. Source of the second: Litterman (1986).
     """
-    n, xx, xy, yy = (
-        moments.n,
-        moments.xx[np.ix_(columns, columns)],
-        moments.xy[columns][:, horizons],
-        moments.yy[horizons],
-    )
+    xx, xy, yy = moments.xx[np.ix_(columns, columns)], moments.xy[columns][:, horizons], moments.yy[horizons]
     values, vectors = np.linalg.eigh(xx)
-    values, best = np.maximum(values, 0)[:, None], None
+    values = np.maximum(values, 0)[:, None]
+    # where there are fewer windows than parameters at any penalty, these remain
+    coefficients, squares, least = np.zeros_like(xy), yy.copy(), np.full(yy.shape, np.inf)
     for aim in (0.0, 1.0):
         along = vectors.T @ (xy - aim * xx[:, [last]])
         rest = yy - 2 * aim * xy[last] + aim * xx[last, last]
         for penalty in PENALTIES:
             shrunk = along / (values + penalty)
-            squares = np.maximum(rest - 2 * (along * shrunk).sum(axis=0) + (values * shrunk**2).sum(axis=0), 0)
+            found = np.maximum(rest - 2 * (along * shrunk).sum(axis=0) + (values * shrunk**2).sum(axis=0), 0)
             freedom = 1 + float((values / (values + penalty)).sum())
-            if freedom < n:
-                criterion = squares.mean() / (1 - freedom / n) ** 2
-                if best is None or criterion < best[0]:
-                    best = criterion, vectors @ shrunk, aim, squares
-    if best is None:  # fewer windows than parameters at any penalty
-        return np.zeros_like(xy), yy
-    _, coefficients, aim, squares = best
-    coefficients[last] += aim
+            if freedom >= moments.n:
+                continue
+            criterion = found / (1 - freedom / moments.n) ** 2
+            better = criterion < least
+            least[better], squares[better] = criterion[better], found[better]
+            coefficients[:, better] = vectors @ shrunk[:, better]
+            coefficients[last, better] += aim
     return coefficients, squares

@@ -17,6 +17,8 @@ CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more t
 MOST_ORIGINS = 5000
 FEW_ORIGINS, FEW_PATHS = 200, 100  # to compare quantiles of counts with what happened
 HARDLY = 1.02  # of scalings that are worse than the best by no more than this factor, the first is used
+CAUTION = 2.0  # where the level drifts, likewise by no more than this number of standard errors
+DRIFT = 1.25  # the level drifts if the standard deviation of a series is larger than that of its windows by this factor
 EXPONENTS = np.linspace(0, 1, 11)  # of the networks' standard deviations
 FEWEST_WINDOWS = 4  # to train on before a held-out tail
 
@@ -148,12 +150,20 @@ def fit(plan, values, observed, covariates, parameters, seed):
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
     scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {"sharpness": 0.0}, None, {}
-    if len(series):
-        trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+    trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+    if trials.are_possible:
         scaling, share, spread, errors, tried = trials.best()
     final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
     windows = plan.windows(final, scaling)
+    if not len(windows):
+        raise ValueError(
+            f"y has NaN among the {plan.horizon} values after every window: reduce horizon, or impute missing values; "
+            "for days without values, such as Sundays, leave them out and pass freq, for example 'B'."
+        )
     predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
+    if errors is not None and errors.factors is not None and not plan.counts:
+        for unit, factor in zip(final.units, errors.factors, strict=True):
+            unit.error = factor
     return Fit(final.units, replace(predictor, **spread), resolve_settings(windows, parameters), errors, tried)
 
 
@@ -173,31 +183,50 @@ class _Trials:
         self._data = values, observed, covariates, ends
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
         self._run = Run(parameters.backend, parameters.n_jobs)
+        units = plan.units([y[:end] for y, end in zip(values, ends, strict=True)], "window")
+        self.are_possible = len(series) > 0 and len(self._windows(plan.scalings[0])[1]) > 0
+        self._drifts = float(np.mean([unit.size / unit.std for unit in units])) > DRIFT
 
     def best(self):
         """The best scaling, share of its networks, how far to trust their spread, errors, and those of all trials."""
         plan, results = self._plan, {}
         bases = {scaling: self._base(scaling) for scaling in plan.scalings}
-        tried = {scaling: {} if mean is None else {"linear": mean} for scaling, (_, mean) in bases.items()}
-        limit = CLOSE * min((of["linear"] for of in tried.values() if of), default=np.inf)
-        for scaling in plan.scalings:
-            if tried[scaling].get("linear", 0) <= limit:
-                results[scaling] = self._result(scaling, bases[scaling][0])
-                tried[scaling]["network"] = results[scaling][0]
-        limit = HARDLY * min(mean for mean, *_ in results.values())
-        scaling = next(name for name in plan.scalings if name in results and results[name][0] <= limit)
+        linear = {scaling: sizes for scaling, (_, sizes) in bases.items() if sizes is not None}
+        tried = {scaling: {"linear": float(linear[scaling].mean())} if linear else {} for scaling in plan.scalings}
+        for scaling in self._as_good(linear, CLOSE) or plan.scalings:
+            results[scaling] = self._result(scaling, bases[scaling][0])
+            tried[scaling]["network"] = float(results[scaling][0].mean())
+        scaling = self._as_good({scaling: sizes for scaling, (sizes, *_) in results.items()}, HARDLY)[0]
         return scaling, *results[scaling][1:], tried
 
+    def _as_good(self, sizes, factor):
+        """The scalings that are worse than the best by no more than a factor.
+
+        Where the level drifts, also those that are worse by no more than may be chance: scaled by the series, windows
+        are like none before as soon as the level leaves its range. sizes: sizes of the errors by scaling, [n]; one in H
+        of them counts for the standard error, since forecasts overlap.
+        """
+        if not sizes:
+            return []
+        best = min(sizes.values(), key=np.mean)
+        number = max(1.0, len(best) / self._plan.horizon)
+        differences = {scaling: of - best for scaling, of in sizes.items()}
+        limits = {
+            scaling: max((factor - 1) * best.mean(), self._drifts * CAUTION * of.std() / np.sqrt(number))
+            for scaling, of in differences.items()
+        }
+        return [scaling for scaling, of in differences.items() if of.mean() <= limits[scaling]]
+
     def _base(self, scaling):
-        """The base model, and the mean absolute error of its forecasts; None for counts."""
+        """The base model, and the sizes of the errors of its forecasts; None for counts."""
         histories, windows = self._windows(scaling)
         base = self._plan.base(windows, histories.units)
         if self._plan.counts:
             return base, None
-        return base, self._mean(self._error(histories, self._plan.predictor(scaling, base, [], 0.0))[0], histories)
+        return base, self._in_size(self._error(histories, self._plan.predictor(scaling, base, [], 0.0))[0], histories)
 
     def _result(self, scaling, base):
-        """Mean absolute error, share of the networks, how far to trust their spread, and errors in units."""
+        """Sizes of the errors, share of the networks, how far to trust their spread, and errors in units."""
         plan = self._plan
         histories, windows = self._windows(scaling)
         predictor = fit_predictor(plan, windows, base, self._parameters, self._seed)
@@ -213,7 +242,7 @@ class _Trials:
         if plan.loss.name == "gaussian_nll":
             spread = self._spread(histories, predictor, error)
             _, unit = self._error(histories, replace(predictor, **spread))
-        errors = fit_errors(error / unit)
+        errors = fit_errors(error / unit, self._at[0], len(histories))
         if plan.loss.name == "quantile":
             found = histories.quantiles(predictor, *self._at, plan.loss.levels, self._run)
             errors = errors.with_shifts(
@@ -221,7 +250,7 @@ class _Trials:
             )
         if plan.counts:
             errors = replace(errors, hits=self._hits(histories, predictor))
-        return self._mean(error, histories), predictor.share, spread, errors
+        return self._in_size(error, histories), predictor.share, spread, errors
 
     def _hits(self, histories, predictor):
         """How often quantiles of counts are right, at some of the origins."""
@@ -272,8 +301,9 @@ class _Trials:
     def _sizes(self, histories):
         return np.array([unit.size for unit in histories.units])[self._at[0], None]
 
-    def _mean(self, error, histories):
-        return float(np.abs(error / self._sizes(histories)).mean())
+    def _in_size(self, error, histories):
+        """Mean absolute errors [n], in standard deviations of the series."""
+        return np.abs(error / self._sizes(histories)).mean(axis=1)
 
     def _share(self, error_0, error_1, histories):
         """Share of the networks' corrections with the least squared error, 0 to 1, less what may be chance.

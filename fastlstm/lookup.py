@@ -60,17 +60,20 @@ class Lookup:
 
     # -- forward -----------------------------------------------------------------------------------------------
 
-    def take(self, x, at, starts, found=False):
+    def take(self, x, at, starts, rng=None, dropout=0.0, found=False):
         """The inputs of a packed batch, whose sequences begin at x[at[n]]; x is flat.
 
         Returns the numbers, flat, where those of each sequence begin, and the rows of `known` [M, S] for each packed
-        row. Calls `find` for the batch, unless its codes have been `found`.
+        row. With `rng`, the last code of a channel, that of unknown symbols, replaces others at the rate `dropout`.
+        Calls `find` for the batch, unless its codes have been `found`.
         """
         lengths, embedding = lengths_of(starts), self._embedding
         first = np.cumsum(lengths) - lengths
         # one sequence after another
         steps = np.repeat(at // embedding.channels - first, lengths) + np.arange(starts[-1])
         numbers, codes = embedding.split(x.reshape(-1, embedding.channels)[steps])
+        if rng is not None:
+            codes = np.where(rng.random(codes.shape) < dropout, np.array(embedding.sizes) - 1, codes)
         if not found:
             self.find(codes)
         t = np.repeat(np.arange(len(starts) - 1), np.diff(starts))

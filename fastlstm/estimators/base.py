@@ -21,6 +21,7 @@ from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.estimators.summary import Summary, summarize
+from fastlstm.estimators.symbolic import check_symbols, vocabulary_of
 from fastlstm.layers.checks import named
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = self.missing == "mask"
+        tags.input_tags.string = self.embedding_size is not None
         return tags
 
     # -- hooks for subclasses ---------------------------------------------------------------------------
@@ -116,6 +118,10 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         return self._model.masked if "_model" in vars(self) else self.missing == "mask"
 
     @property
+    def _reads_symbols(self):
+        return self._model.embedding is not None if "_model" in vars(self) else self.embedding_size is not None
+
+    @property
     def _standardised(self):
         return self._model.scaling is not None if "_model" in vars(self) else bool(self.standardize)
 
@@ -128,6 +134,12 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
     @weights_.setter
     def weights_(self, weights):
         self._model = replace(self._model_for("weights_"), weights=weights)
+
+    @property
+    def vocabulary_(self):
+        if self._model_for("vocabulary_").embedding is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no vocabulary_: it was fitted without symbols.")
+        return vocabulary_of(self._schema)
 
     @property
     def x_mean_(self):
@@ -171,6 +183,8 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Documenta
         dtype = self.dtype if name != "X" or reset else self._model.dtype
         if self._standardised:
             dtype = None  # values may be large, and are not rounded before their mean is subtracted
+        if self._reads_symbols:
+            return check_symbols(self, X, dtype or "float64", reset, name)
         return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
 
     def _predict_with(self, X, function):

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from fastlstm import kernels
+from fastlstm.estimators import symbolic
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import MAX_SEED, Checkpoints, fingerprint
@@ -100,12 +101,15 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
     dtype, weights = np.dtype(estimator.dtype), estimator._combine_weights(data.targets, data.weights)
     if continued:
         scaling, target_scaling = estimator._model.scaling, estimator._model.target_scaling
+        embedding = estimator._model.embedding
     else:
-        for message in data_warnings(data.series, estimator._columns):
+        embedding = symbolic.embedding_of(estimator)
+        for message in data_warnings(data.series, estimator._columns) if embedding is None else ():
             warn(message, UserWarning)
         scaling = target_scaling = None
         if estimator._standardised:
             scaling, target_scaling = fit_scalings(data, estimator._per_step, dtype, estimator._scales_targets())
+            scaling = symbolic.without_codes(scaling, embedding) if embedding else scaling
             if partial:
                 _warn_if_constant(scaling, target_scaling)
     estimator.settings_ = _resolve_settings(estimator, data.series, partial)
@@ -116,16 +120,20 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
         held_out = transform(held_out, scaling, target_scaling, estimator._masked, dtype, "_val")
         estimator._check_validation_data(held_out.targets, held_out.weights)
 
-    stack = estimator._model.stack if continued else _stack(estimator, data.series.channels)
+    channels = embedding.n_outputs if embedding else data.series.channels
+    stack = estimator._model.stack if continued else _stack(estimator, channels)
     output = estimator._output(target_scaling)
     estimator._model = Model(
         stack,
-        weights=estimator.weights_ if continued else _initial_weights(estimator, stack, output.loss, data, rng),
+        weights=estimator.weights_
+        if continued
+        else _initial_weights(estimator, stack, embedding, output.loss, data, rng),
         output=output,
         n_targets=estimator.n_outputs_,
         per_step=estimator._per_step,
         masked=estimator._masked,
         scaling=scaling,
+        embedding=embedding,
     )
     network = Network(
         stack,
@@ -136,6 +144,8 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
         per_step=estimator._per_step,
         dropout=estimator.settings_["dropout"],
         recurrent_dropout=estimator.recurrent_dropout,
+        embedding=embedding,
+        symbol_dropout=estimator.symbol_dropout,
     )
     training = Training(
         network,
@@ -190,11 +200,13 @@ def _stack(estimator, channels):
     return Stack(estimator.cell, channels, sizes, bool(estimator.bidirectional))
 
 
-def _initial_weights(estimator, stack, loss, data, rng):
+def _initial_weights(estimator, stack, embedding, loss, data, rng):
     longest = None
     if estimator.settings_["init"] == "chrono":
         longest = int(data.series.lengths.max()) if estimator.longest_lag is None else estimator.longest_lag
     weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest)
+    if embedding:
+        weights |= embedding.initial_weights(rng)
     first = loss.initial_scores(data.targets, data.weights)
     return weights if first is None else {**weights, "head.bias": first}
 
@@ -217,7 +229,9 @@ def _validate(estimator, network, held_out):
     """Score and loss of the network on validation data."""
     series, targets, weights = held_out
     package, loss = kernels.load(kernels.resolve(estimator.backend)), estimator._model.loss
-    scores = run_over(network.stack, series, network.weights, package, estimator.n_jobs, network.per_step)
+    scores = run_over(
+        network.stack, series, network.weights, package, estimator.n_jobs, network.per_step, embedding=network.embedding
+    )
     with np.errstate(over="ignore", invalid="ignore"):  # the training reports results that are not finite
         values, _ = loss(scores, targets)
         mean = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())

@@ -191,6 +191,18 @@ class Parameters(NetworkParameters):
         How to handle NaN inside a series. "error" raises an error. "mask" replaces NaN by the last observed value of
         the channel and adds one indicator channel per channel, 1 where a value is missing. Before the first observed
         value, NaN is replaced by the channel's mean, or by 0 if ``standardize=False``.
+    embedding_size : int, "onehot" or None, default=None
+        If set, the members of X are sequences of symbols, such as words or characters, instead of series of numbers:
+        strings, which are read character by character, lists or arrays of str or int, or tables of events, in which
+        columns of strings, categories and bools hold symbols, and others numbers. Each symbol becomes a vector of this
+        size, which is learned, or a channel of its own ("onehot"). Strings are compared by code point, after Unicode
+        normalisation (NFC). Symbols that were not seen in `fit` share a vector.
+    max_vocabulary : int or None, default=None
+        Maximum number of symbols of each column; the most frequent ones are kept. Others are unknown.
+    min_count : int, default=1
+        Number of times that a symbol must occur in X to be in the vocabulary.
+    symbol_dropout : float, default=0.01
+        Fraction of the symbols that are replaced by the unknown one during training, so that its vector is learned.
     time_order : {"auto", "oldest_first", "newest_first"}, default="auto"
         Order of the columns of a 2-D X. "auto" is that of `layout`. Without a layout, it reads the names of the columns
         of a DataFrame: if some are names of lags, such as ``lag3``, ``lag_3`` or ``lag_0__y``, these are the steps, and
@@ -245,6 +257,9 @@ class Parameters(NetworkParameters):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns seen during `fit`. Defined only if X is a DataFrame, or a list of DataFrames, whose column
         names are all strings.
+    vocabulary_ : ndarray, or dict of str to ndarray
+        Sorted symbols seen during `fit`; of events, those of each column of symbols by its name. Defined only if
+        `embedding_size` is set.
     settings_ : dict of str
         Values used in the last call of `fit` or `partial_fit` for the parameters that can be "auto".
     x_mean_ : ndarray of shape (C,) or None
@@ -275,6 +290,10 @@ class Parameters(NetworkParameters):
     _: KW_ONLY
     return_sequences: bool = False
     missing: Literal["error", "mask"] = "error"
+    embedding_size: int | Literal["onehot"] | None = None
+    max_vocabulary: int | None = None
+    min_count: int = 1
+    symbol_dropout: float = 0.01
     time_order: Literal["auto", "oldest_first", "newest_first"] = "auto"
     layout: str | TableLayout | None = None
     standardize: bool = True
@@ -294,6 +313,10 @@ class Parameters(NetworkParameters):
         **NetworkParameters._parameter_constraints,
         "return_sequences": ["boolean"],
         "missing": [StrOptions({"error", "mask"})],
+        "embedding_size": [None, Integers(1), StrOptions({"onehot"})],
+        "max_vocabulary": [None, Integers(2)],
+        "min_count": [Integers(1)],
+        "symbol_dropout": [RealNumbers(0, 1, "left")],
         "time_order": [StrOptions({"auto", "oldest_first", "newest_first"})],
         "layout": [None, StrOptions(set(LIBRARIES)), TableLayout],
         "standardize": ["boolean"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sklearn.base import _fit_context
 
 from fastlstm import containers, kernels
+from fastlstm.estimators import symbolic
 from fastlstm.estimators.inputs import resolve_layout
 from fastlstm.layers.checks import check_sizes
 
@@ -45,6 +46,7 @@ def check_network_parameters(estimator):
 def check_parameters(estimator):
     """Raise if parameters are incompatible with each other."""
     check_network_parameters(estimator)
+    symbolic.check_parameters(estimator)
     if estimator.bidirectional and estimator.bptt_checkpoint not in (None, "auto"):
         raise ValueError(
             f"bptt_checkpoint={estimator.bptt_checkpoint} is not supported with bidirectional=True, which stores all "
@@ -87,6 +89,7 @@ def check_compatible(estimator):
         ("cell", estimator.cell, stack.cell),
         ("bidirectional", bool(estimator.bidirectional), stack.bidirectional),
         ("return_sequences", bool(estimator.return_sequences), model.per_step),
+        ("embedding_size", estimator.embedding_size, _embedding_size(model)),
         ("missing", estimator.missing, "mask" if model.masked else "error"),
         ("standardize", bool(estimator.standardize), estimator._standardised),
         *estimator._fixed_parameters(),
@@ -103,3 +106,8 @@ def check_compatible(estimator):
             f"layout={containers.brief(estimator.layout)} and time_order={estimator.time_order!r} differ from those of "
             "the fitted model: restore their values, or fit again with warm_start=False."
         )
+
+
+def _embedding_size(model):
+    """The parameter with which a model was fitted."""
+    return model.embedding and (model.embedding.width or "onehot")

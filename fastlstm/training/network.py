@@ -62,13 +62,15 @@ class Network:
         Whether the head is applied to every step instead of the last states of each series.
     dropout, recurrent_dropout : float
         Dropout rates of all layers' outputs, and of the states passed to the next step.
+    symbol_dropout : float
+        Fraction of the symbols that are replaced by the last code of their channel, that of unknown symbols.
     embedding : Embedding or None
         Which of the inputs are codes of symbols, and how these become channels of the stack.
     """
 
     def __init__(
         self, stack, weights, dtype, backend, checkpoint=None, per_step=False, dropout=0.0, recurrent_dropout=0.0,
-        embedding=None,
+        embedding=None, symbol_dropout=0.0,
     ):  # fmt: skip
         size = sum(value.size for value in weights.values())
         self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
@@ -85,7 +87,7 @@ class Network:
         self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
         self._workspace = Workspace()
         self._workspaces = [Workspace() for _ in stack.places]
-        self.lookup, self._layers = None, stack
+        self.lookup, self._layers, self._symbol_dropout = None, stack, symbol_dropout
         if embedding is not None:
             self.lookup = Lookup(embedding, stack, self.kernels, self.parameters.dtype, backward=True)
             self._layers = self.lookup.stack
@@ -115,7 +117,9 @@ class Network:
         """
         self.batch, starts, self._x, self._at = batch, batch.starts, batch.x, batch.at
         if self.lookup:
-            self._x, self._at, self._which = self.lookup.take(batch.x, batch.at, starts)
+            seed, epoch, _ = batch.dropout_key
+            rng = np.random.default_rng([seed, epoch, batch.number, int(batch.at[0])]) if self._symbol_dropout else None
+            self._x, self._at, self._which = self.lookup.take(batch.x, batch.at, starts, rng, self._symbol_dropout)
             self._recurrent = self.lookup.recurrent(self.weights)
         if self._initial_states is not None:
             copy_states(self._final_states, slice(self._n_initial), self._initial_states)

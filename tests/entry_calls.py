@@ -35,6 +35,8 @@ METHODS = {
     "backward": [*RUN, *BACKWARD, "backward", *PART, "to_start"],
     "weight_gradient": [*RUN, *BACKWARD, "gradient", *PART, "more"],
     "input_gradient": [*RUN, *BACKWARD, "inputs", *PART, "d_x"],
+    "look_up": [*RUN, "forward", *PART, "products", "which"],
+    "add_rows": [*RUN, *BACKWARD, "products", "which", "q_first", "q_last", "d_products"],
 }
 OF_CELLS = [f"{cell}_{method}" for cell in kernels.CELLS for method in METHODS]
 OTHERS = [
@@ -101,13 +103,15 @@ def method_of(entries, cell, method):
             return [given.get(name) for name in names]
 
         state = of(["h_0", "c_0"])
-        if method != "step":
+        if method not in ("step", "add_rows"):
             part = entries.Part(given.get("first", 0), given.get("last", 0), *of(PART[2:]))
         packed = entries.Packed(cell, *of(["C", "H"]), *of(PACKED))
         if method in ("fill", "unpack"):
             getattr(packed, method)(part, *of(WEIGHTS if method == "fill" else D_WEIGHTS))
             return
         run = entries.Run(cell, *of(["C", "H", "starts"]), Buffers(*of(BUFFERS)))
+        if "products" in given:
+            run.look_up(*of(["products", "which"]))
         back = run.prepare_backward(*of(BACKWARD)) if "dz" in given else None
         if method == "load":
             run.load(part, *of(["x", "at"]), state, given["reverse"])
@@ -115,8 +119,10 @@ def method_of(entries, cell, method):
             run.begin(part, state)
         elif method == "copy_outputs":
             run.copy_outputs(part, *of(["reverse", "out", "column", "o_stride"]))
-        elif method == "forward":
+        elif method in ("forward", "look_up"):
             run.forward(part, packed)
+        elif method == "add_rows":
+            back.add_rows(*of(["q_first", "q_last", "d_products"]))
         elif method == "step":
             run.step(packed, *of(["x_t", "h_t"]))
         elif method == "roll_out":
@@ -172,6 +178,8 @@ def arguments_of_run(lanes, cell, dtype):
         "more": True, "to_start": True,
         "dz": normal(M * kind.n_slots * P), "dh": states(N), "panels": np.zeros(2 * 64 * 4 * lanes, dtype),
         "d_h": states(M), "d_x": normal(M * columns),
+        "products": normal(5 * G * P), "which": rng.integers(0, 5, (M, 2)), "q_first": lanes, "q_last": G * P,
+        "d_products": normal(5 * G * P),
     }  # fmt: skip
     if kind.keeps_gates:
         given["gates"] = normal(M * kind.n_slots * P)

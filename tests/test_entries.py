@@ -148,6 +148,9 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
     reverse, out = draw.whether(), np.zeros((M, H + 5), dtype)
     for part in parts:
         run.load(part, x, at, state, reverse)
+    looks_up, rows = draw.whether(0.4), draw.one_of(1, 7)
+    if looks_up:
+        run.look_up(normal(rows, G, run.P), draw.rng.integers(0, rows, (M, draw.one_of(1, 2))))
     for part in parts:
         run.forward(part, packed)
         run.outputs(part, reverse_outputs, out, 3)
@@ -169,15 +172,18 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
             run.collect(part, d_outputs, [reverse_outputs, not reverse_outputs][: len(d_outputs)], 2)
     for part in parts:
         run.backward(part, packed, to_start)
+    d_products = np.ones((rows, G, run.P), dtype)
     for accumulate in (False, True):
         for part in parts:
             run.weight_gradient(part, packed, accumulate)
+            if looks_up:
+                run.add_rows(part, d_products, accumulate)
     d_weights = [np.zeros_like(weight) for weight in weights]
     for part in parts:
         run.input_gradient(part, packed)
         packed.unpack(part, d_weights)
     results |= {f"d_{n}": array for n, array in enumerate(d_weights)}
-    results |= {"d_x": run.d_x, "d_state": np.stack(run.d_state)}
+    results |= {"d_x": run.d_x, "d_state": np.stack(run.d_state), "d_products": d_products}
     return results, buffers | {"dz": run._dz, "d_w": packed.gradient}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm import containers
+from fastlstm import containers, symbols
 from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check_channel_names
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import join_states
@@ -69,11 +69,17 @@ class Stream:
             raise ValueError(f"gates={gates!r}: expected True or False.")
         weights = {name: np.array(value) for name, value in model.weights.items()}  # copied
         self._initialise(
-            replace(model, weights=weights), fitted.backend, FittedNames.of(fitted), int(n_streams), method, bool(gates)
+            replace(model, weights=weights),
+            fitted.backend,
+            fitted._schema if model.embedding else FittedNames.of(fitted),
+            int(n_streams),
+            method,
+            bool(gates),
         )
 
     def _initialise(self, model, backend, names, n_streams, method, gates):
-        self._model, self._backend, self._names = model, backend, names
+        self._model, self._backend, self._names = model, backend, names  # of channels, or the schema of symbols
+        self._reads_symbols = model.embedding is not None
         self.n_streams, self.method, self._records_gates = n_streams, method, gates
         self._predict = getattr(model.output, method)
         try:
@@ -83,6 +89,7 @@ class Stream:
         self._shape, self._dtype = self._stepper.shape, self._stepper.dtype
         # a single stream also accepts a step without the first axis
         self._usual = (self._shape, self._shape[1:]) if n_streams == 1 else (self._shape,)
+        self._usual = () if self._reads_symbols else self._usual
 
     def step(self, x_t: ArrayLike) -> NDArray[Any]:
         """Process the next step of every stream.
@@ -94,7 +101,9 @@ class Stream:
         x_t : array of shape (n_streams, C)
             Values of the C channels at the next step. The shape can also be (C,) for a single stream, or (n_streams,)
             for a single channel. Fastest in the dtype of the model's inputs: float64 if the model is standardised, else
-            the model's dtype. With ``missing="mask"``, NaN marks missing values.
+            the model's dtype. With ``missing="mask"``, NaN marks missing values. If the model was fitted with symbols,
+            a list of the next symbol of every stream, or the symbol alone for a single stream; for events, a table with
+            one row per stream.
 
         Returns
         -------
@@ -158,6 +167,8 @@ class Stream:
         """Validate and convert x_t in any other form."""
         if x_t is None:
             raise TypeError(f"x_t is None; expected an array of shape {self._shape}.")
+        if self._reads_symbols:
+            return symbols.read_step(x_t, "x_t", self._names, self._stepper.input_dtype, self.n_streams)
         if not containers.is_numeric(x_t):
             names = channel_names_of_step(x_t, self._shape)
             if names is not None:

@@ -25,12 +25,16 @@ point. Data flow:
 special symbols of a model, such as start and end.
 """
 
+from dataclasses import replace
+
+import numpy as np
+
 from fastlstm import sequences
 from fastlstm.symbols.columns import read_columns
 from fastlstm.symbols.schema import Schema
 from fastlstm.symbols.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Vocabulary", "learn", "read"]
+__all__ = ["Schema", "Vocabulary", "learn", "read", "read_step"]
 
 
 def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
@@ -64,6 +68,22 @@ def read(X, name, schema, dtype, missing="error"):
     columns = read_columns(X, name)
     schema.check(columns, name)
     return _encode(columns, schema, name, dtype, missing)
+
+
+def read_step(x_t, name, schema, dtype, n):
+    """Channels [n, C + S] of the next step of n sequences: a symbol for each, or a table with a row for each."""
+    if n == 1 and isinstance(x_t, (str, int, np.integer)) and schema.names is None:
+        x_t = [x_t]
+    columns = read_columns([x_t], name)
+    if schema.kinds == ("characters",) and columns.kinds == ("words",):
+        longer = [symbol for symbol in columns.values[0] if len(symbol) > 1]
+        if longer:
+            raise ValueError(f"{name} has {longer[0]!r}; expected one character, as the model was fitted with strings.")
+        columns = replace(columns, kinds=schema.kinds)
+    schema.check(columns, name)
+    if columns.lengths[0] != n:
+        raise ValueError(f"{name} has {columns.lengths[0]} steps; expected {n}, one for each stream.")
+    return _encode(columns, schema, name, dtype, "error").table(copy=False)
 
 
 def _encode(columns, schema, name, dtype, missing):

@@ -102,7 +102,7 @@ class Model:
 
     def record_prepared(self, series, backend, n_jobs=None):
         """The same for series that `prepare` has returned."""
-        return Recording(self.stack, series, self.weights, kernels.load(backend), n_jobs)
+        return Recording(self.stack, series, self.weights, kernels.load(backend), n_jobs, self.embedding)
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
         package = kernels.load(backend)

@@ -9,6 +9,7 @@ from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.numpy.packing import places, reversed_rows
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
+from fastlstm.lookup import Lookup
 from fastlstm.phases import Phase
 from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import check_channels, team_for
@@ -105,20 +106,31 @@ class Recording:
         After `differentiate`, the gradient of the last hidden states of each run.
     """
 
-    def __init__(self, stack, series, weights, package, n_jobs=None):
-        check_channels(series, stack.input_size)
+    def __init__(self, stack, series, weights, package, n_jobs=None, embedding=None):
+        check_channels(series, embedding.channels if embedding else stack.input_size)
         self.stack, self._series, self._package, self._n_jobs = stack, series, package, n_jobs
         self._recurrent = [weights[name] for name in stack.shapes]
         self.order, self.starts = series.pack(series.order)
         self._dtype = weights["head.weight"].dtype
         self._workspaces = [Workspace() for _ in stack.places]
+        lookup, layers, phases = None, stack, []
+        if embedding:
+            lookup = Lookup(embedding, stack, package, self._dtype)
+            layers, self._recurrent = lookup.stack, lookup.recurrent(weights)
+        self._layers = layers
         with self._team() as team:
             self.run = StackRun(
-                stack, package, self.starts, self._dtype, self._workspaces, recording=True, threads=team.size
+                layers, package, self.starts, self._dtype, self._workspaces, recording=True, threads=team.size
             )
-            packed = PackedStack(stack, package, self._dtype, self._workspaces)
+            packed = PackedStack(layers, package, self._dtype, self._workspaces)
             inputs = Inputs(series.values, series.at[self.order])
-            team.run([Phase(packed.fill, self._recurrent), *self.run.forward(packed, inputs)].__iter__)
+            if lookup:
+                inputs.x, inputs.at, which = lookup.take(inputs.x, inputs.at, self.starts)
+                self.run.look_up(lookup.known, which)
+                lookup.fill(weights)
+                phases = [Phase(lookup.multiply)]
+            phases = [Phase(packed.fill, self._recurrent), *phases, *self.run.forward(packed, inputs)]
+            team.run(phases.__iter__)
 
     def _team(self):
         return team_for(self._package, self.stack, self._dtype, len(self._series), self._series.steps, self._n_jobs)
@@ -146,7 +158,7 @@ class Recording:
         else:
             run.set_d_last_outputs(slice(None), d_packed, [one.d_state for one in run.runs])
         self.d_last = [one.d_state[0].copy() for one in run.runs]  # `backward` overwrites them
-        packed = PackedStack(self.stack, self._package, self._dtype, self._workspaces, False, True, True)
+        packed = PackedStack(self._layers, self._package, self._dtype, self._workspaces, False, True, True)
         phases = [Phase(packed.fill, self._recurrent), *run.backward(packed), Phase(run.gradients, packed, True)]
         with self._team() as team:
             team.run(phases.__iter__)

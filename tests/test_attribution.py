@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler, TableLayout
 from fastlstm.inspection import ImportanceDisplay, step_importance
-from fastlstm.inspection.groups import Groups
+from fastlstm.inspection.attribution.groups import Groups
 from fastlstm.sequences import of_members
 
 RNG = np.random.default_rng(0)

@@ -12,9 +12,9 @@ from sklearn.utils.validation import check_array
 from fastlstm import containers
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.data import check_data
-from fastlstm.inspection import methods
-from fastlstm.inspection.groups import BY, Groups, channel_statistic, step_blocks
-from fastlstm.inspection.quantities import loss_of, output_of
+from fastlstm.inspection.attribution import methods
+from fastlstm.inspection.attribution.groups import BY, Groups, channel_statistic, step_blocks
+from fastlstm.inspection.attribution.quantities import loss_of, output_of
 from fastlstm.layers.checks import is_count, named
 from fastlstm.threads import check_n_jobs
 

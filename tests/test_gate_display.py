@@ -175,7 +175,7 @@ def test_lines_are_the_mean_norms_by_steps_from_the_end():
     assert display.ax_.get_yscale() == "log"
     assert [line.get_label() for line in display.lines_] == ["LSTM", "RNN"]
     for line, model in zip(display.lines_, models.values(), strict=True):
-        expected = gradient_flow(model, X, y).mean("hidden_state", from_end=True)
+        expected = gradient_flow(model, X, y).mean("state", from_end=True)
         assert_allclose(line.get_ydata(), expected)
         assert_array_equal(line.get_xdata(), -np.arange(T))
 
@@ -187,6 +187,41 @@ def test_norms_can_be_drawn_relative_to_the_last_step():
     assert_allclose(display.lines_[0].get_ydata(), expected / expected[0])
     share = GradientFlowDisplay.from_estimator(fitted(), X, y, what="forget_share")
     assert share.ax_.get_ylim()[1] < 1.1
+
+
+def test_the_axis_names_the_states_that_are_drawn():
+    y = X[:, 0, 0] > 0
+    flows = {cell: gradient_flow(fitted(cell), X, y) for cell in ("lstm", "cifg", "gru")}
+    labels = [
+        GradientFlowDisplay({cell: flows[cell] for cell in cells}).plot().ax_.get_ylabel()
+        for cells in (("lstm", "cifg"), ("gru",), ("lstm", "gru"))
+    ]
+    assert ["c_t" in label for label in labels] == [True, False, True]
+    assert ["h_t" in label for label in labels] == [False, True, True]
+
+
+def test_the_gradient_of_one_step_is_a_point():
+    short, y = X[:, :1], X[:, 0, 0] > 0
+    model = fitted(X=short)
+    display = GradientFlowDisplay.from_estimator(model, short, y)
+    assert display.lines_[0].get_marker() == "."
+    with pytest.raises(ValueError, match=r"what='forget_share': in series of one step"):
+        display.plot(what="forget_share")
+
+
+def test_gradients_that_cannot_be_drawn_are_refused():
+    y = X[:, 0, 0] > 0
+    flow = gradient_flow(fitted("gru"), X, y)
+    with pytest.raises(ValueError, match=r"what='cell_state': expected one of \['input', 'hidden_state', 'state'\]"):
+        GradientFlowDisplay({"GRU": flow}).plot(what="cell_state")
+    model = fitted()
+    model.weights_["head.weight"][:] = 0
+    with pytest.raises(ValueError, match="relative=True, but the gradient of 'LSTM' is 0 at the last step"):
+        GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(relative=True)
+    for flows in (flow, {}, {"GRU": model}):
+        with pytest.raises(TypeError, match=r"expected a non-empty dict of results of gradient_flow by label"):
+            GradientFlowDisplay(flows)
+    assert not pyplot.get_fignums()
 
 
 def test_bad_input_is_refused():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm.plotting import axes_for
+from fastlstm.plotting import axes_for, integer_ticks, marker_of
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -125,7 +125,6 @@ class LossCurveDisplay:
         """
         ax = axes_for(type(self).__name__, ax)
         from matplotlib import rcParams
-        from matplotlib.ticker import MaxNLocator
 
         losses, n = [*self.loss, *(self.validation_loss or [])], len(self.loss)
         _draw(ax, n, self.loss, "training loss", color="C0")
@@ -138,7 +137,7 @@ class LossCurveDisplay:
         ax.set(xlabel="epoch", ylabel="loss")
         if min(losses) > 0 and max(losses) > WIDE * min(losses):
             ax.set_yscale("log")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        integer_ticks(ax.xaxis)
         self.right_ax_ = self._plot_right(ax, n)
         handles, labels = ax.get_legend_handles_labels()
         place = {"loc": "best"}
@@ -165,6 +164,6 @@ class LossCurveDisplay:
 
 
 def _draw(ax, n, values, label, **style):
-    """Draw values of the last of n epochs; a single one as a point."""
+    """Draw values of the last of n epochs."""
     epochs = np.arange(n - len(values), n) + 1
-    ax.plot(epochs, values, label=label, marker="." if n == 1 else None, **style)
+    ax.plot(epochs, values, label=label, marker=marker_of(values), **style)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastlstm import kernels
+from fastlstm import containers, kernels
 from fastlstm.estimators.data import check_data, transform
 from fastlstm.inspection._estimators import fitted_estimator
 from fastlstm.inspection.gates import direction_of
@@ -87,8 +87,9 @@ class GradientFlow:
 
         Parameters
         ----------
-        name : {"input", "hidden_state", "cell_state", "forget_share"}
-            What to return.
+        name : {"input", "hidden_state", "cell_state", "state", "forget_share"}
+            What to return. "state" is the state that carries the memory: the cell state or, without one, the hidden
+            state.
         layer : int, default=-1
             Index of the layer; the default is the last. Ignored for "input".
         direction : {"forward", "backward"}, default="forward"
@@ -111,14 +112,7 @@ class GradientFlow:
         >>> gradient_flow(model, [[0, 1], [1, 0]], [2, 1]).norms("cell_state").shape
         (2, 2)
         """
-        of_direction = direction_of(self.layers, layer, direction)
-        known = {"input": self.input, **of_direction._asdict()}
-        del known["paths"]
-        found = known.get(name) if isinstance(name, str) else None
-        if found is None:
-            known = [key for key, value in known.items() if value is not None]
-            raise ValueError(f"name={name!r}: expected one of {known} for cells of type {self.cell!r}.")
-        return found
+        return norms_named(self, name, layer, direction)
 
     def mean(
         self, name: str, layer: int = -1, direction: str = "forward", from_end: bool = False
@@ -151,14 +145,34 @@ class GradientFlow:
         >>> gradient_flow(model, X, y).mean("hidden_state", from_end=True).shape
         (3,)
         """
-        members = list(self.norms(name, layer, direction))
-        padded = np.full((len(members), max(map(len, members))), np.nan)
-        for row, member in zip(padded, members, strict=True):
-            row[: len(member)] = member[::-1] if from_end else member
-        there = ~np.isnan(padded)
-        number = there.sum(axis=0)
-        total = np.where(there, padded, 0).sum(axis=0)
-        return np.divide(total, number, out=np.full(len(number), np.nan), where=number > 0)
+        return mean_by_step(self.norms(name, layer, direction), from_end)
+
+
+def norms_named(flow, name, layer, direction, parameter="name"):
+    """Norms as by `GradientFlow.norms`; errors call the name `parameter`."""
+    of_direction = direction_of(flow.layers, layer, direction)
+    known = {"input": flow.input, **of_direction._asdict()}
+    del known["paths"]
+    known["state"] = of_direction.hidden_state if of_direction.cell_state is None else of_direction.cell_state
+    found = known.get(name) if isinstance(name, str) else None
+    if found is None:
+        known = [key for key, value in known.items() if value is not None]
+        raise ValueError(
+            f"{parameter}={containers.brief(name)}: expected one of {known} for cells of type {flow.cell!r}."
+        )
+    return found
+
+
+def mean_by_step(norms, from_end):
+    """Mean over the series that have a step, of norms [n, T] or a list of [T_i]; see `GradientFlow.mean`."""
+    members = list(norms)
+    padded = np.full((len(members), max(map(len, members))), np.nan)
+    for row, member in zip(padded, members, strict=True):
+        row[: len(member)] = member[::-1] if from_end else member
+    there = ~np.isnan(padded)
+    number = there.sum(axis=0)
+    total = np.where(there, padded, 0).sum(axis=0)
+    return np.divide(total, number, out=np.full(len(number), np.nan), where=number > 0)
 
 
 def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:

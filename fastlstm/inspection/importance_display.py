@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm.inspection.attribution import step_importance
-from fastlstm.plotting import axes_for, pyplot_for
+from fastlstm.plotting import axes_for, integer_ticks, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -80,7 +80,7 @@ class ImportanceDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        pyplot_for(cls.__name__)  # fails before any work
+        pyplot_for(cls.__name__, ax)  # fails before any work
         return cls(step_importance(est, X, y, **options)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -126,7 +126,7 @@ class ImportanceDisplay:
         ax.bar(first - 0.5, mean, width=0.94 * (last - first), align="edge", yerr=std, color="C0", error_kw=_spread())
         ax.set(xlabel=STEPS, ylabel=self._label(), xlim=(first[0] - 0.5, -0.5))
         ax.axhline(0, **_zero())
-        _integer_ticks(ax.xaxis)
+        integer_ticks(ax.xaxis)
 
     def _plot_map(self, ax):
         order = np.sort(self._shown(self.importance.mean.max(axis=0)))
@@ -138,7 +138,7 @@ class ImportanceDisplay:
         ax.set_yticks(np.arange(len(order)), [self.importance.channels[channel] for channel in order])
         ax.invert_yaxis()
         ax.set(xlabel=STEPS, ylabel=self._channels_label(order))
-        _integer_ticks(ax.xaxis)
+        integer_ticks(ax.xaxis)
 
     def _shown(self, sizes=None):
         """Channels to draw, the most important first."""
@@ -169,9 +169,3 @@ def _zero():
     from matplotlib import rcParams
 
     return {"color": rcParams["axes.edgecolor"], "linewidth": 0.8}
-
-
-def _integer_ticks(axis):
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True))

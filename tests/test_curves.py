@@ -146,3 +146,7 @@ def test_what_has_no_curves_is_refused(model):
         LossCurveDisplay.from_estimator(LSTMRegressor())
     with pytest.raises(TypeError, match="est is of type SequenceEncoder; expected a fitted LSTMClassifier"):
         LossCurveDisplay.from_estimator(SequenceEncoder(model).fit(None))
+    with pytest.raises(TypeError, match="est is None; expected a fitted LSTMClassifier or LSTMRegressor"):
+        LossCurveDisplay.from_estimator(None)
+    with pytest.raises(ValueError, match="loss is empty; expected the training loss of at least one epoch"):
+        LossCurveDisplay([])

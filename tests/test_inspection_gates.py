@@ -7,6 +7,7 @@ import pytest
 from helpers import FASTEST, bare
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEncoder, SequenceScaler
@@ -193,10 +194,21 @@ def test_other_estimators_are_refused():
     pipeline = make_pipeline(SequenceScaler(), bare(LSTMRegressor, 4, max_iter=1)).fit(series(), np.arange(5.0))
     with pytest.raises(TypeError, match=r"type Pipeline; .*pass its last step, with pipeline\[:-1\].transform\(X\) as"):
         gate_activations(pipeline, series())
-    with pytest.raises(TypeError, match=r"type LSTMForecaster; expected a fitted LSTMClassifier"):
-        gate_activations(LSTMForecaster(3), series())
-    with pytest.raises(TypeError, match=r"type LSTMRegressor; .*, not its class"):
-        gate_activations(LSTMRegressor, series())
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (LSTMForecaster(3), r"of type LSTMForecaster; .* fit an LSTMRegressor on windows of the series"),
+        (LSTMRegressor, r"the class LSTMRegressor; .*: create one and fit it, as in LSTMRegressor\(\).fit\(X, y\)"),
+        (GridSearchCV(LSTMRegressor(), {}), r"of type GridSearchCV; .*fit the search with refit=True"),
+        (None, r"estimator is None; expected a fitted LSTMClassifier, LSTMRegressor or SequenceEncoder\.$"),
+    ],
+    ids=["forecaster", "class", "search", "None"],
+)
+def test_errors_say_what_to_pass_instead(estimator, message):
+    with pytest.raises(TypeError, match=message):
+        gate_activations(estimator, series())
 
 
 @pytest.mark.parametrize("missing", ["error", "mask"])

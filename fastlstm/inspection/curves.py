@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from fastlstm.plotting import axes_for, integer_ticks, marker_of
+from fastlstm.inspection._estimators import fitted_estimator
+from fastlstm.plotting import axes_for, integer_ticks, marker_of, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -60,6 +60,8 @@ class LossCurveDisplay:
         learning_rate: Any = None,
         grad_norm: Any = None,
     ) -> None:
+        if not np.size(loss):
+            raise ValueError("loss is empty; expected the training loss of at least one epoch.")
         self.loss, self.validation_loss, self.validation_scores = loss, validation_loss, validation_scores
         self.learning_rate, self.grad_norm = learning_rate, grad_norm
 
@@ -85,18 +87,14 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError
-            If the estimator does not record its training.
+            If `est` is not an LSTMClassifier or LSTMRegressor.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(est)
-        if not hasattr(est, "grad_norm_curve_"):
-            raise TypeError(
-                f"est is of type {type(est).__name__}; expected a fitted LSTMClassifier or LSTMRegressor. Of a "
-                "SequenceEncoder, pass its estimator_."
-            )
+        pyplot_for(cls.__name__, ax)
+        est = fitted_estimator(est, "est", encoders=False)
         display = cls(
             est.loss_curve_,
             validation_loss=est.validation_loss_curve_,

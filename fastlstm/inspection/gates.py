@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlstm import kernels
+import numpy as np
+
+from fastlstm import containers, kernels
 from fastlstm.inspection._estimators import fitted_estimator
 
 if TYPE_CHECKING:
@@ -82,8 +84,8 @@ class GateActivations:
             return activations[name]
         except (KeyError, TypeError):
             raise ValueError(
-                f"name={name!r}: a cell of type {self.cell!r} has no gate or state of that name; expected one of "
-                f"{list(activations)}."
+                f"name={containers.brief(name)}: a cell of type {self.cell!r} has no gate or state of that name; "
+                f"expected one of {list(activations)}."
             ) from None
 
     def of(self, layer: int = -1, direction: str = "forward") -> Mapping[str, Any]:
@@ -116,10 +118,12 @@ class GateActivations:
 
 def direction_of(layers: Any, layer: int, direction: str) -> Any:
     """The member of `layers` for a layer and a direction; raises ValueError if there is none."""
-    if isinstance(layer, bool) or not isinstance(layer, int) or not -len(layers) <= layer < len(layers):
-        raise ValueError(f"layer={layer!r}: expected an integer from {-len(layers)} to {len(layers) - 1}.")
-    if direction not in ("forward", "backward"):
-        raise ValueError(f"direction={direction!r}: expected 'forward' or 'backward'.")
+    if isinstance(layer, bool) or not isinstance(layer, (int, np.integer)) or not -len(layers) <= layer < len(layers):
+        raise ValueError(
+            f"layer={containers.brief(layer)}: expected an integer from {-len(layers)} to {len(layers) - 1}."
+        )
+    if not isinstance(direction, str) or direction not in ("forward", "backward"):
+        raise ValueError(f"direction={containers.brief(direction)}: expected 'forward' or 'backward'.")
     found = getattr(layers[layer], direction)
     if found is None:
         raise ValueError("direction='backward': the model was fitted with bidirectional=False; expected 'forward'.")

@@ -303,7 +303,7 @@ class GateDisplay:
         for row, name in enumerate(names, first):
             self.axes_[_title(name)] = axes = self._map(panels, row, name, _title(name))
             if row == first:
-                _note(axes, "units sorted by when they are active")
+                _note_order(axes, self.order_, "when they are active")
 
     def _draw_comparison(self, panels, names, first):
         for row, name in enumerate(names, first):
@@ -315,7 +315,7 @@ class GateDisplay:
             change = panels.map(row, after - before, "", True, self.order_, column=2, bar=True)
             self.axes_[title, "change"] = change
         self.axes_[_title(names[0]), "change"].set_title("change")
-        _note(self.axes_[_title(names[0]), "before"], "units sorted by when they are active")
+        _note_order(self.axes_[_title(names[0]), "before"], self.order_, "when they are active")
 
     def _draw_memory(self, panels, names, first):
         seen, order = self._seen[0], self.order_
@@ -329,7 +329,7 @@ class GateDisplay:
                     f"hatched: don't care about {shut_out} (gate below {SHUT})", fontsize="small", loc="right"
                 )
             if gate == names.keeps.gate and not inverted:
-                _note(axes, "units sorted by half-life")
+                _note_order(axes, order, "half-life")
                 self.axes_["half_life"] = panels.bars(row, self.half_life_[order], "half-life in steps")
         state = _state(seen.activations)
         self.axes_[_title(state)] = self._map(panels, first + len(names), state, _title(state))
@@ -340,8 +340,9 @@ def _check_kind(kind):
         raise ValueError(f"kind={containers.brief(kind)}: expected one of {list(KINDS)}.")
 
 
-def _note(axes, text):
-    axes.set_title(text, fontsize="small", loc="left")
+def _note_order(axes, order, by):
+    if len(order) > 1:
+        axes.set_title(f"units sorted by {by}", fontsize="small", loc="left")
 
 
 def _title(name):

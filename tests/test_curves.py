@@ -48,7 +48,7 @@ def test_channels_are_drawn_in_the_order_of_their_importance(model, axes):
     assert axes.get_xlabel() == "decrease of the score"
     assert (display.ax_, display.figure_) == (axes, axes.figure)
     drawn = pixels(axes.figure)
-    assert (abs(drawn - matplotlib.colors.to_rgb("C0")).max(axis=-1) < 0.01).mean() > 0.01
+    assert (abs(drawn - matplotlib.colors.to_rgb("#0072B2")).max(axis=-1) < 0.01).mean() > 0.01
 
 
 def test_blocks_are_drawn_where_their_steps_are(model, axes):

@@ -220,22 +220,6 @@ def test_one_series_is_read_in_the_forms_of_predict():
         GateDisplay.from_estimator(model, [X[0], X[1, :3]])
 
 
-@pytest.mark.parametrize("style", ["default", "dark_background"])
-def test_displays_render_without_warnings(style):
-    model = fitted()
-    with pyplot.style.context(style):
-        displays = [
-            GateDisplay.from_estimator(model, X[0]),
-            GateDisplay.from_estimator(model, X[0], kind="memory"),
-            GateDisplay.compare(model, model, X[0]),
-            GradientFlowDisplay.from_estimator(model, X, X[:, 0, 0] > 0),
-        ]
-        for display in displays:
-            pixels = render(display)[..., :3].reshape(-1, 3)
-            assert len(np.unique(pixels, axis=0)) > 50
-            assert_array_equal(pixels[0], [255] * 3 if style == "default" else [0] * 3)
-
-
 def test_a_picture_is_the_same_each_time():
     model = fitted()
     one, other = (render(GateDisplay.from_estimator(model, X[0])) for _ in range(2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm.inspection._estimators import fitted_estimator
-from fastlstm.plotting import axes_for, integer_ticks, marker_of, pyplot_for
+from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -124,10 +124,11 @@ class LossCurveDisplay:
         ax = axes_for(type(self).__name__, ax)
         from matplotlib import rcParams
 
+        colours = colours_on(ax)
         losses, n = [*self.loss, *(self.validation_loss or [])], len(self.loss)
-        _draw(ax, n, self.loss, "training loss", color="C0")
+        _draw(ax, n, self.loss, "training loss", color=colours[0])
         if self.validation_loss:
-            _draw(ax, n, self.validation_loss, "validation loss", color="C1", linestyle="--")
+            _draw(ax, n, self.validation_loss, "validation loss", color=colours[1], linestyle="--")
             best = int(np.argmax(self.validation_scores))
             epoch = n - len(self.validation_scores) + best + 1
             style = {"color": rcParams["text.color"], "linestyle": "none", "marker": "o", "fillstyle": "none"}
@@ -149,7 +150,8 @@ class LossCurveDisplay:
 
     def _plot_right(self, ax, n):
         """Axes with the learning rate and the norm of the gradient; None if neither is drawn."""
-        curves = [("learning rate", self.learning_rate, "C2", ":"), ("gradient norm", self.grad_norm, "C4", "-.")]
+        _, _, green, red, *_ = colours_on(ax)
+        curves = [("learning rate", self.learning_rate, green, ":"), ("gradient norm", self.grad_norm, red, "-.")]
         curves = [curve for curve in curves if curve[1] is not None]
         if not curves:
             return None

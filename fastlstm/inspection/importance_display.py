@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm.inspection.attribution import step_importance
-from fastlstm.plotting import axes_for, integer_ticks, pyplot_for
+from fastlstm.plotting import axes_for, colours_on, integer_ticks, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -114,7 +114,13 @@ class ImportanceDisplay:
         mean, order = self.importance.mean, self._shown()
         names = [self.importance.channels[channel] for channel in order]
         # by position: two channels may have the same name
-        ax.barh(np.arange(len(order)), mean[order], xerr=self.importance.std[order], color="C0", error_kw=_spread())
+        ax.barh(
+            np.arange(len(order)),
+            mean[order],
+            xerr=self.importance.std[order],
+            color=colours_on(ax)[0],
+            error_kw=_spread(),
+        )
         ax.set_yticks(np.arange(len(order)), names)
         ax.invert_yaxis()
         ax.set(xlabel=self._label(), ylabel=self._channels_label(order))
@@ -123,7 +129,15 @@ class ImportanceDisplay:
     def _plot_steps(self, ax):
         first, last = self.importance.blocks.T
         mean, std = self.importance.mean, self.importance.std
-        ax.bar(first - 0.5, mean, width=0.94 * (last - first), align="edge", yerr=std, color="C0", error_kw=_spread())
+        ax.bar(
+            first - 0.5,
+            mean,
+            width=0.94 * (last - first),
+            align="edge",
+            yerr=std,
+            color=colours_on(ax)[0],
+            error_kw=_spread(),
+        )
         ax.set(xlabel=STEPS, ylabel=self._label(), xlim=(first[0] - 0.5, -0.5))
         ax.axhline(0, **_zero())
         integer_ticks(ax.xaxis)

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEncoder, SequenceScaler
-from fastlstm.inspection import gate_activations
+from fastlstm.inspection import gate_activations, gradient_flow, step_importance
 
 LENGTHS = 7, 1, 4, 4, 6
 
@@ -25,10 +25,10 @@ def members(C=3):
     return [rng.normal(size=(length, C)) for length in LENGTHS]
 
 
-def fitted(cell="lstm", backend=FASTEST, estimator=LSTMRegressor, sizes=(9, 5), X=None, **options):
+def fitted(cell="lstm", backend=FASTEST, estimator=LSTMRegressor, sizes=(9, 5), X=None, y=None, **options):
     options = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0, **options}
     X = members() if X is None else X
-    y = np.arange(len(X)) % 2
+    y = np.arange(len(X)) % 2 if y is None else y
     return estimator(sizes, num_layers=len(sizes), cell=cell, backend=backend, **options).fit(X, y)
 
 
@@ -251,3 +251,14 @@ def test_streams_record_gates_only_if_asked():
         model.stream().gates()
     with pytest.raises(ValueError, match=r"gates=1: expected True or False"):
         model.stream(gates=1)
+
+
+def test_records_are_described_by_their_shapes():
+    X, y = series(), np.arange(5.0)
+    model = fitted(X=X, y=y, bidirectional=True)
+    gates, flow = gate_activations(model, X), gradient_flow(model, X, y)
+    importance = step_importance(model, X, y, by="both", random_state=0)
+    for record, shape in ((gates, (5, 7, 5)), (flow, (5, 7)), (flow.layers[0].forward, (5, 7)), (importance, (7, 3))):
+        assert str(shape) in repr(record)
+        assert len(repr(record)) < 2000
+    assert "list of 5 arrays" in repr(gradient_flow(model, list(X), y))

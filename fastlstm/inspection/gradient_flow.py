@@ -10,6 +10,7 @@ import numpy as np
 from fastlstm import containers, kernels
 from fastlstm.estimators.data import check_data, transform
 from fastlstm.inspection._estimators import fitted_estimator
+from fastlstm.inspection._reprs import brief_repr
 from fastlstm.inspection.gates import direction_of
 from fastlstm.training.embedding import input_gradient
 from fastlstm.training.recording import gates_of
@@ -46,6 +47,9 @@ class StateGradients(NamedTuple):
     paths: dict[str, Any]
     forget_share: Any
 
+    def __repr__(self) -> str:
+        return brief_repr(self, self._fields)
+
 
 class LayerGradients(NamedTuple):
     """Norms of the gradient of the states of one layer.
@@ -61,7 +65,7 @@ class LayerGradients(NamedTuple):
     backward: StateGradients | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientFlow:
     """Norms of the gradient of the loss at every step; returned by `gradient_flow`.
 
@@ -81,6 +85,9 @@ class GradientFlow:
     loss: float
     input: Any
     layers: tuple[LayerGradients, ...]
+
+    def __repr__(self) -> str:
+        return brief_repr(self, ("cell", "loss", "input", "layers"))
 
     def norms(self, name: str, layer: int = -1, direction: str = "forward") -> Any:
         """Norms of one gradient, or the share of the forget gate, for each series and step.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 from fastlstm import containers
 from fastlstm.estimators.data import check_data
 from fastlstm.inspection._estimators import channel_names, fitted_estimator
+from fastlstm.inspection._reprs import brief_repr
 from fastlstm.inspection.attribution import methods
 from fastlstm.inspection.attribution.groups import BY, Groups, channel_statistic, step_blocks
 from fastlstm.inspection.attribution.quantities import loss_of, output_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 METHODS = ("permutation", "gradient", "integrated_gradients", "occlusion")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StepImportance:
     """Importance of channels, of blocks of steps, or of both, as returned by `step_importance`.
 
@@ -63,6 +64,9 @@ class StepImportance:
     by: str
     quantity: str
     n_points: int | None = None
+
+    def __repr__(self) -> str:
+        return brief_repr(self, [field.name for field in fields(self)])
 
 
 def step_importance(

@@ -41,12 +41,6 @@ def image_of(axes):
     return image.get_array()
 
 
-def render(display):
-    """The picture as an array of pixels; warnings of matplotlib are errors."""
-    display.figure_.canvas.draw()
-    return np.asarray(display.figure_.canvas.buffer_rgba())
-
-
 def test_heat_maps_show_the_gates_of_the_series(cell):
     model = fitted(cell)
     display = GateDisplay.from_estimator(model, X[3])
@@ -218,12 +212,6 @@ def test_one_series_is_read_in_the_forms_of_predict():
         assert_array_equal(image_of(GateDisplay.from_estimator(model, x).axes_["forget gate"]), expected)
     with pytest.raises(ValueError, match=r"x is a list of several arrays; expected one series"):
         GateDisplay.from_estimator(model, [X[0], X[1, :3]])
-
-
-def test_a_picture_is_the_same_each_time():
-    model = fitted()
-    one, other = (render(GateDisplay.from_estimator(model, X[0])) for _ in range(2))
-    assert_array_equal(one, other)
 
 
 def test_panels_take_the_place_of_given_axes():

@@ -99,20 +99,20 @@ def assert_sums(cell, of, x, weights, suffix, tolerance):
         assert_allclose(of["hidden_state"], np.tanh(of_x + of_h), atol=tolerance)
 
 
-def test_masked_and_standardised_series_are_read_as_in_predict(cell, backend):
+def test_masked_and_standardised_series_are_read_as_in_predict():
     X = series()
     X[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
     X[2, 4:] = np.nan  # padding
-    model = fitted(cell, backend, X=X, missing="mask")
+    model = fitted(X=X, missing="mask")
     states = gate_activations(model, X).get("hidden_state")
     assert [len(one) for one in states] == [7, 7, 4, 7, 7]
     for one, other in zip(states, model.hidden_states(X), strict=True):
         assert_array_equal(one, other, strict=True)
 
 
-def test_results_do_not_depend_on_the_batch_or_the_number_of_threads(cell):
+def test_results_do_not_depend_on_the_batch_or_the_number_of_threads():
     X = np.random.default_rng(0).normal(size=(70, 40, 3))
-    model = fitted(cell, sizes=(64,), X=X, n_jobs=2)
+    model = fitted(sizes=(64,), X=X, n_jobs=2)
     together = gate_activations(model, X).layers[0].forward
     alone = gate_activations(model.set_params(n_jobs=1), X[3:4]).layers[0].forward
     for name in together:
@@ -211,12 +211,10 @@ def test_errors_say_what_to_pass_instead(estimator, message):
         gate_activations(estimator, series())
 
 
-@pytest.mark.parametrize("missing", ["error", "mask"])
-def test_streams_return_the_gates_of_the_last_step(cell, backend, missing):
+def test_streams_return_the_gates_of_the_last_step(cell, backend):
     X = series()
-    model = fitted(cell, backend, X=X, missing=missing)
-    if missing == "mask":
-        X[1, 2:4, 0] = np.nan
+    model = fitted(cell, backend, X=X, missing="mask")
+    X[1, 2:4, 0] = np.nan
     expected = gate_activations(model, X).layers
     stream, plain = model.stream(len(X), gates=True), model.stream(len(X))
     for t in range(X.shape[1]):

@@ -148,5 +148,16 @@ def test_what_has_no_curves_is_refused(model):
         LossCurveDisplay.from_estimator(SequenceEncoder(model).fit(None))
     with pytest.raises(TypeError, match="est is None; expected a fitted LSTMClassifier or LSTMRegressor"):
         LossCurveDisplay.from_estimator(None)
-    with pytest.raises(ValueError, match="loss is empty; expected the training loss of at least one epoch"):
-        LossCurveDisplay([])
+    for loss in ([], None):
+        with pytest.raises(ValueError, match=r"loss=.*: expected the training loss of at least one epoch"):
+            LossCurveDisplay(loss)
+    with pytest.raises(TypeError, match="importance is of type NoneType; expected the result of step_importance"):
+        ImportanceDisplay(None)
+
+
+def test_curves_from_elsewhere_are_drawn(axes):
+    LossCurveDisplay(np.array([1.0, 0.5]), validation_loss=np.array([0.7])).plot(ax=axes)
+    training, validation = axes.get_lines()
+    assert_array_equal(training.get_ydata(), [1, 0.5])
+    assert_array_equal(validation.get_xydata(), [[2, 0.7]])
+    assert validation.get_marker() == "."

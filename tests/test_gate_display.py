@@ -299,6 +299,8 @@ def test_bad_input_is_refused():
         GateDisplay.from_estimator(model, X)
     with pytest.raises(ValueError, match="channels"):
         GateDisplay.from_estimator(model, X[0, :, :1])
+    with pytest.raises(TypeError, match="masked array"):
+        GateDisplay.from_estimator(model, np.ma.masked_less(X[0], 0))
     with pytest.raises(ValueError, match=r"kind='half-life': expected one of \['gates', 'memory'\]"):
         GateDisplay.from_estimator(model, X[0], kind="half-life")
     with pytest.raises(ValueError, match=r"gates has 'forget', but a cell of type 'gru' has no gate or state of that"):

@@ -8,6 +8,7 @@ import numpy as np
 from fastlstm import containers, kernels, sequences
 from fastlstm.inspection._estimators import channel_names, fitted_estimator
 from fastlstm.inspection.gates import GateActivations, direction_of, gate_activations
+from fastlstm.layers.checks import named
 from fastlstm.training.outputs import ClassificationOutput
 
 
@@ -46,7 +47,9 @@ def seen_in(activations, n, x, layer, direction):
     cell, arrays = _of_record(activations, n, layer, direction)
     if x is None:
         return Seen(cell, arrays)
-    x, T = np.asarray(containers.plain(x, "x"), float), len(arrays["hidden_state"])
+    T = len(arrays["hidden_state"])
+    with named("x"):
+        x = np.asarray(containers.plain(x, "x"), float)
     if x.ndim not in (1, 2) or len(x) != T:
         raise ValueError(f"x has shape {x.shape}; expected series {n}, of shape ({T}, C) or ({T},).")
     x = x.reshape(T, -1)
@@ -77,7 +80,9 @@ def _alone(fitted, x):
         return x
     if not 1 <= len(shape) <= most:
         raise ValueError(f"x has shape {shape}; expected {expected}.")
-    return np.asarray(x)[None] if of_table or isinstance(x, np.ndarray) else [x]
+    if isinstance(x, np.ndarray):
+        return x[None]
+    return np.asarray(x)[None] if of_table else [x]
 
 
 def _predictions(fitted, series):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastlstm import containers
 from fastlstm.inspection._estimators import fitted_estimator
 from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for
 
@@ -28,7 +29,7 @@ class LossCurveDisplay:
     loss : sequence of float
         Training loss of each epoch.
     validation_loss, validation_scores : sequence of float or None, default=None
-        Validation loss and score of the last epochs.
+        Validation loss and score of the last epochs. Without scores, no best epoch is marked.
     learning_rate, grad_norm : sequence of float or None, default=None
         Learning rate and norm of the gradient of each epoch, drawn on an axis on the right.
 
@@ -60,8 +61,8 @@ class LossCurveDisplay:
         learning_rate: Any = None,
         grad_norm: Any = None,
     ) -> None:
-        if not np.size(loss):
-            raise ValueError("loss is empty; expected the training loss of at least one epoch.")
+        if np.ndim(loss) != 1 or not len(loss):
+            raise ValueError(f"loss={containers.brief(loss)}: expected the training loss of at least one epoch.")
         self.loss, self.validation_loss, self.validation_scores = loss, validation_loss, validation_scores
         self.learning_rate, self.grad_norm = learning_rate, grad_norm
 
@@ -125,14 +126,16 @@ class LossCurveDisplay:
         from matplotlib import rcParams
 
         colours = colours_on(ax)
-        losses, n = [*self.loss, *(self.validation_loss or [])], len(self.loss)
+        validation = [] if self.validation_loss is None else list(self.validation_loss)
+        losses, n = [*self.loss, *validation], len(self.loss)
         _draw(ax, n, self.loss, "training loss", color=colours[0])
-        if self.validation_loss:
-            _draw(ax, n, self.validation_loss, "validation loss", color=colours[1], linestyle="--")
+        if validation:
+            _draw(ax, n, validation, "validation loss", color=colours[1], linestyle="--")
+        if validation and self.validation_scores is not None:
             best = int(np.argmax(self.validation_scores))
             epoch = n - len(self.validation_scores) + best + 1
             style = {"color": rcParams["text.color"], "linestyle": "none", "marker": "o", "fillstyle": "none"}
-            ax.plot([epoch], [self.validation_loss[best]], label=f"best epoch ({epoch})", markersize=8, **style)
+            ax.plot([epoch], [validation[best]], label=f"best epoch ({epoch})", markersize=8, **style)
         ax.set(xlabel="epoch", ylabel="loss")
         if min(losses) > 0 and max(losses) > WIDE * min(losses):
             ax.set_yscale("log")

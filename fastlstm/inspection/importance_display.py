@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm.inspection.attribution import step_importance
+from fastlstm.inspection.attribution import StepImportance, step_importance
 from fastlstm.plotting import axes_for, colours_on, integer_ticks, pyplot_for
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fastlstm.estimators.base import BaseLSTM
-    from fastlstm.inspection.attribution import StepImportance
 
 MOST_CHANNELS = 30  # of more, bars would be too thin to tell apart
 STEPS = "step, counted from the last (-1)"
@@ -52,6 +51,10 @@ class ImportanceDisplay:
     """
 
     def __init__(self, importance: StepImportance) -> None:
+        if not isinstance(importance, StepImportance):
+            raise TypeError(
+                f"importance is of type {type(importance).__name__}; expected the result of step_importance."
+            )
         self.importance = importance
 
     @classmethod

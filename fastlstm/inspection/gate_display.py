@@ -121,6 +121,17 @@ class GateDisplay:
 
         The prediction at a step is that for the series so far, or with ``return_sequences=True`` that for the step. A
         bidirectional model without `return_sequences` has no prediction before the last step, so none is drawn.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastlstm import LSTMRegressor
+        >>> from fastlstm.inspection import GateDisplay
+        >>> X = np.random.default_rng(0).normal(size=(20, 30, 2))
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit(X, X[:, 0, 0])
+        >>> display = GateDisplay.from_estimator(model, X[0], kind="memory")
+        >>> bool((display.half_life_ > 0).all())
+        True
         """
         pyplot_for(cls.__name__, ax)  # fails before any work
         _check_kind(kind)
@@ -246,6 +257,15 @@ class GateDisplay:
         Returns
         -------
         GateDisplay
+
+        Raises
+        ------
+        ValueError
+            If the cell has no such gate, or `ax` has no place in a grid.
+        TypeError
+            If `ax` is not an Axes.
+        ImportError
+            If matplotlib is not installed.
         """
         seen = self._seen[-1]
         is_memory, self.half_life_ = self._kind == "memory", None

@@ -29,6 +29,15 @@ class LayerActivations(NamedTuple):
         list or the series have unequal lengths.
     backward : mapping of str to array, or None
         The same for the backward direction, in the order of the series' steps; None unless the model is bidirectional.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gate_activations
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> layer = gate_activations(model, [[0, 1], [0, 2], [0, 3]]).layers[0]
+    >>> layer.forward["cell_state"].shape
+    (3, 2, 8)
     """
 
     forward: Activations
@@ -45,6 +54,15 @@ class GateActivations:
         Type of the cells.
     layers : tuple of LayerActivations
         Activations of each layer, with one mapping for each direction.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gate_activations
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> activations = gate_activations(model, [[0, 1], [0, 2], [0, 3]])
+    >>> activations.cell, len(activations.layers)
+    ('lstm', 1)
     """
 
     cell: str

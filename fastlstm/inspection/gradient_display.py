@@ -165,6 +165,16 @@ class GradientFlowDisplay:
             If `ax` is not an Axes.
         ImportError
             If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> from fastlstm.inspection import GradientFlowDisplay, gradient_flow
+        >>> X, y = [[0, 1, 2], [1, 0, 1]], [2, 1]
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit(X, y)
+        >>> display = GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(what="forget_share")
+        >>> display.ax_.get_yscale()
+        'linear'
         """
         means, is_share = self._means(what, layer, direction, relative), what == "forget_share"
         ax = axes_for(type(self).__name__, ax)

@@ -40,6 +40,15 @@ class StateGradients(NamedTuple):
     forget_share : array, list or None
         Norm of the "direct" part as a fraction of the sum of the norms of all parts; NaN at the last step, or if all
         are 0.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gradient_flow
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> states = gradient_flow(model, [[0, 1], [1, 0]], [2, 1]).layers[0].forward
+    >>> list(states.paths), states.cell_state.shape
+    (['direct', 'input', 'forget', 'cell', 'output'], (2, 2))
     """
 
     hidden_state: Any
@@ -59,6 +68,15 @@ class LayerGradients(NamedTuple):
     forward : StateGradients
     backward : StateGradients or None
         Those of the backward direction, in the order of the series' steps; None unless the model is bidirectional.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gradient_flow
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> layer = gradient_flow(model, [[0, 1], [1, 0]], [2, 1]).layers[0]
+    >>> layer.backward is None
+    True
     """
 
     forward: StateGradients
@@ -79,6 +97,15 @@ class GradientFlow:
         Norm of dL/dx_t over the channels.
     layers : tuple of LayerGradients
         Norms of the gradient of each layer's states over the units.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gradient_flow
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> flow = gradient_flow(model, [[0, 1], [1, 0]], [2, 1])
+    >>> flow.cell, flow.input.shape
+    ('lstm', (2, 2))
     """
 
     cell: str

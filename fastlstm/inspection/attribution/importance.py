@@ -53,6 +53,15 @@ class StepImportance:
         What importance is a change of: "score", "loss" or "output".
     n_points : int or None
         Number of points at which integrated gradients were evaluated, at most, on the path of a series.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import step_importance
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> importance = step_importance(model, [[0, 1], [1, 0]], [2, 1], by="step", random_state=0)
+    >>> importance.blocks.tolist(), importance.mean.shape, importance.quantity
+    ([[-2, -1], [-1, 0]], (2,), 'score')
     """
 
     mean: NDArray[np.float64]

@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.inspection._gate_panels import (
+    by_activity,
+    draw_comparison,
+    draw_gates,
+    draw_inputs,
+    draw_memory,
+    draw_predictions,
+)
 from fastlstm.inspection._panels import Panels
 from fastlstm.inspection._seen import Seen, seen_by, seen_in
-from fastlstm.inspection.memory import SHUT, half_life, memory_gates
+from fastlstm.inspection.memory import half_life, memory_gates
 from fastlstm.plotting import pyplot_for
 
 if TYPE_CHECKING:
@@ -21,8 +29,6 @@ if TYPE_CHECKING:
     from fastlstm.inspection.gates import GateActivations
 
 KINDS = ("gates", "memory")
-SIGNED = ("cell", "candidate", "cell_state", "hidden_state")
-COMPARED = "before", "after"
 
 
 class GateDisplay:
@@ -267,10 +273,10 @@ class GateDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        seen = self._seen[-1]
-        is_memory, self.half_life_ = self._kind == "memory", None
+        seen, is_memory = self._seen[-1], self._kind == "memory"
         if is_memory and gates is not None:
             raise ValueError(f"gates={gates!r} has no effect with kind='memory': leave it out, or pass kind='gates'.")
+        self.half_life_ = None
         if is_memory:
             names = memory_gates(seen.cell)
             self.half_life_ = half_life(seen.activations[names.keeps.gate])
@@ -278,100 +284,27 @@ class GateDisplay:
             rows = len(names) + 1
         else:
             names = _chosen(gates, seen)
-            self.order_ = _by_activity(seen.activations)
+            self.order_ = by_activity(seen)
             rows = len(names)
-        rows += (seen.x is not None) + any(of.predictions is not None for of in self._seen)
+        first = int(seen.x is not None)
+        rows += first + any(of.predictions is not None for of in self._seen)
         columns = 3 if len(self._seen) > 1 else 1
         panels = Panels(type(self).__name__, ax, rows, columns, is_memory)
-        self.ax_, self.figure_, self.axes_ = panels.ax, panels.figure, {}
-        first = self._draw_inputs(panels)
-        draw = self._draw_memory if is_memory else self._draw_gates if columns == 1 else self._draw_comparison
-        draw(panels, names, first)
-        self._draw_predictions(panels)
+        self.ax_, self.figure_, self.axes_ = panels.ax, panels.figure, draw_inputs(panels, self._seen)
+        if is_memory:
+            self.axes_ |= draw_memory(panels, first, seen, names, self.order_, self.half_life_)
+        elif columns == 1:
+            self.axes_ |= draw_gates(panels, first, seen, names, self.order_)
+        else:
+            self.axes_ |= draw_comparison(panels, first, self._seen, names, self.order_)
+        self.axes_ |= draw_predictions(panels, self._seen)
         panels.finish()
         return self
-
-    def _key(self, title, column):
-        return title if len(self._seen) == 1 else (title, COMPARED[column])
-
-    def _draw_inputs(self, panels):
-        """Draw the input above each column; returns the next row."""
-        if self._seen[0].x is None:
-            return 0
-        for column, seen in enumerate(self._seen):
-            axes = panels.lines(0, seen.x, seen.channels, "" if column else "input", column)
-            self.axes_[self._key("input", column)] = axes
-            if len(self._seen) > 1:
-                axes.set_title(COMPARED[column])
-        return 1
-
-    def _draw_predictions(self, panels):
-        """Draw the predictions below each column, on one scale."""
-        drawn = [seen.predictions for seen in self._seen if seen.predictions is not None]
-        for column, seen in enumerate(self._seen):
-            if seen.predictions is not None:
-                options = {"is_probability": seen.is_probability, "scale_of": np.concatenate(drawn)}
-                axes = panels.lines(-1, seen.predictions, seen.labels, "" if column else seen.what, column, **options)
-                self.axes_[self._key("prediction", column)] = axes
-
-    def _map(self, panels, row, name, title, **options):
-        """Draw a heat map of a gate or state, with the units in order."""
-        values = self._seen[0].activations[name].T[self.order_]
-        return panels.map(row, values, title, name in SIGNED, self.order_, bar=True, **options)
-
-    def _draw_gates(self, panels, names, first):
-        for row, name in enumerate(names, first):
-            self.axes_[_title(name)] = axes = self._map(panels, row, name, _title(name))
-            if row == first:
-                _note_order(axes, self.order_, "when they are active")
-
-    def _draw_comparison(self, panels, names, first):
-        for row, name in enumerate(names, first):
-            before, after = (seen.activations[name].T[self.order_] for seen in self._seen)
-            title, options = _title(name), {"signed": name in SIGNED, "labels": self.order_}
-            options["scale_of"] = np.concatenate([before, after])
-            self.axes_[title, "before"] = panels.map(row, before, title, **options)
-            self.axes_[title, "after"] = panels.map(row, after, "", column=1, bar=True, **options)
-            change = panels.map(row, after - before, "", True, self.order_, column=2, bar=True)
-            self.axes_[title, "change"] = change
-        self.axes_[_title(names[0]), "change"].set_title("change")
-        _note_order(self.axes_[_title(names[0]), "before"], self.order_, "when they are active")
-
-    def _draw_memory(self, panels, names, first):
-        seen, order = self._seen[0], self.order_
-        for row, (title, gate, inverted, shut_out) in enumerate(names, first):
-            values = seen.activations[gate].T[order]
-            values, shut = 1 - values if inverted else values, SHUT if shut_out else None
-            label = title.replace(": ", ":\n")
-            self.axes_[title] = axes = panels.map(row, values, label, False, order, bar=True, shut=shut)
-            if shut_out:
-                axes.set_title(
-                    f"hatched: don't care about {shut_out} (gate below {SHUT})", fontsize="small", loc="right"
-                )
-            if gate == names.keeps.gate and not inverted:
-                _note_order(axes, order, "half-life")
-                self.axes_["half_life"] = panels.bars(row, self.half_life_[order], "half-life in steps")
-        state = _state(seen.activations)
-        self.axes_[_title(state)] = self._map(panels, first + len(names), state, _title(state))
 
 
 def _check_kind(kind):
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"kind={containers.brief(kind)}: expected one of {list(KINDS)}.")
-
-
-def _note_order(axes, order, by):
-    if len(order) > 1:
-        axes.set_title(f"units sorted by {by}", fontsize="small", loc="left")
-
-
-def _title(name):
-    """Title of the panel of a gate or state."""
-    if name == "candidate":
-        return "candidate"
-    if name == "cell":
-        return "cell candidate"
-    return name.replace("_", " ") if name.endswith("state") else f"{name} gate"
 
 
 def _chosen(gates, seen):
@@ -389,15 +322,3 @@ def _chosen(gates, seen):
             f"some of {list(known)}."
         )
     return list(gates)
-
-
-def _state(activations):
-    """Name of the state that carries the memory."""
-    return "cell_state" if "cell_state" in activations else "hidden_state"
-
-
-def _by_activity(activations):
-    """Units sorted by the mean time of the activity of their state."""
-    states = np.abs(activations[_state(activations)])
-    active = states - states.min(axis=0) + 1e-12
-    return np.argsort(np.arange(len(states)) @ active / active.sum(axis=0), kind="stable")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
-from fastlstm.inspection.gradient_flow import GradientFlow, gradient_flow, mean_by_step, norms_named
+from fastlstm.inspection.gradient_flow import gradient_flow
+from fastlstm.inspection.gradient_records import GradientFlow, mean_by_step, norms_named
 from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for, without_spines
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts latency report torch golden clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts latency report torch golden pictures clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -101,6 +101,10 @@ torch: $(VENV)/test
 # parity data for machines without torch
 golden: torch
 	$(IN)/python tests/make_golden.py
+
+# the pictures that the displays are compared with
+pictures: $(VENV)/test
+	$(IN)/python tests/make_pictures.py
 
 $(VENV)/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"fastlstm needs Python 3.11 or newer, this is {sys.version}; set PYTHON="'

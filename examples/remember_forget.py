@@ -1,10 +1,12 @@
 """A cell that remembers, forgets and does not care: one LSTM unit learns to be a flip-flop.
 
 Run: python examples/remember_forget.py [FOLDER]
-Pulses set the unit, reset it or ask for its value, and some mean nothing. The target is 1 where a pulse asks while the
-unit is set, and 0 at all other steps. After training, the gates can be read like a diagram of the circuit: the forget
-gate is open while the unit has something to keep and closes at a reset, and the output gate is closed unless a pulse
-asks. The picture is written to FOLDER, by default demo/.
+At every step, the unit reads a value of 1 or -1. A pulse may tell it to set its memory to this value, to reset it, or
+ask for it; at all other steps, the value is a distractor. The target is the value in the memory where a pulse asks, and
+0 elsewhere. After training, the gates can be read like the diagram of a circuit: the forget gate is open while the unit
+holds a value, for as long as it takes, and closes at a reset and where a new value replaces the old one. The input gate
+opens at a set only, and the output gate only where a pulse asks; at all other steps, which are hatched in the picture,
+the unit does not care what it reads or holds. The picture is written to FOLDER, by default demo/.
 """
 
 import sys
@@ -16,57 +18,69 @@ from fastlstm import LSTMRegressor
 from fastlstm.inspection import GateDisplay, gate_activations
 
 OUT = Path(__file__).parent.parent / "demo"
-PULSES = ("set", "reset", "ask", "distractor")
-PROBABILITIES = (0.08, 0.08, 0.2, 0.24, 0.4)  # of the pulses, and of none
+PULSES = ("set", "reset", "ask")
+PROBABILITIES = (0.05, 0.05, 0.2, 0.7)  # of the pulses, and of none
+STEPS = 50
 
 
 def draw(n, T, rng):
-    """Series (n, T, 4) of pulses, targets (n, T), the pulse of each step, and whether the unit is set before it."""
-    pulses = rng.choice(len(PULSES) + 1, (n, T), p=PROBABILITIES)
-    is_set, before = np.zeros(n, bool), np.empty((n, T), bool)
+    """Series (n, T, 4) of pulses and values, targets (n, T), the pulse of each step, and what is held before it."""
+    pulses, values = rng.choice(len(PULSES) + 1, (n, T), p=PROBABILITIES), rng.choice([-1.0, 1.0], (n, T))
+    memory, held = np.zeros(n), np.empty((n, T))
     for t in range(T):
-        before[:, t] = is_set
-        is_set = (is_set | (pulses[:, t] == 0)) & (pulses[:, t] != 1)
-    X = (pulses[..., None] == np.arange(len(PULSES))).astype("float32")
-    return X, (before & (pulses == PULSES.index("ask"))).astype("float32"), pulses, before
+        held[:, t] = memory
+        memory = np.select([pulses[:, t] == 0, pulses[:, t] == 1], [values[:, t], 0], memory)
+    X = np.concatenate([pulses[..., None] == np.arange(len(PULSES)), values[..., None]], axis=-1).astype("float32")
+    return X, (held * (pulses == 2)).astype("float32"), pulses, held
 
 
-def run(seed=0):
-    """Train one unit; returns the model, test data and the mean of each gate in each situation."""
+def run(seed=1):
+    """Train one unit; returns the model, its accuracy, the mean of each gate in each situation, and a test series."""
     rng = np.random.default_rng(seed)
-    X, y, _, _ = draw(1000, 40, rng)
+    X, y, _, _ = draw(1000, STEPS, rng)
     model = LSTMRegressor(
         hidden_size=1, return_sequences=True, standardize=False, dropout=0.0, init="standard", batch_size=20,
-        learning_rate_init=0.03, learning_rate="cosine", max_iter=40, random_state=seed,
+        learning_rate_init=0.05, learning_rate="cosine", max_iter=60, random_state=seed,
     ).fit(X, y)  # fmt: skip
-    X, y, pulses, is_set = draw(500, 40, rng)
+    X, y, pulses, held = draw(500, STEPS, rng)
     gates = {name: values[..., 0] for name, values in gate_activations(model, X).of().items()}
-    asks = pulses == PULSES.index("ask")
+    sets, resets, asks = (pulses == number for number in range(3))
     situations = {
-        "forget gate while holding": gates["forget"][is_set & (pulses > 1)],
-        "forget gate at a reset": gates["forget"][is_set & (pulses == PULSES.index("reset"))],
-        "input gate at a set": gates["input"][~is_set & (pulses == PULSES.index("set"))],
+        "forget gate while holding": gates["forget"][(held != 0) & ~sets & ~resets],
+        "forget gate at a reset": gates["forget"][(held != 0) & resets],
+        "input gate at a set": gates["input"][sets],
+        "input gate at a distractor": gates["input"][~sets],
         "output gate where a pulse asks": gates["output"][asks],
         "output gate where none asks": gates["output"][~asks],
     }
     return {
         "model": model,
-        "accuracy": float(((model.predict(X) > 0.5) == (y > 0.5)).mean()),
+        "accuracy": float((np.rint(model.predict(X)) == y).mean()),
         "gates": {name: float(values.mean()) for name, values in situations.items()},
-        "X": X,
+        "x": X[longest_hold(pulses, held)],
     }
 
 
+def longest_hold(pulses, held):
+    """Index of the series that holds a value longest before a reset."""
+    holds = np.zeros(len(held), int)
+    for t in range(held.shape[1]):
+        ends = (held[:, t] != 0) & (pulses[:, t] == 1)
+        lengths = np.cumprod(held[:, t::-1] == held[:, t : t + 1], axis=1).sum(axis=1)
+        holds = np.maximum(holds, np.where(ends, lengths, 0))
+    return int(holds.argmax())
+
+
 def picture(result):
-    """The gates on one test series, under its pulses."""
-    display = GateDisplay.from_estimator(
-        result["model"], result["X"][1], gates=["input", "forget", "output", "cell_state"]
-    )
-    axes = display.axes_["input"]
-    for line, pulse in zip(axes.get_lines(), PULSES, strict=True):
-        line.set_label(pulse)
+    """The memory of the unit on one test series."""
+    display = GateDisplay.from_estimator(result["model"], result["x"], kind="memory")
+    axes, names = display.axes_["input"], (*PULSES, "value")
+    for line, name in zip(axes.get_lines(), names, strict=True):
+        line.set_label(name)
+        if name == "value":
+            line.set(linestyle="none", marker=".", zorder=0)
     axes.legend(frameon=False, fontsize="x-small", ncols=4, loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
-    display.figure_.suptitle("One LSTM unit as a flip-flop: the forget gate holds, the output gate answers")
+    display.figure_.suptitle("One LSTM unit as a flip-flop: it remembers, forgets and does not care")
     return display
 
 

@@ -20,20 +20,40 @@ def colours_on(ax: Any) -> tuple[str, ...]:
     return _COLOURS
 
 
-def pyplot_for(display: str) -> Any:
-    """matplotlib's pyplot; raises ImportError with advice if matplotlib is not installed."""
+def pyplot_for(display: str, ax: Any = None) -> Any:
+    """matplotlib's pyplot, for a display to be drawn on `ax`.
+
+    Raises ImportError with advice if matplotlib is not installed, and TypeError if `ax` is neither None nor an Axes.
+    """
     try:
-        from matplotlib import pyplot
+        from matplotlib import axes, pyplot
     except ImportError as error:
         raise ImportError(f"{display} requires matplotlib: pip install fastlstm[plot].") from error
+    if ax is not None and not isinstance(ax, axes.Axes):
+        raise TypeError(
+            f"ax is of type {type(ax).__name__}; expected a matplotlib Axes, such as plt.subplots()[1], or None."
+        )
     return pyplot
 
 
 def axes_for(display: str, ax: Any = None, **options: Any) -> Any:
     """The axes `ax`, or new ones; `display` names what requires matplotlib, and options are those of a new figure."""
-    return pyplot_for(display).subplots(layout="constrained", **options)[1] if ax is None else ax
+    pyplot = pyplot_for(display, ax)
+    return pyplot.subplots(layout="constrained", **options)[1] if ax is None else ax
 
 
 def without_spines(ax: Any, *sides: str) -> None:
     """Hide the spines of some sides, by default the top and the right."""
     ax.spines[list(sides or ("top", "right"))].set_visible(False)
+
+
+def integer_ticks(axis: Any, most: int | str = "auto") -> None:
+    """Set the ticks of an axis to integers, `most` at most."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(most, integer=True, min_n_ticks=1))
+
+
+def marker_of(values: Any) -> str | None:
+    """Marker of a line through `values`: a point if there is only one, since a line through it would be invisible."""
+    return "." if len(values) == 1 else None

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler, TableLayout
 from fastlstm.inspection import ImportanceDisplay, step_importance
-from fastlstm.inspection.groups import Groups
+from fastlstm.inspection.attribution.groups import Groups
 from fastlstm.sequences import of_members
 
 RNG = np.random.default_rng(0)
@@ -124,11 +124,10 @@ def test_gradients_are_those_of_torch():
     assert_allclose(importance.values, np.abs(x.grad.numpy()) * X.std(axis=(0, 1)), rtol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"standardize": False}], ids=str)
-def test_integrated_gradients_sum_to_the_difference_of_predictions(cell, dtype, options):
+def test_integrated_gradients_sum_to_the_difference_of_predictions(cell, options):
     y = [member[:, 0].sum() for member in LISTS]
-    model = LSTMRegressor(4, cell=cell, dtype=dtype, **options, **{**QUICK, "max_iter": 100}).fit(LISTS, y)
+    model = LSTMRegressor(4, cell=cell, **options, **{**QUICK, "max_iter": 100}).fit(LISTS, y)
     baseline = [np.tile([1.0, -1.0], (len(member), 1)) for member in LISTS]
     importance = step_importance(model, LISTS, y, method="integrated_gradients", by="both", baseline=[1, -1])
     differences = model.predict(LISTS) - model.predict(baseline)
@@ -227,13 +226,11 @@ def test_series_that_end_before_a_block_are_left_out_of_its_mean():
     assert not importance.values[~long, 0].any()
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2, -1])
 @pytest.mark.parametrize("method", ["permutation", "gradient", "integrated_gradients"])
-def test_results_are_the_same_bits_for_any_number_of_threads(method, n_jobs, four_cpus):
+def test_results_are_the_same_bits_for_any_number_of_threads(method, four_cpus):
     model = LSTMClassifier(4, bidirectional=True, **QUICK).fit(X, Y > 0)
     one, other = (
-        step_importance(model, X, Y > 0, method=method, by="step", random_state=0, n_jobs=number)
-        for number in (None, n_jobs)
+        step_importance(model, X, Y > 0, method=method, by="step", random_state=0, n_jobs=number) for number in (1, -1)
     )
     assert_array_equal(one.values, other.values)
 

@@ -48,7 +48,7 @@ def test_channels_are_drawn_in_the_order_of_their_importance(model, axes):
     assert axes.get_xlabel() == "decrease of the score"
     assert (display.ax_, display.figure_) == (axes, axes.figure)
     drawn = pixels(axes.figure)
-    assert (abs(drawn - matplotlib.colors.to_rgb("C0")).max(axis=-1) < 0.01).mean() > 0.01
+    assert (abs(drawn - matplotlib.colors.to_rgb("#0072B2")).max(axis=-1) < 0.01).mean() > 0.01
 
 
 def test_blocks_are_drawn_where_their_steps_are(model, axes):
@@ -146,3 +146,18 @@ def test_what_has_no_curves_is_refused(model):
         LossCurveDisplay.from_estimator(LSTMRegressor())
     with pytest.raises(TypeError, match="est is of type SequenceEncoder; expected a fitted LSTMClassifier"):
         LossCurveDisplay.from_estimator(SequenceEncoder(model).fit(None))
+    with pytest.raises(TypeError, match="est is None; expected a fitted LSTMClassifier or LSTMRegressor"):
+        LossCurveDisplay.from_estimator(None)
+    for loss in ([], None):
+        with pytest.raises(ValueError, match=r"loss=.*: expected the training loss of at least one epoch"):
+            LossCurveDisplay(loss)
+    with pytest.raises(TypeError, match="importance is of type NoneType; expected the result of step_importance"):
+        ImportanceDisplay(None)
+
+
+def test_curves_from_elsewhere_are_drawn(axes):
+    LossCurveDisplay(np.array([1.0, 0.5]), validation_loss=np.array([0.7])).plot(ax=axes)
+    training, validation = axes.get_lines()
+    assert_array_equal(training.get_ydata(), [1, 0.5])
+    assert_array_equal(validation.get_xydata(), [[2, 0.7]])
+    assert validation.get_marker() == "."

@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -38,12 +39,6 @@ def fitted(cell="lstm", estimator=LSTMClassifier, y=None, X=X, **options):
 def image_of(axes):
     (image,) = axes.get_images()
     return image.get_array()
-
-
-def render(display):
-    """The picture as an array of pixels; warnings of matplotlib are errors."""
-    display.figure_.canvas.draw()
-    return np.asarray(display.figure_.canvas.buffer_rgba())
 
 
 def test_heat_maps_show_the_gates_of_the_series(cell):
@@ -107,12 +102,28 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
     assert_allclose(display.half_life_, np.log(2) / -np.log(of[keeps].mean(axis=0)), rtol=1e-6)
     assert_array_equal(display.order_, np.argsort(-display.half_life_))
     writes = 1 - of[written] if cell == "gru" else of[written]
-    for title, values in zip(list(display.axes_)[1:3], (writes, of[read]), strict=True):
-        shown = image_of(display.axes_[title])
-        assert_array_equal(np.ma.getmaskarray(shown), values.T[display.order_] < 0.1)
+    panels = {title.split(":")[0]: axes for title, axes in display.axes_.items()}
+    for what, values, shut in (("written", writes, 0.1), ("kept", of[keeps], 0), ("read", of[read], 0.1)):
+        shown = image_of(panels[what])
+        assert_array_equal(np.ma.getmaskarray(shown), values.T[display.order_] < shut)
         assert_allclose(shown.data, values.T[display.order_], rtol=1e-6)
-    bars = [bar.get_width() for bar in display.axes_["half_life"].patches]
+    assert [text for text in display.axes_ if "state" in text] == ["hidden state" if cell == "gru" else "cell state"]
+    bars = [bar.get_bbox().x1 for bar in display.axes_["half_life"].patches]
     assert_allclose(bars, np.minimum(display.half_life_[display.order_], 150), rtol=0.1)
+
+
+def test_a_gate_that_never_closes_keeps_its_state_for_ever():
+    model = fitted()
+    model.weights_["bias_ih_l0"][H : 2 * H] = [100, -1000, 0, 0, 0]
+    display = GateDisplay.from_estimator(model, X[0], kind="memory")
+    assert display.half_life_[0] == np.inf
+    assert display.half_life_[1] < 0.1
+    assert display.order_[0] == 0
+    axes = display.axes_["half_life"]
+    assert [line.get_marker() for line in axes.get_lines()] == [">"]
+    assert axes.patches[0].get_bbox().x1 == axes.get_xlim()[1]
+    display.figure_.canvas.draw()
+    assert display.axes_["kept: forget gate"].get_position().height > 0.05
 
 
 def test_comparison_shows_both_and_the_change():
@@ -121,30 +132,86 @@ def test_comparison_shows_both_and_the_change():
     images = [image_of(display.axes_["forget gate", column]) for column in ("before", "after", "change")]
     assert_allclose(images[2], images[1] - images[0])
     assert_allclose(images[0], gate_activations(before, X[:1]).get("forget")[0].T[display.order_], rtol=1e-6)
+    lines = [display.axes_["prediction", column].get_lines()[0] for column in ("before", "after")]
+    assert not np.allclose(*(line.get_ydata() for line in lines))
     with pytest.raises(ValueError, match=r"5 units of type 'lstm' and 5 units of type 'gru'; expected the same"):
         GateDisplay.compare(before, fitted("gru"), X[0])
 
 
-@pytest.mark.parametrize("style", ["default", "dark_background"])
-def test_displays_render_without_warnings(style):
-    model = fitted()
-    with pyplot.style.context(style):
-        displays = [
-            GateDisplay.from_estimator(model, X[0]),
-            GateDisplay.from_estimator(model, X[0], kind="memory"),
-            GateDisplay.compare(model, model, X[0]),
-            GradientFlowDisplay.from_estimator(model, X, X[:, 0, 0] > 0),
-        ]
-        for display in displays:
-            pixels = render(display)[..., :3].reshape(-1, 3)
-            assert len(np.unique(pixels, axis=0)) > 50
-            assert_array_equal(pixels[0], [255] * 3 if style == "default" else [0] * 3)
+@pytest.mark.parametrize("n_outputs", [1, 8], ids=["lines", "heat maps"])
+def test_compared_predictions_have_the_same_scale(n_outputs):
+    y = 100 * np.random.default_rng(0).normal(size=(N, n_outputs)).squeeze()
+    before, after = (fitted(estimator=LSTMRegressor, y=y, max_iter=epochs) for epochs in (1, 50))
+    display = GateDisplay.compare(before, after, X[0])
+    panels = [display.axes_["prediction", column] for column in ("before", "after")]
+    limits = [axes.get_ylim() if n_outputs == 1 else axes.get_images()[0].get_clim() for axes in panels]
+    assert limits[0] == limits[1]
+    if n_outputs == 1:
+        drawn = np.concatenate([axes.get_lines()[0].get_ydata() for axes in panels])
+        assert limits[0][0] < drawn.min()
+        assert limits[0][1] > drawn.max()
+    display.figure_.canvas.draw()
+    assert panels[0].get_position().x1 < panels[1].get_position().x0
 
 
-def test_a_picture_is_the_same_each_time():
+def test_a_record_is_drawn_like_the_estimator_that_it_is_of():
     model = fitted()
-    one, other = (render(GateDisplay.from_estimator(model, X[0])) for _ in range(2))
-    assert_array_equal(one, other)
+    activations = gate_activations(model, X)
+    of_record = GateDisplay.from_activations(activations, 3, x=X[3])
+    of_model = GateDisplay.from_estimator(model, X[3])
+    assert set(of_model.axes_) - set(of_record.axes_) == {"prediction"}
+    for title in list(of_record.axes_)[1:]:
+        assert_array_equal(image_of(of_record.axes_[title]), image_of(of_model.axes_[title]))
+    assert list(GateDisplay.from_activations(activations, -1, gates=["forget"], layer=np.int64(0)).axes_) == [
+        "forget gate"
+    ]
+    with pytest.raises(ValueError, match=r"n=12: expected an integer from -12 to 11"):
+        GateDisplay.from_activations(activations, 12)
+    with pytest.raises(ValueError, match=r"x has shape \(14, 2\); expected series 0, of shape \(15, C\)"):
+        GateDisplay.from_activations(activations, x=X[0, 1:])
+    with pytest.raises(TypeError, match=r"of type ndarray; expected the result of gate_activations"):
+        GateDisplay.from_activations(X)
+
+
+def tick_labels(axes):
+    axes.figure.canvas.draw()
+    return [label.get_text() for label in axes.get_yticklabels() if label.get_text()]
+
+
+def test_units_steps_and_channels_are_labelled():
+    frames = [pd.DataFrame(series, columns=["speed", "load"]) for series in X]
+    display = GateDisplay.from_estimator(fitted(X=frames, y=X[:, 0, 0] > 0), frames[0], gates=["forget"])
+    assert tick_labels(display.axes_["forget gate"]) == [str(unit) for unit in display.order_]
+    assert [line.get_label() for line in display.axes_["input"].get_lines()] == ["speed", "load"]
+    for axes in display.axes_.values():
+        assert (axes.get_xticks() % 1 == 0).all()
+
+
+def test_a_series_of_one_step_is_visible():
+    short = X[:, :1]
+    display = GateDisplay.from_estimator(fitted(X=short, y=X[:, 0, 0] > 0), short[0])
+    for title in ("input", "prediction"):
+        assert {line.get_marker() for line in display.axes_[title].get_lines()} == {"."}
+    ticks = display.axes_["input"].get_xticks()
+    assert_array_equal(ticks[abs(ticks) < 0.5], [0])
+
+
+def test_one_series_is_read_in_the_forms_of_predict():
+    table = pd.DataFrame(X[:, :4, 0], columns=["lag_2", "lag_1", "price", "lag_3"])
+    model = fitted(estimator=LSTMRegressor, X=table, y=X[:, 0, 0])
+    expected = gate_activations(model, table[2:3]).get("forget")[0].T
+    for row in (table.iloc[2], table[2:3]):
+        display = GateDisplay.from_estimator(model, row)
+        assert_allclose(image_of(display.axes_["forget gate"]), expected[display.order_], rtol=1e-6)
+    assert [line.get_label() for line in display.axes_["input"].get_lines()] == ["lag_1", "price"]
+    with pytest.raises(ValueError, match=r"x has shape \(12, 4\); expected one row of the table"):
+        GateDisplay.from_estimator(model, table)
+    model = fitted()
+    expected = image_of(GateDisplay.from_estimator(model, X[0]).axes_["forget gate"])
+    for x in (X[:1], X[0].tolist(), [X[0]], pd.DataFrame(X[0])):
+        assert_array_equal(image_of(GateDisplay.from_estimator(model, x).axes_["forget gate"]), expected)
+    with pytest.raises(ValueError, match=r"x is a list of several arrays; expected one series"):
+        GateDisplay.from_estimator(model, [X[0], X[1, :3]])
 
 
 def test_panels_take_the_place_of_given_axes():
@@ -175,7 +242,7 @@ def test_lines_are_the_mean_norms_by_steps_from_the_end():
     assert display.ax_.get_yscale() == "log"
     assert [line.get_label() for line in display.lines_] == ["LSTM", "RNN"]
     for line, model in zip(display.lines_, models.values(), strict=True):
-        expected = gradient_flow(model, X, y).mean("hidden_state", from_end=True)
+        expected = gradient_flow(model, X, y).mean("state", from_end=True)
         assert_allclose(line.get_ydata(), expected)
         assert_array_equal(line.get_xdata(), -np.arange(T))
 
@@ -189,6 +256,41 @@ def test_norms_can_be_drawn_relative_to_the_last_step():
     assert share.ax_.get_ylim()[1] < 1.1
 
 
+def test_the_axis_names_the_states_that_are_drawn():
+    y = X[:, 0, 0] > 0
+    flows = {cell: gradient_flow(fitted(cell), X, y) for cell in ("lstm", "cifg", "gru")}
+    labels = [
+        GradientFlowDisplay({cell: flows[cell] for cell in cells}).plot().ax_.get_ylabel()
+        for cells in (("lstm", "cifg"), ("gru",), ("lstm", "gru"))
+    ]
+    assert ["c_t" in label for label in labels] == [True, False, True]
+    assert ["h_t" in label for label in labels] == [False, True, True]
+
+
+def test_the_gradient_of_one_step_is_a_point():
+    short, y = X[:, :1], X[:, 0, 0] > 0
+    model = fitted(X=short)
+    display = GradientFlowDisplay.from_estimator(model, short, y)
+    assert display.lines_[0].get_marker() == "."
+    with pytest.raises(ValueError, match=r"what='forget_share': in series of one step"):
+        display.plot(what="forget_share")
+
+
+def test_gradients_that_cannot_be_drawn_are_refused():
+    y = X[:, 0, 0] > 0
+    flow = gradient_flow(fitted("gru"), X, y)
+    with pytest.raises(ValueError, match=r"what='cell_state': expected one of \['input', 'hidden_state', 'state'\]"):
+        GradientFlowDisplay({"GRU": flow}).plot(what="cell_state")
+    model = fitted()
+    model.weights_["head.weight"][:] = 0
+    with pytest.raises(ValueError, match="relative=True, but the gradient of 'LSTM' is 0 at the last step"):
+        GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(relative=True)
+    for flows in (flow, {}, {"GRU": model}):
+        with pytest.raises(TypeError, match=r"expected a non-empty dict of results of gradient_flow by label"):
+            GradientFlowDisplay(flows)
+    assert not pyplot.get_fignums()
+
+
 def test_bad_input_is_refused():
     model = fitted()
     with pytest.raises(NotFittedError):
@@ -197,12 +299,19 @@ def test_bad_input_is_refused():
         GateDisplay.from_estimator(model, X)
     with pytest.raises(ValueError, match="channels"):
         GateDisplay.from_estimator(model, X[0, :, :1])
+    with pytest.raises(TypeError, match="masked array"):
+        GateDisplay.from_estimator(model, np.ma.masked_less(X[0], 0))
     with pytest.raises(ValueError, match=r"kind='half-life': expected one of \['gates', 'memory'\]"):
         GateDisplay.from_estimator(model, X[0], kind="half-life")
     with pytest.raises(ValueError, match=r"gates has 'forget', but a cell of type 'gru' has no gate or state of that"):
         GateDisplay.from_estimator(fitted("gru"), X[0], gates=["forget"])
-    with pytest.raises(ValueError, match=r"gates='forget': expected a non-empty sequence"):
-        GateDisplay.from_estimator(model, X[0], gates="forget")
+    for gates in ("forget", 5, []):
+        with pytest.raises(ValueError, match=r"gates=.*: expected a non-empty list of names, of \['input'"):
+            GateDisplay.from_estimator(model, X[0], gates=gates)
+    with pytest.raises(
+        TypeError, match=r"ax is of type int; expected a matplotlib Axes, such as plt.subplots\(\)\[1\]"
+    ):
+        GateDisplay.from_estimator(model, X[0], ax=3)
     with pytest.raises(ValueError, match=r"type 'rnn' has no gate that keeps its state"):
         GateDisplay.from_estimator(fitted("rnn"), X[0], kind="memory")
     with pytest.raises(ValueError, match=r"gates=\['input'\] has no effect with kind='memory'"):

@@ -217,6 +217,12 @@ def test_means_count_steps_from_the_start_or_from_the_end():
     assert not np.isnan(share[1:]).any()
 
 
+def test_the_state_is_that_which_carries_the_memory(cell):
+    flow = gradient_flow(fitted(cell), members(), np.arange(5.0))
+    name = "cell_state" if cell in ("lstm", "cifg") else "hidden_state"
+    assert flow.norms("state") is flow.norms(name)
+
+
 def test_weights_of_classes_scale_the_loss_of_each_series():
     X, y = np.random.default_rng(0).normal(size=(6, 4, 2)), np.array([0, 0, 0, 0, 1, 1])
     plain = fitted(estimator=LSTMClassifier, X=X, y=y)
@@ -256,7 +262,7 @@ def test_bad_input_is_refused():
         gradient_flow(model, X, y[:4])
     with pytest.raises(ValueError, match="channels"):
         gradient_flow(model, members(3), y)
-    with pytest.raises(ValueError, match=r"name='cell_state': expected one of \['input', 'hidden_state'\]"):
+    with pytest.raises(ValueError, match=r"name='cell_state': expected one of \['input', 'hidden_state', 'state'\]"):
         gradient_flow(fitted("gru"), X, y).norms("cell_state")
     with pytest.raises(ValueError, match=r"layer=1: expected an integer from -1 to 0"):
         gradient_flow(model, X, y).norms("hidden_state", layer=1)

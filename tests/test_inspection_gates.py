@@ -7,10 +7,11 @@ import pytest
 from helpers import FASTEST, bare
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEncoder, SequenceScaler
-from fastlstm.inspection import gate_activations
+from fastlstm.inspection import gate_activations, gradient_flow, step_importance
 
 LENGTHS = 7, 1, 4, 4, 6
 
@@ -24,10 +25,10 @@ def members(C=3):
     return [rng.normal(size=(length, C)) for length in LENGTHS]
 
 
-def fitted(cell="lstm", backend=FASTEST, estimator=LSTMRegressor, sizes=(9, 5), X=None, **options):
+def fitted(cell="lstm", backend=FASTEST, estimator=LSTMRegressor, sizes=(9, 5), X=None, y=None, **options):
     options = {"max_iter": 2, "learning_rate": "cosine", "random_state": 0, **options}
     X = members() if X is None else X
-    y = np.arange(len(X)) % 2
+    y = np.arange(len(X)) % 2 if y is None else y
     return estimator(sizes, num_layers=len(sizes), cell=cell, backend=backend, **options).fit(X, y)
 
 
@@ -98,20 +99,20 @@ def assert_sums(cell, of, x, weights, suffix, tolerance):
         assert_allclose(of["hidden_state"], np.tanh(of_x + of_h), atol=tolerance)
 
 
-def test_masked_and_standardised_series_are_read_as_in_predict(cell, backend):
+def test_masked_and_standardised_series_are_read_as_in_predict():
     X = series()
     X[np.random.default_rng(1).random(X.shape) < 0.3] = np.nan
     X[2, 4:] = np.nan  # padding
-    model = fitted(cell, backend, X=X, missing="mask")
+    model = fitted(X=X, missing="mask")
     states = gate_activations(model, X).get("hidden_state")
     assert [len(one) for one in states] == [7, 7, 4, 7, 7]
     for one, other in zip(states, model.hidden_states(X), strict=True):
         assert_array_equal(one, other, strict=True)
 
 
-def test_results_do_not_depend_on_the_batch_or_the_number_of_threads(cell):
+def test_results_do_not_depend_on_the_batch_or_the_number_of_threads():
     X = np.random.default_rng(0).normal(size=(70, 40, 3))
-    model = fitted(cell, sizes=(64,), X=X, n_jobs=2)
+    model = fitted(sizes=(64,), X=X, n_jobs=2)
     together = gate_activations(model, X).layers[0].forward
     alone = gate_activations(model.set_params(n_jobs=1), X[3:4]).layers[0].forward
     for name in together:
@@ -193,18 +194,27 @@ def test_other_estimators_are_refused():
     pipeline = make_pipeline(SequenceScaler(), bare(LSTMRegressor, 4, max_iter=1)).fit(series(), np.arange(5.0))
     with pytest.raises(TypeError, match=r"type Pipeline; .*pass its last step, with pipeline\[:-1\].transform\(X\) as"):
         gate_activations(pipeline, series())
-    with pytest.raises(TypeError, match=r"type LSTMForecaster; expected a fitted LSTMClassifier"):
-        gate_activations(LSTMForecaster(3), series())
-    with pytest.raises(TypeError, match=r"type LSTMRegressor; .*, not its class"):
-        gate_activations(LSTMRegressor, series())
 
 
-@pytest.mark.parametrize("missing", ["error", "mask"])
-def test_streams_return_the_gates_of_the_last_step(cell, backend, missing):
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (LSTMForecaster(3), r"of type LSTMForecaster; .* fit an LSTMRegressor on windows of the series"),
+        (LSTMRegressor, r"the class LSTMRegressor; .*: create one and fit it, as in LSTMRegressor\(\).fit\(X, y\)"),
+        (GridSearchCV(LSTMRegressor(), {}), r"of type GridSearchCV; .*fit the search with refit=True"),
+        (None, r"estimator is None; expected a fitted LSTMClassifier, LSTMRegressor or SequenceEncoder\.$"),
+    ],
+    ids=["forecaster", "class", "search", "None"],
+)
+def test_errors_say_what_to_pass_instead(estimator, message):
+    with pytest.raises(TypeError, match=message):
+        gate_activations(estimator, series())
+
+
+def test_streams_return_the_gates_of_the_last_step(cell, backend):
     X = series()
-    model = fitted(cell, backend, X=X, missing=missing)
-    if missing == "mask":
-        X[1, 2:4, 0] = np.nan
+    model = fitted(cell, backend, X=X, missing="mask")
+    X[1, 2:4, 0] = np.nan
     expected = gate_activations(model, X).layers
     stream, plain = model.stream(len(X), gates=True), model.stream(len(X))
     for t in range(X.shape[1]):
@@ -239,3 +249,14 @@ def test_streams_record_gates_only_if_asked():
         model.stream().gates()
     with pytest.raises(ValueError, match=r"gates=1: expected True or False"):
         model.stream(gates=1)
+
+
+def test_records_are_described_by_their_shapes():
+    X, y = series(), np.arange(5.0)
+    model = fitted(X=X, y=y, bidirectional=True)
+    gates, flow = gate_activations(model, X), gradient_flow(model, X, y)
+    importance = step_importance(model, X, y, by="both", random_state=0)
+    for record, shape in ((gates, (5, 7, 5)), (flow, (5, 7)), (flow.layers[0].forward, (5, 7)), (importance, (7, 3))):
+        assert str(shape) in repr(record)
+        assert len(repr(record)) < 2000
+    assert "list of 5 arrays" in repr(gradient_flow(model, list(X), y))

@@ -9,6 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, TableLayout, show_versions
+from fastlstm.inspection import (
+    GateActivations,
+    GateDisplay,
+    GradientFlow,
+    GradientFlowDisplay,
+    ImportanceDisplay,
+    LossCurveDisplay,
+    StepImportance,
+    gate_activations,
+    gradient_flow,
+    step_importance,
+)
 from fastlstm.layers import CIFG, GRU, LSTM, RNN, Gradients, StreamState
 
 
@@ -63,3 +75,25 @@ def call_transformers(model: LSTMRegressor, X: list[NDArray[np.float64]]) -> Non
     assert_type(encoder.fit(X, [2.0, 1.0]), SequenceEncoder)
     assert_type(encoder.transform(X), NDArray[Any])
     assert_type(encoder.get_feature_names_out(), NDArray[Any])
+
+
+def look_inside(model: LSTMRegressor, X: NDArray[np.float64], y: list[float]) -> None:
+    activations = gate_activations(model, X)
+    assert_type(activations, GateActivations)
+    print(activations.get("forget", layer=0, direction="forward").shape, list(activations.layers[-1].forward))
+    flow = gradient_flow(model, X, y)
+    assert_type(flow, GradientFlow)
+    assert_type(flow.mean("state", from_end=True), NDArray[np.float64])
+    importance = step_importance(model, X, y, method="occlusion", by="both", n_blocks=3, baseline=[0.0, 0.0])
+    assert_type(importance, StepImportance)
+    print(importance.mean.shape, importance.channels[0], importance.blocks[0], model.summary().total.n_parameters)
+
+
+def draw(model: LSTMRegressor, X: NDArray[np.float64], y: list[float]) -> None:
+    assert_type(GateDisplay.from_estimator(model, X[0], kind="memory"), GateDisplay)
+    assert_type(GateDisplay.from_activations(gate_activations(model, X), 1, x=X[1], gates=["forget"]), GateDisplay)
+    assert_type(GateDisplay.compare(model, model, X[0]), GateDisplay)
+    assert_type(GradientFlowDisplay.from_estimators({"LSTM": model}, X, y, what="cell_state"), GradientFlowDisplay)
+    assert_type(GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(relative=True), GradientFlowDisplay)
+    assert_type(ImportanceDisplay.from_estimator(model, X, y, by="step"), ImportanceDisplay)
+    assert_type(LossCurveDisplay.from_estimator(model, learning_rate=True), LossCurveDisplay)

@@ -5,7 +5,8 @@ from fastlstm.inspection.curves import LossCurveDisplay
 from fastlstm.inspection.gate_display import GateDisplay
 from fastlstm.inspection.gates import GateActivations, LayerActivations, gate_activations
 from fastlstm.inspection.gradient_display import GradientFlowDisplay
-from fastlstm.inspection.gradient_flow import GradientFlow, LayerGradients, StateGradients, gradient_flow
+from fastlstm.inspection.gradient_flow import gradient_flow
+from fastlstm.inspection.gradient_records import GradientFlow, LayerGradients, StateGradients
 from fastlstm.inspection.importance_display import ImportanceDisplay
 
 __all__ = [

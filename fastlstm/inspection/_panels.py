@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from fastlstm.plotting import MOST_COLOURS, colours_on, pyplot_for, without_spines
+from fastlstm.plotting import MOST_COLOURS, colours_on, integer_ticks, marker_of, pyplot_for, without_spines
+
+MOST_TICKS = 9  # of the rows of a heat map
+SHORTEST = 0.1  # left end of the axis of half-lives, in steps
 
 
 class Panels:
     """A grid of panels: rows above each other with a common time axis, a narrow column for colour bars."""
 
     def __init__(self, display, ax, rows, columns, with_bars):
-        pyplot = pyplot_for(display)
+        pyplot = pyplot_for(display, ax)
         if ax is None:
             size = 8.5 + 3.5 * (columns - 1), 1.0 + 1.35 * rows
             self.figure = pyplot.figure(figsize=size, layout="constrained")
@@ -32,15 +35,21 @@ class Panels:
         self._of_time.append(axes)
         return axes
 
-    def lines(self, row, values, labels, title, column=0, is_probability=False):
-        """Lines of values [T, K] over time, or a heat map of many."""
+    def lines(self, row, values, labels, title, column=0, is_probability=False, scale_of=None):
+        """Lines of values [T, K] over time, or a heat map of many; the axis covers the values `scale_of`, too."""
+        scale_of = values if scale_of is None else scale_of
         if values.shape[1] > MOST_COLOURS:
-            return self.map(row, values.T, title, not is_probability, column=column, bar=column == 0)
+            bar = column == len(self._columns) // 2  # of two columns beside each other, behind the second
+            return self.map(row, values.T, title, not is_probability, labels, column, bar, scale_of=scale_of)
         axes = self._add(row, column)
         for line, label, colour in zip(values.T, labels, colours_on(axes), strict=False):
-            axes.plot(line, color=colour, linewidth=1.3, drawstyle="steps-mid", label=label)
+            options = {"color": colour, "linewidth": 1.3, "label": label, "marker": marker_of(line)}
+            axes.plot(line, drawstyle="steps-mid", **options)
         if is_probability:
             axes.set_ylim(-0.05, 1.05)
+        elif scale_of is not values:
+            axes.update_datalim([(0, np.nanmin(scale_of)), (0, np.nanmax(scale_of))])
+            axes.autoscale_view()
         axes.set_ylabel(title)
         without_spines(axes)
         if values.shape[1] > 1:
@@ -48,12 +57,18 @@ class Panels:
             axes.legend(**place, frameon=False, fontsize="x-small", borderpad=0, borderaxespad=0.2)
         return axes
 
-    def map(self, row, values, title, signed, largest=None, column=0, bar=False, shut=None):
-        """A heat map of values [units, T]; those below `shut` are hatched."""
+    def map(self, row, values, title, signed, labels, column=0, bar=False, shut=None, scale_of=None):
+        """A heat map of values [units, T], with a label for each unit; those below `shut` are hatched.
+
+        The scale is that of the values `scale_of`, by default of those drawn.
+        """
         axes = self._add(row, column)
         units, T = values.shape
+        scale_of, extend = values if scale_of is None else scale_of, "neither"
         if signed:
-            largest = largest or largest_of(values)
+            largest = _largest_of(scale_of)
+            beyond = np.nanmin(scale_of) < -largest, np.nanmax(scale_of) > largest
+            extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
             options = {"cmap": "PuOr_r", "vmin": -largest, "vmax": largest}
         else:
             options = {"cmap": "viridis", "vmin": 0, "vmax": 1}
@@ -64,22 +79,25 @@ class Panels:
             values, aspect="auto", interpolation="nearest", extent=(-0.5, T - 0.5, units - 0.5, -0.5), **options
         )
         axes.set_ylabel(title)
-        axes.set_yticks([])
+        integer_ticks(axes.yaxis, MOST_TICKS)
+        axes.yaxis.set_major_formatter(lambda at, _: str(labels[round(at)]) if 0 <= at < units else "")
+        axes.tick_params(axis="y", labelsize="x-small")
         if bar:
             of_bar = self.figure.add_subplot(self._grid[row % self._rows, self._columns[column] + 1])
-            colour_bar = self.figure.colorbar(image, cax=of_bar)
+            colour_bar = self.figure.colorbar(image, cax=of_bar, extend=extend)
             colour_bar.ax.tick_params(labelsize="x-small")
             colour_bar.outline.set_linewidth(0.4)
         return axes
 
     def bars(self, row, values, title):
-        """Horizontal bars beside the heat map of a row, one per unit."""
-        axes = self.figure.add_subplot(self._grid[row, 0])
-        longest = max(10.0, 10 * self._of_time[0].get_xlim()[1])
-        axes.barh(np.arange(len(values)), np.minimum(values, longest), height=0.85, color=colours_on(axes)[0])
+        """Horizontal bars beside the heat map of a row, one per unit; those too long for the axis end in arrows."""
+        axes, rows = self.figure.add_subplot(self._grid[row, 0]), np.arange(len(values))
+        longest, colour = max(10.0, 10 * self._of_time[0].get_xlim()[1]), colours_on(self._of_time[0])[0]
         axes.set_xscale("log")
-        axes.set_ylim(len(values) - 0.5, -0.5)
-        axes.set_yticks([])
+        axes.barh(rows, np.clip(values, SHORTEST, longest) - SHORTEST, left=SHORTEST, height=0.85, color=colour)
+        for unit in rows[values > longest]:
+            axes.plot(longest, unit, ">", color=colour, clip_on=False, markersize=5)
+        axes.set(xlim=(SHORTEST, longest), ylim=(len(values) - 0.5, -0.5), yticks=[])
         axes.tick_params(labelsize="x-small")
         axes.set_title(title, fontsize="small")
         without_spines(axes)
@@ -96,11 +114,12 @@ class Panels:
             is_lowest = place.rowspan.stop == lowest[place.colspan.start]
             axes.tick_params(labelbottom=is_lowest)
             axes.set_xlabel("step" if is_lowest else "")
+        integer_ticks(self._of_time[0].xaxis)  # which all share
         first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
         self.figure.align_ylabels(first)
 
 
-def largest_of(values):
+def _largest_of(values):
     """Limit of the colours for signed values: their 98th percentile, lest a single unit determine it."""
-    sizes = np.abs(values)
-    return float(np.percentile(sizes, 98) or sizes.max() or 1.0)
+    sizes = np.abs(values[~np.isnan(values)])
+    return float(np.percentile(sizes, 98) or sizes.max() or 1.0) if sizes.size else 1.0

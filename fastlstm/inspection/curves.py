@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from fastlstm.plotting import axes_for
+from fastlstm import containers
+from fastlstm.inspection._estimators import fitted_estimator
+from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -28,7 +29,7 @@ class LossCurveDisplay:
     loss : sequence of float
         Training loss of each epoch.
     validation_loss, validation_scores : sequence of float or None, default=None
-        Validation loss and score of the last epochs.
+        Validation loss and score of the last epochs. Without scores, no best epoch is marked.
     learning_rate, grad_norm : sequence of float or None, default=None
         Learning rate and norm of the gradient of each epoch, drawn on an axis on the right.
 
@@ -60,6 +61,8 @@ class LossCurveDisplay:
         learning_rate: Any = None,
         grad_norm: Any = None,
     ) -> None:
+        if np.ndim(loss) != 1 or not len(loss):
+            raise ValueError(f"loss={containers.brief(loss)}: expected the training loss of at least one epoch.")
         self.loss, self.validation_loss, self.validation_scores = loss, validation_loss, validation_scores
         self.learning_rate, self.grad_norm = learning_rate, grad_norm
 
@@ -85,18 +88,14 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError
-            If the estimator does not record its training.
+            If `est` is not an LSTMClassifier or LSTMRegressor.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ImportError
             If matplotlib is not installed.
         """
-        check_is_fitted(est)
-        if not hasattr(est, "grad_norm_curve_"):
-            raise TypeError(
-                f"est is of type {type(est).__name__}; expected a fitted LSTMClassifier or LSTMRegressor. Of a "
-                "SequenceEncoder, pass its estimator_."
-            )
+        pyplot_for(cls.__name__, ax)
+        est = fitted_estimator(est, "est", encoders=False)
         display = cls(
             est.loss_curve_,
             validation_loss=est.validation_loss_curve_,
@@ -125,20 +124,22 @@ class LossCurveDisplay:
         """
         ax = axes_for(type(self).__name__, ax)
         from matplotlib import rcParams
-        from matplotlib.ticker import MaxNLocator
 
-        losses, n = [*self.loss, *(self.validation_loss or [])], len(self.loss)
-        _draw(ax, n, self.loss, "training loss", color="C0")
-        if self.validation_loss:
-            _draw(ax, n, self.validation_loss, "validation loss", color="C1", linestyle="--")
+        colours = colours_on(ax)
+        validation = [] if self.validation_loss is None else list(self.validation_loss)
+        losses, n = [*self.loss, *validation], len(self.loss)
+        _draw(ax, n, self.loss, "training loss", color=colours[0])
+        if validation:
+            _draw(ax, n, validation, "validation loss", color=colours[1], linestyle="--")
+        if validation and self.validation_scores is not None:
             best = int(np.argmax(self.validation_scores))
             epoch = n - len(self.validation_scores) + best + 1
             style = {"color": rcParams["text.color"], "linestyle": "none", "marker": "o", "fillstyle": "none"}
-            ax.plot([epoch], [self.validation_loss[best]], label=f"best epoch ({epoch})", markersize=8, **style)
+            ax.plot([epoch], [validation[best]], label=f"best epoch ({epoch})", markersize=8, **style)
         ax.set(xlabel="epoch", ylabel="loss")
         if min(losses) > 0 and max(losses) > WIDE * min(losses):
             ax.set_yscale("log")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        integer_ticks(ax.xaxis)
         self.right_ax_ = self._plot_right(ax, n)
         handles, labels = ax.get_legend_handles_labels()
         place = {"loc": "best"}
@@ -152,7 +153,8 @@ class LossCurveDisplay:
 
     def _plot_right(self, ax, n):
         """Axes with the learning rate and the norm of the gradient; None if neither is drawn."""
-        curves = [("learning rate", self.learning_rate, "C2", ":"), ("gradient norm", self.grad_norm, "C4", "-.")]
+        _, _, green, red, *_ = colours_on(ax)
+        curves = [("learning rate", self.learning_rate, green, ":"), ("gradient norm", self.grad_norm, red, "-.")]
         curves = [curve for curve in curves if curve[1] is not None]
         if not curves:
             return None
@@ -165,6 +167,6 @@ class LossCurveDisplay:
 
 
 def _draw(ax, n, values, label, **style):
-    """Draw values of the last of n epochs; a single one as a point."""
+    """Draw values of the last of n epochs."""
     epochs = np.arange(n - len(values), n) + 1
-    ax.plot(epochs, values, label=label, marker="." if n == 1 else None, **style)
+    ax.plot(epochs, values, label=label, marker=marker_of(values), **style)

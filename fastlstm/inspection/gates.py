@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlstm import kernels
+import numpy as np
+
+from fastlstm import containers, kernels
 from fastlstm.inspection._estimators import fitted_estimator
 
 if TYPE_CHECKING:
@@ -27,6 +29,15 @@ class LayerActivations(NamedTuple):
         list or the series have unequal lengths.
     backward : mapping of str to array, or None
         The same for the backward direction, in the order of the series' steps; None unless the model is bidirectional.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gate_activations
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> layer = gate_activations(model, [[0, 1], [0, 2], [0, 3]]).layers[0]
+    >>> layer.forward["cell_state"].shape
+    (3, 2, 8)
     """
 
     forward: Activations
@@ -43,6 +54,15 @@ class GateActivations:
         Type of the cells.
     layers : tuple of LayerActivations
         Activations of each layer, with one mapping for each direction.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import gate_activations
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> activations = gate_activations(model, [[0, 1], [0, 2], [0, 3]])
+    >>> activations.cell, len(activations.layers)
+    ('lstm', 1)
     """
 
     cell: str
@@ -82,8 +102,8 @@ class GateActivations:
             return activations[name]
         except (KeyError, TypeError):
             raise ValueError(
-                f"name={name!r}: a cell of type {self.cell!r} has no gate or state of that name; expected one of "
-                f"{list(activations)}."
+                f"name={containers.brief(name)}: a cell of type {self.cell!r} has no gate or state of that name; "
+                f"expected one of {list(activations)}."
             ) from None
 
     def of(self, layer: int = -1, direction: str = "forward") -> Mapping[str, Any]:
@@ -116,10 +136,12 @@ class GateActivations:
 
 def direction_of(layers: Any, layer: int, direction: str) -> Any:
     """The member of `layers` for a layer and a direction; raises ValueError if there is none."""
-    if isinstance(layer, bool) or not isinstance(layer, int) or not -len(layers) <= layer < len(layers):
-        raise ValueError(f"layer={layer!r}: expected an integer from {-len(layers)} to {len(layers) - 1}.")
-    if direction not in ("forward", "backward"):
-        raise ValueError(f"direction={direction!r}: expected 'forward' or 'backward'.")
+    if isinstance(layer, bool) or not isinstance(layer, (int, np.integer)) or not -len(layers) <= layer < len(layers):
+        raise ValueError(
+            f"layer={containers.brief(layer)}: expected an integer from {-len(layers)} to {len(layers) - 1}."
+        )
+    if not isinstance(direction, str) or direction not in ("forward", "backward"):
+        raise ValueError(f"direction={containers.brief(direction)}: expected 'forward' or 'backward'.")
     found = getattr(layers[layer], direction)
     if found is None:
         raise ValueError("direction='backward': the model was fitted with bidirectional=False; expected 'forward'.")

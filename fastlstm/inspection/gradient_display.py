@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm.inspection.gradient_flow import GradientFlow, gradient_flow
-from fastlstm.plotting import colours_on, pyplot_for, without_spines
+from fastlstm import containers
+from fastlstm.inspection.gradient_flow import gradient_flow
+from fastlstm.inspection.gradient_records import GradientFlow, mean_by_step, norms_named
+from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for, without_spines
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,8 +21,10 @@ LABELS = {
     "input": r"$\|\partial L / \partial x_t\|$",
     "hidden_state": r"$\|\partial L / \partial h_t\|$",
     "cell_state": r"$\|\partial L / \partial c_t\|$",
+    "state": r"$\|\partial L / \partial c_t\|$, or $\|\partial L / \partial h_t\|$ without $c_t$",
     "forget_share": r"share of $\partial L / \partial c_t$ through the forget gate",
 }
+STATES = {True: "cell_state", False: "hidden_state"}  # by whether cells have a cell state
 
 
 class GradientFlowDisplay:
@@ -54,6 +58,11 @@ class GradientFlowDisplay:
     """
 
     def __init__(self, flows: Mapping[str, GradientFlow]) -> None:
+        if not isinstance(flows, Mapping) or {*map(type, flows.values())} != {GradientFlow}:
+            raise TypeError(
+                f"flows={containers.brief(flows)}: expected a non-empty dict of results of gradient_flow by label, "
+                "such as {'LSTM': flow}."
+            )
         self.flows = dict(flows)
 
     @classmethod
@@ -117,7 +126,7 @@ class GradientFlowDisplay:
                 f"estimators is of type {type(estimators).__name__}; expected a non-empty dict of fitted estimators by "
                 "label."
             )
-        pyplot_for(cls.__name__)  # fails before any work
+        pyplot_for(cls.__name__, ax)  # fails before any work
         flows = {label: gradient_flow(estimator, X, y) for label, estimator in estimators.items()}
         return cls(flows).plot(ax, **options)
 
@@ -125,7 +134,7 @@ class GradientFlowDisplay:
         self,
         ax: Any = None,
         *,
-        what: str = "hidden_state",
+        what: str = "state",
         layer: int = -1,
         direction: str = "forward",
         relative: bool = False,
@@ -136,9 +145,10 @@ class GradientFlowDisplay:
         ----------
         ax : matplotlib Axes or None, default=None
             Axes to draw on. If None, new ones.
-        what : {"hidden_state", "cell_state", "input", "forget_share"}, default="hidden_state"
-            Gradient to draw: its norm, averaged over the series, on a logarithmic axis. "forget_share" is drawn on a
-            linear axis from 0 to 1.
+        what : {"state", "hidden_state", "cell_state", "input", "forget_share"}, default="state"
+            Gradient to draw: its norm, averaged over the series, on a logarithmic axis. "state" is the state that
+            carries the memory, so that different cells can be compared: the cell state or, without one, the hidden
+            state. "forget_share" is drawn on a linear axis from 0 to 1.
         layer, direction
             See `GradientFlow.norms`.
         relative : bool, default=False
@@ -151,25 +161,37 @@ class GradientFlowDisplay:
         Raises
         ------
         ValueError
-            If a cell has no such state, or there is no such layer or direction.
+            If a cell has no such state, there is no such layer or direction, or there is nothing to draw.
+        TypeError
+            If `ax` is not an Axes.
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> from fastlstm.inspection import GradientFlowDisplay, gradient_flow
+        >>> X, y = [[0, 1, 2], [1, 0, 1]], [2, 1]
+        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit(X, y)
+        >>> display = GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(what="forget_share")
+        >>> display.ax_.get_yscale()
+        'linear'
         """
-        means = {label: flow.mean(what, layer, direction, from_end=True) for label, flow in self.flows.items()}
-        is_share = what == "forget_share"
-        if ax is None:
-            ax = pyplot_for(type(self).__name__).subplots(layout="constrained")[1]
+        means, is_share = self._means(what, layer, direction, relative), what == "forget_share"
+        ax = axes_for(type(self).__name__, ax)
         self.ax_, self.figure_, self.lines_, colours = ax, ax.figure, [], colours_on(ax)
         for number, (label, norms) in enumerate(means.items()):
-            if relative and not is_share:
-                norms = norms / norms[0]
             shown = np.where(norms > 0, norms, np.nan)  # 0 has no place on a logarithmic axis
             colour, style = colours[number % len(colours)], ("-", "--", ":")[number // len(colours) % 3]
-            self.lines_ += ax.plot(-np.arange(len(norms)), shown, style, color=colour, linewidth=1.8, label=label)
+            options = {"color": colour, "linewidth": 1.8, "label": label, "marker": marker_of(shown)}
+            self.lines_ += ax.plot(-np.arange(len(norms)), shown, style, **options)
         if is_share:
             ax.set_ylim(0, 1.02)
         else:
             ax.set_yscale("log")
         of_last = ", relative to the last step" if relative and not is_share else ""
-        ax.set(xlabel="steps before the last", ylabel=LABELS[what] + of_last)
+        ax.set(xlabel="steps before the last", ylabel=LABELS[self._drawn(what)] + of_last)
+        integer_ticks(ax.xaxis)
         ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         ax.grid(alpha=0.25, linewidth=0.6)
         ax.set_axisbelow(True)
@@ -177,3 +199,24 @@ class GradientFlowDisplay:
         if len(means) > 1:
             ax.legend(frameon=False)
         return self
+
+    def _means(self, what, layer, direction, relative):
+        """Values [T] to draw by label, from the last step back."""
+        means = {}
+        for label, flow in self.flows.items():
+            norms = norms_named(flow, what, layer, direction, "what")
+            means[label] = values = mean_by_step(norms, from_end=True)
+            if what == "forget_share" and len(values) == 1:
+                raise ValueError("what='forget_share': in series of one step, no gradient passes between steps.")
+            if relative and what != "forget_share":
+                if not values[0]:
+                    raise ValueError(
+                        f"relative=True, but the gradient of {label!r} is 0 at the last step: pass relative=False."
+                    )
+                means[label] = values / values[0]
+        return means
+
+    def _drawn(self, what):
+        """Which state `what` is, if it is the same for all cells."""
+        have_cells = {flow.layers[0].forward.cell_state is not None for flow in self.flows.values()}
+        return what if what != "state" or len(have_cells) > 1 else STATES[have_cells.pop()]

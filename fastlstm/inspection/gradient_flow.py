@@ -2,163 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import kernels
 from fastlstm.estimators.data import check_data, transform
 from fastlstm.inspection._estimators import fitted_estimator
-from fastlstm.inspection.gates import direction_of
+from fastlstm.inspection.gradient_records import GradientFlow, LayerGradients, StateGradients
 from fastlstm.training.embedding import input_gradient
 from fastlstm.training.recording import gates_of
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from numpy.typing import ArrayLike, NDArray
-
-
-class StateGradients(NamedTuple):
-    """Norms of the gradient of the states of one layer in one direction.
-
-    Each is an array of shape (n, T), or a list of n arrays of shape (T_i,) if X is a list or the series have unequal
-    lengths.
-
-    Attributes
-    ----------
-    hidden_state : array or list
-        Norm of dL/dh_t, the gradient by all paths from the state to the loss.
-    cell_state : array, list or None
-        Norm of dL/dc_t; None without cell states.
-    paths : dict of str to array or list
-        For each step t, the norms of the parts of dL/dc_t that come from the next step, by path: "direct" through the
-        forget gate, f_{t+1} * dL/dc_{t+1}, and from the hidden state h_t through the sum of each gate. They are 0 at
-        the last step. Empty without cell states.
-    forget_share : array, list or None
-        Norm of the "direct" part as a fraction of the sum of the norms of all parts; NaN at the last step, or if all
-        are 0.
-    """
-
-    hidden_state: Any
-    cell_state: Any
-    paths: dict[str, Any]
-    forget_share: Any
-
-
-class LayerGradients(NamedTuple):
-    """Norms of the gradient of the states of one layer.
-
-    Attributes
-    ----------
-    forward : StateGradients
-    backward : StateGradients or None
-        Those of the backward direction, in the order of the series' steps; None unless the model is bidirectional.
-    """
-
-    forward: StateGradients
-    backward: StateGradients | None
-
-
-@dataclass(frozen=True)
-class GradientFlow:
-    """Norms of the gradient of the loss at every step; returned by `gradient_flow`.
-
-    Attributes
-    ----------
-    cell : {"lstm", "gru", "rnn", "cifg"}
-        Type of the cells.
-    loss : float
-        Mean loss of the series.
-    input : array of shape (n, T), or list of n arrays of shape (T_i,)
-        Norm of dL/dx_t over the channels.
-    layers : tuple of LayerGradients
-        Norms of the gradient of each layer's states over the units.
-    """
-
-    cell: str
-    loss: float
-    input: Any
-    layers: tuple[LayerGradients, ...]
-
-    def norms(self, name: str, layer: int = -1, direction: str = "forward") -> Any:
-        """Norms of one gradient, or the share of the forget gate, for each series and step.
-
-        Parameters
-        ----------
-        name : {"input", "hidden_state", "cell_state", "forget_share"}
-            What to return.
-        layer : int, default=-1
-            Index of the layer; the default is the last. Ignored for "input".
-        direction : {"forward", "backward"}, default="forward"
-            Direction of the layer. Ignored for "input".
-
-        Returns
-        -------
-        ndarray of shape (n, T), or list of n ndarray of shape (T_i,)
-
-        Raises
-        ------
-        ValueError
-            If the cell has no such state, or there is no such layer or direction.
-
-        Examples
-        --------
-        >>> from fastlstm import LSTMRegressor
-        >>> from fastlstm.inspection import gradient_flow
-        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
-        >>> gradient_flow(model, [[0, 1], [1, 0]], [2, 1]).norms("cell_state").shape
-        (2, 2)
-        """
-        of_direction = direction_of(self.layers, layer, direction)
-        known = {"input": self.input, **of_direction._asdict()}
-        del known["paths"]
-        found = known.get(name) if isinstance(name, str) else None
-        if found is None:
-            known = [key for key, value in known.items() if value is not None]
-            raise ValueError(f"name={name!r}: expected one of {known} for cells of type {self.cell!r}.")
-        return found
-
-    def mean(
-        self, name: str, layer: int = -1, direction: str = "forward", from_end: bool = False
-    ) -> NDArray[np.float64]:
-        """Mean over the series of one gradient's norm at each step.
-
-        Parameters
-        ----------
-        name, layer, direction
-            See `norms`.
-        from_end : bool, default=False
-            If True, steps are counted from the end of each series: the first number is that of the last step.
-
-        Returns
-        -------
-        ndarray of shape (T,)
-            Mean over the series that have the step, where T is the length of the longest.
-
-        Raises
-        ------
-        ValueError
-            See `norms`.
-
-        Examples
-        --------
-        >>> from fastlstm import LSTMRegressor
-        >>> from fastlstm.inspection import gradient_flow
-        >>> X, y = [[0.0, 1.0, 2.0], [1.0, 0.0]], [3, 1]
-        >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit(X, y)
-        >>> gradient_flow(model, X, y).mean("hidden_state", from_end=True).shape
-        (3,)
-        """
-        members = list(self.norms(name, layer, direction))
-        padded = np.full((len(members), max(map(len, members))), np.nan)
-        for row, member in zip(padded, members, strict=True):
-            row[: len(member)] = member[::-1] if from_end else member
-        there = ~np.isnan(padded)
-        number = there.sum(axis=0)
-        total = np.where(there, padded, 0).sum(axis=0)
-        return np.divide(total, number, out=np.full(len(number), np.nan), where=number > 0)
+    from numpy.typing import ArrayLike
 
 
 def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm.inspection.attribution import step_importance
-from fastlstm.plotting import axes_for, pyplot_for
+from fastlstm.inspection.attribution import StepImportance, step_importance
+from fastlstm.plotting import axes_for, colours_on, integer_ticks, pyplot_for
 
 if TYPE_CHECKING:
     from typing import Any, Self
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fastlstm.estimators.base import BaseLSTM
-    from fastlstm.inspection.attribution import StepImportance
 
 MOST_CHANNELS = 30  # of more, bars would be too thin to tell apart
 STEPS = "step, counted from the last (-1)"
@@ -52,6 +51,10 @@ class ImportanceDisplay:
     """
 
     def __init__(self, importance: StepImportance) -> None:
+        if not isinstance(importance, StepImportance):
+            raise TypeError(
+                f"importance is of type {type(importance).__name__}; expected the result of step_importance."
+            )
         self.importance = importance
 
     @classmethod
@@ -80,7 +83,7 @@ class ImportanceDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        pyplot_for(cls.__name__)  # fails before any work
+        pyplot_for(cls.__name__, ax)  # fails before any work
         return cls(step_importance(est, X, y, **options)).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
@@ -114,7 +117,13 @@ class ImportanceDisplay:
         mean, order = self.importance.mean, self._shown()
         names = [self.importance.channels[channel] for channel in order]
         # by position: two channels may have the same name
-        ax.barh(np.arange(len(order)), mean[order], xerr=self.importance.std[order], color="C0", error_kw=_spread())
+        ax.barh(
+            np.arange(len(order)),
+            mean[order],
+            xerr=self.importance.std[order],
+            color=colours_on(ax)[0],
+            error_kw=_spread(),
+        )
         ax.set_yticks(np.arange(len(order)), names)
         ax.invert_yaxis()
         ax.set(xlabel=self._label(), ylabel=self._channels_label(order))
@@ -123,10 +132,18 @@ class ImportanceDisplay:
     def _plot_steps(self, ax):
         first, last = self.importance.blocks.T
         mean, std = self.importance.mean, self.importance.std
-        ax.bar(first - 0.5, mean, width=0.94 * (last - first), align="edge", yerr=std, color="C0", error_kw=_spread())
+        ax.bar(
+            first - 0.5,
+            mean,
+            width=0.94 * (last - first),
+            align="edge",
+            yerr=std,
+            color=colours_on(ax)[0],
+            error_kw=_spread(),
+        )
         ax.set(xlabel=STEPS, ylabel=self._label(), xlim=(first[0] - 0.5, -0.5))
         ax.axhline(0, **_zero())
-        _integer_ticks(ax.xaxis)
+        integer_ticks(ax.xaxis)
 
     def _plot_map(self, ax):
         order = np.sort(self._shown(self.importance.mean.max(axis=0)))
@@ -138,7 +155,7 @@ class ImportanceDisplay:
         ax.set_yticks(np.arange(len(order)), [self.importance.channels[channel] for channel in order])
         ax.invert_yaxis()
         ax.set(xlabel=STEPS, ylabel=self._channels_label(order))
-        _integer_ticks(ax.xaxis)
+        integer_ticks(ax.xaxis)
 
     def _shown(self, sizes=None):
         """Channels to draw, the most important first."""
@@ -169,9 +186,3 @@ def _zero():
     from matplotlib import rcParams
 
     return {"color": rcParams["axes.edgecolor"], "linewidth": 0.8}
-
-
-def _integer_ticks(axis):
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(integer=True))

@@ -80,7 +80,9 @@ class Activations(Mapping):
         return {**vars(self), "_make": None, "_made": dict(self)}
 
     def __repr__(self):
-        return f"<activations of {self._cell!r}: {', '.join(self)}>"
+        states = self["hidden_state"]
+        what = f"lists of {len(states)} arrays" if isinstance(states, list) else f"arrays of shape {states.shape}"
+        return f"<{', '.join(self)} of {self._cell!r} cells: {what}>"
 
 
 class Recording:

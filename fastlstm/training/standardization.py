@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-BLOCK_ROWS = 1 << 14  # number of rows converted to float64 at a time
+BLOCK_ROWS = 1 << 14  # number of rows of which sums are taken at a time; other numbers change their bits
+BLOCK_VALUES = 1 << 14  # number of values standardised at a time, which stay in a core's cache as float64
 EPSILON = np.finfo("float64").eps
 
 
@@ -16,10 +17,12 @@ class Scaling(NamedTuple):
 
     def apply(self, rows, dtype):
         """Standardised rows; values too large for `dtype` become infinite, and NaN is preserved."""
-        out = np.empty(rows.shape, dtype)
+        out, size = np.empty(rows.shape, dtype), max(1, BLOCK_VALUES // max(1, rows.shape[1]))
         with np.errstate(over="ignore"):
-            for block in _blocks(len(rows)):
-                out[block] = (rows[block] - self.mean) / self.scale
+            for block in _blocks(len(rows), size):
+                values = rows[block] - self.mean
+                values /= self.scale
+                out[block] = values
         return out
 
     def undo(self, rows):
@@ -68,5 +71,5 @@ def _masked(rows, weights):
     return w, np.where(w > 0, rows, 0.0).astype("float64")
 
 
-def _blocks(n):
-    return [slice(first, first + BLOCK_ROWS) for first in range(0, n, BLOCK_ROWS)]
+def _blocks(n, size=BLOCK_ROWS):
+    return [slice(first, first + size) for first in range(0, n, size)]

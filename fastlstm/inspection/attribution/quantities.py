@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlstm import containers, kernels
-from fastlstm.inspection.input_gradients import WeightedOutput, input_gradients
+from fastlstm.inspection.attribution.input_gradients import WeightedOutput, input_gradients
 from fastlstm.training.inference import run_over
 from fastlstm.training.outputs import ClassificationOutput
 

@@ -6,8 +6,8 @@ from sklearn.utils import check_random_state
 from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.layouts import UNIVARIATE
-from fastlstm.inspection import path_integral
-from fastlstm.inspection.groups import channel_statistic
+from fastlstm.inspection.attribution import path_integral
+from fastlstm.inspection.attribution.groups import channel_statistic
 
 
 def permutation(fitted, groups, y, scoring, n_repeats, random_state):

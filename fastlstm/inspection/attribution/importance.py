@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,11 +10,12 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_array
 
 from fastlstm import containers
-from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.data import check_data
-from fastlstm.inspection import methods
-from fastlstm.inspection.groups import BY, Groups, channel_statistic, step_blocks
-from fastlstm.inspection.quantities import loss_of, output_of
+from fastlstm.inspection._estimators import channel_names, fitted_estimator
+from fastlstm.inspection._reprs import brief_repr
+from fastlstm.inspection.attribution import methods
+from fastlstm.inspection.attribution.groups import BY, Groups, channel_statistic, step_blocks
+from fastlstm.inspection.attribution.quantities import loss_of, output_of
 from fastlstm.layers.checks import is_count, named
 from fastlstm.threads import check_n_jobs
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from fastlstm.estimators.base import BaseLSTM
+
 METHODS = ("permutation", "gradient", "integrated_gradients", "occlusion")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StepImportance:
     """Importance of channels, of blocks of steps, or of both, as returned by `step_importance`.
 
@@ -50,6 +53,15 @@ class StepImportance:
         What importance is a change of: "score", "loss" or "output".
     n_points : int or None
         Number of points at which integrated gradients were evaluated, at most, on the path of a series.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.inspection import step_importance
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> importance = step_importance(model, [[0, 1], [1, 0]], [2, 1], by="step", random_state=0)
+    >>> importance.blocks.tolist(), importance.mean.shape, importance.quantity
+    ([[-2, -1], [-1, 0]], (2,), 'score')
     """
 
     mean: NDArray[np.float64]
@@ -61,6 +73,9 @@ class StepImportance:
     by: str
     quantity: str
     n_points: int | None = None
+
+    def __repr__(self) -> str:
+        return brief_repr(self, [field.name for field in fields(self)])
 
 
 def step_importance(
@@ -158,10 +173,10 @@ def step_importance(
     >>> importance.blocks[block].tolist(), importance.channels[channel]
     ([-4, 0], 'x1')
     """
-    _check_arguments(est, method, by, n_blocks, block_size, n_repeats)
+    fitted = fitted_estimator(est, "est", encoders=False)
+    _check_arguments(method, by, n_blocks, block_size, n_repeats)
     _check_effects(method, y, scoring=scoring, baseline=baseline, output=output)
     check_n_jobs(n_jobs)
-    fitted = est._fitted()
     if n_jobs is not None:
         fitted.n_jobs = n_jobs
     data = None if y is None else check_data(fitted, X, y, None, reset=False)
@@ -190,15 +205,10 @@ def step_importance(
     sizes = np.abs(values) if name == "output" else values
     mean, std = np.mean(sizes, axis=0, where=reached), np.std(sizes, axis=0, where=reached)
     squeezed = (groups.squeeze(array) for array in (mean, std, values))
-    return StepImportance(*squeezed, _channel_names(fitted), blocks, method, by, name, n_points)
+    return StepImportance(*squeezed, channel_names(fitted), blocks, method, by, name, n_points)
 
 
-def _check_arguments(est, method, by, n_blocks, block_size, n_repeats):
-    if not isinstance(est, BaseLSTM):
-        raise TypeError(
-            f"est is of type {type(est).__name__}; expected a fitted LSTMClassifier or LSTMRegressor. Of a Pipeline, "
-            "pass the last step, and X as it is transformed by the steps before it."
-        )
+def _check_arguments(method, by, n_blocks, block_size, n_repeats):
     for name, value, expected in [("method", method, METHODS), ("by", by, BY)]:
         if not isinstance(value, str) or value not in expected:
             raise InvalidParameterError(f"{name}={containers.brief(value)}: expected one of {list(expected)}.")
@@ -236,12 +246,3 @@ def _check_baseline(baseline, series):
             f"baseline has shape {baseline.shape}; expected ({series.channels},): one value for each channel of X."
         )
     return baseline
-
-
-def _channel_names(fitted):
-    """Names of the channels: those of DataFrames, the column of each channel's last step in a table, or x0, x1, ..."""
-    names, plan = getattr(fitted, "feature_names_in_", None), fitted._plan
-    if fitted._columns is not None:
-        labels = plan.labels(names)
-        names = labels[-1] if names is not None and labels is not None else None
-    return [f"x{channel}" for channel in range(fitted._channels)] if names is None else [str(name) for name in names]

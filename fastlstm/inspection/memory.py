@@ -1,0 +1,58 @@
+"""How cells remember: the gates that keep, write and read their state, and how long it lasts."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SHUT = 0.1  # below this, a gate counts as closed
+
+
+class MemoryGate(NamedTuple):
+    """A gate by what it does to the state."""
+
+    title: str
+    gate: str
+    inverted: bool = False  # whether 1 - gate does it
+    shut_out: str = ""  # what does not matter while it is closed
+
+
+class MemoryGates(NamedTuple):
+    """The gates of a cell by what they do to the state, in the order in which they do it."""
+
+    writes: MemoryGate
+    keeps: MemoryGate
+    reads: MemoryGate
+
+
+LSTM = MemoryGates(
+    MemoryGate("written: input gate", "input", shut_out="the input"),
+    MemoryGate("kept: forget gate", "forget"),
+    MemoryGate("read: output gate", "output", shut_out="the state"),
+)
+GATES = {
+    "lstm": LSTM,
+    "cifg": LSTM,
+    "gru": MemoryGates(
+        MemoryGate("written: 1 - update gate", "update", inverted=True, shut_out="the input"),
+        MemoryGate("kept: update gate", "update"),
+        MemoryGate("read: reset gate", "reset", shut_out="the state"),
+    ),
+}
+
+
+def memory_gates(cell):
+    """The `MemoryGates` of a type of cell; raises ValueError if it has none."""
+    if cell not in GATES:
+        raise ValueError(
+            f"kind='memory': a cell of type {cell!r} has no gate that keeps its state; expected kind='gates'."
+        )
+    return GATES[cell]
+
+
+def half_life(keeps):
+    """Steps after which half of the state of each unit is left, at the mean of the gate [T, H] that keeps it.
+
+    Infinite where the gate is 1 at all steps, and 0 where it is 0 at all steps.
+    """
+    with np.errstate(divide="ignore"):
+        return np.log(2) / np.abs(np.log(keeps.mean(axis=0)))

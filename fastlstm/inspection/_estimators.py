@@ -45,6 +45,9 @@ def _advice(estimator):
 
 def channel_names(fitted: Any) -> list[str]:
     """Names of the channels: those of DataFrames, the column of each channel's last step in a table, or x0, x1, ..."""
+    if fitted._reads_symbols:
+        names = fitted._schema.channel_names
+        return ["symbol"] if names is None else [str(name) for name in names]
     names, plan = getattr(fitted, "feature_names_in_", None), fitted._plan
     if fitted._columns is not None:
         labels = plan.labels(names)

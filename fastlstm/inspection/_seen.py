@@ -31,11 +31,14 @@ class Seen(NamedTuple):
 def seen_by(estimator, x, layer, direction):
     """`Seen` for a fitted estimator and one series."""
     fitted = fitted_estimator(estimator)
-    X = _alone(fitted, x)
+    X = _alone_of_symbols(fitted, x) if fitted._reads_symbols else _alone(fitted, x)
     series = fitted._check_series(X, name="x")
     cell, arrays = _of_record(gate_activations(fitted, X), 0, layer, direction)
-    values = np.asarray(series.table(), float)
-    return Seen(cell, arrays, values, channel_names(fitted), *_predictions(fitted, series))
+    values, channels = np.asarray(series.table(), float), channel_names(fitted)
+    if fitted._reads_symbols:  # codes have no height
+        C = fitted._schema.n_numbers
+        values, channels = values[:, :C] if C else None, channels[:C]
+    return Seen(cell, arrays, values, channels, *_predictions(fitted, series))
 
 
 def seen_in(activations, n, x, layer, direction):
@@ -83,6 +86,15 @@ def _alone(fitted, x):
     if isinstance(x, np.ndarray):
         return x[None]
     return np.asarray(x)[None] if of_table else [x]
+
+
+def _alone_of_symbols(fitted, x):
+    """X with the one sequence of symbols x, which may be in X's form already."""
+    if isinstance(x, str) or containers.is_table(x) or getattr(getattr(x, "dtype", None), "names", None):
+        return [x]
+    of_strings = fitted._schema.kinds == ("characters",)
+    is_member = of_strings or not (len(x) == 1 and containers.holds_steps(x[0]))
+    return x if of_strings and len(x) == 1 else [x] if is_member else x
 
 
 def _predictions(fitted, series):

@@ -174,6 +174,11 @@ def step_importance(
     ([-4, 0], 'x1')
     """
     fitted = fitted_estimator(est, "est", encoders=False)
+    if fitted._reads_symbols:
+        raise TypeError(
+            "est was fitted with symbols, of which there is no importance yet; expected an estimator of series of "
+            "numbers. gate_activations and gradient_flow accept symbols."
+        )
     _check_arguments(method, by, n_blocks, block_size, n_repeats)
     _check_effects(method, y, scoring=scoring, baseline=baseline, output=output)
     check_n_jobs(n_jobs)

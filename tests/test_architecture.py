@@ -27,6 +27,7 @@ ALLOWED = {
     "threads.py": ("fastlstm.kernels",),
     "dropout.py": ("fastlstm.kernels",),
     "stacks.py": ("fastlstm.kernels", "fastlstm.phases"),
+    "lookup.py": ("fastlstm.kernels",),
     "layers/": (
         "fastlstm.layers",
         "fastlstm.containers",
@@ -45,12 +46,14 @@ ALLOWED = {
         "fastlstm.phases",
         "fastlstm.pool",
         "fastlstm.threads",
+        "fastlstm.lookup",
         "fastlstm.stacks",
         "fastlstm.sequences",
         "fastlstm.kernels",
     ),
     "estimators/": (
         "fastlstm.estimators",
+        "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",
         "fastlstm.user_warnings",
@@ -74,6 +77,13 @@ ALLOWED = {
         "fastlstm.containers",
         "fastlstm.kernels",
     ),
+    "language/": (
+        "fastlstm.language",
+        "fastlstm.estimators",
+        "fastlstm.symbols",
+        "fastlstm.layers",
+        "fastlstm.containers",
+    ),
     "forecasting/": (
         "fastlstm.forecasting",
         "fastlstm.plotting",
@@ -88,7 +98,7 @@ ALLOWED = {
     ),
 }
 #: Where scikit-learn may be imported.
-WITH_SKLEARN = ("estimators/", "inspection/", "forecasting/", "adapters/")
+WITH_SKLEARN = ("estimators/", "inspection/", "forecasting/", "language/", "adapters/")
 
 
 def imports(path):

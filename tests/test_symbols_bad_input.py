@@ -125,7 +125,7 @@ def test_members_that_are_no_sequence_of_symbols_are_refused(member, message):
     assert_refused([["a", "b"], member, ["b"]], message)
 
 
-@pytest.mark.parametrize("member", [None, float("nan"), b"ab", 3, object()], ids=str)
+@pytest.mark.parametrize("member", [None, float("nan"), b"ab", 3, object()], ids=lambda member: type(member).__name__)
 def test_members_that_are_no_string_are_refused_among_strings(member):
     assert_refused(["ab", member], r"^X\[1\] is .*; expected a string")
 

@@ -172,11 +172,15 @@ if torch:
             return self.head(self.lstm(x)[0][:, -1])
 
 
-def torch_epoch(X, y, H, batch_size):
-    """An epoch as one would write it by hand."""
+def torch_epoch(X, y, H, batch_size, vocabulary=None):
+    """An epoch as one would write it by hand; `vocabulary`: numbers of symbols and of their vectors' elements."""
     if torch is None:
         return None
-    model = Regressor(X.shape[2], H)
+    model = (
+        Regressor(X.shape[2], H)
+        if vocabulary is None
+        else torch.nn.Sequential(torch.nn.Embedding(*vocabulary), Regressor(vocabulary[1], H))
+    )
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     X, y = torch.from_numpy(X), torch.from_numpy(y)[:, None]
 

@@ -73,6 +73,20 @@ def test_epoch_of_unequal_lengths(side_by_side, threads):
     row["peers_ms"]["equal lengths, per step"] *= lengths.sum() / (n * T)  # to as many steps
 
 
+def test_epoch_of_symbols(side_by_side, threads):
+    """Texts of a vocabulary of 10,000 words, whose frequencies follow Zipf's law, that of natural languages."""
+    N, T, E, H, V, batches = 64, 100, 64, 128, 10_000, 8
+    rng, frequencies = np.random.default_rng(0), 1 / np.arange(1, V + 1)
+    X = rng.choice(V, (batches * N, T), p=frequencies / frequencies.sum())
+    X.flat[:V] = rng.permutation(V)  # each occurs
+    y = rng.standard_normal(batches * N, dtype=np.float32)
+    rivals = {"torch": peers.torch_epoch(X, y, H, N, (V + 1, E))}
+    if threads > 1:
+        rivals["1 thread"] = our_epoch(1, X, y, H, N, embedding_size=E)
+    flops = batches * training_flops(N * T, E, H)
+    side_by_side("epoch, symbols", (N, T, E, H), flops, our_epoch(threads, X, y, H, N, embedding_size=E), rivals)
+
+
 def time_kernels(monkeypatch, entries, spent):
     """From now on, add the seconds that the backend's compiled functions take to spent[0]."""
 

@@ -35,6 +35,10 @@ def empty_parts(name, given):
     A recurrence has rows and units, of which either may be none.
     """
     method = name.split("_", 1)[-1]
+    if method == "add_rows":
+        yield {"q_first": 0, "q_last": 0}
+        yield {"q_first": given["q_last"]}
+        return
     if "rank" not in given or method not in BY_RANK:
         alone = {"rank": 0, "size": 1, "by_units": False} if "rank" in given else {}
         later = given["first" if name == "gradient" else "last"]  # a panel's columns begin there

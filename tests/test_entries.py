@@ -150,7 +150,9 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
         run.load(part, x, at, state, reverse)
     looks_up, rows = draw.whether(0.4), draw.one_of(1, 7)
     if looks_up:
-        run.look_up(normal(rows, G, run.P), draw.rng.integers(0, rows, (M, draw.one_of(1, 2))))
+        products = np.zeros((rows, G, run.P), dtype)
+        products[:, :, :H] = normal(rows, G, H)
+        run.look_up(products, draw.rng.integers(0, rows, (M, draw.one_of(1, 2))))
     for part in parts:
         run.forward(part, packed)
         run.outputs(part, reverse_outputs, out, 3)
@@ -183,7 +185,7 @@ def take_run(backend, seed, cell, dtype, scales, by_units):
         run.input_gradient(part, packed)
         packed.unpack(part, d_weights)
     results |= {f"d_{n}": array for n, array in enumerate(d_weights)}
-    results |= {"d_x": run.d_x, "d_state": np.stack(run.d_state), "d_products": d_products}
+    results |= {"d_x": run.d_x, "d_state": np.stack(run.d_state), "d_products": d_products[:, :, :H]}
     return results, buffers | {"dz": run._dz, "d_w": packed.gradient}
 
 

@@ -240,7 +240,7 @@ def test_what_is_held_out_has_no_part_in_the_scaling_of_a_trial():
     model = LSTMForecaster(3, 8, scaling="series", **QUICK).fit(y)
     (end,) = selection.tails([y], model._plan)
     assert end < 90
-    trials = selection._Trials(model._plan, [y], [np.ones(100, bool)], None, [end], None, None, model, 0)
+    trials = selection._Trials(model._plan, [y], [np.ones(100, bool)], None, [end], [], [], model, 0)
     histories, _ = trials._windows("series")
     assert (histories.units[0].mean, histories.units[0].std) == (y[:end].mean(), y[:end].std())
 

@@ -19,6 +19,7 @@ from fastlstm.inspection import (  # noqa: E402
     gate_activations,
     gradient_flow,
 )
+from fastlstm.inspection.memory import half_life  # noqa: E402
 
 N, T, C, H = 12, 15, 2, 5
 X = np.random.default_rng(0).normal(size=(N, T, C))
@@ -99,7 +100,8 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
     display = GateDisplay.from_estimator(model, X[0], kind="memory")
     of = {name: array[0].astype(float) for name, array in gate_activations(model, X[:1]).of().items()}
     keeps, written, read = ("update", "update", "reset") if cell == "gru" else ("forget", "input", "output")
-    assert_allclose(display.half_life_, np.log(2) / -np.log(of[keeps].mean(axis=0)), rtol=1e-6)
+    kept = [gate[gate > 0.5] if (gate > 0.5).any() else gate for gate in of[keeps].T]
+    assert_allclose(display.half_life_, [np.log(2) / -np.log(gate).mean() for gate in kept], rtol=1e-6)
     assert_array_equal(display.order_, np.argsort(-display.half_life_))
     writes = 1 - of[written] if cell == "gru" else of[written]
     panels = {title.split(":")[0]: axes for title, axes in display.axes_.items()}
@@ -110,6 +112,24 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
     assert [text for text in display.axes_ if "state" in text] == ["hidden state" if cell == "gru" else "cell state"]
     bars = [bar.get_bbox().x1 for bar in display.axes_["half_life"].patches]
     assert_allclose(bars, np.minimum(display.half_life_[display.order_], 150), rtol=0.1)
+
+
+def test_resets_do_not_shorten_the_half_life():
+    """One unit keeps 0.998 of its state a step, but is reset twice; one only forgets; and one never does, but once."""
+    keeps = np.stack([np.full(47, 0.998), np.full(47, 0.25), np.ones(47)], axis=1)
+    keeps[[10, 30]] = [1e-3, 0.25, 0]
+    assert_allclose(half_life(keeps), [np.log(0.5) / np.log(0.998), 0.5, np.inf])
+
+
+def test_half_lives_of_few_units_are_printed():
+    model = fitted()
+    model.weights_["bias_ih_l0"][H : 2 * H] = [100, -1000, 0, 6, 0]
+    display = GateDisplay.from_estimator(model, X[0], kind="memory")
+    texts = [text.get_text() for text in display.axes_["half_life"].texts]
+    assert len(texts) == H
+    assert texts[0] == "∞"
+    assert 0 < float(texts[-1]) < 0.1
+    assert texts[1] == f"{display.half_life_[3]:.0f}"
 
 
 def test_a_gate_that_never_closes_keeps_its_state_for_ever():

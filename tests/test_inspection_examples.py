@@ -1,5 +1,6 @@
 """What the examples of `fastlstm.inspection` claim."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -94,10 +95,12 @@ def test_gated_cells_learn_lags_that_an_rnn_does_not():
 
 
 @pytest.mark.slow
-def test_pictures_are_written(tmp_path):
+def test_pictures_are_written(tmp_path, capsys):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     remember_forget.main(tmp_path)
+    (half_life,) = re.findall(r"half-life .* (\d+) steps", capsys.readouterr().out)
+    assert 200 < int(half_life) < 1000
     flow_of = vanishing_gradient.flows()
     vanishing_gradient.picture(flow_of, {label: [1.0] * 4 for label in vanishing_gradient.MODELS}).savefig(
         tmp_path / "vanishing_gradient.png"

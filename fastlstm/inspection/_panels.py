@@ -6,6 +6,7 @@ from fastlstm.plotting import MOST_COLOURS, colours_on, integer_ticks, marker_of
 
 MOST_TICKS = 9  # of the rows of a heat map
 SHORTEST = 0.1  # left end of the axis of half-lives, in steps
+MOST_NUMBERS = 12  # of bars that have their number printed; of more, rows are lower than the text
 
 
 class Panels:
@@ -97,6 +98,8 @@ class Panels:
         axes.barh(rows, np.clip(values, SHORTEST, longest) - SHORTEST, left=SHORTEST, height=0.85, color=colour)
         for unit in rows[values > longest]:
             axes.plot(longest, unit, ">", color=colour, clip_on=False, markersize=5)
+        if len(values) <= MOST_NUMBERS:
+            _print_numbers(axes, values, (SHORTEST * longest) ** 0.5)
         axes.set(xlim=(SHORTEST, longest), ylim=(len(values) - 0.5, -0.5), yticks=[])
         axes.tick_params(labelsize="x-small")
         axes.set_title(title, fontsize="small")
@@ -117,6 +120,17 @@ class Panels:
         integer_ticks(self._of_time[0].xaxis)  # which all share
         first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
         self.figure.align_ylabels(first)
+
+
+def _print_numbers(axes, values, middle):
+    """Print the number of each bar inside it, or beside it if it ends before the middle of the axis."""
+    for row, value in enumerate(values):
+        text = "∞" if np.isinf(value) else f"{value:.0f}" if 10 <= value < 10_000 else f"{value:.2g}"
+        place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": "x-small"}
+        if value < middle:
+            axes.annotate(text, (max(value, SHORTEST), row), **place)
+        else:
+            axes.annotate(text, (SHORTEST, row), color=axes.get_facecolor(), **place)
 
 
 def _largest_of(values):

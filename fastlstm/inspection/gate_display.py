@@ -91,9 +91,11 @@ class GateDisplay:
             unit writes to its state, keeps and reads it: the input, forget and output gates, and the state. Steps at
             which an input or output gate is closed, below 0.1, are hatched: there the network does not care about the
             input, or about the state. For a GRU, these are 1 - z, the update gate z and the reset gate. Bars show the
-            half-life of each unit, by which the units are sorted: log(1/2) / log(mean of the forget gate), the steps
-            after which half of the state would be left if the gate always had its mean. It is infinite if the gate is 1
-            at all steps. Bars that are longer than ten times the series end in an arrow.
+            half-life of each unit, by which the units are sorted: the steps after which half of the state is left
+            while it is kept, log(1/2) / mean(log(forget gate)) over the steps at which the forget gate is above 1/2
+            (over all steps, if there are none). So a reset does not shorten it. It is infinite if the gate is 1 at all
+            of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 12 units, the
+            numbers are printed.
         gates : sequence of str or None, default=None
             With ``kind="gates"``, names of the gates and states to draw, as in `gate_activations`. If None, all gates
             and the cell state; without cell states, the hidden state.

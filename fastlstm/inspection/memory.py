@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 SHUT = 0.1  # below this, a gate counts as closed
+KEPT = 0.5  # above this, a gate counts as one that keeps the state
 
 
 class MemoryGate(NamedTuple):
@@ -50,9 +51,12 @@ def memory_gates(cell):
 
 
 def half_life(keeps):
-    """Steps after which half of the state of each unit is left, at the mean of the gate [T, H] that keeps it.
+    """Steps after which half of the state of each unit is left, while its gate [T, H] keeps it.
 
-    Infinite where the gate is 1 at all steps, and 0 where it is 0 at all steps.
+    It is log(1/2) / mean(log(gate)), over the steps at which the gate is above 1/2; if there are none, over all steps.
+    Infinite where the gate is 1 at all of these steps, and 0 where it is never above 1/2 and once 0.
     """
+    kept = keeps > KEPT
+    kept |= ~kept.any(axis=0)
     with np.errstate(divide="ignore"):
-        return np.log(2) / np.abs(np.log(keeps.mean(axis=0)))
+        return np.log(2) / np.abs(np.log(keeps).mean(axis=0, where=kept))

@@ -109,6 +109,12 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
         shown = image_of(panels[what])
         assert_array_equal(np.ma.getmaskarray(shown), values.T[display.order_] < shut)
         assert_allclose(shown.data, values.T[display.order_], rtol=1e-6)
+    marks = (
+        ["keeps its state", "candidate ignores the state"] if cell == "gru" else ["writes nothing", "state not read"]
+    )
+    assert [panels[what].get_title(loc="right") for what in ("written", "read")] == [
+        f"hatched: {mark} (gate below 0.1)" for mark in marks
+    ]
     assert [text for text in display.axes_ if "state" in text] == ["hidden state" if cell == "gru" else "cell state"]
     bars = [bar.get_bbox().x1 for bar in display.axes_["half_life"].patches]
     assert_allclose(bars, np.minimum(display.half_life_[display.order_], 150), rtol=0.1)

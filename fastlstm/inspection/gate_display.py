@@ -89,12 +89,16 @@ class GateDisplay:
         kind : {"gates", "memory"}, default="gates"
             "gates" draws one heat map per gate, with the units sorted by when they are active. "memory" draws when each
             unit writes to its state, keeps and reads it: the input, forget and output gates, and the state. Steps at
-            which an input or output gate is closed, below 0.1, are hatched: there the network does not care about the
-            input, or about the state. For a GRU, these are 1 - z, the update gate z and the reset gate. Bars show the
-            half-life of each unit, by which the units are sorted: the steps after which half of the state is left
-            while it is kept, log(1/2) / mean(log(forget gate)) over the steps at which the forget gate is above 1/2
-            (over all steps, if there are none). So a reset does not shorten it. It is infinite if the gate is 1 at all
-            of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 12 units, the
+            which a unit's gate is closed, below 0.1, are hatched. With the input gate closed, it writes nothing to its
+            cell, although the input still drives the forget and output gates; the cell candidate is a "don't care".
+            With the output gate closed, the cell is not read: what is above does not depend on it at this step. For a
+            GRU, the gates are 1 - z, the update gate z and the reset gate. With 1 - z closed, the unit keeps its state;
+            with the reset gate closed, its candidate ignores the state.
+
+            Bars show the half-life of each unit, by which the units are sorted: the steps after which half of the state
+            is left while it is kept, log(1/2) / mean(log(forget gate)) over the steps at which the forget gate is above
+            1/2 (over all steps, if there are none). So a reset does not shorten it. It is infinite if the gate is 1 at
+            all of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 12 units, the
             numbers are printed.
         gates : sequence of str or None, default=None
             With ``kind="gates"``, names of the gates and states to draw, as in `gate_activations`. If None, all gates

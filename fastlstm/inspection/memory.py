@@ -14,7 +14,7 @@ class MemoryGate(NamedTuple):
     title: str
     gate: str
     inverted: bool = False  # whether 1 - gate does it
-    shut_out: str = ""  # what does not matter while it is closed
+    shut: str = ""  # what a unit does or does not do while it is closed
 
 
 class MemoryGates(NamedTuple):
@@ -26,17 +26,17 @@ class MemoryGates(NamedTuple):
 
 
 LSTM = MemoryGates(
-    MemoryGate("written: input gate", "input", shut_out="the input"),
+    MemoryGate("written: input gate", "input", shut="writes nothing"),
     MemoryGate("kept: forget gate", "forget"),
-    MemoryGate("read: output gate", "output", shut_out="the state"),
+    MemoryGate("read: output gate", "output", shut="state not read"),
 )
 GATES = {
     "lstm": LSTM,
     "cifg": LSTM,
     "gru": MemoryGates(
-        MemoryGate("written: 1 - update gate", "update", inverted=True, shut_out="the input"),
+        MemoryGate("written: 1 - update gate", "update", inverted=True, shut="keeps its state"),
         MemoryGate("kept: update gate", "update"),
-        MemoryGate("read: reset gate", "reset", shut_out="the state"),
+        MemoryGate("read: reset gate", "reset", shut="candidate ignores the state"),
     ),
 }
 

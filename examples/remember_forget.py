@@ -8,7 +8,9 @@ holds a value, with a half-life of hundreds of steps, and closes at a reset and 
 The input gate opens at a set only, and the output gate only where a pulse asks; the picture hatches all other steps.
 Where the output gate is shut, the cell is a "don't care" for the prediction. Where the input gate is shut, nothing is
 written, so the value read is a "don't care" for the cell; but the pulses still drive the forget and output gates, and a
-reset matters most at a step at which nothing is written. The picture is written to FOLDER, by default demo/.
+reset matters most at a step at which nothing is written. The sign of the cell is arbitrary: training made the weights
+of the candidate and of the output both negative, so the cell is positive while the unit holds -1. The picture is
+written to FOLDER, by default demo/.
 """
 
 import sys

@@ -69,6 +69,9 @@ def test_a_unit_holds_forgets_and_does_not_care():
     assert gates["input gate at a distractor"] < 0.05
     assert gates["output gate where a pulse asks"] > 0.5
     assert gates["output gate where none asks"] < 0.05
+    weights = result["model"].weights_
+    assert weights["weight_ih_l0"][2, 3] < 0  # the value's in the candidate
+    assert weights["head.weight"] < 0
 
 
 def test_the_flip_flop_is_shown_where_it_holds_a_value_longest():

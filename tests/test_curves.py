@@ -67,6 +67,17 @@ def test_the_map_has_a_row_for_each_channel(model, axes):
     assert axes.figure.axes[1].get_ylabel() == "increase of the loss"
 
 
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "occlusion"])
+def test_the_label_of_a_low_map_is_inside_the_figure(model, method):
+    from matplotlib import pyplot
+
+    figure = ImportanceDisplay.from_estimator(model, X, by="both", method=method).figure_
+    figure.canvas.draw()
+    label = figure.axes[1].yaxis.label.get_window_extent()
+    assert 0 < label.y0 < label.y1 < figure.bbox.height
+    pyplot.close(figure)
+
+
 @pytest.mark.parametrize("by", ["channel", "both"])
 def test_of_many_channels_only_the_most_important_are_drawn(by, axes):
     x = RNG.normal(size=(20, 3, 40))

@@ -213,6 +213,28 @@ def test_units_steps_and_channels_are_labelled():
         assert (axes.get_xticks() % 1 == 0).all()
 
 
+@pytest.mark.parametrize("kind", ["memory", "compare"])
+def test_long_names_leave_room_for_the_panels(kind):
+    names = [
+        f"{what} at {where}" for what in ("temperature", "humidity") for where in ("the top", "the bottom", "x" * 99)
+    ]
+    frames = [pd.DataFrame(series, columns=names) for series in np.random.default_rng(0).normal(size=(N, T, 6))]
+    model = fitted(X=frames, y=np.array([f"walking {name}" for name in names])[np.arange(N) % 6])
+    display = {
+        "memory": lambda: GateDisplay.from_estimator(model, frames[0], kind="memory"),
+        "compare": lambda: GateDisplay.compare(model, model, frames[0]),
+    }[kind]()
+    display.figure_.canvas.draw()
+    assert min(axes.get_position().width for axes in display.axes_.values()) > 0.12
+    legends = [axes.get_legend() for axes in display.figure_.axes if axes.get_legend()]
+    assert len(legends) == 2
+    for legend in legends:
+        box = legend.get_window_extent()
+        assert box.x0 > 0
+        assert box.x1 < display.figure_.bbox.width
+        assert legend.get_texts()[-1].get_text().endswith("…")
+
+
 def test_a_series_of_one_step_is_visible():
     short = X[:, :1]
     display = GateDisplay.from_estimator(fitted(X=short, y=X[:, 0, 0] > 0), short[0])

@@ -98,7 +98,7 @@ class GateDisplay:
             Bars show the half-life of each unit, by which the units are sorted: the steps after which half of the state
             is left while it is kept, log(1/2) / mean(log(forget gate)) over the steps at which the forget gate is above
             1/2 (over all steps, if there are none). So a reset does not shorten it. It is infinite if the gate is 1 at
-            all of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 12 units, the
+            all of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 8 units, the
             numbers are printed.
         gates : sequence of str or None, default=None
             With ``kind="gates"``, names of the gates and states to draw, as in `gate_activations`. If None, all gates

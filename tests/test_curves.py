@@ -143,10 +143,10 @@ def test_pictures_are_readable_on_light_and_dark_backgrounds(model, style):
             pyplot.close(display.figure_)
 
 
-def test_without_matplotlib_the_extra_to_install_is_named(model, monkeypatch):
+def test_without_matplotlib_the_error_says_what_to_install(model, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"LossCurveDisplay requires matplotlib: pip install fastlstm\[plot\]"):
+    with pytest.raises(ImportError, match=r"LossCurveDisplay requires matplotlib: pip install matplotlib"):
         LossCurveDisplay.from_estimator(model)
     with pytest.raises(ImportError, match="ImportanceDisplay requires matplotlib"):
         ImportanceDisplay.from_estimator(model, X, Y)

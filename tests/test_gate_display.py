@@ -375,5 +375,5 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         lambda: GateDisplay.compare(fitted(), fitted(), X[0]),
         lambda: GradientFlowDisplay.from_estimator(fitted(), X, X[:, 0, 0] > 0),
     ):
-        with pytest.raises(ImportError, match=r"Display requires matplotlib: pip install fastlstm\[plot\]"):
+        with pytest.raises(ImportError, match=r"Display requires matplotlib: pip install matplotlib"):
             call()

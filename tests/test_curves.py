@@ -111,10 +111,22 @@ def test_validation_of_the_last_run_alone_is_drawn_at_its_epochs(axes):
 
 def test_the_learning_rate_and_the_norm_of_the_gradient_are_drawn_on_the_right(model, axes):
     display = LossCurveDisplay.from_estimator(model, learning_rate=True, grad_norm=True, ax=axes)
-    rate, norm = display.right_ax_.get_lines()
+    (rate,), (norm,) = display.right_ax_.get_lines(), display.outer_ax_.get_lines()
     assert_array_equal(rate.get_ydata(), model.learning_rate_curve_)
     assert_array_equal(norm.get_ydata(), model.grad_norm_curve_)
-    assert display.right_ax_.get_ylabel() == "learning rate, gradient norm"
+    assert (display.right_ax_.get_ylabel(), display.outer_ax_.get_ylabel()) == ("learning rate", "gradient norm")
+    assert len(axes.get_legend().get_texts()) == 5
+    display = LossCurveDisplay.from_estimator(model, grad_norm=True)
+    assert (display.right_ax_.get_ylabel(), display.outer_ax_) == ("gradient norm", None)
+
+
+def test_a_learning_rate_that_falls_to_almost_0_leaves_room_for_the_gradient_norm(axes):
+    rates, norms = np.geomspace(1e-2, 1e-8, 20), np.linspace(2, 1, 20)
+    display = LossCurveDisplay(np.linspace(1, 0.5, 20), learning_rate=rates, grad_norm=norms).plot(ax=axes)
+    low, high = display.outer_ax_.get_ylim()
+    assert low > 0.5
+    assert high < 4
+    assert display.right_ax_.get_ylim()[0] == 0
 
 
 def test_the_learning_rate_is_recorded():

@@ -366,6 +366,20 @@ def test_bad_input_is_refused():
         GateDisplay.from_estimator(model, X[0], kind="memory", gates=["input"])
     with pytest.raises(TypeError, match=r"type LSTMClassifier; expected a non-empty dict"):
         GradientFlowDisplay.from_estimators(model, X, X[:, 0, 0] > 0)
+    for given in (model, gate_activations(model, X)):
+        advice = f"of type {type(given).__name__}: call GateDisplay.from_estimator.*or GateDisplay.from_activations"
+        with pytest.raises(TypeError, match=advice):
+            GateDisplay(given)
+
+
+def test_errors_of_several_estimators_name_the_one():
+    model, y = fitted(), X[:, 0, 0] > 0
+    with pytest.raises(NotFittedError, match=r"^'new': This LSTMClassifier instance is not fitted"):
+        GradientFlowDisplay.from_estimators({"old": model, "new": LSTMClassifier()}, X, y)
+    with pytest.raises(TypeError, match=r"^'new': estimator is None"):
+        GradientFlowDisplay.from_estimators({"old": model, "new": None}, X, y)
+    with pytest.raises(NotFittedError, match=r"^after: "):
+        GateDisplay.compare(model, LSTMClassifier(), X[0])
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):

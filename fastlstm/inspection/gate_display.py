@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.inspection._estimators import labelled
 from fastlstm.inspection._gate_panels import (
     by_activity,
     draw_comparison,
@@ -63,8 +64,13 @@ class GateDisplay:
     ['input', 'input gate', 'forget gate', 'cell candidate', 'output gate', 'cell state', 'prediction']
     """
 
-    def __init__(self, seen: Sequence[Seen], kind: str = "gates") -> None:
-        self._seen, self._kind = list(seen), kind
+    def __init__(self, seen: list[Seen], kind: str = "gates") -> None:
+        if not isinstance(seen, list) or not all(isinstance(of, Seen) for of in seen):
+            raise TypeError(
+                f"GateDisplay was called with an object of type {type(seen).__name__}: call "
+                "GateDisplay.from_estimator(estimator, x), or GateDisplay.from_activations(activations)."
+            )
+        self._seen, self._kind = seen, kind
 
     @classmethod
     def from_estimator(
@@ -251,7 +257,10 @@ class GateDisplay:
         'change'
         """
         pyplot_for(cls.__name__, ax)
-        seen = [seen_by(estimator, x, layer, direction) for estimator in (before, after)]
+        seen = []
+        for name, estimator in (("before", before), ("after", after)):
+            with labelled(name):
+                seen.append(seen_by(estimator, x, layer, direction))
         kinds = [(of.cell, of.activations["hidden_state"].shape[1]) for of in seen]
         if kinds[0] != kinds[1]:
             given = " and ".join(f"{units} units of type {cell!r}" for cell, units in kinds)

@@ -13,8 +13,8 @@ from fastlstm.user_warnings import warn
 POINTS, MOST_POINTS = 16, 4096
 #: Largest error of the sum of attributions, relative to the difference of outputs; above it, a warning is given.
 WARN_ABOVE = 1e-3
-#: Largest error in an interval of width w, divided by sqrt(w). Up to 128 intervals of total width 1 are evaluated on a
-#: path, so the errors add up to 128**0.5 times this at most, which is below WARN_ABOVE.
+#: Largest error in an interval of width w, divided by sqrt(w). A path has up to 256 intervals of total width 1, so
+#: their errors add up to 16 times this at most, which is below WARN_ABOVE.
 TOLERANCE = 5e-5
 #: Differences of outputs below this fraction of their root mean square over the series count as that large: where
 #: the attributions cancel, no finite number of points makes the error small compared with the difference.

@@ -1,8 +1,10 @@
 """One step of an LSTM by hand: forward, backward and an update, number by number.
 
 Run: python examples/one_step_by_hand.py
-An LSTM of two units without biases reads the first of three symbols and should predict the second. Every number comes
-from the library: gates from a stream, gradients from a layer's `backward`. The second part adds up the loss of two
+An LSTM of two units without biases reads the first of three symbols and should predict the second. The library
+computes the gates, states and probabilities (a stream of a classifier), and dz and dL/dW of every gate (a layer's
+`backward`; dz, the gradient of the sum before a gate's function, is that of its bias). NumPy computes the rest from
+them: the scores and the loss, their gradients, dh and dc, and the update. The second part adds up the loss of two
 steps, "ab" -> "bc", as in training on sequences.
 """
 
@@ -23,6 +25,13 @@ WEIGHTS = {
 SCORES = np.array([[0.32, -0.172], [0.449, 0.349], [0.914, 0.371]])
 H_BEFORE, C_BEFORE = np.array([0.0, 0.0]), np.array([1.0, 0.0])
 RATE = 0.1
+#: Gradient of the sum before each gate's function.
+D_SUMS = {
+    "o": "dh * tanh(c) o (1 - o)",
+    "f": "dc * c' f (1 - f)",
+    "i": "dc * g i (1 - i)",
+    "g": "dc * i (1 - g^2)",
+}
 
 
 def one_hot(text):
@@ -61,7 +70,11 @@ def forward(model, symbol, h, c):
 
 
 def differentiate(of_model, text, targets, h, c):
-    """Loss summed over the steps, and its gradient by the weights of [h', x] (8, 5) and of the scores (3, 2)."""
+    """Loss summed over the steps, and its gradients by name.
+
+    They are those of the scores of each step, of the weights of the scores and of each gate, and of the sum before each
+    gate's function, added up over the steps.
+    """
     layer = LSTM(3, 2, dtype="float64", random_state=0)
     layer.load_state_dict({name: value for name, value in of_model.items() if not name.startswith("head")})
     outputs, _, tape = layer.record(one_hot(text), (h.reshape(1, 1, 2), c.reshape(1, 1, 2)))
@@ -77,6 +90,7 @@ def differentiate(of_model, text, targets, h, c):
         "d_scores": d_scores,
         "dW_y": d_scores.T @ outputs[0],
         **{f"dW_{gate}": d_stacked[2 * k : 2 * k + 2] for k, gate in enumerate(GATES)},
+        **{f"dz_{gate}": gradients["bias_ih_l0"][2 * k : 2 * k + 2] for k, gate in enumerate(GATES)},
     }
 
 
@@ -86,11 +100,15 @@ def run():
     before = weights(stacked, SCORES)
     step = forward(classifier(before), "a", H_BEFORE, C_BEFORE)
     backward = differentiate(before, "a", "b", H_BEFORE, C_BEFORE)
-    d_stacked = np.concatenate([backward[f"dW_{gate}"] for gate in GATES])
-    after = weights(stacked - RATE * d_stacked, SCORES - RATE * backward["dW_y"])
+    backward["dh"] = SCORES.T @ backward["d_scores"][0]
+    backward["dc"] = backward["dh"] * step["o"] * (1 - np.tanh(step["c"]) ** 2)
+    updated = {gate: WEIGHTS[gate] - RATE * backward[f"dW_{gate}"] for gate in GATES}
+    updated["y"] = SCORES - RATE * backward["dW_y"]
+    after = weights(np.concatenate([updated[gate] for gate in GATES]), updated["y"])
     return {
         "forward": step,
         "backward": backward,
+        "updated": updated,
         "loss after": differentiate(after, "a", "b", H_BEFORE, C_BEFORE)["loss"],
         "two steps": differentiate(before, "ab", "bc", H_BEFORE, C_BEFORE),
         "single steps": [
@@ -101,7 +119,7 @@ def run():
 
 
 def show(equation, values):
-    lines = str(np.array2string(np.asarray(values), precision=3, suppress_small=True, floatmode="fixed")).splitlines()
+    lines = str(np.array2string(np.asarray(values), precision=4, suppress_small=True, floatmode="fixed")).splitlines()
     print(f"  {equation:<41}{lines[0]}")
     for line in lines[1:]:
         print(" " * 43 + line)
@@ -110,7 +128,14 @@ def show(equation, values):
 def main():
     result = run()
     step, backward = result["forward"], result["backward"]
-    print("Forward: x = a, h' = [0, 0], c' = [1, 0], no biases")
+    print("Weights: two columns for h', three for x; no biases")
+    for gate in "figo":
+        show(f"W_{gate}", WEIGHTS[gate])
+    show("W_y", SCORES)
+    print("Forward: x = a")
+    show("h'", H_BEFORE)
+    show("c'", C_BEFORE)
+    show("x", one_hot("a")[0, 0])
     for gate in "fig":
         function = "tanh" if gate == "g" else "sigmoid"
         show(f"{gate} = {function}(W_{gate} [h', x])", step[gate])
@@ -123,11 +148,15 @@ def main():
     print("Backward: the target is b, y = [0, 1, 0]")
     show("dL/dscores = p - y", backward["d_scores"][0])
     show("dL/dW_y = (p - y) h^T", backward["dW_y"])
-    show("dL/dW_o, dz_o = dh * tanh(c) o (1 - o)", backward["dW_o"])
-    show("dL/dW_f, dz_f = dc * c' f (1 - f)", backward["dW_f"])
-    show("dL/dW_i, dz_i = dc * g i (1 - i)", backward["dW_i"])
-    show("dL/dW_g, dz_g = dc * i (1 - g^2)", backward["dW_g"])
+    show("dh = W_y^T (p - y)", backward["dh"])
+    show("dc = dh * o (1 - tanh(c)^2)", backward["dc"])
+    for gate, equation in D_SUMS.items():
+        show(f"dz_{gate} = {equation}", backward[f"dz_{gate}"])
+    for gate in D_SUMS:
+        show(f"dL/dW_{gate} = dz_{gate} [h', x]^T", backward[f"dW_{gate}"])
     print(f"Update: W = W - {RATE} dL/dW")
+    for gate in (*D_SUMS, "y"):
+        show(f"W_{gate}", result["updated"][gate])
     show("L before, after", [backward["loss"], result["loss after"]])
     print("Two steps, ab -> bc: the losses add up, and the gradient of step 2 reaches step 1")
     show("L_1, L_2", result["single steps"])

@@ -4,9 +4,13 @@ Run: python examples/remember_forget.py [FOLDER]
 At every step, the unit reads a value of 1 or -1. A pulse may tell it to set its memory to this value, to reset it, or
 ask for it; at all other steps, the value is a distractor. The target is the value in the memory where a pulse asks, and
 0 elsewhere. After training, the gates can be read like the diagram of a circuit: the forget gate is open while the unit
-holds a value, for as long as it takes, and closes at a reset and where a new value replaces the old one. The input gate
-opens at a set only, and the output gate only where a pulse asks; at all other steps, which are hatched in the picture,
-the unit does not care what it reads or holds. The picture is written to FOLDER, by default demo/.
+holds a value, with a half-life of hundreds of steps, and closes at a reset and where a new value replaces the old one.
+The input gate opens at a set only, and the output gate only where a pulse asks; the picture hatches all other steps.
+Where the output gate is shut, the cell is a "don't care" for the prediction. Where the input gate is shut, nothing is
+written, so the value read is a "don't care" for the cell; but the pulses still drive the forget and output gates, and a
+reset matters most at a step at which nothing is written. The sign of the cell is arbitrary: training made the weights
+of the candidate and of the output both negative, so the cell is positive while the unit holds -1. The picture is
+written to FOLDER, by default demo/.
 """
 
 import sys
@@ -91,8 +95,9 @@ def main(folder=OUT):
         print(f"  {name:<32}{mean:.2f}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "remember_forget.png"
-    picture(result).figure_.savefig(path, dpi=120)
+    path, display = folder / "remember_forget.png", picture(result)
+    print(f"half-life of the memory while it is kept: {display.half_life_[0]:.0f} steps")
+    display.figure_.savefig(path, dpi=120)
     print(f"figure: {path.name} in {folder.name}/")
 
 

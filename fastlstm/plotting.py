@@ -28,7 +28,7 @@ def pyplot_for(display: str, ax: Any = None) -> Any:
     try:
         from matplotlib import axes, pyplot
     except ImportError as error:
-        raise ImportError(f"{display} requires matplotlib: pip install fastlstm[plot].") from error
+        raise ImportError(f"{display} requires matplotlib: pip install matplotlib.") from error
     if ax is not None and not isinstance(ax, axes.Axes):
         raise TypeError(
             f"ax is of type {type(ax).__name__}; expected a matplotlib Axes, such as plt.subplots()[1], or None."

@@ -135,6 +135,26 @@ def test_integrated_gradients_sum_to_the_difference_of_predictions(cell, options
     assert_allclose(importance.values.sum(axis=(1, 2)), differences, atol=1e-3)
 
 
+def test_integrated_gradients_sum_to_differences_in_the_units_of_the_target():
+    """Differences are small compared with the spread of the targets, which standardisation divides by."""
+    x = np.random.default_rng(0).normal(size=(300, 20, 2)) * [1, 3]
+    y = 1000 * np.sign(x[:, 5, 0]) * (np.abs(x[:, -1, 1]) + x[:, 2, 0])
+    options = {**QUICK, "max_iter": 60, "learning_rate": "constant", "learning_rate_init": 0.03, "dtype": "float64"}
+    model = LSTMRegressor(16, **options).fit(x, y)
+    importance = step_importance(model, x, method="integrated_gradients", by="both")
+    differences = model.predict(x) - model.predict(np.broadcast_to(x.mean(axis=(0, 1)), x.shape))
+    smallest = 0.01 * np.sqrt((differences**2).mean())
+    errors = importance.values.sum(axis=(1, 2)) - differences
+    assert (np.abs(errors) <= 1e-3 * np.maximum(np.abs(differences), smallest)).all()
+
+
+def test_integrated_gradients_of_a_series_equal_to_its_baseline_are_zero(recwarn):
+    model = LSTMRegressor(4, **QUICK).fit(X, Y)
+    importance = step_importance(model, np.ones((1, 6, 2)), method="integrated_gradients", baseline=[1, 1])
+    assert_array_equal(importance.values, 0)
+    assert importance.n_points == 16
+
+
 def test_integrated_gradients_sum_where_the_output_changes_abruptly():
     """A saturated vanilla RNN switches at a point of the path."""
     model = LSTMClassifier(4, cell="rnn", standardize=False, **QUICK).fit(X, Y.mean() < Y)

@@ -67,6 +67,17 @@ def test_the_map_has_a_row_for_each_channel(model, axes):
     assert axes.figure.axes[1].get_ylabel() == "increase of the loss"
 
 
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "occlusion"])
+def test_the_label_of_a_low_map_is_inside_the_figure(model, method):
+    from matplotlib import pyplot
+
+    figure = ImportanceDisplay.from_estimator(model, X, by="both", method=method).figure_
+    figure.canvas.draw()
+    label = figure.axes[1].yaxis.label.get_window_extent()
+    assert 0 < label.y0 < label.y1 < figure.bbox.height
+    pyplot.close(figure)
+
+
 @pytest.mark.parametrize("by", ["channel", "both"])
 def test_of_many_channels_only_the_most_important_are_drawn(by, axes):
     x = RNG.normal(size=(20, 3, 40))
@@ -100,10 +111,22 @@ def test_validation_of_the_last_run_alone_is_drawn_at_its_epochs(axes):
 
 def test_the_learning_rate_and_the_norm_of_the_gradient_are_drawn_on_the_right(model, axes):
     display = LossCurveDisplay.from_estimator(model, learning_rate=True, grad_norm=True, ax=axes)
-    rate, norm = display.right_ax_.get_lines()
+    (rate,), (norm,) = display.right_ax_.get_lines(), display.outer_ax_.get_lines()
     assert_array_equal(rate.get_ydata(), model.learning_rate_curve_)
     assert_array_equal(norm.get_ydata(), model.grad_norm_curve_)
-    assert display.right_ax_.get_ylabel() == "learning rate, gradient norm"
+    assert (display.right_ax_.get_ylabel(), display.outer_ax_.get_ylabel()) == ("learning rate", "gradient norm")
+    assert len(axes.get_legend().get_texts()) == 5
+    display = LossCurveDisplay.from_estimator(model, grad_norm=True)
+    assert (display.right_ax_.get_ylabel(), display.outer_ax_) == ("gradient norm", None)
+
+
+def test_a_learning_rate_that_falls_to_almost_0_leaves_room_for_the_gradient_norm(axes):
+    rates, norms = np.geomspace(1e-2, 1e-8, 20), np.linspace(2, 1, 20)
+    display = LossCurveDisplay(np.linspace(1, 0.5, 20), learning_rate=rates, grad_norm=norms).plot(ax=axes)
+    low, high = display.outer_ax_.get_ylim()
+    assert low > 0.5
+    assert high < 4
+    assert display.right_ax_.get_ylim()[0] == 0
 
 
 def test_the_learning_rate_is_recorded():
@@ -132,10 +155,10 @@ def test_pictures_are_readable_on_light_and_dark_backgrounds(model, style):
             pyplot.close(display.figure_)
 
 
-def test_without_matplotlib_the_extra_to_install_is_named(model, monkeypatch):
+def test_without_matplotlib_the_error_says_what_to_install(model, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r"LossCurveDisplay requires matplotlib: pip install fastlstm\[plot\]"):
+    with pytest.raises(ImportError, match=r"LossCurveDisplay requires matplotlib: pip install matplotlib"):
         LossCurveDisplay.from_estimator(model)
     with pytest.raises(ImportError, match="ImportanceDisplay requires matplotlib"):
         ImportanceDisplay.from_estimator(model, X, Y)

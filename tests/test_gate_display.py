@@ -19,6 +19,7 @@ from fastlstm.inspection import (  # noqa: E402
     gate_activations,
     gradient_flow,
 )
+from fastlstm.inspection.memory import half_life  # noqa: E402
 
 N, T, C, H = 12, 15, 2, 5
 X = np.random.default_rng(0).normal(size=(N, T, C))
@@ -99,7 +100,8 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
     display = GateDisplay.from_estimator(model, X[0], kind="memory")
     of = {name: array[0].astype(float) for name, array in gate_activations(model, X[:1]).of().items()}
     keeps, written, read = ("update", "update", "reset") if cell == "gru" else ("forget", "input", "output")
-    assert_allclose(display.half_life_, np.log(2) / -np.log(of[keeps].mean(axis=0)), rtol=1e-6)
+    kept = [gate[gate > 0.5] if (gate > 0.5).any() else gate for gate in of[keeps].T]
+    assert_allclose(display.half_life_, [np.log(2) / -np.log(gate).mean() for gate in kept], rtol=1e-6)
     assert_array_equal(display.order_, np.argsort(-display.half_life_))
     writes = 1 - of[written] if cell == "gru" else of[written]
     panels = {title.split(":")[0]: axes for title, axes in display.axes_.items()}
@@ -107,9 +109,33 @@ def test_memory_shows_half_lives_and_closed_gates(cell):
         shown = image_of(panels[what])
         assert_array_equal(np.ma.getmaskarray(shown), values.T[display.order_] < shut)
         assert_allclose(shown.data, values.T[display.order_], rtol=1e-6)
+    marks = (
+        ["keeps its state", "candidate ignores the state"] if cell == "gru" else ["writes nothing", "state not read"]
+    )
+    assert [panels[what].get_title(loc="right") for what in ("written", "read")] == [
+        f"hatched: {mark} (gate below 0.1)" for mark in marks
+    ]
     assert [text for text in display.axes_ if "state" in text] == ["hidden state" if cell == "gru" else "cell state"]
     bars = [bar.get_bbox().x1 for bar in display.axes_["half_life"].patches]
     assert_allclose(bars, np.minimum(display.half_life_[display.order_], 150), rtol=0.1)
+
+
+def test_resets_do_not_shorten_the_half_life():
+    """One unit keeps 0.998 of its state a step, but is reset twice; one only forgets; and one never does, but once."""
+    keeps = np.stack([np.full(47, 0.998), np.full(47, 0.25), np.ones(47)], axis=1)
+    keeps[[10, 30]] = [1e-3, 0.25, 0]
+    assert_allclose(half_life(keeps), [np.log(0.5) / np.log(0.998), 0.5, np.inf])
+
+
+def test_half_lives_of_few_units_are_printed():
+    model = fitted()
+    model.weights_["bias_ih_l0"][H : 2 * H] = [100, -1000, 0, 6, 0]
+    display = GateDisplay.from_estimator(model, X[0], kind="memory")
+    texts = [text.get_text() for text in display.axes_["half_life"].texts]
+    assert len(texts) == H
+    assert texts[0] == "∞"
+    assert 0 < float(texts[-1]) < 0.1
+    assert texts[1] == f"{display.half_life_[3]:.0f}"
 
 
 def test_a_gate_that_never_closes_keeps_its_state_for_ever():
@@ -185,6 +211,28 @@ def test_units_steps_and_channels_are_labelled():
     assert [line.get_label() for line in display.axes_["input"].get_lines()] == ["speed", "load"]
     for axes in display.axes_.values():
         assert (axes.get_xticks() % 1 == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["memory", "compare"])
+def test_long_names_leave_room_for_the_panels(kind):
+    names = [
+        f"{what} at {where}" for what in ("temperature", "humidity") for where in ("the top", "the bottom", "x" * 99)
+    ]
+    frames = [pd.DataFrame(series, columns=names) for series in np.random.default_rng(0).normal(size=(N, T, 6))]
+    model = fitted(X=frames, y=np.array([f"walking {name}" for name in names])[np.arange(N) % 6])
+    display = {
+        "memory": lambda: GateDisplay.from_estimator(model, frames[0], kind="memory"),
+        "compare": lambda: GateDisplay.compare(model, model, frames[0]),
+    }[kind]()
+    display.figure_.canvas.draw()
+    assert min(axes.get_position().width for axes in display.axes_.values()) > 0.12
+    legends = [axes.get_legend() for axes in display.figure_.axes if axes.get_legend()]
+    assert len(legends) == 2
+    for legend in legends:
+        box = legend.get_window_extent()
+        assert box.x0 > 0
+        assert box.x1 < display.figure_.bbox.width
+        assert legend.get_texts()[-1].get_text().endswith("…")
 
 
 def test_a_series_of_one_step_is_visible():
@@ -318,6 +366,20 @@ def test_bad_input_is_refused():
         GateDisplay.from_estimator(model, X[0], kind="memory", gates=["input"])
     with pytest.raises(TypeError, match=r"type LSTMClassifier; expected a non-empty dict"):
         GradientFlowDisplay.from_estimators(model, X, X[:, 0, 0] > 0)
+    for given in (model, gate_activations(model, X)):
+        advice = f"of type {type(given).__name__}: call GateDisplay.from_estimator.*or GateDisplay.from_activations"
+        with pytest.raises(TypeError, match=advice):
+            GateDisplay(given)
+
+
+def test_errors_of_several_estimators_name_the_one():
+    model, y = fitted(), X[:, 0, 0] > 0
+    with pytest.raises(NotFittedError, match=r"^'new': This LSTMClassifier instance is not fitted"):
+        GradientFlowDisplay.from_estimators({"old": model, "new": LSTMClassifier()}, X, y)
+    with pytest.raises(TypeError, match=r"^'new': estimator is None"):
+        GradientFlowDisplay.from_estimators({"old": model, "new": None}, X, y)
+    with pytest.raises(NotFittedError, match=r"^after: "):
+        GateDisplay.compare(model, LSTMClassifier(), X[0])
 
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
@@ -327,5 +389,5 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         lambda: GateDisplay.compare(fitted(), fitted(), X[0]),
         lambda: GradientFlowDisplay.from_estimator(fitted(), X, X[:, 0, 0] > 0),
     ):
-        with pytest.raises(ImportError, match=r"Display requires matplotlib: pip install fastlstm\[plot\]"):
+        with pytest.raises(ImportError, match=r"Display requires matplotlib: pip install matplotlib"):
             call()

@@ -1,5 +1,6 @@
 """What the examples of `fastlstm.inspection` claim."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -50,11 +51,38 @@ def test_an_update_lowers_the_loss_and_losses_of_two_steps_add_up():
     assert np.abs(result["two steps"]["dW_f"][:, :2]).min() > 0
 
 
+def test_the_numbers_of_one_step_follow_from_each_other():
+    """The equations beside the numbers, in NumPy."""
+    result = one_step_by_hand.run()
+    i, f, g, o, c = (result["forward"][name] for name in "ifgoc")
+    backward, h_and_x = result["backward"], np.array([0, 0, 1, 0, 0])
+    dh, dc = backward["dh"], backward["dc"]
+    d_sums = {
+        "o": dh * np.tanh(c) * o * (1 - o),
+        "f": dc * one_step_by_hand.C_BEFORE * f * (1 - f),
+        "i": dc * g * i * (1 - i),
+        "g": dc * i * (1 - g**2),
+    }
+    for gate, d_sum in d_sums.items():
+        assert_allclose(backward[f"dz_{gate}"], d_sum, rtol=1e-12, atol=1e-15)
+        assert_allclose(backward[f"dW_{gate}"], np.outer(d_sum, h_and_x), rtol=1e-12, atol=1e-15)
+        expected = one_step_by_hand.WEIGHTS[gate] - 0.1 * np.outer(d_sum, h_and_x)
+        assert_allclose(result["updated"][gate], expected, rtol=1e-12)
+
+
 def test_one_step_is_printed(capsys):
     one_step_by_hand.main()
     printed = capsys.readouterr().out
-    assert "f = sigmoid(W_f [h', x])                 [0.505 0.702]" in printed
-    assert "dL/dW_y = (p - y) h^T                    [[ 0.036  0.049]" in printed
+    for start in (
+        "W_f                                      [[ 0.8130 -0.4870  0.0200 -0.7780  0.4180]",
+        "f = sigmoid(W_f [h', x])                 [0.5050 0.7018]",
+        "dL/dW_y = (p - y) h^T                    [[ 0.0364  0.0489]",
+        "dc = dh * o (1 - tanh(c)^2)              [",
+        "dz_f = dc * c' f (1 - f)                 [",
+        "dL/dW_f = dz_f [h', x]^T                 [[",
+    ):
+        assert f"\n  {start}" in printed
+    assert printed.count("\n  W_f ") == 2  # before and after
 
 
 @pytest.mark.slow
@@ -68,6 +96,9 @@ def test_a_unit_holds_forgets_and_does_not_care():
     assert gates["input gate at a distractor"] < 0.05
     assert gates["output gate where a pulse asks"] > 0.5
     assert gates["output gate where none asks"] < 0.05
+    weights = result["model"].weights_
+    assert weights["weight_ih_l0"][2, 3] < 0  # the value's in the candidate
+    assert weights["head.weight"] < 0
 
 
 def test_the_flip_flop_is_shown_where_it_holds_a_value_longest():
@@ -94,10 +125,12 @@ def test_gated_cells_learn_lags_that_an_rnn_does_not():
 
 
 @pytest.mark.slow
-def test_pictures_are_written(tmp_path):
+def test_pictures_are_written(tmp_path, capsys):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     remember_forget.main(tmp_path)
+    (half_life,) = re.findall(r"half-life .* (\d+) steps", capsys.readouterr().out)
+    assert 200 < int(half_life) < 1000
     flow_of = vanishing_gradient.flows()
     vanishing_gradient.picture(flow_of, {label: [1.0] * 4 for label in vanishing_gradient.MODELS}).savefig(
         tmp_path / "vanishing_gradient.png"

@@ -435,4 +435,8 @@ def check_lengths(X, y, name):
     """Raise unless there is one y for each series of X."""
     if y is None:
         raise ValueError(f"This estimator requires {name} to be passed, but the target {name} is None.")
-    check_consistent_length(X, y)
+    try:
+        check_consistent_length(X, y)
+    except ValueError as error:
+        sizes = f"X{name[1:]} has {_num_samples(X)} series, but {name} has {_num_samples(y)} values"
+        raise ValueError(f"{sizes}: pass one {name} per series. {error}") from None

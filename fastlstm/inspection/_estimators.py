@@ -1,7 +1,10 @@
 """From what users pass to the fitted estimator that has the recurrent network, and to its channels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.base import BaseLSTM
@@ -24,6 +27,16 @@ def fitted_estimator(estimator: Any, name: str = "estimator", encoders: bool = T
         given = f"the class {estimator.__name__}"
     expected = "LSTMClassifier, LSTMRegressor or SequenceEncoder" if encoders else "LSTMClassifier or LSTMRegressor"
     raise TypeError(f"{name} is {given}; expected a fitted {expected}{_advice(estimator)}.")
+
+
+@contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """Put the label of one of several estimators before what an error in the body says."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = next(kind for kind in (NotFittedError, ValueError, TypeError) if isinstance(error, kind))
+        raise kind(f"{label}: {error}") from error
 
 
 def _advice(estimator):

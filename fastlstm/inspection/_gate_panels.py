@@ -57,14 +57,12 @@ def draw_comparison(panels, first, shown, names, order):
 def draw_memory(panels, first, seen, gates, order, half_life):
     """Draw the `MemoryGates`, with the half-lives beside the gate that keeps the state, and the state."""
     drawn = {}
-    for row, (title, gate, inverted, shut_out) in enumerate(gates, first):
+    for row, (title, gate, inverted, shut) in enumerate(gates, first):
         values = seen.activations[gate].T[order]
-        values, shut = 1 - values if inverted else values, SHUT if shut_out else None
-        label = title.replace(": ", ":\n")
-        drawn[title] = axes = panels.map(row, values, label, False, order, bar=True, shut=shut)
-        if shut_out:
-            hatched = f"hatched: don't care about {shut_out} (gate below {SHUT})"
-            axes.set_title(hatched, fontsize="small", loc="right")
+        values, label = 1 - values if inverted else values, title.replace(": ", ":\n")
+        drawn[title] = axes = panels.map(row, values, label, False, order, bar=True, shut=SHUT if shut else None)
+        if shut:
+            axes.set_title(f"hatched: {shut} (gate below {SHUT})", fontsize="small", loc="right")
         if title == gates.keeps.title:
             _note_order(axes, order, "half-life")
             drawn["half_life"] = panels.bars(row, half_life[order], "half-life in steps")

@@ -6,6 +6,9 @@ from fastlstm.plotting import MOST_COLOURS, colours_on, integer_ticks, marker_of
 
 MOST_TICKS = 9  # of the rows of a heat map
 SHORTEST = 0.1  # left end of the axis of half-lives, in steps
+LONGEST_NAME = 24  # characters of a name in a legend or beside a row
+LEGEND_KEY, LEGEND_LETTER = 0.5, 0.055  # generous widths in inches of a legend's line with its gaps, and of a letter
+MOST_NUMBERS = 8  # of bars that have their number printed; of more, rows are lower than the text
 
 
 class Panels:
@@ -53,9 +56,22 @@ class Panels:
         axes.set_ylabel(title)
         without_spines(axes)
         if values.shape[1] > 1:
-            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": values.shape[1]}
-            axes.legend(**place, frameon=False, fontsize="x-small", borderpad=0, borderaxespad=0.2)
+            self._add_legend(axes, row, column)
         return axes
+
+    def _add_legend(self, axes, row, column):
+        """Legend above the lines; of two panels beside each other, one in the free place behind them."""
+        handles, labels = axes.get_legend_handles_labels()
+        labels, style = [_shortened(label) for label in labels], {"frameon": False, "fontsize": "x-small"}
+        if len(self._columns) == 1:
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderpad": 0, "borderaxespad": 0.2}
+            width = axes.get_subplotspec().get_position(self.figure).width * self.figure.bbox.width / self.figure.dpi
+            columns = int(width / (LEGEND_KEY + LEGEND_LETTER * max(map(len, labels), default=1)))
+            axes.legend(handles, labels, ncols=min(max(columns, 1), len(handles) or 1), **place, **style)
+        elif column == 1:
+            free = self.figure.add_subplot(self._grid[row % self._rows, self._columns[-1]])
+            free.set_axis_off()
+            free.legend(handles, labels, loc="center left", **style).set_in_layout(False)
 
     def map(self, row, values, title, signed, labels, column=0, bar=False, shut=None, scale_of=None):
         """A heat map of values [units, T], with a label for each unit; those below `shut` are hatched.
@@ -80,7 +96,7 @@ class Panels:
         )
         axes.set_ylabel(title)
         integer_ticks(axes.yaxis, MOST_TICKS)
-        axes.yaxis.set_major_formatter(lambda at, _: str(labels[round(at)]) if 0 <= at < units else "")
+        axes.yaxis.set_major_formatter(lambda at, _: _shortened(labels[round(at)]) if 0 <= at < units else "")
         axes.tick_params(axis="y", labelsize="x-small")
         if bar:
             of_bar = self.figure.add_subplot(self._grid[row % self._rows, self._columns[column] + 1])
@@ -97,6 +113,8 @@ class Panels:
         axes.barh(rows, np.clip(values, SHORTEST, longest) - SHORTEST, left=SHORTEST, height=0.85, color=colour)
         for unit in rows[values > longest]:
             axes.plot(longest, unit, ">", color=colour, clip_on=False, markersize=5)
+        if len(values) <= MOST_NUMBERS:
+            _print_numbers(axes, values, (SHORTEST * longest) ** 0.5)
         axes.set(xlim=(SHORTEST, longest), ylim=(len(values) - 0.5, -0.5), yticks=[])
         axes.tick_params(labelsize="x-small")
         axes.set_title(title, fontsize="small")
@@ -117,6 +135,23 @@ class Panels:
         integer_ticks(self._of_time[0].xaxis)  # which all share
         first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
         self.figure.align_ylabels(first)
+
+
+def _shortened(name):
+    """A name, whose end is left out if it is long."""
+    name = str(name)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _print_numbers(axes, values, middle):
+    """Print the number of each bar inside it, or beside it if it ends before the middle of the axis."""
+    for row, value in enumerate(values):
+        text = "∞" if np.isinf(value) else f"{value:.0f}" if 10 <= value < 10_000 else f"{value:.2g}"
+        place = {"xytext": (3, 0), "textcoords": "offset points", "va": "center", "fontsize": "x-small"}
+        if value < middle:
+            axes.annotate(text, (max(value, SHORTEST), row), **place)
+        else:
+            axes.annotate(text, (SHORTEST, row), color=axes.get_facecolor(), **place)
 
 
 def _largest_of(values):

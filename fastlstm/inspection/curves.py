@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from fastlstm.estimators.base import BaseLSTM
 
-WIDE = 10  # ratio of the largest to the smallest loss from which the axis is logarithmic
+OUTWARD = 60  # distance of a second axis on the right from the first, in points
+WIDE = 10  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 
 class LossCurveDisplay:
@@ -31,13 +32,15 @@ class LossCurveDisplay:
     validation_loss, validation_scores : sequence of float or None, default=None
         Validation loss and score of the last epochs. Without scores, no best epoch is marked.
     learning_rate, grad_norm : sequence of float or None, default=None
-        Learning rate and norm of the gradient of each epoch, drawn on an axis on the right.
+        Learning rate and norm of the gradient of each epoch, drawn on axes on the right.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
     right_ax_ : matplotlib Axes or None
-        Axes of the learning rate and the norm of the gradient.
+        Axes of the learning rate or, if it is not drawn, of the norm of the gradient.
+    outer_ax_ : matplotlib Axes or None
+        Axes of the norm of the gradient, if both are drawn.
     figure_ : matplotlib Figure
 
     Examples
@@ -137,14 +140,14 @@ class LossCurveDisplay:
             style = {"color": rcParams["text.color"], "linestyle": "none", "marker": "o", "fillstyle": "none"}
             ax.plot([epoch], [validation[best]], label=f"best epoch ({epoch})", markersize=8, **style)
         ax.set(xlabel="epoch", ylabel="loss")
-        if min(losses) > 0 and max(losses) > WIDE * min(losses):
-            ax.set_yscale("log")
+        _scale(ax, losses)
         integer_ticks(ax.xaxis)
-        self.right_ax_ = self._plot_right(ax, n)
+        right = self._plot_right(ax, n)
+        self.right_ax_, self.outer_ax_ = [*right, None, None][:2]
         handles, labels = ax.get_legend_handles_labels()
         place = {"loc": "best"}
-        if self.right_ax_:  # above the axes, since a place inside would avoid the curves of one axis only
-            more = self.right_ax_.get_legend_handles_labels()
+        for axes in right:  # above the axes, since a place inside would avoid the curves of one axis only
+            more = axes.get_legend_handles_labels()
             handles, labels = handles + more[0], labels + more[1]
             place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": 3}
         ax.legend(handles, labels, frameon=False, **place)
@@ -152,18 +155,35 @@ class LossCurveDisplay:
         return self
 
     def _plot_right(self, ax, n):
-        """Axes with the learning rate and the norm of the gradient; None if neither is drawn."""
+        """Axes of the learning rate and of the norm of the gradient, as far as they are drawn.
+
+        The rate is on a linear axis, because a schedule may end close to 0, where a logarithmic one would have no room
+        for anything else.
+        """
         _, _, green, red, *_ = colours_on(ax)
-        curves = [("learning rate", self.learning_rate, green, ":"), ("gradient norm", self.grad_norm, red, "-.")]
-        curves = [curve for curve in curves if curve[1] is not None]
-        if not curves:
-            return None
-        right = ax.twinx()
-        for label, values, color, linestyle in curves:
-            _draw(right, n, values, label, color=color, linestyle=linestyle, linewidth=1.2)
-        right.set_yscale("log")
-        right.set_ylabel(", ".join(label for label, *_ in curves))
-        return right
+        curves = [
+            ("learning rate", self.learning_rate, {"color": green, "linestyle": ":"}),
+            ("gradient norm", self.grad_norm, {"color": red, "linestyle": "-."}),
+        ]
+        drawn = []
+        for label, values, style in curves:
+            if values is not None:
+                right = ax.twinx()
+                right.spines["right"].set_position(("outward", OUTWARD * len(drawn)))
+                _draw(right, n, values, label, linewidth=1.2, **style)
+                right.set_ylabel(label, color=style["color"])
+                if values is self.learning_rate:
+                    right.set_ylim(bottom=0)
+                else:
+                    _scale(right, values)
+                drawn.append(right)
+        return drawn
+
+
+def _scale(ax, values):
+    """Make the axis of the values logarithmic if their range is wide."""
+    if min(values) > 0 and max(values) > WIDE * min(values):
+        ax.set_yscale("log")
 
 
 def _draw(ax, n, values, label, **style):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.inspection._estimators import labelled
 from fastlstm.inspection._gate_panels import (
     by_activity,
     draw_comparison,
@@ -63,8 +64,13 @@ class GateDisplay:
     ['input', 'input gate', 'forget gate', 'cell candidate', 'output gate', 'cell state', 'prediction']
     """
 
-    def __init__(self, seen: Sequence[Seen], kind: str = "gates") -> None:
-        self._seen, self._kind = list(seen), kind
+    def __init__(self, seen: list[Seen], kind: str = "gates") -> None:
+        if not isinstance(seen, list) or not all(isinstance(of, Seen) for of in seen):
+            raise TypeError(
+                f"GateDisplay was called with an object of type {type(seen).__name__}: call "
+                "GateDisplay.from_estimator(estimator, x), or GateDisplay.from_activations(activations)."
+            )
+        self._seen, self._kind = seen, kind
 
     @classmethod
     def from_estimator(
@@ -89,11 +95,17 @@ class GateDisplay:
         kind : {"gates", "memory"}, default="gates"
             "gates" draws one heat map per gate, with the units sorted by when they are active. "memory" draws when each
             unit writes to its state, keeps and reads it: the input, forget and output gates, and the state. Steps at
-            which an input or output gate is closed, below 0.1, are hatched: there the network does not care about the
-            input, or about the state. For a GRU, these are 1 - z, the update gate z and the reset gate. Bars show the
-            half-life of each unit, by which the units are sorted: log(1/2) / log(mean of the forget gate), the steps
-            after which half of the state would be left if the gate always had its mean. It is infinite if the gate is 1
-            at all steps. Bars that are longer than ten times the series end in an arrow.
+            which a unit's gate is closed, below 0.1, are hatched. With the input gate closed, it writes nothing to its
+            cell, although the input still drives the forget and output gates; the cell candidate is a "don't care".
+            With the output gate closed, the cell is not read: what is above does not depend on it at this step. For a
+            GRU, the gates are 1 - z, the update gate z and the reset gate. With 1 - z closed, the unit keeps its state;
+            with the reset gate closed, its candidate ignores the state.
+
+            Bars show the half-life of each unit, by which the units are sorted: the steps after which half of the state
+            is left while it is kept, log(1/2) / mean(log(forget gate)) over the steps at which the forget gate is above
+            1/2 (over all steps, if there are none). So a reset does not shorten it. It is infinite if the gate is 1 at
+            all of these steps. Bars that are longer than ten times the series end in an arrow. Of up to 8 units, the
+            numbers are printed.
         gates : sequence of str or None, default=None
             With ``kind="gates"``, names of the gates and states to draw, as in `gate_activations`. If None, all gates
             and the cell state; without cell states, the hidden state.
@@ -245,7 +257,10 @@ class GateDisplay:
         'change'
         """
         pyplot_for(cls.__name__, ax)
-        seen = [seen_by(estimator, x, layer, direction) for estimator in (before, after)]
+        seen = []
+        for name, estimator in (("before", before), ("after", after)):
+            with labelled(name):
+                seen.append(seen_by(estimator, x, layer, direction))
         kinds = [(of.cell, of.activations["hidden_state"].shape[1]) for of in seen]
         if kinds[0] != kinds[1]:
             given = " and ".join(f"{units} units of type {cell!r}" for cell, units in kinds)

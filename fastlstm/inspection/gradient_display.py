@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastlstm import containers
+from fastlstm.inspection._estimators import labelled
 from fastlstm.inspection.gradient_flow import gradient_flow
 from fastlstm.inspection.gradient_records import GradientFlow, mean_by_step, norms_named
 from fastlstm.plotting import axes_for, colours_on, integer_ticks, marker_of, pyplot_for, without_spines
@@ -127,7 +129,10 @@ class GradientFlowDisplay:
                 "label."
             )
         pyplot_for(cls.__name__, ax)  # fails before any work
-        flows = {label: gradient_flow(estimator, X, y) for label, estimator in estimators.items()}
+        flows = {}
+        for label, estimator in estimators.items():
+            with labelled(repr(label)) if len(estimators) > 1 else nullcontext():
+                flows[label] = gradient_flow(estimator, X, y)
         return cls(flows).plot(ax, **options)
 
     def plot(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_CHANNELS = 30  # of more, bars would be too thin to tell apart
 STEPS = "step, counted from the last (-1)"
+LABEL_WIDTH = 24  # of the colour bar's label in characters, which fit beside a map of one channel
 ROW, MARGIN = 0.28, 1.4  # height of a channel, and of what surrounds them, in inches
 
 
@@ -151,7 +153,7 @@ class ImportanceDisplay:
         image = ax.pcolormesh(
             edges, np.arange(len(order) + 1) - 0.5, self.importance.mean.T[order], cmap="cividis", rasterized=True
         )
-        ax.figure.colorbar(image, ax=ax, label=self._label())
+        ax.figure.colorbar(image, ax=ax, label=textwrap.fill(self._label(), LABEL_WIDTH))
         ax.set_yticks(np.arange(len(order)), [self.importance.channels[channel] for channel in order])
         ax.invert_yaxis()
         ax.set(xlabel=STEPS, ylabel=self._channels_label(order))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 SHUT = 0.1  # below this, a gate counts as closed
+KEPT = 0.5  # above this, a gate counts as one that keeps the state
 
 
 class MemoryGate(NamedTuple):
@@ -13,7 +14,7 @@ class MemoryGate(NamedTuple):
     title: str
     gate: str
     inverted: bool = False  # whether 1 - gate does it
-    shut_out: str = ""  # what does not matter while it is closed
+    shut: str = ""  # what a unit does or does not do while it is closed
 
 
 class MemoryGates(NamedTuple):
@@ -25,17 +26,17 @@ class MemoryGates(NamedTuple):
 
 
 LSTM = MemoryGates(
-    MemoryGate("written: input gate", "input", shut_out="the input"),
+    MemoryGate("written: input gate", "input", shut="writes nothing"),
     MemoryGate("kept: forget gate", "forget"),
-    MemoryGate("read: output gate", "output", shut_out="the state"),
+    MemoryGate("read: output gate", "output", shut="state not read"),
 )
 GATES = {
     "lstm": LSTM,
     "cifg": LSTM,
     "gru": MemoryGates(
-        MemoryGate("written: 1 - update gate", "update", inverted=True, shut_out="the input"),
+        MemoryGate("written: 1 - update gate", "update", inverted=True, shut="keeps its state"),
         MemoryGate("kept: update gate", "update"),
-        MemoryGate("read: reset gate", "reset", shut_out="the state"),
+        MemoryGate("read: reset gate", "reset", shut="candidate ignores the state"),
     ),
 }
 
@@ -50,9 +51,12 @@ def memory_gates(cell):
 
 
 def half_life(keeps):
-    """Steps after which half of the state of each unit is left, at the mean of the gate [T, H] that keeps it.
+    """Steps after which half of the state of each unit is left, while its gate [T, H] keeps it.
 
-    Infinite where the gate is 1 at all steps, and 0 where it is 0 at all steps.
+    It is log(1/2) / mean(log(gate)), over the steps at which the gate is above 1/2; if there are none, over all steps.
+    Infinite where the gate is 1 at all of these steps, and 0 where it is never above 1/2 and once 0.
     """
+    kept = keeps > KEPT
+    kept |= ~kept.any(axis=0)
     with np.errstate(divide="ignore"):
-        return np.log(2) / np.abs(np.log(keeps.mean(axis=0)))
+        return np.log(2) / np.abs(np.log(keeps).mean(axis=0, where=kept))

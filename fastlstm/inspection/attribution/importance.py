@@ -113,8 +113,9 @@ def step_importance(
         - "gradient": sum over a group of the absolute gradient times the standard deviation of the channel in X.
         - "integrated_gradients": sum over a group of the gradients integrated along the straight line from the baseline
           to the series, times the distance (Sundararajan, Taly & Yan 2017, equation 1). The values of a series sum to
-          the difference between its output and that of the baseline, up to about 1e-4 (relative to differences above
-          1). The importance is the mean absolute value.
+          the difference between its output and that of the baseline, up to 0.1 % of the difference (computed in
+          float64); differences below 1 % of their root mean square over all series count as that large. Series for
+          which this is not reached are reported in a warning. The importance is the mean absolute value.
         - "occlusion": increase of the loss, or absolute change of the output, when a group is replaced by the baseline
           (Zeiler & Fergus 2014).
     by : {"channel", "step", "both"}, default="channel"

@@ -10,10 +10,17 @@ import numpy as np
 from fastlstm.user_warnings import warn
 
 #: Number of points per interval, and of points per series after which its intervals are not halved any more.
-POINTS, MOST_POINTS = 16, 2048
-#: Largest error of the sum of attributions in an interval, relative to the difference of outputs where it exceeds 1;
-#: and of their sum over all intervals for a warning.
-TOLERANCE, WARN_ABOVE = 5e-5, 1e-3
+POINTS, MOST_POINTS = 16, 4096
+#: Largest error of the sum of attributions, relative to the difference of outputs; above it, a warning is given.
+WARN_ABOVE = 1e-3
+#: Largest error in an interval of width w, divided by sqrt(w). A path has up to 256 intervals of total width 1, so
+#: their errors add up to 16 times this at most, which is below WARN_ABOVE.
+TOLERANCE = 5e-5
+#: Differences of outputs below this fraction of their root mean square over the series count as that large: where
+#: the attributions cancel, no finite number of points makes the error small compared with the difference.
+SMALLEST = 0.01
+#: The same as a fraction of the largest output, for differences that are all 0 up to rounding.
+ROUNDING = 1e-6
 MOST_INTERVALS = 256  # evaluated together, if there are fewer series
 
 
@@ -47,7 +54,7 @@ def integrated_gradients(quantity, lines):
     nodes, weights = np.polynomial.legendre.leggauss(POINTS)
     ends = np.repeat([[0.0], [1.0]], n, axis=1)
     at_ends = [quantity.values(lines.inputs(np.arange(n), at), np.arange(n)) for at in ends]
-    scale = np.maximum(1, np.abs(at_ends[1] - at_ends[0]))
+    scale = _scale(*at_ends)
     attributions, errors, n_points = np.zeros(lines.shape), np.zeros(n), np.zeros(n, int)
     pending = np.array([np.arange(n), *ends, *at_ends])  # intervals: the series, the ends and the outputs there
     while pending.size:
@@ -60,7 +67,7 @@ def integrated_gradients(quantity, lines):
         np.add.at(n_points, rows, POINTS)
         lengths = series.lengths[rows]
         error = np.add.reduceat(integral.sum(axis=1), np.cumsum(lengths) - lengths) - (at_high - at_low)
-        done = (np.abs(error) <= TOLERANCE * scale[rows]) | (n_points[rows] >= MOST_POINTS)
+        done = (np.abs(error) <= TOLERANCE * np.sqrt(high - low) * scale[rows]) | (n_points[rows] >= MOST_POINTS)
         np.add.at(attributions, series.steps_of(rows[done]), integral[np.repeat(done, lengths)])
         np.add.at(errors, rows[done], error[done])
         rows, low, high, at_low, at_high = (part[~done] for part in (rows, low, high, at_low, at_high))
@@ -78,3 +85,10 @@ def integrated_gradients(quantity, lines):
             RuntimeWarning,
         )
     return attributions, int(n_points.max())
+
+
+def _scale(at_start, at_end):
+    """What the error of the attributions of each series is measured against [n]: the difference of its outputs."""
+    differences = np.abs(at_end - at_start)
+    typical = np.sqrt((differences**2).mean())
+    return np.maximum(differences, max(SMALLEST * typical, ROUNDING * np.abs([at_start, at_end]).max()))

@@ -110,6 +110,12 @@ class Lookup:
         return self._workspace.empty(name, (n, *self._shape), self._dtype)
 
     @property
+    def bytes_of_all(self):
+        """Size of the products of all symbols."""
+        G, P = self._shape
+        return sum(self._embedding.sizes) * len(self._places) * G * P * self._dtype.itemsize
+
+    @property
     def bytes(self):
         """Size of the products."""
         return sum(known.nbytes for known in self.known)

@@ -83,6 +83,7 @@ ALLOWED = {
         "fastlstm.symbols",
         "fastlstm.layers",
         "fastlstm.containers",
+        "fastlstm.kernels",
     ),
     "forecasting/": (
         "fastlstm.forecasting",

@@ -1,6 +1,7 @@
 """LSTMLanguageModel: the next symbol of a sequence."""
 
 import pickle
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -132,3 +133,27 @@ def test_bad_fits_change_nothing(change, X, message):
 def test_bad_samples_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         LSTMLanguageModel(**QUICK).fit(WORDS).sample(**call)
+
+
+def test_an_interrupted_fit_keeps_its_complete_epochs():
+    model = LSTMLanguageModel(**{**QUICK, "max_iter": 50})
+    calls = []
+
+    def epochs(training, *args):
+        for progress in training.run():
+            calls.append(progress)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            yield progress
+
+    with mock.patch("fastlstm.estimators.fitting.report_epochs", epochs), pytest.raises(KeyboardInterrupt):
+        model.fit(WORDS)
+    assert model.n_iter_ == 3
+    assert model.predict_proba(["a"]).shape == (1, 4)
+
+
+def test_bits_are_computed_in_blocks():
+    model = LSTMLanguageModel(**QUICK).fit(WORDS)
+    expected = model.bits_per_symbol(WORDS)
+    with mock.patch("fastlstm.language.language_model.BLOCK_SCORES", 8):
+        assert_allclose(model.bits_per_symbol(WORDS), expected, rtol=1e-6)

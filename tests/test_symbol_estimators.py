@@ -144,6 +144,37 @@ def test_tags_are_predicted_for_each_symbol():
     assert [list(of_text) for of_text in model.predict(texts[:3])] == tags[:3]
 
 
+def test_tags_of_strings_are_strings():
+    texts, options = ["e\u0301a", "xyzw", "ab"] * 5, {"embedding_size": 3, "return_sequences": True, **QUICK}
+    model = LSTMClassifier(**options).fit(texts, ["VV", "CCCC", "VC"] * 5)
+    assert [len(tags) for tags in model.predict(texts[:3])] == [2, 4, 2]
+    assert set("".join(model.predict(texts))) <= set("VC")
+    assert 0 <= model.score(texts, ["VV", "CCCC", "VC"] * 5) <= 1
+
+
+def test_streams_hold_the_products_of_few_symbols_of_a_large_vocabulary(monkeypatch):
+    model = LSTMClassifier(embedding_size=3, **QUICK).fit(X, Y)
+    monkeypatch.setattr("fastlstm.training.streaming.KNOWN_BYTES", 0)
+    stream = model.stream(2, method="predict_proba")
+    for symbols in ("ab", "bx", "ca"):
+        probabilities = stream.step(symbols)
+    assert_array_equal(probabilities, model.predict_proba(["abc", "bxa"]))
+
+
+@pytest.mark.parametrize("texts", [["abc", "ab"], [["a", "b"], ["c"]]])
+def test_strings_without_an_embedding_are_refused_with_advice(texts):
+    with pytest.raises(ValueError, match=r"X holds strings.*set embedding_size"):
+        LSTMClassifier().fit(texts, [0, 1])
+
+
+def test_columns_need_names_of_their_own():
+    pandas = pytest.importorskip("pandas")
+    for names in (["x", "x"], [0, 1]):
+        tables = [pandas.DataFrame([["a", "b"], ["c", "d"]], columns=names)] * 4
+        with pytest.raises(ValueError, match="expected names, each of its own"):
+            LSTMRegressor(embedding_size=3, **QUICK).fit(tables, [0, 1, 0, 1])
+
+
 def test_events_have_symbols_beside_numbers():
     pandas = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)

@@ -115,10 +115,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
             Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
             with NaN at the end.
+            With `embedding_size`, n sequences of symbols.
         y : array of shape (n,) or (n, K)
             Class labels of any type, or for multi-label classification indicators 0 or 1 of K labels. If
             ``return_sequences=True``, one label or K indicators per step: an array of shape (n, T) or (n, T, K), or a
-            list of n arrays of shape (T_i,) or (T_i, K).
+            list of n arrays of shape (T_i,) or (T_i, K); with `embedding_size`, also n strings of one character per
+            step, as are then the predictions.
         sample_weight : array of shape (n,) or like y, or None, default=None
             Weights of the series, of their steps, or of each of the K labels; the loss is the weighted mean. Where the
             weight of a series, a step or a label is 0, its target may be NaN, which leaves it out. If None, all
@@ -425,7 +427,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         (2,)
         """
         fitted = self._fitted()
-        return fitted._predict_with(X, fitted._model.output.predict)
+        predicted = fitted._predict_with(X, fitted._model.output.predict)
+        return list(map("".join, predicted)) if getattr(fitted, "_tags_are_texts", False) else predicted
 
     def predict_proba(self, X: ArrayLike) -> ArrayOrList:
         """Predict class probabilities.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from fastlstm import containers, sequences
+from fastlstm import containers, sequences, symbols
 from fastlstm.estimators.inputs import check_lengths, check_step_weights, check_target_names, check_weights
 from fastlstm.layers.checks import named
 from fastlstm.sequences import Series
@@ -46,6 +46,11 @@ def check_targets(estimator, series, X, y, sample_weight, reset=False, suffix=""
     per_step = estimator._per_step
     with named(y_name):
         check_lengths(X, y, y_name)
+        if per_step and estimator._reads_symbols:
+            are_texts = symbols.are_texts(y)
+            y = symbols.characters(y) if are_texts else y
+            if reset:
+                estimator._tags_are_texts = are_texts
         given, y = y, containers.plain(y, y_name)
         if per_step:
             check_target_names(estimator, given, y, y_name, reset)

@@ -241,7 +241,7 @@ def _validate(estimator, network, held_out):
 
 def _warn_if_not_converged(estimator, training):
     gated = kernels.CELLS[estimator.cell].forget_gate and estimator.settings_["init"] != "chrono"
-    untried = [] if estimator._standardised else ["standardize=True"]
+    untried = [] if estimator._standardised or estimator._reads_symbols else ["standardize=True"]
     why = convergence.problem(training, [*untried, "init='chrono'"] if gated else untried)
     if why:
         warn(why, ConvergenceWarning)

@@ -70,6 +70,7 @@ def _has_columns(table, columns, names):
 
 
 def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
+    _refuse_strings(X, name)
     given, X = X, read_series(X, name)
     if not reset and containers.is_table(given) and (series := _usual_series(estimator, given, X, dtype)) is not None:
         return series
@@ -118,6 +119,17 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
             f"series with {C} channels, for example an array of shape {axes}."
         )
     return series
+
+
+def _refuse_strings(X, name):
+    """Raise ValueError if X holds sequences of symbols, as far as its first member shows."""
+    if isinstance(X, (list, tuple)) and len(X):
+        first = X[0][0] if isinstance(X[0], (list, tuple)) and len(X[0]) else X[0]
+        if isinstance(first, str):
+            raise ValueError(
+                f"{name} holds strings, for example {containers.brief(first)}; expected {FORMS}. To read sequences of "
+                "symbols, such as words, set embedding_size, for example to 32."
+            )
 
 
 def read_series(X, name):

@@ -140,6 +140,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
             Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
             with NaN at the end.
+            With `embedding_size`, n sequences of symbols.
         y : array of shape (n,) or (n, K)
             One target or K targets per series. If ``return_sequences=True``, one target or K targets per step: an array
             of shape (n, T) or (n, T, K), or a list of n arrays of shape (T_i,) or (T_i, K).

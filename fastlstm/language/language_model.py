@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, symbols
+from fastlstm import containers, kernels, symbols
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.links import DocumentationLinkMixin
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_SEED = np.iinfo(np.int32).max
+BLOCK_SCORES = 1 << 22  # scores that are computed at a time
 #: Parameters of `Parameters` that apply to language models, too.
 SHARED = (
     "max_vocabulary", "min_count", "symbol_dropout", "tol", "n_iter_no_change", "early_stopping",
@@ -126,7 +127,7 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
     def fit(self, X: Any, y: None = None) -> Self:
         """Fit the model to sequences.
 
-        If an error is raised, the model remains unchanged.
+        If an error is raised, the model remains unchanged; after a KeyboardInterrupt, it has the complete epochs.
 
         Parameters
         ----------
@@ -159,11 +160,18 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
                 "bidirectional=True: a language model reads what comes before a symbol only; set it to False."
             )
         update = AtomicUpdate(self)
-        update.copy._fit(X)
+        try:
+            update.copy._fit(X)
+        except KeyboardInterrupt:  # the classifier has kept its complete epochs, if any
+            if hasattr(update.copy.__dict__.get("classifier_"), "n_iter_"):
+                update.copy._describe()
+                update.commit()
+            raise
         update.commit()
         return self
 
     def _fit(self, X):
+        vars(self).pop("classifier_", None)
         series, schema = symbols.learn(X, "X", "int64", self.max_vocabulary, self.min_count)
         if schema.names is not None:
             raise ValueError(
@@ -184,6 +192,10 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
             **of_network, **shared, embedding_size=self.embedding_size, return_sequences=True, standardize=False
         )
         self.classifier_.fit(inputs, targets, weights)
+        self._describe()
+
+    def _describe(self):
+        """Set the attributes that describe the training."""
         self.settings_, self.n_iter_ = self.classifier_.settings_, self.classifier_.n_iter_
         self.loss_curve_ = self.classifier_.loss_curve_
 
@@ -227,7 +239,10 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
         """
         fitted = self._fitted()
         inputs = [np.concatenate([[fitted._codes.start], sequence]) for sequence in fitted._read(X)]
-        return np.stack([of_sequence[-1] for of_sequence in fitted.classifier_.predict_proba(inputs)])
+        network = fitted.classifier_._fitted()
+        model = replace(network._model, per_step=False)
+        scores = model.scores(network._check_series(inputs), kernels.resolve(self.backend), self.n_jobs)
+        return model.output.predict_proba(scores)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable symbol that follows each sequence, the end aside.
@@ -262,7 +277,8 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
     def bits_per_symbol(self, X: Any) -> float:
         """Mean number of bits that the model needs for a symbol: the negative binary logarithm of its probability.
 
-        The end of each sequence counts as a symbol. Unknown symbols do not count, as they have no probability.
+        The end of each sequence counts as a symbol. Unknown symbols do not count, as they have no probability: bits of
+        models with different vocabularies cannot be compared.
 
         Parameters
         ----------
@@ -291,13 +307,18 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
         fitted = self._fitted()
         sequences = fitted._read(X)
         pairs = [inputs_and_targets(sequence, fitted._codes) for sequence in sequences]
-        found = fitted.classifier_.predict_log_proba([inputs for inputs, _ in pairs])
-        total, count = 0.0, 0.0
-        for sequence, (_, targets), logarithms in zip(sequences, pairs, found, strict=True):
-            weights = weights_of(sequence, fitted._codes)
-            total -= float((logarithms[np.arange(len(targets)), targets] * weights).sum())
-            count += weights.sum()
-        return float(total / count / np.log(2))
+        targets = np.concatenate([targets for _, targets in pairs])
+        weights = np.concatenate([weights_of(sequence, fitted._codes) for sequence in sequences])
+        network = fitted.classifier_._fitted()
+        _, states = network._states([inputs for inputs, _ in pairs], per_step=True)
+        model, total = network._model, 0.0
+        size = max(1, BLOCK_SCORES // len(model.weights["head.bias"]))  # the scores of all steps would fill the memory
+        for first in range(0, len(targets), size):
+            rows = slice(first, first + size)
+            scores = states[rows] @ model.weights["head.weight"].T + model.weights["head.bias"]
+            logarithms = np.take_along_axis(model.output.predict_log_proba(scores), targets[rows, None], axis=1)[:, 0]
+            total -= float((logarithms.astype(float) * weights[rows]).sum())
+        return float(total / weights.sum() / np.log(2))
 
     def score(self, X: Any, y: None = None) -> float:
         """Minus `bits_per_symbol`, so that greater is better.

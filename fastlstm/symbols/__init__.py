@@ -25,6 +25,7 @@ point. Data flow:
 special symbols of a model, such as start and end.
 """
 
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -34,7 +35,7 @@ from fastlstm.symbols.columns import read_columns
 from fastlstm.symbols.schema import Schema
 from fastlstm.symbols.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Vocabulary", "learn", "read", "read_step"]
+__all__ = ["Schema", "Vocabulary", "are_texts", "characters", "learn", "read", "read_step"]
 
 
 def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
@@ -84,6 +85,22 @@ def read_step(x_t, name, schema, dtype, n):
     if columns.lengths[0] != n:
         raise ValueError(f"{name} has {columns.lengths[0]} steps; expected {n}, one for each stream.")
     return _encode(columns, schema, name, dtype, "error").table(copy=False)
+
+
+def are_texts(y):
+    """Whether y holds one string per sequence, whose characters are the targets of its steps."""
+    if isinstance(y, (str, np.ndarray)) and np.ndim(y) != 1:
+        return False
+    try:
+        members = list(y)
+    except TypeError:
+        return False
+    return bool(members) and all(isinstance(member, str) for member in members)
+
+
+def characters(texts):
+    """Characters of each string, normalised like those of X."""
+    return [list(unicodedata.normalize("NFC", text)) for text in texts]
 
 
 def _encode(columns, schema, name, dtype, missing):

@@ -53,6 +53,8 @@ def _names(members, name):
             )
     if not of_first:
         raise ValueError(f"{name}[0] has no columns; expected at least 1.")
+    if len(set(of_first)) < len(of_first) or not all(isinstance(of, str) for of in of_first):
+        raise ValueError(f"{name}[0] has columns {containers.few(of_first)}; expected names, each of its own.")
     return tuple(of_first)
 
 

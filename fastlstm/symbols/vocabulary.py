@@ -147,6 +147,6 @@ def _why_too_small(distinct, kept, max_size, min_count, name):
     has = f"is {containers.brief(distinct[kept].tolist())}" if len(kept) else "is empty"
     why = "a symbol that never changes carries no information"
     if len(distinct) > 1:
-        limits = f"min_count={min_count}" + ("" if max_size is None else f" and max_size={max_size}")
+        limits = f"min_count={min_count}" + ("" if max_size is None else f" and max_vocabulary={max_size}")
         why = f"of {containers.brief(distinct.tolist())}, {limits} leave out all others: change these limits"
     return f"The vocabulary of {name} {has}; expected at least 2 symbols: {why}."

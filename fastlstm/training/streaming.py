@@ -14,6 +14,7 @@ from fastlstm.stacks import Inputs, PackedStack, StackRun
 from fastlstm.training.inference import team_for
 from fastlstm.training.recording import Activations
 
+KNOWN_BYTES = 1 << 26  # most memory for the products of all symbols; with more, those of a step are computed in it
 FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
 
 
@@ -78,9 +79,8 @@ class Stepper:
         if model.embedding:
             lookup = self._lookup = Lookup(model.embedding, stack, package, dtype)
             recurrent, self._stack = lookup.recurrent(weights), lookup.stack
-            lookup.find_all()
-            lookup.fill(weights)
-            lookup.multiply(Part())
+            self._holds_all = lookup.bytes_of_all <= KNOWN_BYTES
+            self._find(None if self._holds_all else np.zeros((1, len(model.embedding.columns)), np.int64))
             self._which = np.zeros((n, len(model.embedding.columns)), np.int64)
         stack = self._stack
         packed = self._packed = PackedStack(stack, package, dtype)
@@ -123,6 +123,13 @@ class Stepper:
         self._advance(x)
         return self._head_of_last()
 
+    def _find(self, codes):
+        """Compute the products of these codes [M, S], or of all."""
+        lookup = self._lookup
+        lookup.find_all() if codes is None else lookup.find(codes)
+        lookup.fill(self._model.weights)
+        lookup.multiply(Part())
+
     def _advance(self, x):
         """Compute the states after a step."""
         if self._scaling is not None:
@@ -130,6 +137,9 @@ class Stepper:
         numbers = x
         if self._lookup:
             numbers, codes = self._model.embedding.split(x.reshape(self.shape))
+            if not self._holds_all:
+                self._find(codes)
+                self._run.look_up(self._lookup.known, self._which)
             self._which[...] = self._lookup.which(codes)
         if self.seen is None:
             self._x[...] = numbers
@@ -156,6 +166,8 @@ class Stepper:
             run = StackRun(self._stack, self._package, starts, self.dtype, workspaces, threads=team.size)
             x, at = x.reshape(-1), np.arange(n) * (T * C)
             if self._lookup:
+                if not self._holds_all:
+                    self._find(self._lookup.codes(x.reshape(-1, C)))
                 x, at, which = self._lookup.take(x, at, starts, found=True)
                 run.look_up(self._lookup.known, which)
             inputs = Inputs(x, at, [tuple(map(np.copy, of)) for of in self.states])

@@ -133,7 +133,11 @@ def test_rare_symbols_are_left_out():
     [
         (["a", "a"], {}, r"The vocabulary of X is \['a'\]; expected at least 2 symbols: .* carries no information"),
         ([7, 7], {}, r"The vocabulary of X is \[7\]; expected at least 2 symbols"),
-        (WORDS, {"max_size": 1}, r"is \['the'\]; .*, min_count=1 and max_vocabulary=1 leave out all others: change these"),
+        (
+            WORDS,
+            {"max_size": 1},
+            r"is \['the'\]; .*, min_count=1 and max_vocabulary=1 leave out all others: change these",
+        ),
         (WORDS, {"min_count": 9}, r"is empty; .* of \['cat', 'dog', .*\], min_count=9 leave out all others"),
         ([*"ab", "x" * 999], {"min_count": 2}, r"is empty; .{,250}$"),
     ],

@@ -27,6 +27,7 @@ TARGETS = {
     ("epoch", "torch"): (2.5, 2.5, 1.3),
     ("epoch", "skorch"): (3, 3, 1.5),
     ("epoch, unequal lengths", "equal lengths, per step"): (0.8, 0.8, None),
+    ("epoch, symbols", "torch"): (1.5, 1.5, None),
     ("epoch, dropout", "without"): (0.85, 0.85, 0.85),
     ("stream", "torch LSTM"): (20, 20, None),
     ("stream", "torch LSTMCell"): (6, 6, None),

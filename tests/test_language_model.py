@@ -90,6 +90,12 @@ def test_low_temperatures_and_few_candidates_sample_what_is_probable():
     assert 100 < samples.count("ab") < 190
 
 
+def test_sequences_end_where_the_model_ends_them():
+    model = LSTMLanguageModel(16, random_state=0).fit((["ab"] * 2 + ["cdc"]) * 10)
+    samples = model.sample(30, random_state=0)
+    assert set(samples) == {"ab", "cdc"}
+
+
 def test_rare_symbols_are_unknown_and_never_written():
     model = LSTMLanguageModel(min_count=2, **QUICK).fit([*WORDS, "q"])
     assert_array_equal(model.vocabulary_, ["a", "h", "n"])

@@ -84,7 +84,7 @@ def test_samples_have_the_form_of_the_sequences(members):
 
 def test_low_temperatures_and_few_candidates_sample_what_is_probable():
     model = LSTMLanguageModel(16, random_state=0).fit(["ab"] * 30 + ["ac"] * 10)
-    for options in ({"temperature": 0.01}, {"top_k": 1}):
+    for options in ({"temperature": 0.01}, {"temperature": 1e-309}, {"top_k": 1}):
         assert model.sample(20, random_state=0, **options) == ["ab"] * 20
     samples = model.sample(200, random_state=0)
     assert 100 < samples.count("ab") < 190
@@ -134,6 +134,7 @@ def test_bad_fits_change_nothing(change, X, message):
     ({"temperature": 0}, "temperature=0: expected above 0"),
     ({"top_k": 0}, "top_k=0: expected None"),
     ({"max_length": 2.5}, "max_length=2.5"),
+    ({"prompt": "anna", "max_length": 3}, "prompt has 4 symbols, more than max_length=3"),
     ({"prompt": ["a", 1]}, r"prompt\[0\]\[1\] is 1"),
 ])  # fmt: skip
 def test_bad_samples_are_refused(call, message):

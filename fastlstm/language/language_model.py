@@ -402,6 +402,8 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
         start = np.empty(0, np.int64)
         if prompt is not None:
             (start,) = fitted._sequences(symbols.read([prompt], "prompt", fitted._schema, "int64"))
+        if len(start) > max_length:
+            raise ValueError(f"prompt has {len(start)} symbols, more than max_length={max_length}: pass a larger one.")
         seed = int(check_random_state(random_state).randint(MAX_SEED))
         drawn = np.stack([np.random.default_rng([seed, k]).random(max_length) for k in range(n)], axis=1)
         written = fitted._write(start, drawn, temperature, top_k)
@@ -416,12 +418,13 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
         written, ended = [np.full(n, code) for code in start], np.zeros(n, bool)
         lengths = np.full(n, max_length)
         for step in range(len(start), max_length):
-            with np.errstate(divide="ignore"):
-                weights = np.log(stream.probabilities.astype(float)) / temperature
-            if top_k is not None and top_k < weights.shape[1]:
-                least = np.partition(weights, -top_k, axis=1)[:, -top_k, None]
-                weights[weights < least] = -np.inf
-            weights = np.exp(weights - weights.max(axis=1, keepdims=True)).cumsum(axis=1)
+            with np.errstate(divide="ignore", over="ignore"):  # those of probabilities that are hardly more than 0
+                weights = np.log(stream.probabilities.astype(float))
+                weights = np.exp((weights - weights.max(axis=1, keepdims=True)) / temperature)
+            if top_k is not None:
+                others = np.argsort(-weights, axis=1, kind="stable")[:, top_k:]
+                np.put_along_axis(weights, others, 0, axis=1)
+            weights = weights.cumsum(axis=1)
             # the first code whose cumulated weight exceeds the random number
             codes = (weights <= drawn[step, :, None] * weights[:, -1:]).sum(axis=1)
             lengths[~ended & (codes == self._codes.end)] = step

@@ -156,9 +156,9 @@ def test_streams_hold_the_products_of_few_symbols_of_a_large_vocabulary(monkeypa
     model = LSTMClassifier(embedding_size=3, **QUICK).fit(X, Y)
     monkeypatch.setattr("fastlstm.training.streaming.KNOWN_BYTES", 0)
     stream = model.stream(2, method="predict_proba")
-    for symbols in ("ab", "bx", "ca"):
+    for symbols in ("ab", "bx", "aa", "ca"):
         probabilities = stream.step(symbols)
-    assert_array_equal(probabilities, model.predict_proba(["abc", "bxa"]))
+    assert_array_equal(probabilities, model.predict_proba(["abac", "bxaa"]))
 
 
 @pytest.mark.parametrize("texts", [["abc", "ab"], [["a", "b"], ["c"]]])

@@ -5,7 +5,7 @@ from math import isfinite
 import numpy as np
 
 from fastlstm import kernels, threads
-from fastlstm.kernels import numpy
+from fastlstm.kernels.numpy.roll_out import RollOut
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.lookup import Lookup
@@ -139,8 +139,9 @@ class Stepper:
             numbers, codes = self._model.embedding.split(x.reshape(self.shape))
             if not self._holds_all:
                 self._find(codes)
-                self._run.look_up(self._lookup.known, self._which)
             self._which[...] = self._lookup.which(codes)
+            if not self._holds_all:  # the rows must be those of the new products
+                self._run.look_up(self._lookup.known, self._which)
         if self.seen is None:
             self._x[...] = numbers
             if not (self._few and isfinite(sum(self._flat.tolist()))):
@@ -181,7 +182,7 @@ class Stepper:
         """Complete a `Forecast` of the n sequences, whose inputs are prepared; the states advance as by `step`."""
         n, steps = forecast.offset.shape
         if self._lookup:  # the kernels' roll-out looks nothing up
-            numpy.roll_out.RollOut([_AsRun(self)], [None], self._head, forecast).run(Part())
+            RollOut([_AsRun(self)], [None], self._head, forecast).run(Part())
             return
         size, _ = threads.worthwhile(n_jobs, self._stack.flops(n * steps), n, 0)  # always divided by rows
         with threads.team(size, False, self._package) as team:

@@ -361,6 +361,11 @@ class StackRun:
         """Gradient of x, as `d_x` of the runs of the first layer; belongs to the phase after `backward`."""
         self._input_gradient(part, self._with_weights(packed)[0])
 
+    def of_both_directions(self, rows):
+        """Sum of rows [M, .] of the runs of the first layer, which are in the order of their own time."""
+        forward, *backward = rows
+        return forward + backward[0][reversed_rows(self.starts)] if backward else forward
+
     def gradients(self, part, packed, inputs=False, accumulate=False):
         """Gradient of all weights, into `packed` or added to it if `accumulate`; with `inputs`, also of x."""
         if inputs:

@@ -11,8 +11,6 @@ from fastlstm import kernels
 from fastlstm.estimators.data import check_data, transform
 from fastlstm.inspection._estimators import fitted_estimator
 from fastlstm.inspection.gradient_records import GradientFlow, LayerGradients, StateGradients
-from fastlstm.kernels.numpy.packing import reversed_rows
-from fastlstm.training.embedding import input_gradient
 from fastlstm.training.recording import gates_of
 
 if TYPE_CHECKING:
@@ -97,9 +95,7 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     d_scores = d_scores * np.repeat(of_rows, d_scores.shape[1] // of_rows.shape[1], axis=1)
     recording.differentiate(d_scores @ weights["head.weight"], model.per_step)
 
-    d_x = (
-        _gradient_of_inputs(recording, weights) if model.embedding else input_gradient(recording.run, recording.starts)
-    )
+    d_x = recording.run.of_both_directions(_gradients_of_inputs(recording, weights))
     channels = d_x.shape[1] // 2 if model.masked else d_x.shape[1]
     layers = []
     for number, of_layer in enumerate(model.stack.layers):
@@ -108,15 +104,17 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     return GradientFlow(model.stack.cell, loss, recording.steps(_norms(d_x[:, :channels])), tuple(layers))
 
 
-def _gradient_of_inputs(recording, weights):
-    """Gradient [M, C] of the first layer's inputs, those that are looked up included, the sum of both directions."""
-    total, stack = 0.0, recording.stack
-    for run, place, is_reversed in zip(recording.run.layers[0], stack.layers[0], (False, True), strict=False):
-        d_sums = run.d_sums()
+def _gradients_of_inputs(recording, weights):
+    """Gradient [M, C] of the inputs of each run of the first layer, those that are looked up included."""
+    run, stack = recording.run, recording.stack
+    if not recording.looks_up:
+        return [of_run.d_x for of_run in run.layers[0]]
+    gradients = []
+    for of_run, place in zip(run.layers[0], stack.layers[0], strict=True):
+        d_sums = of_run.d_sums()
         rows = np.concatenate([d_sums[gate] for gate in kernels.CELLS[stack.cell].gates], axis=1)
-        d_x = rows @ weights["weight_ih" + place.suffix]
-        total = total + (d_x[reversed_rows(recording.starts)] if is_reversed else d_x)
-    return total
+        gradients.append(rows @ weights["weight_ih" + place.suffix])
+    return gradients
 
 
 def _state_gradients(recording, layer, direction, weights, place):

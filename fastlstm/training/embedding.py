@@ -5,8 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastlstm.kernels.numpy.packing import reversed_rows
-
 
 @dataclass(frozen=True)
 class Embedding:
@@ -65,12 +63,3 @@ class Embedding:
         """Numbers [..., C'] and codes [..., S] of x [..., C]."""
         numbers = [c for c in range(self.channels) if c not in self.columns]
         return np.ascontiguousarray(x[..., numbers]), x[..., list(self.columns)].astype(np.int64)
-
-
-def input_gradient(run, starts):
-    """Gradient [M, C] of the inputs of a `StackRun`, the sum of both directions."""
-    forward, *backward = run.layers[0]
-    d_x = forward.d_x
-    for of_run in backward:
-        d_x = d_x + of_run.d_x[reversed_rows(starts)]
-    return d_x

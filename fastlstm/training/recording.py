@@ -104,6 +104,8 @@ class Recording:
         Index of each packed sequence among the series.
     starts : array [T+1]
         First packed row of each step.
+    looks_up : bool
+        Whether the products of some inputs were looked up.
     d_last : list of array [N, H]
         After `differentiate`, the gradient of the last hidden states of each run.
     """
@@ -119,7 +121,7 @@ class Recording:
         if embedding:
             lookup = Lookup(embedding, stack, package, self._dtype)
             layers, self._recurrent = lookup.stack, lookup.recurrent(weights)
-        self._layers = layers
+        self._layers, self.looks_up = layers, lookup is not None
         with self._team() as team:
             self.run = StackRun(
                 layers, package, self.starts, self._dtype, self._workspaces, recording=True, threads=team.size

@@ -8,7 +8,6 @@ from fastlstm import sequences
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.phases import ByRows, Phase
 from fastlstm.stacks import Inputs, PackedStack, StackRun
-from fastlstm.training.embedding import input_gradient
 from fastlstm.training.inference import check_channels, team_for
 from fastlstm.training.losses import Loss
 
@@ -61,7 +60,8 @@ def input_gradients(model, inputs, loss, targets, row_weights, package, n_jobs=N
         for block in blocks:
             places, step_rows = pass_.prepare(inputs, order[block], loss, rows)
             team.run(pass_.phases)
-            losses[places], gradient[step_rows] = pass_.losses, input_gradient(pass_.run, pass_.run.starts)
+            losses[places] = pass_.losses
+            gradient[step_rows] = pass_.run.of_both_directions([run.d_x for run in pass_.run.layers[0]])
     return losses, gradient
 
 

@@ -183,9 +183,9 @@ class _Trials:
         self._data = values, observed, covariates, ends
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
         self._run = Run(parameters.backend, parameters.n_jobs)
-        units = plan.units([y[:end] for y, end in zip(values, ends, strict=True)], "window")
-        self.are_possible = len(series) > 0 and len(self._windows(plan.scalings[0])[1]) > 0
-        self._drifts = float(np.mean([unit.size / unit.std for unit in units])) > DRIFT
+        histories, windows = self._windows(plan.scalings[0])  # if there are several, the first is "window"
+        self.are_possible = len(series) > 0 and len(windows) > 0
+        self._drifts = float(np.mean([unit.size / unit.std for unit in histories.units])) > DRIFT
 
     def best(self):
         """The best scaling, share of its networks, how far to trust their spread, errors, and those of all trials."""

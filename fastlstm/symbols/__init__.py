@@ -25,13 +25,13 @@ point. Data flow:
 special symbols of a model, such as start and end.
 """
 
-import unicodedata
 from dataclasses import replace
 
 import numpy as np
 
 from fastlstm import sequences
 from fastlstm.symbols.columns import read_columns
+from fastlstm.symbols.flat import normalized
 from fastlstm.symbols.schema import Schema
 from fastlstm.symbols.vocabulary import Vocabulary
 
@@ -100,7 +100,7 @@ def are_texts(y):
 
 def characters(texts):
     """Characters of each string, normalised like those of X."""
-    return [list(unicodedata.normalize("NFC", text)) for text in texts]
+    return [list(normalized(text)) for text in texts]
 
 
 def _encode(columns, schema, name, dtype, missing):

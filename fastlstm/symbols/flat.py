@@ -13,9 +13,14 @@ from fastlstm import containers
 INTEGERS = (int, np.integer, np.bool_)
 
 
+def normalized(text):
+    """A string in the form NFC."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def join_texts(texts, place):
     """The characters of n strings as an array of shape (steps,), and the length of each string."""
-    texts = [text if text.isascii() else unicodedata.normalize("NFC", text) for text in texts]
+    texts = list(map(normalized, texts))
     lengths = lengths_of(texts, place)
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
     if not points.all():
@@ -77,7 +82,7 @@ def _normalize(words, lengths, place):
                 "use a list; to mark missing symbols, use a word"
             )
         _refuse(at, lengths, place, what)
-    other = {word: unicodedata.normalize("NFC", word) for word in distinct if not word.isascii()}
+    other = {word: normalized(word) for word in distinct if not word.isascii()}
     return [other.get(word, word) for word in words] if other else words
 
 

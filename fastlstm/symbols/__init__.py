@@ -21,8 +21,8 @@ point. Data flow:
    of the S columns of symbols as floating-point numbers. ``Series.restore`` returns results per step in the form of X.
 4. `Schema.decode`: n arrays of codes -> sequences of symbols in the form that was fitted.
 
-`learn` is steps 1, 2 and 3 of fit, `read` those of later calls. Codes beyond that of unknown symbols are free for
-special symbols of a model, such as start and end.
+`learn` is steps 1, 2 and 3 of fit, `read` those of later calls; `to_lists` is step 1, for what needs no codes.
+Codes beyond that of unknown symbols are free for special symbols of a model, such as start and end.
 """
 
 from dataclasses import replace

@@ -67,6 +67,7 @@ ALLOWED = {
         "fastlstm.inspection",
         "fastlstm.plotting",
         "fastlstm.estimators",
+        "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",
         "fastlstm.user_warnings",

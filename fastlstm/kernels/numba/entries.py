@@ -19,6 +19,7 @@ def entries(dtype):
         Linear=runs.Linear,
         Loss=runs.Loss,
         RollOut=runs.RollOut,
+        Attention=partial(runs.Attention, lanes(dtype)),
         LOSSES=runs.LOSSES,
         pack_panels=runs.pack_panels,
         multiply_rows=runs.multiply_rows,

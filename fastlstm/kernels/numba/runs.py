@@ -9,7 +9,7 @@ import numpy as np
 from fastlstm.kernels import CELLS, parts
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, flat, padded
 from fastlstm.kernels.lazy import lazy
-from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing, roll_out
+from fastlstm.kernels.numba import attention, distributions, dropout, head, matmul, packing, roll_out
 from fastlstm.kernels.numba.buffers import add_gradients, add_rows, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
@@ -188,6 +188,41 @@ class RollOut:
         structs, weights = [run.struct for run in self._runs], [packed.forward for packed in self._packed]
         entry = roll_out.roll_out(self._runs[0].cell)
         entry(tuple(structs), rows, part.barrier, tuple(weights), self._linear.layer, self._arrays, self._factors)
+
+
+class Attention:
+    def __init__(self, lanes, A, W, source, target, arrays):
+        S, T = np.diff(source), np.diff(target)
+        columns = padded(S, lanes)
+        before = [np.concatenate([[0], np.cumsum(of)[:-1]]) for of in (columns, T * columns)]
+        self._places, self._arrays = (np.array(source), np.array(target), *before), arrays
+        self._sizes = A, W, int((T * columns).max())
+        self._vector = np.empty(0, arrays.keys.dtype) if arrays.vector is None else arrays.vector
+        rows = max(int((T * np.maximum(max(A, W), S)).max()), 1)
+        self.scratch = BLOCK_ROWS * 4 * lanes + self._sizes[2] + rows
+
+    def transpose_memory(self, first, last):
+        arrays, (A, W, _) = self._arrays, self._sizes
+        attention.transpose_memory((first, last), self._places, A, _matrix(arrays.keys), arrays.keys_t)
+        if arrays.memory_t is not None:
+            attention.transpose_memory((first, last), self._places, W, _matrix(arrays.memory), arrays.memory_t)
+
+    def forward(self, first, last, scratch):
+        of, additive = self._arrays, self._arrays.vector is not None
+        arrays = of.keys_t, _matrix(of.queries), _matrix(of.memory), _matrix(of.context), of.weights
+        attention.attend((first, last), self._places, self._sizes[0], arrays, additive, self._vector, scratch)
+
+    def backward(self, first, last, scratch):
+        of, additive = self._arrays, self._arrays.vector is not None
+        arrays = _matrix(of.keys), _matrix(of.queries), of.weights, of.memory_t
+        gradients = tuple(map(_matrix, (of.d_context, of.d_keys, of.d_queries, of.d_memory)))
+        kind = additive, of.d_keys is of.d_memory
+        vectors = self._vector, of.d_vector.reshape(-1) if additive else self._vector
+        attention.attend_back((first, last), self._places, self._sizes[1:], arrays, gradients, kind, vectors, scratch)
+
+
+def _matrix(array):
+    return array.reshape(-1), array.shape[1]
 
 
 # -- wrappers of compiled functions with other signatures --------------------------------------------------------------

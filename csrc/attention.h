@@ -101,6 +101,20 @@ static void score_gradient(const sequence *at, real *d)
     }
 }
 
+static void FL(tanh_rows)(int64_t first, int64_t last, const fl_matrix *rows)
+{
+    real *const begin = rows->at + first * rows->columns;
+    const int64_t size = (last - first) * rows->columns, whole = size / L * L;
+    for (int64_t j = 0; j < whole; j += L)
+        vstore(begin + j, vtanh(vload(begin + j)));
+    real edge[L] = {0};
+    for (int64_t j = whole; j < size; j++)
+        edge[j - whole] = begin[j];
+    vstore(edge, vtanh(vload(edge)));
+    for (int64_t j = whole; j < size; j++)
+        begin[j] = edge[j - whole];
+}
+
 static void FL(transpose_memory)(const fl_attention *of, int64_t first, int64_t last)
 {
     for (int64_t n = first; n < last; n++) {

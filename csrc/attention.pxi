@@ -102,3 +102,13 @@ cdef class Attention:
         fits("scratch", scratch.shape[0], self.scratch_backward)
         with nogil:
             self.table.attend_back(&self.of, first, last, &scratch[0])
+
+
+def tanh_rows(int64_t first, int64_t last, real[:, ::1] rows):
+    cdef fl_matrix of_rows
+    range_in("rows", first, last, rows.shape[0])
+    if first == last or rows.shape[1] == 0:
+        return
+    of_rows = matrix_of("rows", rows, last)
+    with nogil:
+        table.tanh_rows(first, last, &of_rows)

@@ -241,6 +241,9 @@ typedef struct {
     /* All gradients from d_context. scratch: [FL_BLOCK_ROWS, 4L], `largest`, and the largest T max(W, S). */
     void (*attend_back)(const FL_NAME(fl_attention) *of, int64_t first, int64_t last, FL_REAL *scratch);
 
+    /* rows[., columns], without gaps, from `first` to `last`, become their tanh. */
+    void (*tanh_rows)(int64_t first, int64_t last, const FL_NAME(fl_matrix) *rows);
+
     /* -- rows of packed batches from and to arrays of one block per sequence: packing.h */
 
     /* rows[M, W] of the steps from `first` to `last`, out of the blocks; with `reverse` from their ends. */

@@ -185,6 +185,7 @@ cdef extern from *:
         void (*transpose_memory)(const fl_attention *, int64_t, int64_t) noexcept nogil
         void (*attend)(const fl_attention *, int64_t, int64_t, real *) noexcept nogil
         void (*attend_back)(const fl_attention *, int64_t, int64_t, real *) noexcept nogil
+        void (*tanh_rows)(int64_t, int64_t, const fl_matrix *) noexcept nogil
         void (*gather)(const fl_batch *, const fl_blocks *, bint, int64_t, int64_t, const fl_matrix *) noexcept nogil
         void (*scatter)(const fl_batch *, const fl_blocks *, bint, bint, bint, const fl_matrix *) noexcept nogil
         void (*draw)(const fl_draw *, const int64_t *, int64_t, int64_t, const fl_matrix *) noexcept nogil

@@ -43,7 +43,7 @@ OF_CELLS = [f"{cell}_{method}" for cell in kernels.CELLS for method in METHODS]
 OTHERS = [
     "wait", "pack_panels", "multiply_rows", "gradient", "linear_forward", "linear_differentiate", "linear_backward",
     "gradient_of_rows", "losses_of_rows", "losses_of_distributions", "gather", "scatter", "draw", "scale",
-    "square_sums", "adam", "sgd", "rmsprop", "transpose_memory", "attend", "attend_back",
+    "square_sums", "adam", "sgd", "rmsprop", "transpose_memory", "attend", "attend_back", "tanh_rows",
 ]  # fmt: skip
 NAMES = sorted(OF_CELLS + OTHERS)
 
@@ -301,6 +301,8 @@ def others(entries, dtype):
     put("attend", attention("forward"), **of_all, scratch=np.zeros(64 * 4 * lanes + 4 * A, dtype))
     of_back = {"scratch": np.zeros(64 * 4 * lanes + 4 * lanes + 4 * W, dtype)}
     put("attend_back", attention("backward"), **of_all, **gradients, **of_back)
+
+    put("tanh_rows", plain("tanh_rows"), first=1, last=3, rows=normal(4, lanes + 3))
 
     P = 5000
     put("square_sums", plain("square_sums"), first=0, last=2, g=normal(P), sums=np.zeros(2))

@@ -103,6 +103,18 @@ def test_backends_agree_with_numpy(fast, dtype, size, additive):
         assert_allclose(found[name], value, rtol=0, atol=20 * TOLERANCE[dtype] * np.abs(value).max(), err_msg=name)
 
 
+@pytest.mark.parametrize("columns", [1, 8, 19, 48])
+def test_tanh_of_rows(backend, dtype, columns):
+    rows = 3 * np.random.default_rng(0).standard_normal((5, columns)).astype(dtype)
+    found = rows.copy()
+    kernels.load(backend).attention.tanh(1, 4, found)
+    assert_allclose(found[1:4], np.tanh(rows[1:4]), rtol=0, atol=TOLERANCE[dtype])
+    assert_array_equal(found[[0, 4]], rows[[0, 4]])
+    alone = rows.copy()
+    kernels.load(backend).attention.tanh(2, 3, alone)
+    assert_array_equal(alone[2], found[2])
+
+
 @pytest.mark.skipif(len(FAST) < 2, reason="there is one compiled backend only")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @sizes

@@ -97,6 +97,9 @@ source[n] to source[n+1] of the memory, S of them, and the queries target[n] to 
     ``backward(part)``: from `d_context`, which the caller fills, compute `d_memory`, `d_keys`, `d_queries` and, for
     each sequence, the gradient `d_vector` [N, A]. Without `own_keys`, `d_memory` includes that of the keys.
 
+``tanh(first, last, rows)``
+    Replace rows `first` to `last` of a contiguous array by their tanh.
+
 ``roll_out`` has recursive forecasts, in which each forecast is the input of the next step:
 
 ``RollOut(runs, packed, head, forecast)``

@@ -27,6 +27,7 @@ class Minibatch:
     expected_weight: float = 1.0  # its average over batches of the same size, by which losses are divided
     penalty: float = 0.0  # the L2 term of the loss
     scale: float = 1.0  # factor that clips the gradient
+    decoder: object = None  # as in `Batch`
 
     @property
     def rows(self):

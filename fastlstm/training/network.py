@@ -78,7 +78,7 @@ class Network(FlatWeights):
         self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
         self._workspace, dtype = Workspace(), self.parameters.dtype
         self.recurrence = Recurrence(
-            stack, embedding, self.weights, self.d_weights, self.kernels, dtype, symbol_dropout
+            stack, embedding, self.weights, self.kernels, dtype, self.d_weights, symbol_dropout
         )
         self.packed = self.recurrence.packed
         K = len(self.weights["head.bias"])

@@ -17,10 +17,12 @@ class Recurrence:
     stack : Stack
     embedding : Embedding or None
         Which of the inputs are codes of symbols, and how these become channels of the stack.
-    weights, d_weights : dict of str to array
-        Weights of the layers and the embedding, and their gradients, which are written.
+    weights : dict of str to array
+        Weights of the layers and the embedding.
     package : backend of the kernels
     dtype : dtype
+    d_weights : dict of str to array or None
+        Where gradients are written; None if there are none.
     symbol_dropout : float
         Fraction of the symbols that are replaced by the last code of their channel, that of unknown symbols.
 
@@ -32,20 +34,24 @@ class Recurrence:
         What ``run.forward`` reads.
     """
 
-    def __init__(self, stack, embedding, weights, d_weights, package, dtype, symbol_dropout=0.0):
+    def __init__(self, stack, embedding, weights, package, dtype, d_weights=None, symbol_dropout=0.0):
         self.stack, self.lookup, self.layers = stack, None, stack
         self._package, self._dtype, self._symbol_dropout = package, dtype, symbol_dropout
         self._weights, self._d_weights = weights, d_weights
         if embedding is not None:
-            self.lookup = Lookup(embedding, stack, package, dtype, backward=True)
+            self.lookup = Lookup(embedding, stack, package, dtype, backward=d_weights is not None)
             self.layers = self.lookup.stack
-        self._recurrent = [weights[name].reshape(-1) for name in stack.shapes]
-        self._d_recurrent = [d_weights[name].reshape(-1) for name in stack.shapes]
-        if self.lookup:
-            self._d_recurrent = [value.reshape(-1) for value in self.lookup.recurrent(d_weights)]
-        self.packed = PackedStack(self.layers, package, dtype, backward=True)
+        self._recurrent = self._of_layers(weights)
+        self._d_recurrent = d_weights and self._of_layers(d_weights)
+        self.packed = PackedStack(self.layers, package, dtype, backward=d_weights is not None)
         self._workspaces = [Workspace() for _ in stack.places]
         self.inputs, self.run = Inputs(), None
+
+    def _of_layers(self, weights):
+        """The weights that the kernels of `layers` read or write, flat."""
+        if self.lookup:
+            return [value.reshape(-1) for value in self.lookup.recurrent(weights)]
+        return [weights[name].reshape(-1) for name in self.stack.shapes]
 
     def take(self, x, at, starts, seed):
         """Take the inputs of a packed batch, whose sequences begin at x[at[n]]; `seed` of the symbols that are dropped.
@@ -56,7 +62,7 @@ class Recurrence:
         if self.lookup:
             rng = np.random.default_rng(seed) if self._symbol_dropout else None
             self._x, self._at, self._which = self.lookup.take(x, at, starts, rng, self._symbol_dropout)
-            self._recurrent = self.lookup.recurrent(self._weights)
+            self._recurrent = self._of_layers(self._weights)
 
     def make_run(self, starts, recording=True, threads=1, masks=None):
         """Make `run`, a run over a packed batch, or over some of its steps."""

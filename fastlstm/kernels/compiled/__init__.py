@@ -28,7 +28,7 @@ to `number`. The method is ``of_rows(first, last, d_scores)``.
 is the number of elements of scratch memory.
 
 The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,
-`square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
+`tanh_rows`, `square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
 """
 
 from functools import partial
@@ -64,7 +64,7 @@ class Backend:
         vars(self).update({cell: module_of(cell) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
-        self.attention = over(attention, "Attention")
+        self.attention = over(attention, "Attention", "tanh")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")
         self.solvers.BLOCK = solvers.BLOCK
 

@@ -82,3 +82,7 @@ class Attention:
     def weights_of(self, n):
         T, columns, at = self._T[n], self._columns[n], self._at[n]
         return self._arrays.weights[at : at + T * columns].reshape(T, columns)[:, : self._S[n]]
+
+
+def tanh(entries, first, last, rows):
+    entries(rows.dtype).tanh_rows(first, last, rows)

@@ -158,3 +158,17 @@ def attend_back(sequences, places, sizes, arrays, gradients, kind, vectors, scra
         transpose(one.S, one.T, d, there)
         transposed_product(one.T, one.S, k.stride, there, k, panel, d_q, False)
         transposed_product(one.S, one.T, k.stride, d, q, panel, d_k, shared)
+
+
+@entry
+def tanh_rows(first, last, columns, rows, edge):
+    """Replace the rows [., columns] from `first` to `last` by their tanh; edge[L] is scratch."""
+    rows, size, L = shift(pointer(rows), first * columns), (last - first) * columns, width(rows)
+    whole = size // L * L
+    for j in range(0, whole, L):
+        store(tanh(load(1, 1, rows, j, 0)), rows, j, 0)
+    for j in range(whole, size):
+        edge[j - whole] = rows[j]
+    store(tanh(load(1, 1, edge, 0, 0)), edge, 0, 0)
+    for j in range(whole, size):
+        rows[j] = edge[j - whole]

@@ -29,6 +29,7 @@ def entries(dtype):
         scatter=runs.scatter,
         draw=runs.draw,
         scale=runs.scale,
+        tanh_rows=runs.tanh_rows,
         square_sums=solvers.square_sums,
         adam=solvers.adam,
         sgd=solvers.sgd,

@@ -13,6 +13,7 @@ from fastlstm.kernels.numba import attention, distributions, dropout, head, matm
 from fastlstm.kernels.numba.buffers import add_gradients, add_rows, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
+from fastlstm.kernels.numba.target import VECTOR_BYTES
 
 
 @cache
@@ -250,6 +251,11 @@ def gather(starts, order, reverse, first, last, array, column, rows):
 
 def scatter(starts, order, reverse, states, add, rows, out, column):
     packing.scatter((starts, parts.lengths_of(starts), order), reverse, states, add, rows, out, column)
+
+
+def tanh_rows(first, last, rows):
+    edge = np.zeros(VECTOR_BYTES // rows.itemsize, rows.dtype)
+    attention.tanh_rows(first, last, rows.shape[1], rows.reshape(-1), edge)
 
 
 def draw(key, threshold, keep, sequences, first, last, masks):

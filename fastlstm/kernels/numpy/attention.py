@@ -53,3 +53,7 @@ class Attention:
 
     def weights_of(self, n):
         return self._weights[n]
+
+
+def tanh(first, last, rows):
+    rows[first:last] = np.tanh(rows[first:last])

@@ -161,14 +161,12 @@ class Peer:
         return translations
 
 
-def torch_epoch_seconds(X, y, hidden_size, batch_size, threads, epochs=1, **options):
-    """Seconds of each epoch, the first after a batch that sets torch up; None without torch."""
+def torch_epoch_seconds(X, y, hidden_size, batch_size, threads, **options):
+    """Seconds of an epoch, after a batch that sets torch up; None without torch."""
     if torch is None:
         return None
     Peer(X[:batch_size], y[:batch_size], hidden_size, batch_size, threads=threads, **options).epoch()
-    peer, seconds = Peer(X, y, hidden_size, batch_size, threads=threads, **options), []
-    for _ in range(epochs):
-        start = time.perf_counter()
-        peer.epoch()
-        seconds.append(time.perf_counter() - start)
-    return seconds
+    peer = Peer(X, y, hidden_size, batch_size, threads=threads, **options)
+    start = time.perf_counter()
+    peer.epoch()
+    return time.perf_counter() - start

@@ -125,9 +125,10 @@ def sentences(n_train=12_000, n_test=1_000):
 
     The hundred pairs of sentences.tsv, half of them with "Don't", are grown by phrases that stand behind the verb in
     English, before it in Korean: "Don't open the window with Anna and Minho on Monday." is "월요일에 안나, 민호와 함께
-    창문을 열지 마세요." A list of names puts any number of words before the last one of the Korean sentence: up to
-    40 in the training part, exactly 5, 10, 20 or 40 in the test part, n_test of each. These are combinations that
-    are not in the training part, as is the first of the test part, HELD_OUT; the other short pairs are.
+    창문을 열지 마세요." A list of names puts any number of words before the last one of the Korean sentence: 4 to 40 in
+    the training part, the logarithm uniformly distributed, and 5, 10, 20 or 40 in the test part, n_test of each. Those
+    are combinations that are not in the training part. HELD_OUT, the first of the test part, is not, either, but the
+    other short pairs are.
 
     Symbols are words: what stands between spaces, with its comma; the full stop, the same everywhere, is left out.
     """
@@ -139,7 +140,7 @@ def sentences(n_train=12_000, n_test=1_000):
             test.update([grown(pairs, distance, rng)])
     train = {source: target for source, target in pairs.items() if source not in test}
     while len(train) < n_train:
-        source, target = grown(pairs, int(rng.integers(5, max(DISTANCES) + 1)), rng)
+        source, target = grown(pairs, round(np.exp(rng.uniform(np.log(4), np.log(max(DISTANCES))))), rng)
         if source not in test:
             train[source] = target
     in_words = [(words(source), words(target)) for source, target in [*shuffled(train.items()), *test.items()]]

@@ -6,6 +6,7 @@ the training part. Strings are sequences of characters, lists of strings are seq
 
 import datetime
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
@@ -27,7 +28,8 @@ def dates(n_train=10_000, n_test=2_000):
 def names(test_fraction=0.2):
     """Names of languages, territories, currencies and scripts, English and Korean, by Babel from the Unicode CLDR.
 
-    A source begins with the kind of name, as Arabic is a language and a script.
+    A source begins with the kind of name, as Arabic is a language and a script. A target is the list of its jamo, the
+    letters that a syllable is composed of: most syllables are too rare to be learned as symbols of their own.
     """
     from babel import Locale
 
@@ -38,7 +40,8 @@ def names(test_fraction=0.2):
     ]:  # fmt: skip
         from_names, to_names = getattr(english, kinds), getattr(korean, kinds)
         pairs += [
-            (f"{kind}: {from_names[code]}", to_names[code]) for code in sorted(from_names.keys() & to_names.keys())
+            (f"{kind}: {from_names[code]}", list(normalize("NFD", to_names[code])))
+            for code in sorted(from_names.keys() & to_names.keys())
         ]
     return parted(shuffled(dict(pairs).items()), round(test_fraction * len(pairs)))
 

@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -51,14 +52,15 @@ def test_dates_are_written_in_full():
     assert target.endswith(f"월 {month_and_day.split()[1]}일 화요일")
 
 
-def test_names_are_of_every_kind():
+def test_names_are_of_every_kind_and_spelled_in_jamo():
     X, y, X_test, y_test = load("names")
     pairs = dict(zip(X + X_test, y + y_test, strict=True))
     assert len(pairs) > 1300
-    assert pairs["language: Korean"] == "한국어"
-    assert pairs["territory: Norway"] == "노르웨이"
-    assert pairs["currency: Swiss Franc"] == "스위스 프랑"
-    assert pairs["script: Arabic"] == "아랍 문자"
+    assert pairs["territory: Cuba"] == list("\u110f\u116e\u1107\u1161")
+    for source, target in [
+        ("language: Korean", "한국어"), ("currency: Swiss Franc", "스위스 프랑"), ("script: Arabic", "아랍 문자"),
+    ]:  # fmt: skip
+        assert normalize("NFC", "".join(pairs[source])) == target
 
 
 def test_numbers_are_words_in_english_and_characters_in_korean():

@@ -24,6 +24,7 @@
 #define fl_cell OF_TYPE(fl_cell)
 #define fl_layer OF_TYPE(fl_layer)
 #define fl_roll_out OF_TYPE(fl_roll_out)
+#define fl_attention OF_TYPE(fl_attention)
 
 /* Numbers in a vector. */
 #define L ((int64_t)(VECTOR_BYTES / sizeof(real)))

@@ -136,6 +136,30 @@ typedef struct {
     double point, width, sharpness; /* factors of the first score and of the noise, exponent of the deviation */
 } FL_NAME(fl_roll_out);
 
+/* Attention of N sequences: sequence n has the rows of keys and memory from source[n] to source[n + 1], S of them, and
+   the queries and contexts from target[n] to target[n + 1], T of them. S', A' and W' are padded to whole vectors. */
+typedef struct {
+    int64_t A, W;           /* numbers of a key or query, and of a row of memory */
+    const int64_t *source;  /* [N+1] */
+    const int64_t *target;  /* [N+1] */
+    const int64_t *columns; /* [N]: the sum of S' of the sequences before */
+    const int64_t *at;      /* [N]: the sum of T S' of the sequences before */
+    int64_t largest;        /* the largest T S' */
+    const FL_REAL *keys, *queries; /* [., A'] */
+    const FL_REAL *memory;         /* [., W'] */
+    const FL_REAL *vector;         /* [A'], of additive scores; or NULL */
+    FL_REAL *context;              /* [., W'] */
+    FL_REAL *weights;              /* for each sequence, [T, S'] */
+    FL_REAL *keys_t;               /* for each sequence, [A, S'] */
+
+    /* of the gradient */
+    FL_REAL *memory_t;             /* for each sequence, [W, S']; or NULL */
+    const FL_REAL *d_context;      /* [., W'] */
+    FL_REAL *d_keys, *d_queries;   /* [., A'] */
+    FL_REAL *d_memory;             /* [., W']: may be d_keys, which then is the gradient of both */
+    FL_REAL *d_vector;             /* [N, A'], of each sequence */
+} FL_NAME(fl_attention);
+
 /* -- the table ----------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -207,6 +231,18 @@ typedef struct {
 
     /* All steps of a part's sequences: sets the forecasts, and advances the layers. Divided by rows. */
     void (*roll_out)(const FL_NAME(fl_roll_out) *of, const fl_part *part);
+
+    /* -- attention, of the sequences from `first` to `last`: attention.h */
+
+    /* keys_t and memory_t, from keys and memory; needed before the others. */
+    void (*transpose_memory)(const FL_NAME(fl_attention) *of, int64_t first, int64_t last);
+    /* Weights and context. scratch: [FL_BLOCK_ROWS, 4L], and the largest T max(A, S). */
+    void (*attend)(const FL_NAME(fl_attention) *of, int64_t first, int64_t last, FL_REAL *scratch);
+    /* All gradients from d_context. scratch: [FL_BLOCK_ROWS, 4L], `largest`, and the largest T max(W, S). */
+    void (*attend_back)(const FL_NAME(fl_attention) *of, int64_t first, int64_t last, FL_REAL *scratch);
+
+    /* rows[., columns], without gaps, from `first` to `last`, become their tanh. */
+    void (*tanh_rows)(int64_t first, int64_t last, const FL_NAME(fl_matrix) *rows);
 
     /* -- rows of packed batches from and to arrays of one block per sequence: packing.h */
 

@@ -45,6 +45,7 @@ cdef extern from *:
     typedef FL_TYPE(fl_cell) fl_cell;
     typedef FL_TYPE(fl_layer) fl_layer;
     typedef FL_TYPE(fl_roll_out) fl_roll_out;
+    typedef FL_TYPE(fl_attention) fl_attention;
     typedef FL_TYPE(fl_kernels) fl_kernels;
     """
 
@@ -138,6 +139,27 @@ cdef extern from *:
         const double *noise
         double point, width, sharpness
 
+    ctypedef struct fl_attention:
+        int64_t A, W
+        const int64_t *source
+        const int64_t *target
+        const int64_t *columns
+        const int64_t *at
+        int64_t largest
+        const real *keys
+        const real *queries
+        const real *memory
+        const real *vector
+        real *context
+        real *weights
+        real *keys_t
+        real *memory_t
+        const real *d_context
+        real *d_keys
+        real *d_queries
+        real *d_memory
+        real *d_vector
+
     ctypedef struct fl_kernels:
         int64_t lanes
         const fl_cell *const *cells
@@ -160,6 +182,10 @@ cdef extern from *:
             bint) noexcept nogil
         void (*losses_of_rows)(const fl_loss *, int64_t, int64_t, real *, int64_t) noexcept nogil
         void (*roll_out)(const fl_roll_out *, const fl_part *) noexcept nogil
+        void (*transpose_memory)(const fl_attention *, int64_t, int64_t) noexcept nogil
+        void (*attend)(const fl_attention *, int64_t, int64_t, real *) noexcept nogil
+        void (*attend_back)(const fl_attention *, int64_t, int64_t, real *) noexcept nogil
+        void (*tanh_rows)(int64_t, int64_t, const fl_matrix *) noexcept nogil
         void (*gather)(const fl_batch *, const fl_blocks *, bint, int64_t, int64_t, const fl_matrix *) noexcept nogil
         void (*scatter)(const fl_batch *, const fl_blocks *, bint, bint, bint, const fl_matrix *) noexcept nogil
         void (*draw)(const fl_draw *, const int64_t *, int64_t, int64_t, const fl_matrix *) noexcept nogil

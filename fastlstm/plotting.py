@@ -9,6 +9,7 @@ from typing import Any
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
 #: Number of colours.
 MOST_COLOURS = len(_COLOURS)
+LONGEST_NAME = 24  # characters of a name in a legend, or beside a row or column
 
 
 def colours_on(ax: Any) -> tuple[str, ...]:
@@ -57,3 +58,9 @@ def integer_ticks(axis: Any, most: int | str = "auto") -> None:
 def marker_of(values: Any) -> str | None:
     """Marker of a line through `values`: a point if there is only one, since a line through it would be invisible."""
     return "." if len(values) == 1 else None
+
+
+def shortened(name: Any) -> str:
+    """A name, whose end is left out if it is long."""
+    name = str(name)
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from fastlstm import kernels
+from fastlstm.kernels.compiled.attention import Arrays
 from fastlstm.kernels.compiled.layout import row_layout
 from fastlstm.kernels.compiled.recurrence import Buffers
 from fastlstm.kernels.forecast import Forecast
@@ -42,7 +43,7 @@ OF_CELLS = [f"{cell}_{method}" for cell in kernels.CELLS for method in METHODS]
 OTHERS = [
     "wait", "pack_panels", "multiply_rows", "gradient", "linear_forward", "linear_differentiate", "linear_backward",
     "gradient_of_rows", "losses_of_rows", "losses_of_distributions", "gather", "scatter", "draw", "scale",
-    "square_sums", "adam", "sgd", "rmsprop",
+    "square_sums", "adam", "sgd", "rmsprop", "transpose_memory", "attend", "attend_back", "tanh_rows",
 ]  # fmt: skip
 NAMES = sorted(OF_CELLS + OTHERS)
 
@@ -280,6 +281,28 @@ def others(entries, dtype):
     put("draw", draw, **key, sequences=rng.integers(0, 9, N), first=1, last=N, masks=normal(N, W + 2)[:, :W])
     masks = normal(N, W + 2)
     put("scale", plain("scale"), starts=starts, first=1, last=N, masks=masks, column=1, rows=packed)
+
+    def attention(method):
+        def call(A, W, source, target, first, last, scratch=None, **given):
+            arrays = Arrays(**{name: given.get(name) for name in Arrays._fields})
+            of_sequences = entries.Attention(A, W, source, target, arrays)
+            getattr(of_sequences, method)(first, last, *([] if scratch is None else [scratch]))
+
+        return call
+
+    A, W, source, target = 5, lanes + 1, np.array([0, 3, 5]), np.array([0, 2, 6])
+    of_memory = {"keys": normal(5, padded(A, lanes)), "memory": normal(5, padded(W, lanes))}
+    of_queries = {"queries": normal(6, padded(A, lanes)), "context": normal(6, padded(W, lanes))}
+    of_queries |= {"vector": normal(padded(A, lanes)), "weights": normal(6 * lanes), "keys_t": normal(2 * lanes * A)}
+    of_all = {"A": A, "W": W, "source": source, "target": target, "first": 0, "last": 2, **of_memory, **of_queries}
+    gradients = {"memory_t": normal(2 * lanes * W), "d_vector": normal(2, padded(A, lanes))}
+    gradients |= {f"d_{name}": normal(*of_all[name].shape) for name in ("context", "keys", "queries", "memory")}
+    put("transpose_memory", attention("transpose_memory"), **of_all, **gradients)
+    put("attend", attention("forward"), **of_all, scratch=np.zeros(64 * 4 * lanes + 4 * A, dtype))
+    of_back = {"scratch": np.zeros(64 * 4 * lanes + 4 * lanes + 4 * W, dtype)}
+    put("attend_back", attention("backward"), **of_all, **gradients, **of_back)
+
+    put("tanh_rows", plain("tanh_rows"), first=1, last=3, rows=normal(4, lanes + 3))
 
     P = 5000
     put("square_sums", plain("square_sums"), first=0, last=2, g=normal(P), sums=np.zeros(2))

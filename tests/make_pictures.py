@@ -15,7 +15,7 @@ from matplotlib.ticker import NullFormatter
 from sklearn.base import clone
 
 from fastlstm import LSTMRegressor
-from fastlstm.inspection import GateDisplay, GradientFlowDisplay, ImportanceDisplay, LossCurveDisplay
+from fastlstm.inspection import AttentionDisplay, GateDisplay, GradientFlowDisplay, ImportanceDisplay, LossCurveDisplay
 
 FOLDER = Path(__file__).parent / "pictures"
 STYLES = {"light": "default", "dark": "dark_background"}
@@ -35,8 +35,15 @@ def comparison():
     return GateDisplay.compare(before, after, X[0])
 
 
+def attention():
+    distances = np.subtract.outer(np.arange(9), 0.8 * np.arange(11))
+    weights = np.exp(-(distances**2))
+    return AttentionDisplay(weights / weights.sum(axis=1, keepdims=True), "a source of", "a target").plot()
+
+
 #: What makes each picture.
 DISPLAYS = {
+    "attention": attention,
     "gates": lambda: GateDisplay.from_estimator(fitted(), X[0]),
     "memory": lambda: GateDisplay.from_estimator(fitted("gru"), X[0], kind="memory"),
     "comparison": comparison,

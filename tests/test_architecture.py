@@ -1,4 +1,4 @@
-"""Dependencies point one way: adapters -> forecasting -> estimators -> training -> layers -> kernels."""
+"""Dependencies point one way: adapters -> forecasting, language -> estimators, translation -> training -> kernels."""
 
 import ast
 import subprocess
@@ -51,6 +51,16 @@ ALLOWED = {
         "fastlstm.sequences",
         "fastlstm.kernels",
     ),
+    "translation/": (
+        "fastlstm.translation",
+        "fastlstm.training",
+        "fastlstm.dropout",
+        "fastlstm.phases",
+        "fastlstm.threads",
+        "fastlstm.stacks",
+        "fastlstm.sequences",
+        "fastlstm.kernels",
+    ),
     "estimators/": (
         "fastlstm.estimators",
         "fastlstm.symbols",
@@ -67,6 +77,7 @@ ALLOWED = {
         "fastlstm.inspection",
         "fastlstm.plotting",
         "fastlstm.estimators",
+        "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",
         "fastlstm.user_warnings",
@@ -80,7 +91,11 @@ ALLOWED = {
     "language/": (
         "fastlstm.language",
         "fastlstm.estimators",
+        "fastlstm.translation",
         "fastlstm.symbols",
+        "fastlstm.training",
+        "fastlstm.stacks",
+        "fastlstm.sequences",
         "fastlstm.layers",
         "fastlstm.containers",
         "fastlstm.kernels",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastlstm import LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, TableLayout, show_versions
 from fastlstm.inspection import (
+    AttentionDisplay,
     GateActivations,
     GateDisplay,
     GradientFlow,
@@ -21,6 +22,7 @@ from fastlstm.inspection import (
     gradient_flow,
     step_importance,
 )
+from fastlstm.language import edit_distance, token_accuracy
 from fastlstm.layers import CIFG, GRU, LSTM, RNN, Gradients, StreamState
 
 
@@ -97,3 +99,9 @@ def draw(model: LSTMRegressor, X: NDArray[np.float64], y: list[float]) -> None:
     assert_type(GradientFlowDisplay({"LSTM": gradient_flow(model, X, y)}).plot(relative=True), GradientFlowDisplay)
     assert_type(ImportanceDisplay.from_estimator(model, X, y, by="step"), ImportanceDisplay)
     assert_type(LossCurveDisplay.from_estimator(model, learning_rate=True), LossCurveDisplay)
+    assert_type(AttentionDisplay([[0.5, 0.5], [0, 1]], "ab", "a").plot(), AttentionDisplay)
+
+
+def compare_sequences(y: list[str], sample_weight: NDArray[np.float64]) -> None:
+    assert_type(edit_distance(y, y, normalize=True, sample_weight=sample_weight), float)
+    assert_type(token_accuracy([[1, 2]], [[1]], sample_weight=[1.0]), float)

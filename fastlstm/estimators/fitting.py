@@ -34,12 +34,24 @@ FAR_FROM_ZERO = 10  # a constant beyond this is unlikely in data of unit varianc
 
 
 def fit(estimator, X, y, sample_weight, validation_data):
-    """Fit the estimator, from scratch or with `warm_start` from its weights; it changes in one step at the end."""
-    max_epochs = None if estimator.max_iter == "auto" else estimator.max_iter
-    task = FitTask(estimator, X, y, sample_weight, max_subtasks=max_epochs)
-    update = AtomicUpdate(estimator)
+    """Fit a classifier or regressor, from scratch or with `warm_start` from its weights."""
     continued = estimator.warm_start and hasattr(estimator, "weights_")
-    training, checkpoints = _prepare(update.copy, (X, y, sample_weight), continued, validation_data)
+
+    def prepared(copy):
+        return _prepare(copy, (X, y, sample_weight), continued, validation_data)
+
+    return train(estimator, (X, y, sample_weight), prepared)
+
+
+def train(estimator, data, prepared):
+    """Train an estimator, which changes in one step at the end.
+
+    prepared: function that returns the `Training` of a copy of the estimator, and its checkpoints or None.
+    """
+    max_epochs = None if estimator.max_iter == "auto" else estimator.max_iter
+    task = FitTask(estimator, *data, max_subtasks=max_epochs)
+    update = AtomicUpdate(estimator)
+    training, checkpoints = prepared(update.copy)
     epochs_before = training.progress.epochs
     if checkpoints:
         checkpoints.restore(training)
@@ -94,7 +106,7 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
     estimator._make_loss()  # raises if the parameters are invalid
     data = check_data(estimator, *data, not continued, classes)
     held_out = check_validation_data(estimator, *validation_data)
-    seed, checkpoints = _seed(estimator)
+    seed, checkpoints = seed_of(estimator)
     rng = np.random.default_rng(seed)
     if estimator.early_stopping and not partial and held_out is None:
         data, held_out = split(estimator, data, rng)
@@ -149,7 +161,7 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
     )
     training = Training(
         network,
-        _settings(estimator, output.loss),
+        settings_of(estimator, output.loss),
         Examples(*data, estimator._per_step),
         seed=seed,
         validate=held_out and (lambda: _validate(estimator, network, held_out)),
@@ -172,7 +184,7 @@ def _warn_if_constant(scaling, target_scaling):
             )
 
 
-def _seed(estimator):
+def seed_of(estimator):
     """The random seed, taken from the checkpoint if there is one to resume from, and the checkpoints or None."""
     seed = int(check_random_state(estimator.random_state).randint(MAX_SEED))
     if estimator.checkpoint_path is None:
@@ -189,7 +201,7 @@ def _resolve_settings(estimator, series, partial):
     return defaults.resolve(given, estimator.cell, len(series), int(series.lengths.max()), series.steps, online=partial)
 
 
-def _settings(estimator, loss):
+def settings_of(estimator, loss):
     given = {field.name: getattr(estimator, field.name, None) for field in fields(Settings)}
     resolved = {name: value for name, value in estimator.settings_.items() if name in given}
     return Settings(**{**given, **resolved, "loss": loss})

@@ -43,6 +43,12 @@ def check_network_parameters(estimator):
         )
 
 
+def check_resume(estimator):
+    """Raise if there is no file to resume from."""
+    if estimator.resume and estimator.checkpoint_path is None:
+        raise ValueError("resume=True requires checkpoint_path, the file to resume from.")
+
+
 def check_parameters(estimator):
     """Raise if parameters are incompatible with each other."""
     check_network_parameters(estimator)
@@ -57,8 +63,7 @@ def check_parameters(estimator):
             f"bptt_steps={estimator.bptt_steps} is not supported with bidirectional=True, because the backward "
             "direction starts at the last step: set bptt_steps=None."
         )
-    if estimator.resume and estimator.checkpoint_path is None:
-        raise ValueError("resume=True requires checkpoint_path, the file to resume from.")
+    check_resume(estimator)
     if estimator.resume and estimator.warm_start:
         raise ValueError(
             "resume=True and warm_start=True are mutually exclusive: one continues from a file, the other from the "

@@ -1,5 +1,9 @@
-"""What a fitted model did and why: gates, gradients, attributions and learning curves, as arrays and pictures."""
+"""What a fitted model did and why, as arrays and pictures.
 
+Gates, gradients, attention, attributions and learning curves.
+"""
+
+from fastlstm.inspection.attention_display import AttentionDisplay
 from fastlstm.inspection.attribution import StepImportance, step_importance
 from fastlstm.inspection.curves import LossCurveDisplay
 from fastlstm.inspection.gate_display import GateDisplay
@@ -10,6 +14,7 @@ from fastlstm.inspection.gradient_records import GradientFlow, LayerGradients, S
 from fastlstm.inspection.importance_display import ImportanceDisplay
 
 __all__ = [
+    "AttentionDisplay",
     "GateActivations",
     "GateDisplay",
     "GradientFlow",

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from fastlstm.plotting import MOST_COLOURS, colours_on, integer_ticks, marker_of, pyplot_for, without_spines
+from fastlstm.plotting import MOST_COLOURS, colours_on, integer_ticks, marker_of, pyplot_for, shortened, without_spines
 
 MOST_TICKS = 9  # of the rows of a heat map
 SHORTEST = 0.1  # left end of the axis of half-lives, in steps
-LONGEST_NAME = 24  # characters of a name in a legend or beside a row
 LEGEND_KEY, LEGEND_LETTER = 0.5, 0.055  # generous widths in inches of a legend's line with its gaps, and of a letter
 MOST_NUMBERS = 8  # of bars that have their number printed; of more, rows are lower than the text
 
@@ -62,7 +61,7 @@ class Panels:
     def _add_legend(self, axes, row, column):
         """Legend above the lines; of two panels beside each other, one in the free place behind them."""
         handles, labels = axes.get_legend_handles_labels()
-        labels, style = [_shortened(label) for label in labels], {"frameon": False, "fontsize": "x-small"}
+        labels, style = [shortened(label) for label in labels], {"frameon": False, "fontsize": "x-small"}
         if len(self._columns) == 1:
             place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderpad": 0, "borderaxespad": 0.2}
             width = axes.get_subplotspec().get_position(self.figure).width * self.figure.bbox.width / self.figure.dpi
@@ -96,7 +95,7 @@ class Panels:
         )
         axes.set_ylabel(title)
         integer_ticks(axes.yaxis, MOST_TICKS)
-        axes.yaxis.set_major_formatter(lambda at, _: _shortened(labels[round(at)]) if 0 <= at < units else "")
+        axes.yaxis.set_major_formatter(lambda at, _: shortened(labels[round(at)]) if 0 <= at < units else "")
         axes.tick_params(axis="y", labelsize="x-small")
         if bar:
             of_bar = self.figure.add_subplot(self._grid[row % self._rows, self._columns[column] + 1])
@@ -135,12 +134,6 @@ class Panels:
         integer_ticks(self._of_time[0].xaxis)  # which all share
         first = [axes for axes in self._of_time if axes.get_subplotspec().colspan.start == self._first]
         self.figure.align_ylabels(first)
-
-
-def _shortened(name):
-    """A name, whose end is left out if it is long."""
-    name = str(name)
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
 
 
 def _print_numbers(axes, values, middle):

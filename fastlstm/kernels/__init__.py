@@ -82,6 +82,24 @@ per target, stored next to each other:
     ``weight_gradient(part, features, d_scores, d_weight, d_bias, accumulate=False)``: compute this part's share of the
     gradient; with `accumulate`, add it to the result of the previous call, which must still be in place.
 
+``attention`` compares each query of a sequence with the rows of the sequence's memory. Sequence n has the rows
+source[n] to source[n+1] of the memory, S of them, and the queries target[n] to target[n+1], T of them:
+
+``Attention(additive, A, W, source, target, dtype, workspace, backward=False, own_keys=True)``
+    A: numbers of a query and of a key; W: of a row of memory. Scores are the products q . k or, if `additive`,
+    v . tanh(q + k). With `own_keys`, each row of memory has a key; without, for products only, it is its own key.
+
+    ``memory``, ``keys``, ``queries``, ``vector``: arrays [., W], [., A], [., A] and [A], which the caller fills; they
+    and those below may have further columns, which are padding.
+    ``prepare(part)``: needed when memory and keys have changed.
+    ``forward(part)``: compute `context` [., W], the means of the rows of memory, weighted by the softmax of the scores.
+    ``weights_of(n)``: these weights [T, S] of sequence n of N.
+    ``backward(part)``: from `d_context`, which the caller fills, compute `d_memory`, `d_keys`, `d_queries` and, for
+    each sequence, the gradient `d_vector` [N, A]. Without `own_keys`, `d_memory` includes that of the keys.
+
+``tanh(first, last, rows)``
+    Replace rows `first` to `last` of a contiguous array by their tanh.
+
 ``roll_out`` has recursive forecasts, in which each forecast is the input of the next step:
 
 ``RollOut(runs, packed, head, forecast)``

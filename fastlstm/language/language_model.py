@@ -173,10 +173,7 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
     def _fit(self, X):
         vars(self).pop("classifier_", None)
         series, schema = symbols.learn(X, "X", "int64", self.max_vocabulary, self.min_count)
-        if schema.names is not None:
-            raise ValueError(
-                f"X has tables with the columns {containers.few(schema.names)}; expected plain sequences of symbols."
-            )
+        symbols.check_plain(schema.names, "X")
         self._schema, self.vocabulary_ = schema, schema.vocabularies[0].symbols
         self._codes, self.n_features_in_ = Codes.of(self.vocabulary_), 1
         sequences = self._sequences(series)

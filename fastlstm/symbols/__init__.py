@@ -21,21 +21,22 @@ point. Data flow:
    of the S columns of symbols as floating-point numbers. ``Series.restore`` returns results per step in the form of X.
 4. `Schema.decode`: n arrays of codes -> sequences of symbols in the form that was fitted.
 
-`learn` is steps 1, 2 and 3 of fit, `read` those of later calls. Codes beyond that of unknown symbols are free for
-special symbols of a model, such as start and end.
+`learn` is steps 1, 2 and 3 of fit, `read` those of later calls; `to_lists` is step 1, for what needs no codes.
+Codes beyond that of unknown symbols are free for special symbols of a model, such as start and end.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
-from fastlstm import sequences
+from fastlstm import containers, sequences
 from fastlstm.symbols.columns import read_columns
 from fastlstm.symbols.flat import normalized
 from fastlstm.symbols.schema import Schema
 from fastlstm.symbols.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Vocabulary", "are_texts", "characters", "learn", "read", "read_step"]
+__all__ = ["Schema", "Vocabulary", "are_texts", "characters", "check_plain", "learn", "read", "read_step", "to_lists"]
 
 
 def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
@@ -85,6 +86,27 @@ def read_step(x_t, name, schema, dtype, n):
     if columns.lengths[0] != n:
         raise ValueError(f"{name} has {columns.lengths[0]} steps; expected {n}, one for each stream.")
     return _encode(columns, schema, name, dtype, "error").table(copy=False)
+
+
+def to_lists(X, name, allow_empty=False):
+    """The symbols of each plain sequence of X as a list, and their kind, see `Columns`; None if there are no symbols.
+
+    allow_empty: whether sequences may have no symbols.
+    """
+    columns = read_columns(X, name, allow_empty)
+    check_plain(columns.names, name)
+    (kind,), (values,) = columns.kinds, columns.values
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    ends = columns.lengths.cumsum().tolist()
+    return [values[start:end] for start, end in pairwise([0, *ends])], kind if values else None
+
+
+def check_plain(names, name):
+    """Raise ValueError if sequences have columns, the names of which are `names`."""
+    if names is not None:
+        raise ValueError(
+            f"{name} has tables with the columns {containers.few(names)}; expected plain sequences of symbols."
+        )
 
 
 def are_texts(y):

@@ -44,8 +44,11 @@ class Columns:
         return [k for k, kind in enumerate(self.kinds) if kind != "numbers"]
 
 
-def read_columns(X, name):
-    """X in any form as `Columns`; raises TypeError or ValueError if it holds anything else."""
+def read_columns(X, name, allow_empty=False):
+    """X in any form as `Columns`; raises TypeError or ValueError if it holds anything else.
+
+    allow_empty: whether plain sequences may have no symbols.
+    """
     members, form = _members(X, name)
     if not len(members):
         raise ValueError(f"{name} has 0 sequences; expected at least 1.")
@@ -53,7 +56,7 @@ def read_columns(X, name):
         return Columns(*events.read(members, name), form)
     texts = [isinstance(member, str) for member in members]
     if all(texts):
-        characters, lengths = flat.join_texts(members, _place(name))
+        characters, lengths = flat.join_texts(members, _place(name), allow_empty)
         return Columns(None, ("characters",), (characters,), lengths, form)
     members = [_member(member, f"{name}[{n}]") for n, member in enumerate(members)]
     if any(texts):
@@ -63,7 +66,7 @@ def read_columns(X, name):
             f"{', but '.join(kinds)}: sequences must be either all strings, which are read character by character, or "
             "all lists or arrays of symbols."
         )
-    symbols, lengths, kind = flat.join(members, _place(name))
+    symbols, lengths, kind = flat.join(members, _place(name), allow_empty)
     return Columns(None, (kind,), (symbols,), lengths, form)
 
 

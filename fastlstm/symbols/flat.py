@@ -18,22 +18,22 @@ def normalized(text):
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def join_texts(texts, place):
+def join_texts(texts, place, allow_empty=False):
     """The characters of n strings as an array of shape (steps,), and the length of each string."""
     texts = list(map(normalized, texts))
-    lengths = lengths_of(texts, place)
+    lengths = lengths_of(texts, place, allow_empty)
     points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
     if not points.all():
         _refuse(int(np.argmin(points)), lengths, place, "is the character NUL, which NumPy's strings cannot hold")
     return points.view("<U1"), lengths
 
 
-def join(members, place):
+def join(members, place, allow_empty=False):
     """The symbols of n lists or 1-D arrays, the length of each, and whether symbols are "words" or "integers".
 
     Words are returned as a list of str, integers as an array of int64.
     """
-    lengths = lengths_of(members, place)
+    lengths = lengths_of(members, place, allow_empty)
     if all(isinstance(member, np.ndarray) and member.dtype.kind in "iub" for member in members):
         symbols = np.concatenate(members)
         if np.can_cast(symbols.dtype, np.int64):
@@ -54,10 +54,10 @@ def join(members, place):
     _refuse_types(symbols, lengths, place)
 
 
-def lengths_of(members, place):
-    """[n]: number of symbols of each sequence."""
+def lengths_of(members, place, allow_empty=False):
+    """[n]: number of symbols of each sequence; raises for empty ones unless `allow_empty`."""
     lengths = np.fromiter(map(len, members), np.int64, len(members))
-    if not lengths.all():
+    if not allow_empty and not lengths.all():
         raise ValueError(f"{place(int(np.argmin(lengths)))} has length 0; expected a sequence of at least 1 symbol.")
     return lengths
 

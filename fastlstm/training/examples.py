@@ -18,10 +18,11 @@ class Batch(NamedTuple):
     starts: np.ndarray  # first packed row of each step
     x: np.ndarray  # flat; the inputs of sequence n begin at x[at[n]], the longest sequence first
     at: np.ndarray
-    targets: np.ndarray
-    sample_weight: np.ndarray | None  # divided by `expected_weight`; None if the chunk only carries states forward
+    targets: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None  # divided by `expected_weight`; None if a chunk only carries states forward
     total_weight: float = 0.0  # sum of the sample weights
     expected_weight: float = 1.0  # its average over batches of the same size, by which losses are divided
+    decoder: object = None  # of sequences that become other sequences: the side of these
 
 
 class Examples:
@@ -81,10 +82,15 @@ class Examples:
     def batch(self, rows, number, steps, dtype):
         """Chunk `number` of a batch, with sample weights of type `dtype`."""
         rows, starts, at, places = batches.chunk(self.series, rows, number, steps, self.per_step)
+        return self._weighted(Batch(rows, starts, self.series.values, at), places, dtype)
+
+    def _weighted(self, batch, places, dtype):
+        """A batch with the targets and weights at these places."""
         weights, targets = self.weights[places], self.targets[places]
         total = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
         if not total:
-            return Batch(rows, starts, self.series.values, at, targets, None)
+            return batch._replace(targets=targets)
         n_weighted = len(places) if self._all_weighted else np.count_nonzero(self._has_weight[places])
         expected = self._mean_weight * n_weighted
-        return Batch(rows, starts, self.series.values, at, targets, (weights / expected).astype(dtype), total, expected)
+        weights = (weights / expected).astype(dtype)
+        return batch._replace(targets=targets, sample_weight=weights, total_weight=total, expected_weight=expected)

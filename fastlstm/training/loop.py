@@ -103,6 +103,7 @@ class Training:
         self.minibatch = minibatch.Minibatch(
             drawn.starts, drawn.x, drawn.at, drawn.targets, drawn.sample_weight, self.settings.loss,
             (self.seed, self.progress.epochs, drawn.rows), number, drawn.total_weight, drawn.expected_weight,
+            decoder=drawn.decoder,
         )  # fmt: skip
         same = network.prepare_batch(self.minibatch, size, recording=drawn.sample_weight is not None)
         # Design: the phases of a single-segment batch do not change until its layout does, so they are cached: making

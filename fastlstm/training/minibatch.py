@@ -27,6 +27,7 @@ class Minibatch:
     expected_weight: float = 1.0  # its average over batches of the same size, by which losses are divided
     penalty: float = 0.0  # the L2 term of the loss
     scale: float = 1.0  # factor that clips the gradient
+    decoder: object = None  # as in `Batch`
 
     @property
     def rows(self):
@@ -38,9 +39,9 @@ def train_step(training):
     """Phases of a training step on `training.minibatch`."""
     network = training.network
     if training.minibatch.sample_weight is None:
-        yield from forward_only(network)
+        yield from network.phases(forward_only=True)
         return
-    yield from differentiate(network)
+    yield from network.phases()
     if training.has_penalty:
         yield Alone(training.add_penalty)
     yield Phase(training.sum_squares)
@@ -70,9 +71,9 @@ def differentiate(network):
             yield ByRows(network.load_d_states)
         yield from network.run.backward(network.packed, to_start=segment.first > 0)
         yield Phase(network.accumulate_gradients, segment)
-    if network.lookup:
-        yield Phase(network.lookup.backward)
-        yield Alone(network.collect_gradients)
+    if lookup := network.recurrence.lookup:
+        yield Phase(lookup.backward)
+        yield Alone(network.recurrence.collect)
 
 
 def forward_only(network):
@@ -86,12 +87,12 @@ def forward_only(network):
 def _fill(network):
     """Pack the weights, and compute the products that are looked up."""
     yield Phase(network.fill)
-    if network.lookup:
-        yield Phase(network.lookup.multiply)
+    if lookup := network.recurrence.lookup:
+        yield Phase(lookup.multiply)
 
 
 def _forward(network, segment, recording):
     """Forward pass through one segment, layer by layer."""
     if not network.is_whole:
         yield Alone(network.start_run, segment, recording)
-    yield from network.run.forward(network.packed, network.inputs)
+    yield from network.run.forward(network.packed, network.recurrence.inputs)

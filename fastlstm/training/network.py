@@ -7,10 +7,11 @@ import numpy as np
 
 from fastlstm import kernels
 from fastlstm.dropout import Masks
-from fastlstm.kernels.workspace import Workspace, aligned_empty
-from fastlstm.lookup import Lookup
-from fastlstm.stacks import Inputs, PackedStack, StackRun
+from fastlstm.kernels.workspace import Workspace
+from fastlstm.training import minibatch
 from fastlstm.training.inference import team_for
+from fastlstm.training.recurrence import Recurrence
+from fastlstm.training.weights import FlatWeights
 
 TAPE_BYTES = 1 << 30  # largest tape that `checkpoint="auto"` stores completely
 SEGMENT_BYTES = 1 << 25  # size of the segments that it recomputes otherwise
@@ -40,8 +41,8 @@ class Segment(NamedTuple):
     last: int
 
 
-class Network:
-    """A network whose weights are views into one flat array of parameters, as are their gradients.
+class Network(FlatWeights):
+    """A network of recurrent layers and a head.
 
     Methods that take a `part` are phases; ``minibatch.py`` defines their order.
 
@@ -72,35 +73,23 @@ class Network:
         self, stack, weights, dtype, backend, checkpoint=None, per_step=False, dropout=0.0, recurrent_dropout=0.0,
         embedding=None, symbol_dropout=0.0,
     ):  # fmt: skip
-        size = sum(value.size for value in weights.values())
-        self.parameters, self.gradient = aligned_empty((size,), dtype), aligned_empty((size,), dtype)
-        self.is_matrix = np.zeros_like(self.parameters)  # 1 for weight matrices, which are penalised; 0 for biases
-        self.weights, self.d_weights = {}, {}
-        end = 0
-        for name, value in weights.items():
-            start, end = end, end + value.size
-            self.weights[name] = self.parameters[start:end].reshape(value.shape)
-            self.d_weights[name] = self.gradient[start:end].reshape(value.shape)
-            self.weights[name][...] = value
-            self.is_matrix[start:end] = value.ndim == 2
+        super().__init__(weights, dtype)
         self.stack, self.per_step, self.kernels, self.embedding = stack, per_step, kernels.load(backend), embedding
         self._checkpoint, self._rates = checkpoint, (dropout, dropout, recurrent_dropout)
-        self._workspace = Workspace()
-        self._workspaces = [Workspace() for _ in stack.places]
-        self.lookup, self._layers, self._symbol_dropout = None, stack, symbol_dropout
-        if embedding is not None:
-            self.lookup = Lookup(embedding, stack, self.kernels, self.parameters.dtype, backward=True)
-            self._layers = self.lookup.stack
-        self._recurrent = [self.weights[name].reshape(-1) for name in stack.shapes]
-        self._d_recurrent = [self.d_weights[name].reshape(-1) for name in stack.shapes]
-        if self.lookup:
-            self._d_recurrent = [value.reshape(-1) for value in self.lookup.recurrent(self.d_weights)]
-        self.packed = PackedStack(self._layers, self.kernels, self.parameters.dtype, backward=True)
+        self._workspace, dtype = Workspace(), self.parameters.dtype
+        self.recurrence = Recurrence(
+            stack, embedding, self.weights, self.kernels, dtype, self.d_weights, symbol_dropout
+        )
+        self.packed = self.recurrence.packed
         K = len(self.weights["head.bias"])
-        self._head = self.kernels.head.Head(K, stack.width, self.parameters.dtype, self._workspace, backward=True)
+        self._head = self.kernels.head.Head(K, stack.width, dtype, self._workspace, backward=True)
         self._layout = (), 0, True
-        self.run = self.batch = self._masks = self._initial_states = self._final_states = None
-        self.inputs = Inputs()
+        self.batch = self._masks = self._initial_states = self._final_states = None
+
+    @property
+    def run(self):
+        """The run of the current segment."""
+        return self.recurrence.run
 
     def team(self, rows, steps, n_jobs):
         """Team of threads to train on batches of up to `rows` sequences and `steps` steps."""
@@ -115,12 +104,8 @@ class Network:
 
         Returns whether the layout, and so the phases, are those of the previous batch.
         """
-        self.batch, starts, self._x, self._at = batch, batch.starts, batch.x, batch.at
-        if self.lookup:
-            seed, epoch, _ = batch.dropout_key
-            rng = np.random.default_rng([seed, epoch, batch.number, int(batch.at[0])]) if self._symbol_dropout else None
-            self._x, self._at, self._which = self.lookup.take(batch.x, batch.at, starts, rng, self._symbol_dropout)
-            self._recurrent = self.lookup.recurrent(self.weights)
+        self.batch, starts, (seed, epoch, _) = batch, batch.starts, batch.dropout_key
+        self.recurrence.take(batch.x, batch.at, starts, [seed, epoch, batch.number, int(batch.at[0])])
         if self._initial_states is not None:
             copy_states(self._final_states, slice(self._n_initial), self._initial_states)
             self._n_initial = batch.rows
@@ -134,7 +119,7 @@ class Network:
 
     def _make_layout(self, starts, size, recording):
         self._layout, N = (starts, size, recording), int(starts[1])
-        self.run = None
+        self.recurrence.run = None
         if any(self._rates):
             self._masks = Masks(self.stack, self.kernels, N, self.parameters.dtype, *self._rates)
         self.segments = self._split_segments(starts) if recording else [Segment(0, 0, len(starts) - 1)]
@@ -179,10 +164,7 @@ class Network:
     def _make_run(self, segment, recording):
         starts, size, _ = self._layout
         starts = starts[segment.first : segment.last + 1] - starts[segment.first]
-        self.run = None  # release its buffers first
-        self.run = StackRun(
-            self._layers, self.kernels, starts, self.parameters.dtype, self._workspaces, recording, size, self._masks
-        )
+        self.recurrence.make_run(starts, recording, size, self._masks)
         if recording:
             self.run.prepare_backward(outputs=self.per_step)
             if self.per_step:
@@ -190,22 +172,16 @@ class Network:
                 self._allocate_head(int(starts[-1]))
 
     def _set_inputs(self, segment):
-        inputs, states = self.inputs, self._states[segment.number] if segment.number else self._initial_states
-        inputs.x, inputs.at = self._x, self._at
-        if segment.first:
-            inputs.at = inputs.at + segment.first * self._layers.input_size
-        if self.lookup:
-            first, last = (self.batch.starts[step] for step in (segment.first, segment.last))
-            self.run.look_up(self.lookup.known, self._which[first:last])
-        inputs.states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
+        states = self._states[segment.number] if segment.number else self._initial_states
+        states = states and [tuple(array[: self.run.rows] for array in state) for state in states]
+        rows = slice(*(int(self.batch.starts[step]) for step in (segment.first, segment.last)))
+        self.recurrence.set_inputs(states, segment.first, rows)
 
     def fill(self, part):
         """Pack the weights for the kernels, and draw the dropout masks."""
-        self.packed.fill(part, self._recurrent)
+        self.recurrence.fill(part)
         if part.rank == 0:
             self._head.fill(self.weights["head.weight"], self.weights["head.bias"])
-            if self.lookup:
-                self.lookup.fill(self.weights)
         if self._masks:
             self._masks.draw(*part.share(self.batch.rows), *self.batch.dropout_key)
 
@@ -259,17 +235,15 @@ class Network:
     def accumulate_gradients(self, part, segment):
         """Accumulate the gradient of all weights over the segments, and save that of the segment's initial states."""
         run, later = self.run, segment is not self.segments[-1]
-        run.gradients(part, self.packed, accumulate=later)
-        if self.lookup:
-            self.lookup.add(part, run.layers[0], later)
+        self.recurrence.gradients(part, accumulate=later)
         if self.per_step or not later:  # on the last states, the head has no gradient from earlier segments
             weight, bias = self.d_weights["head.weight"], self.d_weights["head.bias"]
             self._head.weight_gradient(part, self._features, self._d_scores, weight, bias, later)
         if segment.number:
             copy_states([now.d_state for now in run.runs], slice(*run.bounds(part)), self._d_states)
         else:
-            self.packed.unpack(part, self._d_recurrent)
+            self.recurrence.unpack(part)
 
-    def collect_gradients(self):
-        """Write the gradients of the first layer's weights, and of the embedding, where symbols are looked up."""
-        self.lookup.collect(self.d_weights, self._d_recurrent)
+    def phases(self, forward_only=False):
+        """Phases of the training on a batch, or only of carrying states forward; see ``minibatch.py``."""
+        return minibatch.forward_only(self) if forward_only else minibatch.differentiate(self)

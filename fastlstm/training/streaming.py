@@ -42,11 +42,11 @@ class _AsRun:
     """All layers of a `Stepper` as one run."""
 
     def __init__(self, stepper):
-        self._stepper, self.H, self.dtype = stepper, stepper._last.shape[1], stepper.dtype
+        self._stepper, self.H, self.dtype = stepper, stepper.last.shape[1], stepper.dtype
 
     def step(self, packed, x, h):
-        self._stepper._advance(x)
-        h[...] = self._stepper._last
+        self._stepper.advance(x)
+        h[...] = self._stepper.last
 
 
 class Stepper:
@@ -67,6 +67,8 @@ class Stepper:
     ----------
     states : list of tuple of arrays [n, H]
         Current states of each layer.
+    last : array [n, H]
+        Current states of the last layer.
     seen : array [n, C] or None
         Last observed value of each channel, if values may be missing.
     """
@@ -102,9 +104,9 @@ class Stepper:
         self._scaling, self._wide = model.scaling, np.empty(self.shape)
         # the last layer writes its states where the head reads them, unless those rows are not contiguous
         of_head = self._features[:, : stack.width]
-        self._last = of_head if of_head.flags.c_contiguous else np.empty((n, stack.width), dtype)
-        hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self._last]
-        self._copies = None if self._last is of_head else of_head
+        self.last = of_head if of_head.flags.c_contiguous else np.empty((n, stack.width), dtype)
+        hidden = [*(np.empty((n, one.H), dtype) for one in run.runs[:-1]), self.last]
+        self._copies = None if self.last is of_head else of_head
         self.states = [one.state for one in run.runs]
         self._runs = [_Recorded(one) for one in run.runs] if gates else run.runs
         self._layers = list(zip(self._runs, packed.runs, [self._x, *hidden[:-1]], hidden, strict=True))
@@ -120,8 +122,8 @@ class Stepper:
         Raises ValueError, and leaves the states unchanged, if a value is infinite, or NaN while missing values are not
         allowed.
         """
-        self._advance(x)
-        return self._head_of_last()
+        self.advance(x)
+        return self.scores_of_last()
 
     def _find(self, codes):
         """Compute the products of these codes [M, S], or of all."""
@@ -130,8 +132,8 @@ class Stepper:
         lookup.fill(self._model.weights)
         lookup.multiply(Part())
 
-    def _advance(self, x):
-        """Compute the states after a step."""
+    def advance(self, x):
+        """Compute the states after a step x, as `step` does, and `last`, but no scores."""
         if self._scaling is not None:
             x = self._standardise(x)
         numbers = x
@@ -151,10 +153,10 @@ class Stepper:
         for run, packed, inputs, h in self._layers:
             run.step(packed, inputs, h)
 
-    def _head_of_last(self):
+    def scores_of_last(self):
         """Scores of the last states in `_last`."""
         if self._copies is not None:
-            self._copies[...] = self._last
+            self._copies[...] = self.last
         self._head.forward(0, self._n, self._features, self._room)
         return self._scores.copy()
 
@@ -175,8 +177,8 @@ class Stepper:
             phases = list(run.forward(self._packed, inputs))
             team.run(phases.__iter__)
         self._set_states([now.state_n for now in run.runs])
-        run.last_outputs(slice(0, n), self._last)
-        return self._head_of_last()
+        run.last_outputs(slice(0, n), self.last)
+        return self.scores_of_last()
 
     def roll_out(self, forecast, n_jobs=None):
         """Complete a `Forecast` of the n sequences, whose inputs are prepared; the states advance as by `step`."""

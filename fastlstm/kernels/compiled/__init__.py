@@ -23,9 +23,12 @@ optional arrays may be None.
 to `number`. The method is ``of_rows(first, last, d_scores)``.
 ``RollOut(runs, packed, linear, forecast)``: recursive forecasts by stacked layers and the `Linear` layer on them; for a
 `Forecast`, see ``kernels/forecast.py``. The method is ``run(part)``.
+``Attention(A, W, source, target, arrays)``: for the arrays, see `attention.Arrays`. The methods are
+``transpose_memory(first, last)``, ``forward(first, last, scratch)`` and ``backward(first, last, scratch)``; `scratch`
+is the number of elements of scratch memory.
 
 The functions are `pack_panels`, `multiply_rows`, `gradient`, `gradient_of_rows`, `gather`, `scatter`, `draw`, `scale`,
-`square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
+`tanh_rows`, `square_sums`, `adam`, `sgd` and `rmsprop`. ``csrc/table.h`` documents all of them.
 """
 
 from functools import partial
@@ -34,7 +37,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.compiled import dropout, head, layout, packing, recurrence, roll_out, solvers
+from fastlstm.kernels.compiled import attention, dropout, head, layout, packing, recurrence, roll_out, solvers
 
 
 class Backend:
@@ -61,6 +64,7 @@ class Backend:
         vars(self).update({cell: module_of(cell) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
+        self.attention = over(attention, "Attention", "tanh")
         self.solvers = over(solvers, "adam", "sgd", "rmsprop", "square_sums")
         self.solvers.BLOCK = solvers.BLOCK
 

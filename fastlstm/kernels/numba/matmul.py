@@ -157,11 +157,10 @@ def _gradient(vecs):
                 add_to(add_products(zeros(1, vecs, panel), *terms), there, 0, out.stride, add)
             r += rows
 
-    def gradient(columns, a, b, panel, out, accumulate):
-        """`gradient` in panels of vecs * L columns."""
-        (q_first, q_last), (a, M, R, a_stride), (b, b_stride), (out, Q) = columns, a, b, out
-        a, b, panel, out = pointer(a), pointer(b), pointer(panel), pointer(out)
-        L = width(b)
+    @kernel
+    def in_panels(columns, a, M, R, b, panel, out, accumulate):
+        """`gradient` in panels of vecs * L columns; a, b and out are matrices."""
+        (q_first, q_last), L = columns, width(panel)
         # A block of `out`, a chunk of rows by a group of columns, stays in the L2 cache while a and b are streamed.
         chunks = (R + CHUNK - 1) // CHUNK
         chunk = (R + chunks - 1) // chunks
@@ -173,17 +172,33 @@ def _gradient(vecs):
                     here, add = min(BLOCK_ROWS, M - m), accumulate or m > 0
                     for q in range(first, last, vecs * L):
                         for row in range(here):
-                            store(load(1, vecs, b, (m + row) * b_stride + q, 0), panel, row * vecs * L, 0)
-                        ahead = m * b_stride + q + vecs * L if q + vecs * L < last else (m + here) * b_stride + first
-                        of_a, of_out = Matrix(shift(a, m * a_stride + r), a_stride), Matrix(shift(out, r * Q + q), Q)
-                        next_b = Matrix(shift(b, ahead), b_stride)
+                            store(load(1, vecs, b.at, (m + row) * b.stride + q, 0), panel, row * vecs * L, 0)
+                        ahead = m * b.stride + q + vecs * L if q + vecs * L < last else (m + here) * b.stride + first
+                        of_a = Matrix(shift(a.at, m * a.stride + r), a.stride)
+                        of_out = Matrix(shift(out.at, r * out.stride + q), out.stride)
+                        next_b = Matrix(shift(b.at, ahead), b.stride)
                         add_panel(here, min(chunk, R - r), of_a, panel, next_b, of_out, add)
 
+    def gradient(columns, a, b, panel, out, accumulate):
+        (a, M, R, a_stride), (b, b_stride), (out, Q) = a, b, out
+        of_a, of_b, of_out = Matrix(pointer(a), a_stride), Matrix(pointer(b), b_stride), Matrix(pointer(out), Q)
+        in_panels(columns, of_a, M, R, of_b, pointer(panel), of_out, accumulate)
+
     gradient.__qualname__ = f"gradient{vecs}"  # key of the machine code cache
-    return entry(gradient)
+    return in_panels, entry(gradient)
 
 
-gradient4, gradient2, gradient1 = (_gradient(vecs) for vecs in (4, 2, 1))
+(panels4, gradient4), (_, gradient2), (panels1, gradient1) = map(_gradient, (4, 2, 1))
+
+
+@kernel
+def transposed_product(R, K, Q, a, b, panel, out, accumulate):
+    """out[R, Q] = a[K, R].T @ b[K, Q] as `gradient` computes it, Q a multiple of L; pointers and matrices."""
+    wide = Q // (4 * width(panel)) * 4 * width(panel)
+    if wide > 0:
+        panels4((0, wide), a, K, R, b, panel, out, accumulate)
+    if wide < Q:
+        panels1((wide, Q), a, K, R, b, panel, out, accumulate)
 
 
 def gradient(columns, a, b, panel, out, accumulate):

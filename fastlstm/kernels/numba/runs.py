@@ -9,10 +9,11 @@ import numpy as np
 from fastlstm.kernels import CELLS, parts
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, flat, padded
 from fastlstm.kernels.lazy import lazy
-from fastlstm.kernels.numba import distributions, dropout, head, matmul, packing, roll_out
+from fastlstm.kernels.numba import attention, distributions, dropout, head, matmul, packing, roll_out
 from fastlstm.kernels.numba.buffers import add_gradients, add_rows, begin_rows, copy_outputs, load_rows, pack_groups
 from fastlstm.kernels.numba.recurrence import recurrence
 from fastlstm.kernels.numba.structs import struct_of_part, struct_of_run
+from fastlstm.kernels.numba.target import VECTOR_BYTES
 
 
 @cache
@@ -190,6 +191,41 @@ class RollOut:
         entry(tuple(structs), rows, part.barrier, tuple(weights), self._linear.layer, self._arrays, self._factors)
 
 
+class Attention:
+    def __init__(self, lanes, A, W, source, target, arrays):
+        S, T = np.diff(source), np.diff(target)
+        columns = padded(S, lanes)
+        before = [np.concatenate([[0], np.cumsum(of)[:-1]]) for of in (columns, T * columns)]
+        self._places, self._arrays = (np.array(source), np.array(target), *before), arrays
+        self._sizes = A, W, int((T * columns).max())
+        self._vector = np.empty(0, arrays.keys.dtype) if arrays.vector is None else arrays.vector
+        rows = max(int((T * np.maximum(max(A, W), S)).max()), 1)
+        self.scratch = BLOCK_ROWS * 4 * lanes + self._sizes[2] + rows
+
+    def transpose_memory(self, first, last):
+        arrays, (A, W, _) = self._arrays, self._sizes
+        attention.transpose_memory((first, last), self._places, A, _matrix(arrays.keys), arrays.keys_t)
+        if arrays.memory_t is not None:
+            attention.transpose_memory((first, last), self._places, W, _matrix(arrays.memory), arrays.memory_t)
+
+    def forward(self, first, last, scratch):
+        of, additive = self._arrays, self._arrays.vector is not None
+        arrays = of.keys_t, _matrix(of.queries), _matrix(of.memory), _matrix(of.context), of.weights
+        attention.attend((first, last), self._places, self._sizes[0], arrays, additive, self._vector, scratch)
+
+    def backward(self, first, last, scratch):
+        of, additive = self._arrays, self._arrays.vector is not None
+        arrays = _matrix(of.keys), _matrix(of.queries), of.weights, of.memory_t
+        gradients = tuple(map(_matrix, (of.d_context, of.d_keys, of.d_queries, of.d_memory)))
+        kind = additive, of.d_keys is of.d_memory
+        vectors = self._vector, of.d_vector.reshape(-1) if additive else self._vector
+        attention.attend_back((first, last), self._places, self._sizes[1:], arrays, gradients, kind, vectors, scratch)
+
+
+def _matrix(array):
+    return array.reshape(-1), array.shape[1]
+
+
 # -- wrappers of compiled functions with other signatures --------------------------------------------------------------
 
 
@@ -215,6 +251,11 @@ def gather(starts, order, reverse, first, last, array, column, rows):
 
 def scatter(starts, order, reverse, states, add, rows, out, column):
     packing.scatter((starts, parts.lengths_of(starts), order), reverse, states, add, rows, out, column)
+
+
+def tanh_rows(first, last, rows):
+    edge = np.zeros(VECTOR_BYTES // rows.itemsize, rows.dtype)
+    attention.tanh_rows(first, last, rows.shape[1], rows.reshape(-1), edge)
 
 
 def draw(key, threshold, keep, sequences, first, last, masks):

@@ -4,7 +4,7 @@ from importlib import import_module
 from types import SimpleNamespace
 
 from fastlstm.kernels import CELLS
-from fastlstm.kernels.numpy import dropout, head, packing, roll_out, solvers
+from fastlstm.kernels.numpy import attention, dropout, head, packing, roll_out, solvers
 
 
 def wait(barrier, size):
@@ -17,6 +17,7 @@ BACKEND = SimpleNamespace(
     bits=lambda: "numpy",
     wait=wait,
     padded=lambda H, dtype: H,
+    attention=attention,
     head=head,
     dropout=dropout,
     packing=packing,

@@ -1,0 +1,206 @@
+"""What a fit of an `LSTMTranslator` trains: the network, the pairs, and the parts held out."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fastlstm import kernels, sequences, symbols
+from fastlstm.estimators import fitting
+from fastlstm.estimators.checkpoints import fingerprint
+from fastlstm.estimators.inputs import check_weights
+from fastlstm.estimators.validation import check_network_parameters, check_resume
+from fastlstm.layers.checks import check_sizes, named
+from fastlstm.stacks import Stack
+from fastlstm.training import defaults
+from fastlstm.training.embedding import Embedding
+from fastlstm.training.loop import Training
+from fastlstm.training.minibatch import Minibatch
+from fastlstm.translation.model import TranslationModel
+from fastlstm.translation.network import TranslationNetwork
+from fastlstm.translation.pairs import Pairs
+
+LONGER = 2  # how much longer than the longest target of training translations may be, unless `max_length` says
+VALIDATION_ROWS = 64  # pairs held out that are evaluated at once
+
+
+def prepare(translator, X, y, sample_weight, validation_data):
+    """The `Training` of a translator, and its checkpoints or None."""
+    check_network_parameters(translator)
+    check_resume(translator)
+    dtype = np.dtype(translator.dtype)
+    pairs = read_pairs(translator, X, y, sample_weight, reset=True)
+    held_out = _validation_pairs(translator, *validation_data)
+    seed, checkpoints = fitting.seed_of(translator)
+    rng = np.random.default_rng(seed)
+    if translator.early_stopping and held_out is None:
+        pairs, held_out = _split(translator, pairs, int(rng.integers(np.iinfo(np.int32).max)))
+    given = {name: getattr(translator, name) for name in defaults.NAMES}
+    longest = int(pairs.sources.lengths.max())
+    translator.settings_ = defaults.resolve(given, translator.cell, len(pairs), longest, pairs.n_steps)
+    if checkpoints:
+        parts = [pairs] if held_out is None else [pairs, held_out]
+        data = [(of, part.targets, part.weights) for part in parts for of in (part.sources, part.inputs)]
+        checkpoints.describe(translator, seed, data=fingerprint(*data))
+    model = model_of(translator)
+    longest_lag = None
+    if translator.settings_["init"] == "chrono":
+        longest_lag = longest if translator.longest_lag is None else translator.longest_lag
+    translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))
+    backend = kernels.resolve(translator.backend)
+    network = TranslationNetwork(
+        translator._model,
+        dtype,
+        backend,
+        dropout=translator.settings_["dropout"],
+        recurrent_dropout=translator.recurrent_dropout,
+        symbol_dropout=translator.symbol_dropout,
+        teacher_forcing=translator.teacher_forcing,
+        n_pairs=len(pairs),
+    )
+    validate = None
+    if held_out is not None:
+        evaluator = TranslationNetwork(translator._model, dtype, backend)
+
+        def validate():
+            evaluator.parameters[:] = network.parameters
+            return evaluate(evaluator, held_out, translator.n_jobs)
+
+    training = Training(
+        network,
+        fitting.settings_of(translator, model.loss),
+        pairs,
+        seed=seed,
+        validate=validate,
+        save=checkpoints and checkpoints.save,
+        n_jobs=translator.n_jobs,
+    )
+    return training, checkpoints
+
+
+def model_of(translator):
+    """The layers for the fitted vocabularies, without weights."""
+    sizes = check_sizes(translator.hidden_size, translator.num_layers)
+    width = None if translator.embedding_size == "onehot" else int(translator.embedding_size)
+    V, V_target = len(translator.source_vocabulary_), len(translator.target_vocabulary_)
+    source = Embedding(1, (0,), (V + 1,), width)
+    target = Embedding(1, (0,), (V_target + 2,), width)
+    encoder = Stack(translator.cell, source.n_outputs, sizes, bool(translator.bidirectional))
+    decoder = Stack(translator.cell, target.n_outputs, sizes)
+    return TranslationModel(encoder, decoder, source, target, translator.attention, V_target + 1, {})
+
+
+def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
+    """Validate sources and targets; with `reset`, learn their vocabularies."""
+    x_name, y_name, dtype = f"X{suffix}", f"y{suffix}", translator.dtype
+    limits = translator.max_vocabulary, translator.min_count
+    if reset:
+        sources, translator._source_schema = symbols.learn(X, x_name, dtype, *limits)
+        targets, translator._target_schema = symbols.learn(y, y_name, dtype, *limits)
+        for schema, name in ((translator._source_schema, x_name), (translator._target_schema, y_name)):
+            symbols.check_plain(schema.names, name)
+        longest = int(targets.lengths.max())
+        translator.max_length_ = LONGER * longest if translator.max_length is None else translator.max_length
+        translator.n_features_in_ = 1
+    else:
+        sources = symbols.read(X, x_name, translator._source_schema, dtype)
+        targets = symbols.read(y, y_name, translator._target_schema, dtype)
+    check_same_number(sources, targets, x_name, y_name)
+    longest = int(targets.lengths.argmax())
+    if targets.lengths[longest] > translator.max_length_:
+        raise ValueError(
+            f"{y_name}[{longest}] has {targets.lengths[longest]} symbols, more than max_length="
+            f"{translator.max_length_}: raise max_length, or leave out longer sequences."
+        )
+    with named(f"sample_weight{suffix}"):
+        weights = check_weights(sample_weight, X, 1, f"sample_weight{suffix}")[:, 0]
+    return pairs_of(sources, targets, weights, len(translator.target_vocabulary_))
+
+
+def check_same_number(sources, targets, x_name, y_name):
+    """Raise ValueError unless there is a target for each source."""
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"{x_name} has {len(sources)} sequences, but {y_name} has {len(targets)}; expected one target per source."
+        )
+
+
+def series_of(codes, dtype):
+    """Series of arrays of codes."""
+    lengths = np.array(list(map(len, codes)))
+    return sequences.of_table(np.concatenate(codes)[:, None].astype(dtype), lengths, "list")
+
+
+def pairs_of(sources, targets, weights, V):
+    """Pairs of `Series` of codes, V of which are symbols of the vocabulary of the targets.
+
+    An unknown symbol of a target is read, but has weight 0 as a target, since it cannot be predicted.
+    """
+    end, start, unknown = V, V, V + 1
+    codes, lengths = targets.table(copy=False)[:, 0], targets.lengths
+    begin = targets.step_at + np.arange(len(lengths))  # with one step more for each sequence
+    is_end = np.zeros(len(codes) + len(lengths), bool)
+    is_end[begin + lengths] = True
+    predicted = np.full(len(is_end), end)
+    predicted[~is_end] = codes
+    read = np.full(len(is_end), start, codes.dtype)
+    read[np.delete(np.arange(len(is_end)), begin)] = np.where(codes == V, unknown, codes)
+    is_known = is_end | (predicted != V)
+    of_steps = np.repeat(weights, lengths + 1) * is_known
+    inputs = replace(targets, values=read, at=begin, lengths=lengths + 1, form="list", T=0)
+    return Pairs(sources, inputs, predicted[:, None], of_steps[:, None])
+
+
+def _validation_pairs(translator, X_val, y_val, sample_weight_val):
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val was passed without X_val and y_val: pass all three.")
+        return None
+    if X_val is None or y_val is None:
+        given, lacking = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{given} was passed, but {lacking} is None: pass both or neither.")
+    return read_pairs(translator, X_val, y_val, sample_weight_val, suffix="_val")
+
+
+def _split(translator, pairs, seed):
+    """The part of the pairs to train on, and the part held out."""
+    held = int(np.ceil(translator.validation_fraction * len(pairs)))
+    if held >= len(pairs):
+        raise ValueError(
+            f"validation_fraction={translator.validation_fraction:g} holds out all of the {len(pairs)} pairs: pass "
+            "more pairs, lower validation_fraction, or pass X_val and y_val."
+        )
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    return pairs.take(np.sort(order[held:])), pairs.take(np.sort(order[:held]))
+
+
+def minibatches(pairs, dtype, loss):
+    """All pairs as minibatches without gradient: numbers of the pairs, and the minibatch."""
+    order = np.argsort(-pairs.sources.lengths, kind="stable")
+    for first in range(0, len(order), VALIDATION_ROWS):
+        drawn = pairs.batch(order[first : first + VALIDATION_ROWS], 0, None, dtype)
+        yield drawn.rows, Minibatch(
+            drawn.starts, drawn.x, drawn.at, drawn.targets,
+            np.ones((len(drawn.targets), 1), dtype) if drawn.sample_weight is None else drawn.sample_weight,
+            loss, (0, 0, drawn.rows), 0, drawn.total_weight, drawn.expected_weight, decoder=drawn.decoder,
+        )  # fmt: skip
+
+
+def run(network, batch, n_jobs):
+    """Run a network forward over a minibatch, with the target as the decoder's inputs."""
+    with network.team(batch.rows, int(batch.starts[-1] + batch.decoder.starts[-1]), n_jobs) as team:
+        network.prepare_batch(batch, team.size)
+        team.run(lambda: network.phases(forward_only=True))
+
+
+def evaluate(network, pairs, n_jobs):
+    """Part of the symbols that are predicted from the source and all of the target before them, and their loss."""
+    right = loss = total = 0.0
+    for _, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
+        if not batch.total_weight:
+            continue
+        run(network, batch, n_jobs)
+        weights = batch.sample_weight[:, 0].astype(float) * batch.expected_weight
+        right += float(weights[network.predicted == batch.targets[:, 0]].sum())
+        loss += float(network.values.sum()) * batch.expected_weight
+        total += batch.total_weight
+    return right / total, loss / total

@@ -1,10 +1,11 @@
 """Trains LSTMTranslator on the sets of `translation_data.py` and prints what it reaches, beside torch's times.
 
-``python bench/translation.py [--validation] [--no-torch] [part of a name ...]`` runs all models, or those named.
-Results go to .benchmarks/translation.json, where those of other models stay, and all of them are printed as tables.
+``python bench/translation.py [--validation] [--no-torch] [--jobs N] [part of a name ...]`` runs all models, or those
+named. Results go to .benchmarks/translation.json, where those of other models stay; all of them are printed as tables.
 
 Times beside torch's are of an epoch on one thread, ours and torch's in turn, the medians of `ROUNDS` each. Ours is a
-whole fit, with its checks and the encoding of symbols, torch's the epoch alone.
+whole fit, with its checks and the encoding of symbols; torch's is the epoch alone. Torch reads batches of one length,
+as far as there are such, or packs all: see `translation_torch.py`.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from fastlstm.language import LSTMTranslator
 RESULTS = Path(__file__).parent.parent / ".benchmarks" / "translation.json"
 ROUNDS = 5
 TIMED = 5_000  # pairs of a timed epoch, at most
+NOT_OF_TORCH = {"learning_rate_init", "max_iter", "symbol_dropout", "beam_width"}  # what an epoch's time is without
 DO_NOT = "마세요"
 
 
@@ -44,15 +46,19 @@ class Run:
         return f"{self.data}, {self.model}"
 
 
-DATES = {"hidden_size": 64, "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 10}
-NAMES = {"hidden_size": 128, "dropout": 0.3, "batch_size": 32, "learning_rate_init": 2e-3, "max_iter": 60}
+# All symbols that matter are known: without symbol_dropout. Learning rates fall as a cosine, the default.
+COMMON = {"embedding_size": 32, "symbol_dropout": 0.0}
+DATES = {**COMMON, "hidden_size": 64, "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 8}
+NAMES = {
+    **COMMON, "hidden_size": 128, "dropout": 0.3, "batch_size": 32, "learning_rate_init": 3e-3, "max_iter": 40,
+}  # fmt: skip
 # In one direction, as the backward one of two would read "Don't" last, next to the decoder
 SENTENCES = {
-    "hidden_size": 128, "bidirectional": False, "batch_size": 64, "learning_rate_init": 2e-3, "max_iter": 20,
+    **COMMON, "hidden_size": 128, "bidirectional": False, "batch_size": 64, "learning_rate_init": 2e-3, "max_iter": 18,
 }  # fmt: skip
-PHONEMES = {"num_layers": 2, "batch_size": 128}
-SMALL = {**PHONEMES, "hidden_size": 64, "learning_rate_init": 3e-3, "max_iter": 20}
-LARGE = {**PHONEMES, "hidden_size": 256, "learning_rate_init": 1e-3, "dropout": 0.3, "max_iter": 15}
+PHONEMES = {**COMMON, "num_layers": 2, "batch_size": 128, "beam_width": 5}
+SMALL = {**PHONEMES, "hidden_size": 64, "dropout": 0.1, "learning_rate_init": 4e-3, "max_iter": 20}
+LARGE = {**PHONEMES, "hidden_size": 256, "dropout": 0.3, "learning_rate_init": 2e-3, "max_iter": 15}
 
 RUNS = [
     Run("dates", "with attention", DATES, ("exact", ">=", 0.99), timed=True),
@@ -117,7 +123,7 @@ def split(run, validation):
 
 
 def fitted(run, X, y, seed, **others):
-    """The model and the seconds of its training."""
+    """The model, and the seconds of its training."""
     model = LSTMTranslator(**{**run.parameters, **others}, random_state=seed)
     start = time.perf_counter()
     with warnings.catch_warnings():
@@ -126,35 +132,41 @@ def fitted(run, X, y, seed, **others):
     return model, time.perf_counter() - start
 
 
-def train(run, validation, with_torch):
-    """All numbers of a model."""
+def train(run, validation, with_torch, n_jobs):
+    """All numbers of a model. A training that was interrupted is resumed; its seconds are those since then."""
     X, y, X_test, y_test = split(run, validation)
     fitted(run, X[:100], y[:100], 0, max_iter=1)  # compiles what is needed
     row = {"scores": [], "seconds": [], "epochs": run.parameters["max_iter"], "pairs": len(X)}
+    RESULTS.parent.mkdir(exist_ok=True)
     for seed in run.seeds:
-        model, seconds = fitted(run, X, y, seed)
+        checkpoint = RESULTS.parent / f"translation, {run.name}, seed {seed}.checkpoint"
+        model, seconds = fitted(run, X, y, seed, n_jobs=n_jobs, checkpoint_path=checkpoint, resume=True)
+        checkpoint.unlink()
         row["scores"].append(measured(run, model.predict(X_test), y_test))
         row["seconds"].append(seconds)
         print(f"  seed {seed}: {formatted(row['scores'][-1])}; {seconds:.0f} s", flush=True)
     if run.data == "sentences" and run.parameters.get("attention", "dot"):
         row["map"] = attention_map(model)
     if run.timed and with_torch:
-        row["ours"], row["torch"] = epoch_times(run, X, y)
-        if row["torch"]:
-            print(f"  seconds of an epoch: {row['ours']:.2f}, torch {row['torch']:.2f}", flush=True)
+        row["epoch"] = epoch_seconds(run, X, y)
+        print(f"  seconds of an epoch: {row['epoch']}", flush=True)
     return row
 
 
-def epoch_times(run, X, y):
-    """Median seconds of an epoch on one thread, ours and torch's, in turn; torch's None where it is not installed."""
+def epoch_seconds(run, X, y):
+    """Median seconds of an epoch on one thread by ours, and by torch in both ways, where it is installed."""
     rows = np.random.default_rng(0).permutation(len(X))[:TIMED]
     X, y = [X[i] for i in rows], [y[i] for i in rows]
-    options = {name: value for name, value in run.parameters.items() if name not in {"learning_rate_init", "max_iter"}}
-    ours, torch = [], []
+    options = {name: value for name, value in run.parameters.items() if name not in NOT_OF_TORCH}
+    seconds = {}
     for _ in range(ROUNDS):
-        ours.append(fitted(run, X, y, 0, max_iter=1, n_jobs=1)[1])
-        torch.append(torch_epoch_seconds(X, y, threads=1, **options))
-    return median(ours), None if torch[0] is None else median(torch)
+        for name, measured in {
+            "ours": fitted(run, X, y, 0, max_iter=1, n_jobs=1)[1],
+            "torch": torch_epoch_seconds(X, y, threads=1, **options),
+            "torch, packed": torch_epoch_seconds(X, y, threads=1, always_packs=True, **options),
+        }.items():
+            seconds.setdefault(name, []).append(measured)
+    return {name: round(median(values), 3) for name, values in seconds.items() if None not in values}
 
 
 def attention_map(model):
@@ -174,7 +186,9 @@ def formatted(score):
 
 def table(rows):
     """All models but those of the sentences."""
-    lines = [["pairs", "model", "to reach", "reached", "epochs", "seconds", "an epoch beside torch's"]]
+    lines = [
+        ["pairs", "model", "to reach", "reached", "epochs", "seconds", "an epoch, times torch's speed", "torch packed"]
+    ]
     for run in RUNS:
         if run.name not in rows or run.data == "sentences":
             continue
@@ -189,9 +203,14 @@ def table(rows):
             f"{np.mean(scores):.1%}{spread}{', missed' if missed(run, row) else ''}",
             str(row["epochs"]),
             f"{np.mean(row['seconds']):.0f}",
-            f"{row['torch'] / row['ours']:.1f} x" if row.get("torch") else "-",
+            *(times(row.get("epoch", {}), name) for name in ("torch", "torch, packed")),
         ])  # fmt: skip
     return markdown(lines)
+
+
+def times(seconds, name):
+    """How many times faster ours is."""
+    return f"{seconds[name] / seconds['ours']:.1f} x" if name in seconds else "-"
 
 
 def table_of_sentences(rows):
@@ -209,25 +228,31 @@ def markdown(lines):
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *rows])
 
 
+def known_rows(validation):
+    """Results by the names of runs."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"validation": validation, "rows": {}}
+    return known["rows"] if known["validation"] == validation else {}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="parts of names of sets and models; all by default")
     parser.add_argument("--no-torch", action="store_true", help="leave times beside torch's out")
     parser.add_argument("--validation", action="store_true", help="score on the data that the models were chosen by")
+    parser.add_argument("--jobs", type=int, default=None, help="threads of the trainings, as n_jobs")
     arguments = parser.parse_args()
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    rows = known["rows"] if known.get("validation") == arguments.validation else {}
     for run in RUNS:
         if arguments.names and not any(name in run.name for name in arguments.names):
             continue
         print(run.name, flush=True)
         try:
-            rows[run.name] = train(run, arguments.validation, not arguments.no_torch)
+            row = train(run, arguments.validation, not arguments.no_torch, arguments.jobs)
         except ModuleNotFoundError as error:
             print(f"  left out: {error}", flush=True)
             continue
-        RESULTS.parent.mkdir(exist_ok=True)
+        rows = {**known_rows(arguments.validation), run.name: row}  # other runs may have ended meanwhile
         RESULTS.write_text(json.dumps({"validation": arguments.validation, "rows": rows}))
+    rows = known_rows(arguments.validation)
     print(f"\n{table(rows)}\n\n{table_of_sentences(rows)}")
 
 

@@ -1,9 +1,9 @@
 """The network of LSTMTranslator in PyTorch, as a peer in speed.
 
 It is written for speed on a CPU: everything is encoded and sorted before the first epoch, batches have sequences of
-similar length, and the encoder packs only batches whose lengths differ, as torch's LSTM is several times slower on
-packed sequences than on padded ones. The decoder reads whole padded targets at once, and attends to all steps by two
-batched products.
+similar length, and the encoder packs only those whose lengths differ, as torch's LSTM is several times slower on packed
+sequences than on padded ones; with `always_packs`, it packs all, as is usual. The decoder reads whole padded targets at
+once, and attends to all steps by two batched products.
 """
 
 import time
@@ -58,7 +58,7 @@ if torch:
 
         def __init__(
             self, V_source, V_target, hidden_size, num_layers=1, bidirectional=True, attention=True, embedding_size=32,
-            dropout=0.0,
+            dropout=0.0, always_packs=False,
         ):  # fmt: skip
             super().__init__()
             H, D = hidden_size, hidden_size * (1 + bidirectional)
@@ -72,12 +72,13 @@ if torch:
             self.keys = torch.nn.Linear(D, H, bias=False) if attention and bidirectional else torch.nn.Identity()
             self.combine = torch.nn.Linear(D + H, H) if attention else None
             self.drop = torch.nn.Dropout(dropout)
+            self.always_packs = always_packs
             self.head = torch.nn.Linear(H, V_target)
 
         def encode(self, sources, S):
             """Outputs [N, S, D], the decoder's initial states, and where there is padding [N, 1, S]."""
             x = self.read(sources)
-            packs = bool(S[-1] < S[0])
+            packs = self.always_packs or bool(S[-1] < S[0])
             outputs, states = self.encoder(pack_padded_sequence(x, S, batch_first=True) if packs else x)
             padding = None
             if packs:

@@ -1,6 +1,6 @@
 """Draws the attention that `translation.py` has recorded, as attention.png here.
 
-The Hangul is drawn in NanumGothic (SIL Open Font License), from the installed package koreanize-matplotlib.
+The Hangul is in NanumGothic (SIL Open Font License), which comes with the package koreanize-matplotlib.
 """
 
 import json
@@ -8,43 +8,33 @@ from pathlib import Path
 
 import matplotlib
 from data_sets import package_folder
+from matplotlib import font_manager
 from translation import RESULTS
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-from matplotlib.font_manager import FontProperties
+from fastlstm.inspection import AttentionDisplay
 
 PICTURE = Path(__file__).parent / "attention.png"
 
 
-def font():
-    """A font with Hangul. The package is not imported: it changes matplotlib's settings."""
+def use_hangul():
+    """Draw with a font that has Hangul. Its package is not imported, as that changes other settings too."""
     folder = package_folder("koreanize_matplotlib")
     if folder is None:
-        raise SystemExit("koreanize-matplotlib is not installed, with which a font with Hangul comes")
-    return FontProperties(fname=folder / "fonts" / "NanumGothic.ttf", size=11)
+        raise SystemExit("the font with Hangul is missing: pip install koreanize-matplotlib")
+    font_manager.fontManager.addfont(folder / "fonts" / "NanumGothic.ttf")
+    matplotlib.rcParams["font.family"] = ["NanumGothic", "DejaVu Sans"]
 
 
 def draw(attention):
-    """Weights [T + 1, S] as shades: a row for each translated word and the end, a column for each word read."""
-    labels = [*attention["translation"], "(end)"]
-    figure, axes = plt.subplots(figsize=(5.2, 4.2), layout="constrained")
-    picture = axes.imshow(attention["weights"], vmin=0, vmax=1, cmap="Blues")
-    axes.set_xticks(range(len(attention["source"])), attention["source"], fontproperties=font(), rotation=30, ha="left")
-    axes.set_yticks(range(len(labels)), labels, fontproperties=font())
-    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
-    for t, weights in enumerate(attention["weights"]):
-        for s, weight in enumerate(weights):
-            if weight >= 0.05:
-                axes.text(s, t, f"{weight:.2f}", ha="center", va="center", color="white" if weight > 0.5 else "black")
-    figure.colorbar(picture, label="attention")
-    figure.savefig(PICTURE, dpi=120)
+    display = AttentionDisplay(attention["weights"], attention["source"], attention["translation"]).plot()
+    display.figure_.savefig(PICTURE, dpi=120, bbox_inches="tight")
     return PICTURE
 
 
 def main():
-    rows = json.loads(RESULTS.read_text())["rows"]
-    print(draw(rows["sentences, LSTM with attention"]["map"]))
+    matplotlib.use("Agg")
+    use_hangul()
+    print(draw(json.loads(RESULTS.read_text())["rows"]["sentences, LSTM with attention"]["map"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts latency report torch golden pictures clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency report torch golden pictures clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -85,6 +85,11 @@ forecasts: export OMP_NUM_THREADS = 1
 forecasts: .venv-forecasts/ok
 	$(FORECASTS) bench/forecasting.py
 	$(FORECASTS) bench/forecasting_darts.py
+
+# pairs to translate, and a picture of attention; some hours, most of them for 2 x 256 cells on the pronunciations
+translations: $(VENV)/translation
+	$(IN)/python bench/translation.py
+	$(IN)/python bench/translation_picture.py
 
 # a single call of predict beside those of scikit-learn
 latency: $(VENV)/examples

@@ -1,5 +1,6 @@
 """What a training says of itself: what "auto" came to, and when it has not learned."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -48,6 +49,17 @@ def test_no_constant_has_a_smaller_loss(name):
 
     best = min(minimize(of_constant, start, method="Powell").fun for start in RNG.normal(size=(3, columns)))
     assert best_constant_loss(loss, targets, weights) < best + 1e-3
+
+
+def test_many_classes_need_no_scores_of_all_rows():
+    targets = np.random.default_rng(0).integers(0, 20_000, (20_000, 1))
+    tracemalloc.start()
+    loss = best_constant_loss(Loss("cross_entropy"), targets, np.ones((20_000, 1)))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    shares = np.bincount(targets[:, 0]) / 20_000
+    assert np.isclose(loss, -(shares[shares > 0] * np.log(shares[shares > 0])).sum(), rtol=1e-6)
+    assert most < 20 * targets.nbytes
 
 
 @pytest.mark.parametrize(

@@ -229,9 +229,9 @@ def test_a_bar_begins_where_the_training_goes_on(path, monkeypatch, capsys):
 def epochs_written(monkeypatch, path, **options):
     written, write = [], checkpoints.write
 
-    def noted(path, record, arrays):
+    def noted(path, record, *args):
         written.append(record["progress"]["epochs"])
-        write(path, record, arrays)
+        write(path, record, *args)
 
     monkeypatch.setattr(checkpoints, "write", noted)
     fitted(LSTMRegressor, checkpoint_path=path, max_iter=7, **options)
@@ -487,6 +487,54 @@ def test_a_first_checkpoint_that_fails_does_not_lead_back_to_an_earlier_training
     kept = "The file is of an earlier fit" if there else "There is no checkpoint yet"
     model = model_of(path, resume=False, alpha=0.3)
     assert_refused(lambda: model.fit(X, Y), OSError, f"{kept}; free disk space, and fit again", model)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_an_interrupt_while_a_checkpoint_replaces_the_last_one_loses_nothing(path, monkeypatch, after):
+    replace, calls = os.replace, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 3 and not after:
+            raise KeyboardInterrupt
+        replace(*args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    model = model_of(path, resume=False, max_iter=9)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y)
+    assert model.n_iter_ == 3
+    monkeypatch.undo()
+    whole = model_of(path, resume=False, max_iter=9).set_params(checkpoint_path=None).fit(X, Y)
+    assert model.set_params(resume=True).fit(X, Y).loss_curve_ == whole.loss_curve_
+
+
+def test_an_interrupt_keeps_the_epochs_even_if_the_last_checkpoint_cannot_be_written(path, monkeypatch):
+    save = checkpoints.write
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def interrupted(*args):
+        save(*args)
+        monkeypatch.setattr(checkpoints, "write", full)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "write", interrupted)
+    model = model_of(path, resume=False, max_iter=9)
+    with pytest.raises(OSError, match="could not be written"):
+        model.fit(X, Y)
+    assert model.n_iter_ == 1
+
+
+def test_codes_of_another_vocabulary_are_other_data(path):
+    texts, shifted = ["abc", "ba"] * 4, ["bcd", "cb"] * 4
+    model = LSTMClassifier(4, embedding_size=2, max_iter=2, random_state=0, checkpoint_path=path)
+    model.fit(texts, [0, 1] * 4)
+    with pytest.raises(ValueError, match="different data: pass the same"):
+        model.set_params(resume=True).fit(shifted, [0, 1] * 4)
 
 
 def test_a_file_that_another_training_writes_is_left_to_it(path, monkeypatch):

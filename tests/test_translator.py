@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import (
 from fastlstm import kernels
 from fastlstm.language import LSTMTranslator, edit_distance, translator_fitting
 from fastlstm.training.loop import Training
+from fastlstm.translation.decoding import _largest
 from fastlstm.translation.network import TranslationNetwork
 
 QUICK = {"hidden_size": 8, "embedding_size": 4, "max_iter": 2, "random_state": 0}
@@ -199,6 +200,15 @@ def test_weights_count_in_training_and_score(fitted):
     assert translator.score(X, y, weights) == 1
 
 
+def test_targets_may_be_empty():
+    X, y = ["ab", "ba", "aab"] * 4, ["x", "", "xyx"] * 4
+    translator = LSTMTranslator(16, random_state=0).fit(X, y)
+    assert translator.predict(X) == y
+    assert translator.score(X, y) == 1
+    for of_y, of_none in zip(translator.attention_weights(X, y), translator.attention_weights(X), strict=True):
+        assert_array_equal(of_y, of_none)
+
+
 # -- as an estimator ---------------------------------------------------------------------------------------------------
 
 
@@ -280,12 +290,17 @@ def test_validation_scores_are_of_the_symbols_when_the_target_is_read():
     assert -sum(values) / total <= translator.validation_loss_curve_[-1] + 1e-6
 
 
+def test_a_right_prediction_of_all_symbols_is_a_score_of_one():
+    translator = LSTMTranslator(16, random_state=0).fit(WORDS, WORTE, np.linspace(0.1, 3, 20), X_val=WORDS, y_val=WORTE)
+    assert translator.score(WORDS, WORTE) == 1
+    assert translator.best_validation_score_ == 1
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("change", "X", "y", "message"), [
     ({}, ["abc", ""], ["x", "y"], r"X\[1\]"),
-    ({}, ["abc", "d"], ["xy", ""], r"y\[1\]"),
     ({}, ["abc", 1], ["x", "y"], r"X\[1\] is 1"),
     ({}, ["abc", ["d", 1]], ["x", "y"], r"X\[1\]"),
     ({}, ["ab", "ba"], ["x", "xx"], "vocabulary of y is .*at least 2"),
@@ -307,6 +322,38 @@ def test_bad_fits_change_nothing(change, X, y, message):
     with pytest.raises((ValueError, TypeError), match=message):
         translator.fit(X, y)
     assert all(vars(translator)[name] is value for name, value in before.items() if name not in change)
+
+
+@pytest.mark.parametrize(("weights", "fraction", "message"), [
+    ([0, 1, 1, 0, 0], 0.2, "Every pair held out has weight 0"),
+    ([1, 0, 0, 0, 0], 0.5, "Every pair to train on has weight 0, except those held out"),
+])  # fmt: skip
+def test_parts_without_weight_are_refused(weights, fraction, message):
+    X, y = ["ab", "ba", "aab", "b", "bbaa"], ["xy", "yx", "x", "yyx", "xx"]
+    translator = LSTMTranslator(**QUICK, early_stopping=True, validation_fraction=fraction)
+
+    def fit_all():
+        for seed in range(20):  # some of them hold out such a part
+            translator.set_params(random_state=seed).fit(X, y, weights)
+
+    with pytest.raises(ValueError, match=message):
+        fit_all()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"beam_width": 2.5}, "beam_width"), ({"beam_width": 0}, "beam_width"), ({"length_penalty": -1}, "length_penalty"),
+    ({"n_jobs": 0}, "n_jobs"),
+])  # fmt: skip
+def test_bad_parameters_of_predictions_are_refused(fitted, change, message):
+    translator = pickle.loads(pickle.dumps(fitted)).set_params(**change)
+    with pytest.raises(ValueError, match=message):
+        translator.predict(WORDS)
+
+
+def test_of_equal_candidates_the_first_are_kept():
+    values = np.random.default_rng(0).integers(0, 4, (20, 30)).astype(float)
+    expected = np.argsort(-values, axis=1, kind="stable")[:, :7]
+    assert_array_equal(_largest(values, 7), expected)
 
 
 @pytest.mark.parametrize(("method", "arguments", "message"), [

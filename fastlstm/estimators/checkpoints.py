@@ -42,9 +42,11 @@ def parse_interval(every):
     return 0, float(found[1]) * SECONDS[found[2]]
 
 
-def fingerprint(*data):
-    """Hash of series, targets and weights."""
+def fingerprint(*data, vocabularies=()):
+    """Hash of series, targets and weights, and of the vocabularies whose codes are among them."""
     digest = hashlib.blake2b(digest_size=16)
+    for vocabulary in vocabularies:
+        digest.update(repr(vocabulary.symbols.tolist()).encode())
     for series, *arrays in data:
         for array in (series.values, series.at, series.lengths, *arrays):
             digest.update(f"{array.dtype} {array.shape} ".encode())
@@ -77,7 +79,8 @@ class Checkpoints:
         self.earlier = self._read() if is_there else None
         with _path_errors(path):
             checkpoints.check_writable(self._path)
-        self._last_epoch, self._last_time, self._file = None, time.monotonic(), self._file_now()
+        self._last_epoch, self._last_time = None, time.monotonic()
+        self._file = self._expected = checkpoints.identity(self._path)  # if it is another later, another fit wrote it
 
     def _read(self):
         with self._resume_errors():
@@ -151,13 +154,14 @@ class Checkpoints:
         if not (finished or due or (self._seconds and now - self._last_time >= self._seconds)):
             return
         progress, arrays = training.state()
-        if self._file_now() not in (None, self._file):
+        # an interrupted call may have replaced the file, or not
+        if checkpoints.identity(self._path) not in (None, self._file, self._expected):
             raise RuntimeError(
                 f"{self._path} has been overwritten by another fit, and was not modified. Each fit needs its own "
                 "checkpoint_path, also in a search or a cross-validation."
             )
         try:
-            checkpoints.write(self._path, {**self._record, "progress": progress}, arrays)
+            checkpoints.write(self._path, {**self._record, "progress": progress}, arrays, self._expect)
         except OSError as error:
             kept, again = f"The checkpoint of epoch {self._last_epoch} remains valid", "with resume=True"
             if self._last_epoch is None:
@@ -167,15 +171,10 @@ class Checkpoints:
                 f"The checkpoint of epoch {epochs} could not be written to {self._path}: "
                 f"{error.strerror or error}. {kept}; free disk space, and fit {again}.",
             ) from error
-        self._last_epoch, self._last_time, self._file = epochs, now, self._file_now()
+        self._last_epoch, self._last_time, self._file = epochs, now, self._expected
 
-    def _file_now(self):
-        """Identity of the file, which changes if another process replaces it; None if there is no file."""
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns
+    def _expect(self, identity):
+        self._expected = identity
 
 
 def _version_of(record):

@@ -90,8 +90,10 @@ def _committing(update, training, epochs_before):
         yield
     except KeyboardInterrupt:
         if training.progress.epochs > epochs_before:
-            training.finish_interrupted()
-            _commit(update, training)
+            try:
+                training.finish_interrupted()
+            finally:  # even if the last checkpoint cannot be written
+                _commit(update, training)
         raise
     _commit(update, training)
 
@@ -126,7 +128,9 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
                 _warn_if_constant(scaling, target_scaling)
     estimator.settings_ = _resolve_settings(estimator, data.series, partial)
     if checkpoints:
-        checkpoints.describe(estimator, seed, data=fingerprint(data, *([held_out] if held_out else [])))
+        vocabularies = estimator._schema.vocabularies if embedding else ()
+        parts = [data, *([held_out] if held_out else [])]
+        checkpoints.describe(estimator, seed, data=fingerprint(*parts, vocabularies=vocabularies))
     data = transform(data, scaling, target_scaling, estimator._masked, dtype)._replace(weights=weights)
     if held_out is not None:
         held_out = transform(held_out, scaling, target_scaling, estimator._masked, dtype, "_val")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, kernels, symbols
@@ -37,6 +37,8 @@ SHARED = (
     "max_vocabulary", "min_count", "symbol_dropout", "tol", "n_iter_no_change", "early_stopping",
     "validation_fraction", "checkpoint_path", "checkpoint_every", "resume",
 )  # fmt: skip
+#: Parameters that apply to predictions of a fitted translator.
+OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
 
 
 @documented
@@ -91,6 +93,8 @@ class LSTMTranslator(
         states, the ``attention.``, the layer ``combine.`` after it, and the ``head.``.
     max_length_ : int
         Maximum number of symbols of a translation.
+    n_features_in_ : int
+        1, as each step of a source is one symbol.
     settings_ : dict of str
         Values used for the parameters that can be "auto".
     n_iter_ : int
@@ -204,7 +208,7 @@ class LSTMTranslator(
             The sources: strings, which are read character by character, or lists or arrays of str or int; see
             `embedding_size` of `LSTMClassifier`.
         y : list of n sequences, or another form of sequences of symbols
-            The targets, which may be of another kind than X.
+            The targets, which may be of another kind than X, and empty.
         sample_weight : array of shape (n,) or None, default=None
             Weights of the pairs. If None, all are 1.
         X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
@@ -262,16 +266,28 @@ class LSTMTranslator(
         return "n_iter_" in vars(self)
 
     def _fitted(self):
+        """Snapshot of the fitted translator, whose parameters for prediction are valid."""
         check_is_fitted(self)
-        return snapshot(self)
+        fitted = snapshot(self)
+        constraints = {name: self._parameter_constraints[name] for name in OF_PREDICTION}
+        given = {name: getattr(fitted, name) for name in OF_PREDICTION}
+        validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
+        return fitted
 
     # -- prediction -------------------------------------------------------------------------------------
 
-    def _translations(self, X, n_best=1):
+    def _read(self, X, y=None):
+        """Sources and, if there are any, as many targets."""
+        dtype = self._model.dtype
+        sources, targets = symbols.read(X, "X", self._source_schema, dtype), None
+        if y is not None:
+            targets = symbols.read(y, "y", self._target_schema, dtype, allow_empty=True)
+            translator_fitting.check_same_number(sources, targets, "X", "y")
+        return sources, targets
+
+    def _translations(self, sources, n_best=1):
         """Hypotheses of each source."""
-        sources = symbols.read(X, "X", self._source_schema, self._model.dtype)
-        width = max(self.beam_width, n_best)
-        search = Search(width, n_best, self.max_length_, self.length_penalty)
+        search = Search(max(self.beam_width, n_best), n_best, self.max_length_, self.length_penalty)
         return translate(self._model, sources, search, kernels.resolve(self.backend), self.n_jobs)
 
     def predict(self, X: Any) -> Any:
@@ -302,17 +318,20 @@ class LSTMTranslator(
         ['de']
         """
         fitted = self._fitted()
-        return fitted._target_schema.decode([best.codes for (best,) in fitted._translations(X)])
+        sources, _ = fitted._read(X)
+        return fitted._target_schema.decode([best.codes for (best,) in fitted._translations(sources)])
 
     def predict_n_best(self, X: Any, n: int = 5) -> list[list[tuple[Any, float]]]:
         """Several translations of each source, with the logarithms of their probabilities.
+
+        The best of several may differ from that of `predict`, as the beam is at least as wide as n.
 
         Parameters
         ----------
         X : like X of `fit`
             Sources.
         n : int, default=5
-            Number of translations. The beam is at least as wide.
+            Number of translations.
 
         Returns
         -------
@@ -338,7 +357,8 @@ class LSTMTranslator(
         fitted = self._fitted()
         if not is_count(n):
             raise ValueError(f"n={containers.brief(n)}: expected a number of translations, 1 or more.")
-        hypotheses = fitted._translations(X, int(n))
+        sources, _ = fitted._read(X)
+        hypotheses = fitted._translations(sources, int(n))
         decoded = iter(fitted._target_schema.decode([one.codes for of in hypotheses for one in of]))
         return [[(next(decoded), one.log_probability) for one in of] for of in hypotheses]
 
@@ -375,13 +395,9 @@ class LSTMTranslator(
         fitted = self._fitted()
         if fitted._model.attention is None:
             raise ValueError("attention=None: the fitted translator has no attention; fit one with attention='dot'.")
-        schemas, dtype = (fitted._source_schema, fitted._target_schema), fitted._model.dtype
-        sources = symbols.read(X, "X", schemas[0], dtype)
-        if y is None:
-            targets = translator_fitting.series_of([best.codes for (best,) in fitted._translations(X)], dtype)
-        else:
-            targets = symbols.read(y, "y", schemas[1], dtype)
-        translator_fitting.check_same_number(sources, targets, "X", "y")
+        (sources, targets), dtype = fitted._read(X, y), fitted._model.dtype
+        if targets is None:
+            targets = translator_fitting.series_of([best.codes for (best,) in fitted._translations(sources)], dtype)
         pairs = translator_fitting.pairs_of(sources, targets, np.ones(len(sources)), len(fitted.target_vocabulary_))
         network = TranslationNetwork(fitted._model, dtype, kernels.resolve(fitted.backend))
         out = [None] * len(sources)
@@ -422,11 +438,10 @@ class LSTMTranslator(
         (1.0, 0.0)
         """
         fitted = self._fitted()
-        targets = symbols.read(y, "y", fitted._target_schema, fitted._model.dtype)
+        sources, targets = fitted._read(X, y)
         with named("sample_weight"):
             weights = check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
-        predicted = [best.codes for (best,) in fitted._translations(X)]
-        translator_fitting.check_same_number(predicted, targets, "X", "y")
+        predicted = [best.codes for (best,) in fitted._translations(sources)]
         true = targets.members(targets.table(copy=False)[:, 0])
         right = [np.array_equal(one, other) for one, other in zip(predicted, true, strict=True)]
         return float(np.average(right, weights=weights))

@@ -40,7 +40,9 @@ def prepare(translator, X, y, sample_weight, validation_data):
     if checkpoints:
         parts = [pairs] if held_out is None else [pairs, held_out]
         data = [(of, part.targets, part.weights) for part in parts for of in (part.sources, part.inputs)]
-        checkpoints.describe(translator, seed, data=fingerprint(*data))
+        schemas = translator._source_schema, translator._target_schema
+        vocabularies = [schema.vocabularies[0] for schema in schemas]
+        checkpoints.describe(translator, seed, data=fingerprint(*data, vocabularies=vocabularies))
     model = model_of(translator)
     longest_lag = None
     if translator.settings_["init"] == "chrono":
@@ -95,7 +97,7 @@ def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
     limits = translator.max_vocabulary, translator.min_count
     if reset:
         sources, translator._source_schema = symbols.learn(X, x_name, dtype, *limits)
-        targets, translator._target_schema = symbols.learn(y, y_name, dtype, *limits)
+        targets, translator._target_schema = symbols.learn(y, y_name, dtype, *limits, allow_empty=True)
         for schema, name in ((translator._source_schema, x_name), (translator._target_schema, y_name)):
             symbols.check_plain(schema.names, name)
         longest = int(targets.lengths.max())
@@ -103,10 +105,10 @@ def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
         translator.n_features_in_ = 1
     else:
         sources = symbols.read(X, x_name, translator._source_schema, dtype)
-        targets = symbols.read(y, y_name, translator._target_schema, dtype)
+        targets = symbols.read(y, y_name, translator._target_schema, dtype, allow_empty=True)
     check_same_number(sources, targets, x_name, y_name)
     longest = int(targets.lengths.argmax())
-    if targets.lengths[longest] > translator.max_length_:
+    if reset and targets.lengths[longest] > translator.max_length_:
         raise ValueError(
             f"{y_name}[{longest}] has {targets.lengths[longest]} symbols, more than max_length="
             f"{translator.max_length_}: raise max_length, or leave out longer sequences."
@@ -170,7 +172,18 @@ def _split(translator, pairs, seed):
             "more pairs, lower validation_fraction, or pass X_val and y_val."
         )
     order = np.random.default_rng(seed).permutation(len(pairs))
-    return pairs.take(np.sort(order[held:])), pairs.take(np.sort(order[:held]))
+    parts = np.sort(order[held:]), np.sort(order[:held])
+    for part, what, how in zip(
+        parts,
+        ("Every pair to train on has weight 0, except those held out", "Every pair held out has weight 0"),
+        ("lower", "raise"),
+        strict=True,
+    ):
+        if not pairs.weights[pairs.inputs.steps_of(part)].any():
+            raise ValueError(
+                f"{what}: pass X_val and y_val, or {how} validation_fraction (now {translator.validation_fraction:g})."
+            )
+    return map(pairs.take, parts)
 
 
 def minibatches(pairs, dtype, loss):
@@ -188,18 +201,18 @@ def minibatches(pairs, dtype, loss):
 def run(network, batch, n_jobs):
     """Run a network forward over a minibatch, with the target as the decoder's inputs."""
     with network.team(batch.rows, int(batch.starts[-1] + batch.decoder.starts[-1]), n_jobs) as team:
-        network.prepare_batch(batch, team.size)
+        network.prepare_batch(batch, team.size, recording=False)
         team.run(lambda: network.phases(forward_only=True))
 
 
 def evaluate(network, pairs, n_jobs):
     """Part of the symbols that are predicted from the source and all of the target before them, and their loss."""
     right = loss = total = 0.0
-    for _, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
+    for rows, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
         if not batch.total_weight:
             continue
         run(network, batch, n_jobs)
-        weights = batch.sample_weight[:, 0].astype(float) * batch.expected_weight
+        weights = pairs.weights[pairs.inputs.steps_of(rows), 0]  # not rounded to the network's type
         right += float(weights[network.predicted == batch.targets[:, 0]].sum())
         loss += float(network.values.sum()) * batch.expected_weight
         total += batch.total_weight

@@ -39,7 +39,7 @@ from fastlstm.symbols.vocabulary import Vocabulary
 __all__ = ["Schema", "Vocabulary", "are_texts", "characters", "check_plain", "learn", "read", "read_step", "to_lists"]
 
 
-def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
+def learn(X, name, dtype, max_size=None, min_count=1, missing="error", allow_empty=False):
     """Series of the codes of X, and the `Schema` with the vocabularies of X.
 
     Parameters
@@ -54,20 +54,22 @@ def learn(X, name, dtype, max_size=None, min_count=1, missing="error"):
         Limits of each vocabulary, see `Vocabulary.learn`.
     missing : "error" or "keep"
         Whether NaN in a column of numbers raises an error or is preserved. Missing symbols are errors.
+    allow_empty : bool
+        Whether plain sequences may have no symbols.
 
     Raises
     ------
     TypeError, ValueError
         If X is none of these forms, or a vocabulary would have fewer than two symbols.
     """
-    columns = read_columns(X, name)
+    columns = read_columns(X, name, allow_empty)
     schema = Schema.learn(columns, name, max_size, min_count)
     return _encode(columns, schema, name, dtype, missing), schema
 
 
-def read(X, name, schema, dtype, missing="error"):
+def read(X, name, schema, dtype, missing="error", allow_empty=False):
     """Series of the codes of X, whose columns must be those of `schema`; the parameters are those of `learn`."""
-    columns = read_columns(X, name)
+    columns = read_columns(X, name, allow_empty)
     schema.check(columns, name)
     return _encode(columns, schema, name, dtype, missing)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastlstm.training.losses._functions import log_softmax
+
 
 def best_constant_loss(loss, targets, weights):
     """Weighted mean loss of the best constant scores; None if the loss defines no `constant`.
@@ -12,6 +14,11 @@ def best_constant_loss(loss, targets, weights):
     best = [_constant(loss, y, w) for y, w in columns]
     if any(scores is None for scores in best):
         return None
+    if loss.targets == "classes":  # one array of all scores would be large if there are many classes
+        of_rows, labels = np.broadcast_to(weights, targets.shape)[:, 0], targets[:, 0].astype(np.int64)
+        used = of_rows > 0
+        log_probabilities = log_softmax(best[0][None])[0]
+        return -float((of_rows[used] * log_probabilities[labels[used]]).sum() / of_rows[used].sum())
     values, _ = loss(np.tile(np.concatenate(best), (len(targets), 1)), targets)
     return float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())
 

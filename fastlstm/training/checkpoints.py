@@ -27,10 +27,12 @@ START = len(MAGIC) + FIELDS.size + hashlib.sha256().digest_size  # offset of the
 DTYPES = {np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)}
 
 
-def write(path, record, arrays):
+def write(path, record, arrays, expect=None):
     """Write a record that JSON can hold and named arrays, replacing an existing file atomically.
 
     The new file gets the permissions of the old one before anything is written to it. Raises OSError on failure.
+
+    expect: function that is called with the `identity` of the new file before it replaces the old one.
     """
     buffer = io.BytesIO()
     text = np.frombuffer(json.dumps(record).encode(), np.uint8)
@@ -47,12 +49,23 @@ def write(path, record, arrays):
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
+        if expect:
+            expect(identity(temporary))
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
     _sync_folder(path.parent)
+
+
+def identity(path):
+    """What distinguishes a file from another one at the same path, also after it is renamed; None without a file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def read(path):

@@ -209,10 +209,12 @@ class Training:
 
     def finish_interrupted(self):
         """End an interrupted run with the results of its last complete epoch."""
-        if self._save:
-            self._save(self, True)
-        if self.settings.early_stopping and self.progress.best_parameters is not None:
-            self.network.parameters[:] = self.progress.best_parameters
+        try:
+            if self._save:
+                self._save(self, True)
+        finally:
+            if self.settings.early_stopping and self.progress.best_parameters is not None:
+                self.network.parameters[:] = self.progress.best_parameters
 
     def _validate_epoch(self):
         """Raise unless the weights are finite and, with validation data, so are their score and loss; record these."""

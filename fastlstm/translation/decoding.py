@@ -1,8 +1,8 @@
 """Translations by beam search: the most probable targets of new sources, symbol by symbol.
 
 A beam of hypotheses grows by one symbol in each step, and the most probable ones are kept. One that ends is compared
-with others of other lengths by its log-probability divided by ((5 + T) / 6)^penalty, T symbols with the end (Wu et al.
-2016, equation 14).
+with others of other lengths by its log-probability divided by ((6 + T) / 6)^penalty, T symbols without the end (Wu et
+al. 2016, equation 14, where the end counts).
 """
 
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from fastlstm.translation.network import by_sequence, offsets
 from fastlstm.translation.readout import Readout
 
 ROWS = 128  # most hypotheses that are continued at once
+FIRST_ROOM = 16  # symbols that there is room for at first
 
 
 class Hypothesis(NamedTuple):
@@ -49,7 +50,11 @@ def translate(model, sources, search, backend, n_jobs=None):
     package, out = kernels.load(backend), [None] * len(sources)
     n, order = max(1, ROWS // search.width), sources.order
     blocks = [order[first : first + n] for first in range(0, len(order), n)]
-    flops = model.encoder.flops(sources.steps) + search.width * model.decoder.flops(sources.steps)
+    # as if targets were as long as sources; a score takes exponentials, too
+    of_scores = 2 * model.decoder.width * (model.encoder.width + model.decoder.width + 10 * model.n_outputs)
+    flops = model.encoder.flops(sources.steps) + search.width * (
+        model.decoder.flops(sources.steps) + of_scores * sources.steps
+    )
     size, _ = threads.worthwhile(n_jobs, flops, len(blocks), 0)
 
     def translate_some(part):
@@ -163,7 +168,7 @@ class Beam:
         self._sources, self._ended = np.arange(N), [[] for _ in range(N)]
         self._log_probabilities = np.full((N, search.width), -np.inf)
         self._log_probabilities[:, 0] = 0  # at first, there is one hypothesis
-        self._written = np.empty((N * search.width, search.max_length), np.int64)
+        self._written = np.empty((N * search.width, FIRST_ROOM), np.int64)
         self._length = 0
 
     def advance(self, scores):
@@ -198,6 +203,8 @@ class Beam:
             self._sources, values, parents, codes = self._sources[keep], values[keep], parents[keep], codes[keep]
         rows = ((np.arange(N) if keep is None else keep)[:, None] * width + parents).ravel()
         self._log_probabilities, self._written = values, self._written[rows]
+        if self._length == self._written.shape[1]:
+            self._written = np.concatenate([self._written, np.empty_like(self._written)], axis=1)
         self._written[:, self._length] = codes.ravel()
         self._length += 1
         return rows, codes.ravel(), keep
@@ -226,7 +233,10 @@ class Beam:
 
 
 def _largest(values, n):
-    """Columns of the n largest values of each row, in decreasing order."""
-    some = np.argpartition(-values, n - 1, axis=1)[:, :n]
-    order = np.argsort(-np.take_along_axis(values, some, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(some, order, axis=1)
+    """Columns of the n largest values of each row, in decreasing order; of equal ones, the first."""
+    # not argpartition, whose choice among equal values depends on the CPU
+    least = np.partition(values, -n, axis=1)[:, -n:].min(axis=1)
+    rows, columns = np.nonzero(values >= least[:, None])
+    order = np.lexsort((columns, -values[rows, columns], rows))
+    first = np.searchsorted(rows, np.arange(len(values)))
+    return columns[order][first[:, None] + np.arange(n)]

@@ -88,7 +88,8 @@ class TranslationNetwork(FlatWeights):
     # -- a batch -----------------------------------------------------------------------------------------------
 
     def prepare_batch(self, batch, size, recording=True):
-        """Allocate buffers for a `Minibatch` with both sides, and a team of `size` threads."""
+        """Allocate buffers for a `Minibatch` with both sides and a team of `size` threads; forward only unless
+        `recording`."""
         self.batch, (seed, epoch, sequences), side, dtype = (
             batch,
             batch.dropout_key,
@@ -112,7 +113,9 @@ class TranslationNetwork(FlatWeights):
         for of_side, starts, mask, outputs in (
             (self.encoder, batch.starts, masks[0], has_attention), (self.decoder, side.starts, masks[1], True),
         ):  # fmt: skip
-            of_side.make_run(starts, True, size, mask).prepare_backward(outputs=outputs)
+            run = of_side.make_run(starts, recording, size, mask)
+            if recording:
+                run.prepare_backward(outputs=outputs)
         self._states = [
             tuple(np.empty((N, H), dtype) for _ in self.model.decoder.states) for H in self.model.decoder.widths
         ]

@@ -10,12 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
-from sklearn.utils.estimator_checks import (
-    check_get_params_invariance,
-    check_no_attributes_set_in_init,
-    check_parameters_default_constructible,
-    check_set_params,
-)
+from sklearn.utils import estimator_checks
 
 from fastlstm import kernels
 from fastlstm.language import LSTMTranslator, edit_distance, translator_fitting
@@ -224,11 +219,11 @@ def test_it_is_an_estimator():
 
 
 @pytest.mark.parametrize("check", [
-    check_no_attributes_set_in_init, check_parameters_default_constructible, check_get_params_invariance,
-    check_set_params,
+    "estimator_cloneable", "estimator_repr", "get_params_invariance", "set_params", "parameters_default_constructible",
+    "no_attributes_set_in_init", "valid_tag_types", "mixin_order",
 ])  # fmt: skip
-def test_scikit_learns_checks_without_data(check):
-    check("LSTMTranslator", LSTMTranslator(**QUICK))
+def test_scikit_learns_checks_that_need_no_table(check):
+    getattr(estimator_checks, f"check_{check}")("LSTMTranslator", LSTMTranslator(**QUICK))
 
 
 def test_pickles_translate_the_same(fitted):

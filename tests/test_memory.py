@@ -151,15 +151,15 @@ def test_memory_returns_once_results_are_dropped(backend, x, compute):
 
 @results
 def test_a_loop_that_holds_its_last_result_allocates_nothing(layer, x, compute, monkeypatch):
-    allocated, owner = [], workspace._owner
+    allocated, aligned_bytes = [], workspace._aligned_bytes
 
     def noted(*args):
         allocated.append(args)
-        return owner(*args)
+        return aligned_bytes(*args)
 
     for _ in range(2 * ROOMS):
         result = compute(layer, x)
-    monkeypatch.setattr(workspace, "_owner", noted)
+    monkeypatch.setattr(workspace, "_aligned_bytes", noted)
     for _ in range(2 * ROOMS):
         result = compute(layer, x)
     assert allocated == []
@@ -178,7 +178,7 @@ def test_a_training_loop_allocates_nothing(layer, x, monkeypatch, keep_tape):
     last = train()
     del last
     last = train()
-    monkeypatch.setattr(workspace, "_owner", None)
+    monkeypatch.setattr(workspace, "_aligned_bytes", None)
     del last
     train()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import needs_torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from fastlstm import kernels, sequences
@@ -126,3 +127,70 @@ def test_losses_of_a_pair_do_not_depend_on_the_batch(attention, backend):
         ratio = alone.expected_weight / order.expected_weight
         of_pair = whole[begin[place] : begin[place + 1]]
         assert_allclose(network.values * ratio, of_pair, rtol=1e-6)
+
+
+def torch_losses(problem, torch):
+    """The weighted losses of all pairs by layers of torch, and the weights, for its gradients."""
+    model = problem.model
+    weights = {name: torch.tensor(value, requires_grad=True) for name, value in model.weights.items()}
+    of_cell = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[model.encoder.cell]
+    total, at = 0.0, 0
+
+    def run(prefix, stack, codes, states):
+        """Outputs of all steps, and the last states of each layer."""
+        rows, last = weights[f"{prefix}.embedding.0.weight"][codes], []
+        for n, (H, layer) in enumerate(zip(stack.hidden_sizes, stack.layers, strict=True)):
+            module = of_cell(rows.shape[1], H, bidirectional=stack.bidirectional, dtype=torch.float64)
+            given = {place.suffix.replace(f"_l{n}", "_l0"): place.suffix for place in layer}
+            named = {
+                f"{kind}{own}": weights[f"{prefix}.{kind}{suffix}"]
+                for own, suffix in given.items()
+                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            }
+            state = states and states[n]
+            if state is not None:
+                state = tuple(state) if len(state) > 1 else state[0]
+            rows, of_layer = torch.func.functional_call(module, named, (rows, state))
+            of_layer = of_layer if isinstance(of_layer, tuple) else (of_layer,)
+            last.append([value.reshape(1, -1) for value in of_layer])
+        return rows, last
+
+    for source, target in zip(problem.sources, problem.targets, strict=True):
+        memory, last = run("encoder", model.encoder, torch.tensor(source), None)
+        for of_layer, names in zip(last, model.bridges, strict=bool(model.bridges)):
+            for k, name in enumerate(names):
+                of_layer[k] = of_layer[k] @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+        codes = torch.tensor(np.concatenate([[model.start], target]))
+        outputs, _ = run("decoder", model.decoder, codes, last)
+        if model.attention is not None:
+            keys = memory if model.keys_are_memory else memory @ weights["attention.key.weight"].T
+            if model.attention == "dot":
+                scores = outputs @ keys.T
+            else:
+                queries = outputs @ weights["attention.query.weight"].T + weights["attention.query.bias"]
+                scores = torch.tanh(queries[:, None] + keys) @ weights["attention.vector"]
+            context = scores.softmax(dim=1) @ memory
+            both = torch.cat([context, outputs], dim=1)
+            outputs = torch.tanh(both @ weights["combine.weight"].T + weights["combine.bias"])
+        scores = outputs @ weights["head.weight"].T + weights["head.bias"]
+        following = torch.tensor(np.concatenate([target, [model.end]]))
+        losses = torch.nn.functional.cross_entropy(scores, following, reduction="none")
+        total = total + (losses * torch.tensor(problem.weights[at : at + len(following)])).sum()
+        at += len(following)
+    return total, weights
+
+
+@needs_torch
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("cifg")])
+def test_gradients_are_those_of_torch(kind, fast):
+    import torch
+
+    problem = Problem(**KINDS[kind])
+    expected, weights = torch_losses(problem, torch)
+    expected.backward()
+    network = problem.network(fast)
+    loss = problem.differentiated(network)
+    factor = problem.pairs.batch(np.arange(5), 0, None, problem.dtype).expected_weight
+    assert_allclose(loss, expected.item(), rtol=1e-12)
+    for name, value in weights.items():
+        assert_allclose(network.d_weights[name] * factor, value.grad.numpy(), rtol=0, atol=1e-9, err_msg=name)

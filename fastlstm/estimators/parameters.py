@@ -1,5 +1,6 @@
 """Parameters shared by the estimators: documentation, defaults and constraints."""
 
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -348,6 +349,19 @@ _remove_defaults(Parameters)
 END_OF_SECTION = r"\n\n    \w[\w ]*\n    --|\n    $"
 
 
+#: The first line of a parameter or attribute, whose name is the group.
+ENTRY = re.compile(r"^    (\w+) : ", re.MULTILINE)
+
+
+def _without(text, names):
+    """The entries of a section, except those of these names."""
+    starts = [*(found.start() for found in re.finditer(r"^    \w", text, re.MULTILINE)), len(text)]
+    entries = [text[first:last] for first, last in itertools.pairwise(starts)]
+    return "".join(entry for entry in entries if not any(entry.startswith(f"    {name} : ") for name in names)).rstrip(
+        "\n"
+    )
+
+
 def documented(cls):
     """Class decorator that completes the docstring by the sections of those of `NetworkParameters` and `Parameters`."""
     _remove_defaults(cls)
@@ -359,6 +373,9 @@ def documented(cls):
         found = [base.__doc__.partition(title)[2] for base in bases]
         shared = "\n".join(re.split(END_OF_SECTION, text)[0] for text in found if text)
         before, _, after = cls.__doc__.partition(title)
+        shared = (
+            _without(shared, re.findall(ENTRY, re.split(END_OF_SECTION, after)[0])) if section != "Notes" else shared
+        )
         if after and Parameters in bases:
             cls.__doc__ = f"{before}{title}{shared}\n{after}"
         elif after:  # the parameters of the network come last, as in the signature

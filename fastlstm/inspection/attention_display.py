@@ -110,15 +110,10 @@ class AttentionDisplay:
 
         Examples
         --------
-        >>> import numpy as np
         >>> from fastlstm.inspection import AttentionDisplay
-        >>> class Copier:
-        ...     def predict(self, X):
-        ...         return X
-        ...
-        ...     def attention_weights(self, X, y=None):
-        ...         return [np.eye(len(x) + 1, len(x)) for x in X]
-        >>> display = AttentionDisplay.from_estimator(Copier(), "abc")
+        >>> from fastlstm.language import LSTMTranslator
+        >>> translator = LSTMTranslator(8, max_iter=2).fit(["abc", "ba"], ["cba", "ab"])
+        >>> display = AttentionDisplay.from_estimator(translator, "abc", "cba")
         >>> [label.get_text() for label in display.ax_.get_xticklabels()]
         ['a', 'b', 'c']
         """

@@ -8,25 +8,26 @@ import numpy as np
 ALIGNMENT = 64  # bytes; the size of a cache line and of the widest vector, so that no access crosses a cache line
 
 
-def _owner(shape, dtype):
+def _aligned_bytes(shape, dtype):
+    """Bytes for an array, from the beginning of a cache line on."""
     size = math.prod(shape) * dtype.itemsize + ALIGNMENT
     if size > sys.maxsize:
         raise MemoryError(
             f"An array of shape {shape} requires {size:.2g} bytes, which exceeds the address space; expected fewer or "
             "shorter series per batch, fewer streams, or fewer units."
         )
-    return np.empty(size, np.uint8)
+    owner = np.empty(size, np.uint8)
+    return owner[-owner.ctypes.data % ALIGNMENT :]
 
 
-def _view(owner, shape, dtype):
-    start = -owner.ctypes.data % ALIGNMENT
-    return owner[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+def _view(room, shape, dtype):
+    return room[: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 def aligned_empty(shape, dtype):
     """Uninitialised array, aligned to a cache line."""
     dtype = np.dtype(dtype)
-    return _view(_owner(shape, dtype), shape, dtype)
+    return _view(_aligned_bytes(shape, dtype), shape, dtype)
 
 
 class Workspace:
@@ -44,10 +45,10 @@ class Workspace:
     def empty(self, name, shape, dtype):
         """Uninitialised buffer of `shape`, in the memory of the previous one of that name if it is large enough."""
         dtype = np.dtype(dtype)
-        owner, view = self._kept.get(name, (None, None))
+        room, view = self._kept.get(name, (None, None))
         if view is None or view.shape != shape or view.dtype != dtype:
-            if owner is None or owner.size < math.prod(shape) * dtype.itemsize + ALIGNMENT:
-                owner = _owner(shape, dtype)
-            view = _view(owner, shape, dtype)
-            self._kept[name] = owner, view
+            if room is None or room.size < math.prod(shape) * dtype.itemsize:
+                room = _aligned_bytes(shape, dtype)
+            view = _view(room, shape, dtype)
+            self._kept[name] = room, view
         return view

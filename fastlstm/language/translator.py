@@ -99,12 +99,18 @@ class LSTMTranslator(
         Training loss after the last and after each epoch, the mean negative logarithm of the probability of a symbol.
     validation_scores_, validation_loss_curve_, best_validation_score_ : list of float, list of float, float, or None
         Of each epoch, and the best one; None without validation data.
+    grad_norm_curve_, learning_rate_curve_, best_loss_, t_
+        See `LSTMClassifier`.
 
     Notes
     -----
     Strings are compared by code point, after Unicode normalisation (NFC). Symbols that are not in the vocabulary of X
     are read as unknown ones. Those that are not in that of y cannot be written: a y with such symbols counts as wrong
     in `score`, and in `fit` they have no weight.
+
+    Of the parameters set to "auto", these differ from what is said below: `learning_rate_init` is 0.005 with the
+    "cosine" schedule and more than 32 pairs, `init` is "standard", and there are twice as many updates, and up to
+    100 + T epochs.
 
     Training reads both sides packed, without padding, and all steps of a target at once. Results have the same bits
     whatever else is translated in the same call.

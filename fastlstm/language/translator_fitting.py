@@ -36,7 +36,7 @@ def prepare(translator, X, y, sample_weight, validation_data):
         pairs, held_out = _split(translator, pairs, int(rng.integers(np.iinfo(np.int32).max)))
     given = {name: getattr(translator, name) for name in defaults.NAMES}
     longest = int(pairs.sources.lengths.max())
-    translator.settings_ = defaults.resolve(given, translator.cell, len(pairs), longest, pairs.n_steps)
+    translator.settings_ = defaults.resolve_for_pairs(given, translator.cell, len(pairs), longest, pairs.n_steps)
     if checkpoints:
         parts = [pairs] if held_out is None else [pairs, held_out]
         data = [(of, part.targets, part.weights) for part in parts for of in (part.sources, part.inputs)]

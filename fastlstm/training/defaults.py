@@ -22,16 +22,32 @@ STEPS = 16_000_000
 RATE = 0.01
 ONLINE_RATE = 1e-3  # of `partial_fit`, which has no last epoch to decay to
 DROPOUT = 0.2
+#: Of encoder-decoders.
+RATE_OF_PAIRS, SLOWER_PAIRS = 0.005, 2
 
 #: Names of the parameters that can be "auto".
 NAMES = ("batch_size", "learning_rate", "learning_rate_init", "max_iter", "dropout", "init")
 
 
-def resolve(given, cell, n, longest, steps, online=False):
+def resolve_for_pairs(given, cell, n, longest, steps):
+    """The same for n pairs of sequences, of which an encoder-decoder learns to make one from the other.
+
+    It must find out which symbols correspond: a task of its own, which takes longer, and more so at a high rate.
+    """
+    settings = dict(given)
+    if settings["init"] == "auto":
+        settings["init"] = "standard"
+    if settings["learning_rate_init"] == "auto" and settings["learning_rate"] in ("auto", "cosine") and n > FEW:
+        settings["learning_rate_init"] = RATE_OF_PAIRS
+    return resolve(settings, cell, n, longest, steps, slower=SLOWER_PAIRS)
+
+
+def resolve(given, cell, n, longest, steps, online=False, slower=1):
     """Copy of `given`, a dict of the parameters in `NAMES`, in which each "auto" is replaced by a value.
 
     n, longest, steps: number of series, length of the longest, and total number of steps.
     online: whether the values are for `partial_fit`, that is, for one epoch at a constant rate.
+    slower: factor of the numbers of updates and epochs.
     """
     settings, few = dict(given), n <= FEW
 
@@ -45,7 +61,8 @@ def resolve(given, cell, n, longest, steps, online=False):
     default("learning_rate", "constant" if online else "cosine")
     default("learning_rate_init", RATE if settings["learning_rate"] == "cosine" else ONLINE_RATE)
     updates_per_epoch = math.ceil(n / settings["batch_size"])
-    most = FEW_UPDATES if few else min(EPOCHS + longest, MOST_EPOCHS, round(UPDATES / updates_per_epoch))
+    most = min(slower * EPOCHS + longest, MOST_EPOCHS, round(slower * UPDATES / updates_per_epoch))
+    most = FEW_UPDATES if few else most
     default("max_iter", max(FEWEST_EPOCHS, min(most, STEPS // steps)))
     if online:
         settings["max_iter"] = 1

@@ -42,7 +42,7 @@ class Linear:
         if self._backward:
             self.d_inputs = self.head.room("d_inputs", rows)
             self.d_outputs = self._workspace.empty("d_outputs", shape, self._dtype)
-            self.d_outputs[...] = 0  # of the padding, above all
+            self.d_outputs[:, self.K :] = 0
 
     def fill(self):
         """Pack the weights for the kernels."""

@@ -77,10 +77,13 @@ class TranslationNetwork(FlatWeights):
         self.batch = self._masks = None
 
     def team(self, rows, steps, n_jobs):
-        """Team of threads to train on batches of up to `rows` pairs and `steps` steps of both sides."""
+        """Team of threads to train on batches of up to `rows` pairs and `steps` steps of both sides.
+
+        There are several times as many barriers as for recurrent layers alone, so that threads are worthwhile later.
+        """
         H, W = self.model.decoder.width, self.model.encoder.width
         each = max(self.model.encoder.multiplications, self.model.decoder.multiplications + H * (W + H))
-        return threads.team(*threads.worthwhile(n_jobs, 3 * 2 * each * steps, rows, 0), self.kernels)
+        return threads.team(*threads.worthwhile(n_jobs, 2 * each * steps, rows, 0), self.kernels)
 
     # -- a batch -----------------------------------------------------------------------------------------------
 

@@ -35,14 +35,14 @@ class Attention:
         self._work = np.cumsum(S * T)
 
         def rows(name, of, width, wanted=True):
-            return self._zeros(name, (int(of[-1]), padded(width, lanes))) if wanted else None
+            return self._padded(name, (int(of[-1]), padded(width, lanes)), width) if wanted else None
 
         memory, d_memory = rows("memory", source, W), rows("d_memory", source, W, backward)
         self._arrays = Arrays(
             rows("keys", source, A) if own_keys else memory,
             rows("queries", target, A),
             memory,
-            self._zeros("vector", (padded(A, lanes),)) if additive else None,
+            self._padded("vector", (padded(A, lanes),), A) if additive else None,
             rows("context", target, W),
             workspace.empty("weights", (int((T * columns).sum()),), dtype),
             workspace.empty("keys_t", (int(columns.sum()) * A,), dtype),
@@ -51,15 +51,15 @@ class Attention:
             rows("d_keys", source, A, backward) if own_keys else d_memory,
             rows("d_queries", target, A, backward),
             d_memory,
-            self._zeros("d_vector", (self.N, padded(A, lanes))) if backward and additive else None,
+            self._padded("d_vector", (self.N, padded(A, lanes)), A) if backward and additive else None,
         )
         vars(self).update({name: value for name, value in self._arrays._asdict().items() if name != "weights"})
         self._kernel = self._entries.Attention(A, W, source, target, self._arrays)
 
-    def _zeros(self, name, shape):
-        """A buffer whose padding is 0."""
+    def _padded(self, name, shape, width):
+        """A buffer whose columns beyond `width` are 0."""
         buffer = self._workspace.empty(name, shape, self._dtype)
-        buffer[...] = 0
+        buffer[..., width:] = 0
         return buffer
 
     def _share(self, part):

@@ -53,9 +53,7 @@ NAMES = {
     **COMMON, "hidden_size": 128, "dropout": 0.3, "batch_size": 32, "learning_rate_init": 3e-3, "max_iter": 40,
 }  # fmt: skip
 # In one direction, as the backward one of two would read "Don't" last, next to the decoder
-SENTENCES = {
-    **COMMON, "hidden_size": 128, "bidirectional": False, "batch_size": 64, "learning_rate_init": 2e-3, "max_iter": 18,
-}  # fmt: skip
+SENTENCES = {"hidden_size": 128, "bidirectional": False, "batch_size": 32, "max_iter": 12}
 PHONEMES = {**COMMON, "num_layers": 2, "batch_size": 128, "beam_width": 5}
 SMALL = {**PHONEMES, "hidden_size": 64, "dropout": 0.1, "learning_rate_init": 4e-3, "max_iter": 20}
 LARGE = {**PHONEMES, "hidden_size": 256, "dropout": 0.3, "learning_rate_init": 2e-3, "max_iter": 15}

@@ -95,7 +95,7 @@ def shuffled(pairs):
 
 # -- sentences --------------------------------------------------------------------------------------------
 
-# One Korean word each. A time, a place and a manner may be added to any sentence, and companions by name.
+# One Korean word each. A time, a place and a manner may be added to any sentence, and clauses.
 TIMES = {
     "on Monday": "월요일에", "on Tuesday": "화요일에", "on Wednesday": "수요일에", "on Thursday": "목요일에",
     "on Friday": "금요일에", "on Saturday": "토요일에", "on Sunday": "일요일에", "in the morning": "아침에",
@@ -110,30 +110,29 @@ MANNERS = {
     "again": "다시", "in a hurry": "서둘러", "in silence": "말없이", "in secret": "몰래", "for fun": "재미로",
     "right away": "당장",
 }  # fmt: skip
-COMPANIONS = {
-    "Minjun": "민준", "Jisoo": "지수", "Hana": "하나", "Minho": "민호", "Yuna": "유나", "Sora": "소라",
-    "Jihun": "지훈", "Eunji": "은지", "Taeho": "태호", "Suji": "수지", "Dongmin": "동민", "Hyejin": "혜진",
-    "Jinwoo": "진우", "Mina": "미나", "Seojun": "서준", "Yerin": "예린", "Bora": "보라", "Kihyun": "기현",
-    "Nari": "나리", "Areum": "아름", "Anna": "안나", "Peter": "피터", "Maria": "마리아", "John": "존",
-    "Emma": "에마", "David": "데이비드", "Lisa": "리사", "Paul": "폴", "Sarah": "세라", "Thomas": "토머스",
-    "Julia": "줄리아", "Daniel": "대니얼", "Laura": "로라", "Martin": "마틴", "Nina": "니나", "Oscar": "오스카",
-    "Clara": "클라라", "Simon": "사이먼", "Eva": "에바", "Felix": "펠릭스", "Ida": "아이다", "Hugo": "휴고",
-    "Alice": "앨리스", "Leo": "리오", "Ruth": "루스", "Max": "맥스", "Rosa": "로사", "Adam": "애덤",
-    "Vera": "베라", "Noah": "노아",
+#: Clauses in the order in which a sentence has them, so that a long sentence says little more than which of them.
+CLAUSES = {
+    "when it rains": "비가 올 때", "when the wind blows": "바람이 불 때", "if you are tired": "많이 피곤하면",
+    "if you have no time": "시간이 없으면", "before the guests arrive": "손님들이 도착하기 전에",
+    "after the film begins": "영화가 시작한 다음에", "while the baby sleeps": "아기가 자는 동안",
+    "while we eat": "우리가 식사하는 동안", "because it is late": "시간이 늦었으니까",
+    "because it is cold": "날씨가 추우니까", "even if the others do": "다른 사람들이 하더라도",
+    "even if someone asks": "누가 부탁하더라도", "without a good reason": "별다른 이유 없이",
+    "together with the children": "아이들과 함께", "before the sun sets": "해가 지기 전에",
+    "after the lights go out": "불이 꺼진 다음에",
 }  # fmt: skip
 
 
-def sentences(n_train=12_000, n_test=1_000):
+def sentences(n_train=8_000, n_test=400):
     """Requests, English and Korean, in which the first word, "Don't" or another, decides the last, "마세요" or another.
 
     The hundred pairs of sentences.tsv, half of them with "Don't", are grown by phrases that stand behind the verb in
-    English, before it in Korean: "Don't open the window with Anna and Minho on Monday." is "월요일에 안나, 민호와 함께
-    창문을 열지 마세요." A list of names puts any number of words before the last one of the Korean sentence: 4 to 40 in
-    the training part, the logarithm uniformly distributed, and 5, 10, 20 or 40 in the test part, n_test of each. Those
-    are combinations that are not in the training part. HELD_OUT, the first of the test part, is not, either, but the
-    other short pairs are.
+    English, before it in Korean: "Don't open the window when it rains on Monday." is "비가 올 때 월요일에 창문을 열지
+    마세요." They put 4 to 40 words before the last one of the Korean sentence in the training part, the logarithm
+    uniformly distributed, and 5, 10, 20 or 40 in the test part, n_test of each. Those are combinations that are not in
+    the training part. HELD_OUT, the first of the test part, is not, either, but the other short pairs are.
 
-    Symbols are words: what stands between spaces, with its comma; the full stop, the same everywhere, is left out.
+    Symbols are words: what stands between spaces; the full stop, the same everywhere, is left out.
     """
     pairs, rng = dict(read_sentences()), np.random.default_rng(0)
     test = {HELD_OUT: pairs[HELD_OUT]}
@@ -166,30 +165,22 @@ def distance(target):
 def grown(pairs, distance, rng):
     """One of the pairs with as many phrases as it takes to have `distance` Korean words before the last one."""
     sources = list(pairs)
-    source = sources[rng.integers(len(sources))]
-    target = pairs[source]
-    missing = distance + 1 - len(target.split())
-    while True:  # companions make two words or more
-        used = rng.random(3) < 0.5
-        if missing == used.sum() or missing >= used.sum() + 2:
+    while True:
+        source = sources[rng.integers(len(sources))]
+        missing = distance - len(pairs[source].split()) + 1
+        of_kinds = (list(kind.items()) for kind in (TIMES, PLACES, MANNERS))
+        phrases = [*CLAUSES.items(), *(kind[rng.integers(len(kind))] for kind in of_kinds)]
+        chosen = []
+        for k in rng.permutation(len(phrases)):
+            length = len(phrases[k][1].split())
+            if length <= missing:
+                chosen.append(k)
+                missing -= length
+        if missing == 0:
             break
-    time, place, manner = (
-        list(phrases.items())[rng.integers(len(phrases))] if use else ("", "")
-        for phrases, use in zip((TIMES, PLACES, MANNERS), used, strict=True)
-    )
-    company = companions(missing - used.sum() - 1, rng) if missing > used.sum() else ("", "")
-    english = [source.removesuffix("."), manner[0], company[0], place[0], time[0]]
-    korean = [time[1], place[1], company[1], manner[1], target.removesuffix(".")]
-    return tuple(" ".join(filter(None, phrases)) + "." for phrases in (english, korean))
-
-
-def companions(count, rng):
-    """ "with Anna, Peter, and Minho" and "안나, 피터, 민호와 함께", with other names."""
-    english = [list(COMPANIONS)[i] for i in rng.choice(len(COMPANIONS), count, replace=False)]
-    korean = [COMPANIONS[name] for name in english]
-    ends_in_consonant = (ord(korean[-1][-1]) - ord("가")) % 28 > 0
-    listed = ", ".join(english[:-1]) + (", and " if count > 2 else " and ") + english[-1] if count > 1 else english[0]
-    return f"with {listed}", ", ".join(korean) + ("과" if ends_in_consonant else "와") + " 함께"
+    english, korean = zip(*(phrases[k] for k in sorted(chosen)), strict=True) if chosen else ((), ())
+    english, korean = [source.removesuffix("."), *english], [*korean, pairs[source].removesuffix(".")]
+    return " ".join(english) + ".", " ".join(korean) + "."
 
 
 #: By the name on the command line.

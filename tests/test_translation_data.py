@@ -117,19 +117,12 @@ def test_half_of_the_sentences_are_negative():
     assert 0.4 < sum(negative) / len(negative) < 0.6
 
 
-def test_particles_follow_the_last_sound():
-    class Chosen:
-        """In place of a generator of random numbers."""
-
-        def __init__(self, *names):
-            self.names = names
-
-        def choice(self, n, count, replace):
-            return [list(translation_data.COMPANIONS).index(name) for name in self.names]
-
-    def companions(*names):
-        return translation_data.companions(len(names), Chosen(*names))
-
-    assert companions("Anna") == ("with Anna", "안나와 함께")
-    assert companions("Anna", "John") == ("with Anna and John", "안나, 존과 함께")
-    assert companions("John", "Paul", "Anna") == ("with John, Paul, and Anna", "존, 폴, 안나와 함께")
+def test_phrases_stand_in_one_order():
+    _, _, X_test, y_test = load("sentences")
+    clauses = translation_data.CLAUSES
+    for source, target in zip(X_test, y_test, strict=True):
+        english, korean = " ".join(source), " ".join(target)
+        places = [(english.find(one), korean.find(other)) for one, other in clauses.items() if one in english]
+        assert places == sorted(places)
+        assert all(at >= 0 for _, at in places)
+        assert [at for _, at in places] == sorted(at for _, at in places)

@@ -129,7 +129,11 @@ def fitted(run, X, y, seed, **others):
 
 
 def train(run, validation, with_torch, n_jobs):
-    """All numbers of a model. A training that was interrupted is resumed; its seconds are those since then."""
+    """All numbers of a model.
+
+    An interrupted training is resumed; its seconds are those since then. After a change of parameters, delete its
+    checkpoint in .benchmarks, which does not belong to them.
+    """
     X, y, X_test, y_test = split(run, validation)
     fitted(run, X[:100], y[:100], 0, max_iter=1)  # compiles what is needed
     row = {"scores": [], "seconds": [], "pairs": len(X)}

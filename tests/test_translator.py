@@ -13,7 +13,8 @@ from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.utils import estimator_checks
 
 from fastlstm import kernels
-from fastlstm.language import LSTMTranslator, edit_distance, translator_fitting
+from fastlstm.inspection import LossCurveDisplay
+from fastlstm.language import LSTMLanguageModel, LSTMTranslator, edit_distance, translator_fitting
 from fastlstm.training.loop import Training
 from fastlstm.translation.decoding import _largest
 from fastlstm.translation.network import TranslationNetwork
@@ -176,7 +177,9 @@ def test_decomposed_letters_are_composed():
 
 
 def test_unknown_symbols_of_x_are_read_and_those_of_y_are_wrong(fitted):
-    assert len(fitted.predict(["one?", "???"])) == 2
+    assert len(fitted.predict(["one?", "two?"])) == 2
+    with pytest.warns(UserWarning, match="60% of the symbols of X are unknown"):
+        assert len(fitted.predict(["ne", "???"])) == 2
     assert fitted.score(["one", "two"], ["eins", "zwei?"]) == 0.5
 
 
@@ -270,7 +273,7 @@ def test_validation_data_stop_the_training():
     assert translator.best_validation_score_ == max(translator.validation_scores_)
     assert len(translator.validation_loss_curve_) == translator.n_iter_
     held_out = LSTMTranslator(**QUICK, early_stopping=True, validation_fraction=0.2).fit(WORDS, WORTE)
-    assert all(0 <= score <= 1 for score in held_out.validation_scores_)
+    assert held_out.validation_scores_ == [-loss for loss in held_out.validation_loss_curve_]
 
 
 def test_validation_scores_are_of_the_symbols_when_the_target_is_read():
@@ -285,10 +288,33 @@ def test_validation_scores_are_of_the_symbols_when_the_target_is_read():
     assert -sum(values) / total <= translator.validation_loss_curve_[-1] + 1e-6
 
 
-def test_a_right_prediction_of_all_symbols_is_a_score_of_one():
+def test_the_validation_score_is_minus_the_loss():
     translator = LSTMTranslator(16, random_state=0).fit(WORDS, WORTE, np.linspace(0.1, 3, 20), X_val=WORDS, y_val=WORTE)
     assert translator.score(WORDS, WORTE) == 1
-    assert translator.best_validation_score_ == 1
+    assert translator.best_validation_score_ == -min(translator.validation_loss_curve_)
+    assert all(type(value) is float for value in translator.validation_loss_curve_)
+
+
+def test_its_learning_curve_can_be_drawn(fitted):
+    pytest.importorskip("matplotlib").use("agg")
+    display = LossCurveDisplay.from_estimator(fitted)
+    assert display.loss == fitted.loss_curve_
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(LSTMTranslator())
+    model = LSTMLanguageModel(4, max_iter=2).fit(["ab", "ba"])
+    assert LossCurveDisplay.from_estimator(model).loss == model.loss_curve_
+
+
+@pytest.mark.parametrize("attention", ["dot", "additive", None])
+def test_its_summary_counts_all_weights(attention):
+    translator = LSTMTranslator(**QUICK, attention=attention).fit(WORDS, WORTE)
+    summary = translator.summary()
+    assert summary.total.n_parameters == sum(value.size for value in translator.weights_.values())
+    assert [layer.name for layer in summary.layers][:3] == [
+        "encoder, embedding",
+        "encoder, lstm 1, bidirectional",
+        "bridge",
+    ]
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastlstm.stacks import Stack
     from fastlstm.training.model import Model
 
 HEADINGS = ("layer", "output shape", "parameters", "bytes", "multiplications per step")
@@ -78,28 +79,36 @@ class Summary:
     __repr__ = __str__
 
 
-def summarize(model: Model, title: str, with_head: bool = True) -> Summary:
-    """The `Summary` of a model; without its head, of the layers whose last states are features."""
-    stack, itemsize = model.stack, model.dtype.itemsize
+def layer_of(weights, name, shape, *multiplications):
+    """The summary of a layer with these weights."""
+    number, size = (sum(getattr(value, of) for value in weights) for of in ("size", "nbytes"))
+    return LayerSummary(name, shape, number, size, *multiplications)
 
-    def layer(name, shape, names, *multiplications):
-        number = sum(model.weights[weight].size for weight in names)
-        return LayerSummary(name, shape, number, number * itemsize, *multiplications)
 
-    layers = [layer("input", ("T", model.embedding.channels if model.embedding else stack.input_size), ())]
-    if model.embedding:
-        layers.append(layer("embedding", ("T", stack.input_size), model.embedding.shapes))
-    last = len(stack.layers) - 1
+def layers_of(stack: Stack, weights: dict, steps: str, at_last: tuple) -> list[LayerSummary]:
+    """Summaries of recurrent layers, over `steps` steps; `at_last` is the shape of the steps of the last one's."""
+    layers = []
     for number, places in enumerate(stack.layers):
         suffixes = tuple(place.suffix for place in places)
-        names = [name for name in stack.shapes if name.endswith(suffixes)]
+        own = [weights[name] for name in stack.shapes if name.endswith(suffixes)]
         products = sum(stack.gates * H * (C + H) for _, C, H in places)
-        direction = ", bidirectional" * stack.bidirectional
-        per_step = model.per_step and with_head
-        steps = ("T",) if per_step or number < last else ()
-        layers.append(layer(f"{stack.cell} {number + 1}{direction}", (*steps, stack.widths[number]), names, products))
+        name = f"{stack.cell} {number + 1}{', bidirectional' * stack.bidirectional}"
+        before = at_last if number + 1 == len(stack.layers) else (steps,)
+        layers.append(layer_of(own, name, (*before, stack.widths[number]), products))
+    return layers
+
+
+def summarize(model: Model, title: str, with_head: bool = True) -> Summary:
+    """The `Summary` of a model; without its head, of the layers whose last states are features."""
+    stack, weights = model.stack, model.weights
+    layers = [layer_of((), "input", ("T", model.embedding.channels if model.embedding else stack.input_size))]
+    if model.embedding:
+        tables = [weights[name] for name in model.embedding.shapes]
+        layers.append(layer_of(tables, "embedding", ("T", stack.input_size)))
+    layers += layers_of(stack, weights, "T", ("T",) if model.per_step and with_head else ())
     if with_head:
         products = model.n_scores * stack.width
         steps, counts = (("T",), (products, 0)) if model.per_step else ((), (0, products))
-        layers.append(layer("linear", (*steps, model.n_scores), ("head.weight", "head.bias"), *counts))
+        head = weights["head.weight"], weights["head.bias"]
+        layers.append(layer_of(head, "linear", (*steps, model.n_scores), *counts))
     return Summary(title, layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers
 from fastlstm.inspection._estimators import fitted_estimator
@@ -77,7 +78,7 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        est : LSTMClassifier or LSTMRegressor
+        est : LSTMClassifier, LSTMRegressor, LSTMTranslator or LSTMLanguageModel
             Fitted estimator.
         learning_rate, grad_norm : bool, default=False
             Whether to draw the learning rate, and the norm of the gradient before clipping, too.
@@ -91,14 +92,18 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError
-            If `est` is not an LSTMClassifier or LSTMRegressor.
+            If `est` is none of these.
         sklearn.exceptions.NotFittedError
             If the estimator is not fitted.
         ImportError
             If matplotlib is not installed.
         """
         pyplot_for(cls.__name__, ax)
-        est = fitted_estimator(est, "est", encoders=False)
+        if hasattr(type(est), "attention_weights") or hasattr(type(est), "bits_per_symbol"):
+            check_is_fitted(est)
+            est = getattr(est, "classifier_", est)  # a language model is a classifier
+        else:
+            est = fitted_estimator(est, "est", encoders=False)
         display = cls(
             est.loss_curve_,
             validation_loss=est.validation_loss_curve_,

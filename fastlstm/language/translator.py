@@ -25,6 +25,7 @@ from fastlstm.layers.checks import is_count, named
 from fastlstm.translation.decoding import Search, translate
 from fastlstm.translation.model import ATTENTION
 from fastlstm.translation.network import TranslationNetwork
+from fastlstm.user_warnings import warn
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from fastlstm.estimators.summary import Summary
+
 #: Parameters of `Parameters` that apply to translators, too.
 SHARED = (
     "max_vocabulary", "min_count", "symbol_dropout", "tol", "n_iter_no_change", "early_stopping",
     "validation_fraction", "checkpoint_path", "checkpoint_every", "resume",
 )  # fmt: skip
+MANY_UNKNOWN = 0.5  # part of the symbols
 #: Parameters that apply to predictions of a fitted translator.
 OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
 
@@ -68,9 +72,11 @@ class LSTMTranslator(
         symbol is taken at each step.
     length_penalty : float, default=0.6
         With a beam, translations of T symbols are compared by their log-probability divided by ((6 + T) / 6) to this
-        power [5]_, equation 14, as short ones would always win otherwise.
+        power [5]_, equation 14, as short ones would always win otherwise. Like `beam_width`, it can be changed after
+        `fit`.
     max_length : int or None, default=None
-        Maximum number of symbols of a translation, which ends there. If None, twice that of the longest y of `fit`.
+        Maximum number of symbols of a translation, which ends there; a longer y is an error in `fit`. If None, twice
+        that of the longest y of `fit`.
     teacher_forcing : float, default=1.0
         Fraction of the symbols that the decoder reads from y during training. In place of the others it reads what it
         would predict itself when it reads y, so that it learns to go on after errors [6]_.
@@ -81,8 +87,8 @@ class LSTMTranslator(
     symbol_dropout : float, default=0.01
         Fraction of the symbols that encoder and decoder read as unknown ones during training.
     tol, n_iter_no_change, early_stopping, validation_fraction, checkpoint_path, checkpoint_every, resume
-        See `LSTMClassifier`. The validation score is the part of the symbols of y that are predicted when the decoder
-        reads those before them from y.
+        See `LSTMClassifier`. The validation score is minus the validation loss, as the part of the symbols that are
+        right no longer tells good weights from better ones.
 
     Attributes
     ----------
@@ -206,7 +212,7 @@ class LSTMTranslator(
         ----------
         X : list of n sequences, or another form of sequences of symbols
             The sources: strings, which are read character by character, or lists or arrays of str or int; see
-            `embedding_size` of `LSTMClassifier`.
+            `embedding_size` of `LSTMClassifier`. None may be empty.
         y : list of n sequences, or another form of sequences of symbols
             The targets, which may be of another kind than X, and empty.
         sample_weight : array of shape (n,) or None, default=None
@@ -274,12 +280,55 @@ class LSTMTranslator(
         validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
         return fitted
 
+    def summary(self) -> Summary:
+        """Table of the layers: shapes, number and size of the parameters, and multiplications per step.
+
+        Returns
+        -------
+        Summary
+            Object whose `str` is the table, with the attributes `layers` and `total`. Sources have S steps, targets T.
+            Multiplications are those of the matrix products with weights, at each step of a source or target.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If the translator is not fitted.
+
+        Examples
+        --------
+        >>> from fastlstm.language import LSTMTranslator
+        >>> translator = LSTMTranslator(8, embedding_size=4, max_iter=2).fit(["ab", "ba"], ["x", "yx"])
+        >>> print(translator.summary())
+        LSTMTranslator
+        -----------------------------------------------------------------------------------------
+        layer                           output shape  parameters  bytes  multiplications per step
+        -----------------------------------------------------------------------------------------
+        encoder, embedding              (S, 4)                12     48                         0
+        encoder, lstm 1, bidirectional  (S, 16)              896  3,584                       768
+        bridge                          (16,)                272  1,088      0 (+ 256 at the end)
+        decoder, embedding              (T, 4)                16     64                         0
+        decoder, lstm 1                 (T, 8)               448  1,792                       384
+        dot attention                   (T, S)               128    512                         0
+        linear, tanh                    (T, 8)               200    800                       192
+        linear                          (T, 3)                27    108                        24
+        -----------------------------------------------------------------------------------------
+        total                                              1,999  7,996  1,368 (+ 256 at the end)
+        """
+        return translator_fitting.summarize(self._fitted()._model, type(self).__name__)
+
     # -- prediction -------------------------------------------------------------------------------------
 
     def _read(self, X, y=None):
         """Sources and, if there are any, as many targets."""
         dtype = self._model.dtype
         sources, targets = symbols.read(X, "X", self._source_schema, dtype), None
+        unknown = float(np.mean(sources.table(copy=False) == len(self.source_vocabulary_)))
+        if unknown > MANY_UNKNOWN:
+            warn(
+                f"{unknown:.0%} of the symbols of X are unknown, as they were not in X of fit: check that these are "
+                "sources of the same kind.",
+                UserWarning,
+            )
         if y is not None:
             targets = symbols.read(y, "y", self._target_schema, dtype, allow_empty=True)
             translator_fitting.check_same_number(sources, targets, "X", "y")
@@ -301,7 +350,7 @@ class LSTMTranslator(
         Returns
         -------
         list or object array of n sequences
-            The translations in the form of y of `fit`: strings, lists of str, or arrays of int.
+            The translations in the form of y of `fit`: strings, lists of str, or arrays of int; a list if y was one.
 
         Raises
         ------

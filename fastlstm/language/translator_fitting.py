@@ -8,6 +8,7 @@ from fastlstm import kernels, sequences, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.checkpoints import fingerprint
 from fastlstm.estimators.inputs import check_weights
+from fastlstm.estimators.summary import Summary, layer_of, layers_of
 from fastlstm.estimators.validation import check_network_parameters, check_resume
 from fastlstm.layers.checks import check_sizes, named
 from fastlstm.stacks import Stack
@@ -206,14 +207,37 @@ def run(network, batch, n_jobs):
 
 
 def evaluate(network, pairs, n_jobs):
-    """Part of the symbols that are predicted from the source and all of the target before them, and their loss."""
-    right = loss = total = 0.0
-    for rows, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
-        if not batch.total_weight:
-            continue
-        run(network, batch, n_jobs)
-        weights = pairs.weights[pairs.inputs.steps_of(rows), 0]  # not rounded to the network's type
-        right += float(weights[network.predicted == batch.targets[:, 0]].sum())
-        loss += float(network.values.sum()) * batch.expected_weight
-        total += batch.total_weight
-    return right / total, loss / total
+    """Score and loss of validation data: minus the loss, and the loss, when the decoder reads the targets."""
+    loss = total = 0.0
+    for _, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
+        if batch.total_weight:
+            run(network, batch, n_jobs)
+            loss += float(network.values.sum() * batch.expected_weight)
+            total += float(batch.total_weight)
+    return -loss / total, loss / total
+
+
+def summarize(model, title):
+    """The `Summary` of the layers of a `TranslationModel`."""
+
+    def named_as(begin):
+        return [value for name, value in model.weights.items() if name.startswith(begin)]
+
+    def products(begin):
+        return sum(value.size for value in named_as(begin) if value.ndim == 2)
+
+    layers = []
+    for side, stack, steps in (("encoder", model.encoder, "S"), ("decoder", model.decoder, "T")):
+        of_side = [layer_of(named_as(f"{side}.embedding."), "embedding", (steps, stack.input_size))]
+        of_side += layers_of(stack, model.side(side), steps, (steps,))
+        layers += [replace(layer, name=f"{side}, {layer.name}") for layer in of_side]
+        if side == "encoder" and model.bridges:
+            states = sum(model.decoder.widths) * len(model.decoder.states)
+            layers.append(layer_of(named_as("bridge."), "bridge", (states,), 0, products("bridge.")))
+    H = model.decoder.width
+    if model.attention is not None:
+        of_attention = products("attention.") - products("attention.key")
+        layers.append(layer_of(named_as("attention."), f"{model.attention} attention", ("T", "S"), of_attention))
+        layers.append(layer_of(named_as("combine."), "linear, tanh", ("T", H), products("combine.")))
+    layers.append(layer_of(named_as("head."), "linear", ("T", model.n_outputs), products("head.")))
+    return Summary(title, layers)

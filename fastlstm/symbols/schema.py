@@ -73,7 +73,7 @@ class Schema:
                 meanings = MEANINGS if self.names is None else COLUMN_MEANINGS
                 raise ValueError(
                     f"{it} holds {meanings[kind]}, but the model was fitted with {meanings[fitted]}: pass sequences "
-                    "of the same kind as in fit."
+                    "of the same kind as in fit, and a single one in a list."
                 )
 
     def _why_other_names(self, names, name):

@@ -49,7 +49,7 @@ class Run:
 # All symbols that matter are known: without symbol_dropout. Learning rates fall as a cosine, the default.
 COMMON = {"embedding_size": 32, "symbol_dropout": 0.0}
 DATES = {**COMMON, "hidden_size": 64, "batch_size": 64, "learning_rate_init": 3e-3, "max_iter": 8}
-NAMES = {"hidden_size": 128, "dropout": 0.4}
+NAMES = {"attention": "additive"}
 # In one direction, as the backward one of two would read "Don't" last, next to the decoder
 SENTENCES = {"hidden_size": 128, "bidirectional": False, "batch_size": 32, "max_iter": 12}
 PHONEMES = {**COMMON, "num_layers": 2, "batch_size": 128, "beam_width": 5}

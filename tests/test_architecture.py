@@ -90,6 +90,7 @@ ALLOWED = {
     ),
     "language/": (
         "fastlstm.language",
+        "fastlstm.user_warnings",
         "fastlstm.estimators",
         "fastlstm.translation",
         "fastlstm.symbols",

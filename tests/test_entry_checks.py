@@ -27,7 +27,7 @@ ROWS_BY = {
     "lags",
 }
 COLUMNS_BY = {"weight", "d_weight", "gather rows", "scatter rows", "draw masks", "scatter out", "scale masks"}
-COLUMNS_BY |= {"which", "scale rows", "multiply_rows a", "multiply_rows out", "gradient b", "offset"}
+COLUMNS_BY |= {"which", "tanh_rows rows", "scale rows", "multiply_rows a", "multiply_rows out", "gradient b", "offset"}
 
 #: Those whose ranges of rows or columns may be empty, and what they then do not read.
 EMPTY = {f"{cell}_load": ("x", "at") for cell in kernels.CELLS} | {

@@ -182,13 +182,13 @@ def torch_losses(problem, torch):
 
 @needs_torch
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("cifg")])
-def test_gradients_are_those_of_torch(kind, fast):
+def test_gradients_are_those_of_torch(kind):
     import torch
 
     problem = Problem(**KINDS[kind])
     expected, weights = torch_losses(problem, torch)
     expected.backward()
-    network = problem.network(fast)
+    network = problem.network(kernels.available()[0])
     loss = problem.differentiated(network)
     factor = problem.pairs.batch(np.arange(5), 0, None, problem.dtype).expected_weight
     assert_allclose(loss, expected.item(), rtol=1e-12)

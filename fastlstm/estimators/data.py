@@ -110,16 +110,21 @@ def _n_outputs(y, name):
     return shape[1] if len(shape) > 1 else 1
 
 
-def check_validation_data(estimator, X_val, y_val, sample_weight_val):
-    """Validate validation data as `Data`, or None if there are none."""
+def has_validation_data(X_val, y_val, sample_weight_val):
+    """Whether there are validation data; raises ValueError if they are incomplete."""
     if (X_val is None) != (y_val is None):
         given, lacking = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
         raise ValueError(f"{given} was passed, but {lacking} is None: pass both or neither.")
-    if X_val is not None:
-        return check_data(estimator, X_val, y_val, sample_weight_val, False, suffix="_val")
-    if sample_weight_val is not None:
+    if X_val is None and sample_weight_val is not None:
         raise ValueError("sample_weight_val was passed without X_val and y_val: pass all three.")
-    return None
+    return X_val is not None
+
+
+def check_validation_data(estimator, X_val, y_val, sample_weight_val):
+    """Validate validation data as `Data`, or None if there are none."""
+    if not has_validation_data(X_val, y_val, sample_weight_val):
+        return None
+    return check_data(estimator, X_val, y_val, sample_weight_val, False, suffix="_val")
 
 
 def split(estimator, data, rng):

@@ -7,6 +7,7 @@ import numpy as np
 from fastlstm import kernels, sequences, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.checkpoints import fingerprint
+from fastlstm.estimators.data import has_validation_data
 from fastlstm.estimators.inputs import check_weights
 from fastlstm.estimators.summary import Summary, layer_of, layers_of
 from fastlstm.estimators.validation import check_network_parameters, check_resume
@@ -30,7 +31,9 @@ def prepare(translator, X, y, sample_weight, validation_data):
     check_resume(translator)
     dtype = np.dtype(translator.dtype)
     pairs = read_pairs(translator, X, y, sample_weight, reset=True)
-    held_out = _validation_pairs(translator, *validation_data)
+    held_out = None
+    if has_validation_data(*validation_data):
+        held_out = read_pairs(translator, *validation_data, suffix="_val")
     seed, checkpoints = fitting.seed_of(translator)
     rng = np.random.default_rng(seed)
     if translator.early_stopping and held_out is None:
@@ -151,17 +154,6 @@ def pairs_of(sources, targets, weights, V):
     of_steps = np.repeat(weights, lengths + 1) * is_known
     inputs = replace(targets, values=read, at=begin, lengths=lengths + 1, form="list", T=0)
     return Pairs(sources, inputs, predicted[:, None], of_steps[:, None])
-
-
-def _validation_pairs(translator, X_val, y_val, sample_weight_val):
-    if X_val is None and y_val is None:
-        if sample_weight_val is not None:
-            raise ValueError("sample_weight_val was passed without X_val and y_val: pass all three.")
-        return None
-    if X_val is None or y_val is None:
-        given, lacking = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-        raise ValueError(f"{given} was passed, but {lacking} is None: pass both or neither.")
-    return read_pairs(translator, X_val, y_val, sample_weight_val, suffix="_val")
 
 
 def _split(translator, pairs, seed):

@@ -216,11 +216,16 @@ def _stack(estimator, channels):
     return Stack(estimator.cell, channels, sizes, bool(estimator.bidirectional))
 
 
+def longest_lag_of(estimator, longest):
+    """The longest lag of a chrono initialisation, by default the length of the longest series; else None."""
+    if estimator.settings_["init"] != "chrono":
+        return None
+    return longest if estimator.longest_lag is None else estimator.longest_lag
+
+
 def _initial_weights(estimator, stack, embedding, loss, data, rng):
-    longest = None
-    if estimator.settings_["init"] == "chrono":
-        longest = int(data.series.lengths.max()) if estimator.longest_lag is None else estimator.longest_lag
-    weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest)
+    longest_lag = longest_lag_of(estimator, int(data.series.lengths.max()))
+    weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest_lag)
     if embedding:
         weights |= embedding.initial_weights(rng)
     first = loss.initial_scores(data.targets, data.weights)

@@ -48,9 +48,7 @@ def prepare(translator, X, y, sample_weight, validation_data):
         vocabularies = [schema.vocabularies[0] for schema in schemas]
         checkpoints.describe(translator, seed, data=fingerprint(*data, vocabularies=vocabularies))
     model = model_of(translator)
-    longest_lag = None
-    if translator.settings_["init"] == "chrono":
-        longest_lag = longest if translator.longest_lag is None else translator.longest_lag
+    longest_lag = fitting.longest_lag_of(translator, longest)
     translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))
     backend = kernels.resolve(translator.backend)
     network = TranslationNetwork(

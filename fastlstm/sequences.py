@@ -68,7 +68,7 @@ class Series:
     def steps_of(self, rows):
         """Rows of such an array that belong to the series `rows`, in that order."""
         lengths = self.lengths[rows]
-        return np.repeat(self.step_at[rows], lengths) + _within(lengths)
+        return np.repeat(self.step_at[rows], lengths) + within(lengths)
 
     def step_rows(self, rows, starts):
         """For each row of a packed batch of the series `rows`, the corresponding row of such an array."""
@@ -82,9 +82,7 @@ class Series:
         if self.values.size == self.steps * C and self.is_dense:
             rows = self.values.reshape(-1, C)
             return rows.copy() if copy else rows
-        return self.values[
-            np.repeat(self.at, self.lengths)[:, None] + _within(self.lengths)[:, None] * C + np.arange(C)
-        ]
+        return self.values[np.repeat(self.at, self.lengths)[:, None] + within(self.lengths)[:, None] * C + np.arange(C)]
 
     def with_table(self, table):
         """Series of the same lengths and form with the rows of `table` as steps."""
@@ -149,7 +147,7 @@ def _equal_starts(T, N):
     return np.arange(T + 1) * N
 
 
-def _within(lengths):
+def within(lengths):
     """0, 1, ..., length - 1 for each length, concatenated."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 

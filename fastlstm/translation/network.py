@@ -6,6 +6,7 @@ from fastlstm import kernels, threads
 from fastlstm.dropout import Masks
 from fastlstm.kernels.parts import lengths_of
 from fastlstm.phases import Alone, ByRows, Phase
+from fastlstm.sequences import within
 from fastlstm.training.linear import Linear
 from fastlstm.training.recurrence import Recurrence
 from fastlstm.training.weights import FlatWeights, named
@@ -17,8 +18,7 @@ def by_sequence(starts, position=None):
     lengths = lengths_of(starts)
     position = np.arange(len(lengths)) if position is None else position
     lengths = lengths[position]
-    t = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return starts[t] + np.repeat(position, lengths)
+    return starts[within(lengths)] + np.repeat(position, lengths)
 
 
 def offsets(lengths):
@@ -227,8 +227,8 @@ class TranslationNetwork(FlatWeights):
     def _replace_inputs(self):
         """Replace inputs of the decoder, at random, by what is predicted from the one before."""
         side, target = self.batch.decoder, self.readout.target
-        lengths, begin = np.diff(target), np.repeat(target[:-1], np.diff(target))
-        t = np.arange(target[-1]) - begin
+        lengths = np.diff(target)
+        t = within(lengths)
         codes = side.x[np.repeat(side.at[self._position], lengths) + t]
         before = np.concatenate([[0], self.predicted[:-1]])
         drawn = np.random.default_rng(self._seeds[2]).random(len(codes)) >= self._teacher_forcing

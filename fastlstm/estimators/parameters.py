@@ -335,14 +335,14 @@ class Parameters(NetworkParameters):
     }
 
 
-def _remove_defaults(cls):
+def remove_defaults(cls):
     """Remove the class attributes that a dataclass makes of its defaults, which only lengthen the output of help()."""
     for name in cls._parameter_constraints.keys() & vars(cls).keys():
         delattr(cls, name)
 
 
-_remove_defaults(NetworkParameters)
-_remove_defaults(Parameters)
+remove_defaults(NetworkParameters)
+remove_defaults(Parameters)
 
 
 #: Where a section of a docstring ends.
@@ -364,7 +364,7 @@ def _without(text, names):
 
 def documented(cls):
     """Class decorator that completes the docstring by the sections of those of `NetworkParameters` and `Parameters`."""
-    _remove_defaults(cls)
+    remove_defaults(cls)
     if cls.__doc__ is None:  # python -OO
         return cls
     for section in ("Parameters", "Attributes", "Notes"):

@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, kernels, symbols
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.links import DocumentationLinkMixin
-from fastlstm.estimators.parameters import Integers, NetworkParameters, Parameters, RealNumbers, documented
+from fastlstm.estimators.parameters import NetworkParameters, Parameters, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
+from fastlstm.language.parameters import SHARED, LanguageParameters
 from fastlstm.language.pieces import Codes, cut, inputs_and_targets, weights_of
 from fastlstm.layers.checks import is_count
 
 if TYPE_CHECKING:
-    from os import PathLike
     from typing import Any, Self
 
     from numpy.typing import NDArray
 
 MAX_SEED = np.iinfo(np.int32).max
 BLOCK_SCORES = 1 << 22  # scores that are computed at a time
-#: Parameters of `Parameters` that apply to language models, too.
-SHARED = (
-    "max_vocabulary", "min_count", "symbol_dropout", "tol", "n_iter_no_change", "early_stopping",
-    "validation_fraction", "checkpoint_path", "checkpoint_every", "resume", "bptt_steps",
-)  # fmt: skip
+#: Parameters of the classifier inside.
+OF_CLASSIFIER = (
+    *(name for name in SHARED if name not in ("max_vocabulary", "min_count")),
+    "bptt_steps",
+    "embedding_size",
+)
 
 
 @documented
 @dataclass(repr=False, eq=False)
-class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator):
+class LSTMLanguageModel(LanguageParameters, DocumentationLinkMixin, BaseEstimator):
     """Language model: predicts the next symbol of a sequence, and writes sequences.
 
     Symbols are characters, words, notes or any others that repeat. A recurrent network reads a sequence symbol by
@@ -100,28 +100,12 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
     num_layers: int = 1
     _: KW_ONLY
     embedding_size: int | Literal["onehot"] = 32
-    max_vocabulary: int | None = None
-    min_count: int = 1
-    symbol_dropout: float = 0.01
-    tol: float = 1e-4
-    n_iter_no_change: int = 10
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    checkpoint_path: str | PathLike | None = None
-    checkpoint_every: int | str = 1
-    resume: bool = False
     bptt_steps: int | None = 100
 
     _parameter_constraints = {
-        **NetworkParameters._parameter_constraints,
-        **{name: Parameters._parameter_constraints[name] for name in SHARED},
-        "embedding_size": [Integers(1), StrOptions({"onehot"})],
+        **LanguageParameters._parameter_constraints,
+        "bptt_steps": Parameters._parameter_constraints["bptt_steps"],
     }
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array, tags.input_tags.string = False, True
-        return tags
 
     @validates_parameters
     def fit(self, X: Any, y: None = None) -> Self:
@@ -184,10 +168,8 @@ class LSTMLanguageModel(NetworkParameters, DocumentationLinkMixin, BaseEstimator
         )
         targets = [np.where(of > 0, target, self._codes.end) for target, of in zip(targets, weights, strict=True)]
         of_network = {field.name: getattr(self, field.name) for field in fields(NetworkParameters)}
-        shared = {name: getattr(self, name) for name in SHARED if name not in ("max_vocabulary", "min_count")}
-        self.classifier_ = LSTMClassifier(
-            **of_network, **shared, embedding_size=self.embedding_size, return_sequences=True, standardize=False
-        )
+        others = {name: getattr(self, name) for name in OF_CLASSIFIER}
+        self.classifier_ = LSTMClassifier(**of_network, **others, return_sequences=True, standardize=False)
         self.classifier_.fit(inputs, targets, weights)
         self._describe()
 

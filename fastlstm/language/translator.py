@@ -18,9 +18,10 @@ from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.inputs import check_weights
 from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.metadata import MetadataRequestMixin
-from fastlstm.estimators.parameters import Integers, NetworkParameters, Parameters, RealNumbers, documented
+from fastlstm.estimators.parameters import Integers, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.language import translator_fitting
+from fastlstm.language.parameters import LanguageParameters
 from fastlstm.layers.checks import is_count, named
 from fastlstm.translation.decoding import Search, translate
 from fastlstm.translation.model import ATTENTION
@@ -28,18 +29,12 @@ from fastlstm.translation.network import TranslationNetwork
 from fastlstm.user_warnings import warn
 
 if TYPE_CHECKING:
-    from os import PathLike
     from typing import Any, Self
 
     from numpy.typing import ArrayLike, NDArray
 
     from fastlstm.estimators.summary import Summary
 
-#: Parameters of `Parameters` that apply to translators, too.
-SHARED = (
-    "max_vocabulary", "min_count", "symbol_dropout", "tol", "n_iter_no_change", "early_stopping",
-    "validation_fraction", "checkpoint_path", "checkpoint_every", "resume",
-)  # fmt: skip
 MANY_UNKNOWN = 0.5  # part of the symbols
 #: Parameters that apply to predictions of a fitted translator.
 OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
@@ -48,7 +43,7 @@ OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
 @documented
 @dataclass(repr=False, eq=False)
 class LSTMTranslator(
-    MetadataRequestMixin, NetworkParameters, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator
+    MetadataRequestMixin, LanguageParameters, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator
 ):
     """Translator: turns sequences of symbols into sequences of other symbols, of other lengths.
 
@@ -158,27 +153,14 @@ class LSTMTranslator(
     _: KW_ONLY
     bidirectional: bool = True
     attention: Literal["dot", "additive"] | None = "dot"
-    embedding_size: int | Literal["onehot"] = 64
     beam_width: int = 1
     length_penalty: float = 0.6
     max_length: int | None = None
     teacher_forcing: float = 1.0
-    max_vocabulary: int | None = None
-    min_count: int = 1
-    symbol_dropout: float = 0.01
-    tol: float = 1e-4
-    n_iter_no_change: int = 10
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    checkpoint_path: str | PathLike | None = None
-    checkpoint_every: int | str = 1
-    resume: bool = False
 
     _parameter_constraints = {
-        **NetworkParameters._parameter_constraints,
-        **{name: Parameters._parameter_constraints[name] for name in SHARED},
+        **LanguageParameters._parameter_constraints,
         "attention": [None, StrOptions(set(ATTENTION))],
-        "embedding_size": [Integers(1), StrOptions({"onehot"})],
         "beam_width": [Integers(1)],
         "length_penalty": [RealNumbers(0, None, "left")],
         "max_length": [None, Integers(1)],
@@ -189,7 +171,6 @@ class LSTMTranslator(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array, tags.input_tags.string = False, True
         tags.target_tags.required = True
         return tags
 

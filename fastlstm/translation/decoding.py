@@ -12,12 +12,12 @@ import numpy as np
 from fastlstm import kernels, threads
 from fastlstm.kernels.parts import Part
 from fastlstm.phases import Phase
-from fastlstm.training.linear import Linear
 from fastlstm.training.losses._functions import log_softmax
 from fastlstm.training.model import Model
 from fastlstm.training.outputs import ClassificationOutput
 from fastlstm.training.recurrence import Recurrence
 from fastlstm.training.streaming import Stepper
+from fastlstm.translation.bridge import Bridge
 from fastlstm.translation.network import by_sequence, offsets
 from fastlstm.translation.readout import Readout
 
@@ -75,13 +75,10 @@ class Decoder:
         self._model, self._package, self._backend = model, kernels.load(backend), backend
         self._dtype, weights = model.dtype, model.weights
         self._encoder = Recurrence(model.encoder, model.source, model.side("encoder"), self._package, self._dtype)
-        self._bridges = [
-            [Linear(name, weights, self._package, self._dtype) for name in names] for names in model.bridges
-        ]
+        self._bridge = Bridge(model, weights, self._package, self._dtype)
         self._readout = Readout(model, weights, self._package, self._dtype)
         self._readout.fill()
-        for layer in (layer for of_layer in self._bridges for layer in of_layer):
-            layer.fill()
+        self._bridge.fill()
         head = {name: weights[name] for name in ("head.weight", "head.bias")}
         output = ClassificationOutput(np.arange(model.n_outputs))
         self._of_decoder = Model(
@@ -99,15 +96,8 @@ class Decoder:
         encoder.lookup.multiply(alone)
         for phase in run.forward(encoder.packed, encoder.inputs):
             phase.function(alone, *phase.args)
-        states = [
-            [np.concatenate([of.state_n[k] for of in runs], axis=1) for k in range(len(self._model.decoder.states))]
-            for runs in run.layers
-        ]
-        for of_layer, bridges in zip(states, self._bridges, strict=bool(self._bridges)):
-            for k, bridge in enumerate(bridges):
-                bridge.resize(N)
-                bridge.inputs[:, : bridge.F] = of_layer[k]
-                of_layer[k] = bridge.forward(0, N).copy()
+        self._bridge.resize(N)
+        states = self._bridge.forward(run, 0, N)
         memory = None
         if self._model.attention is not None:
             packed = np.empty((int(starts[-1]), self._model.encoder.width), self._dtype)

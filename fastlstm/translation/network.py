@@ -7,9 +7,9 @@ from fastlstm.dropout import Masks
 from fastlstm.kernels.parts import lengths_of
 from fastlstm.phases import Alone, ByRows, Phase
 from fastlstm.sequences import within
-from fastlstm.training.linear import Linear
 from fastlstm.training.recurrence import Recurrence
 from fastlstm.training.weights import FlatWeights, named
+from fastlstm.translation.bridge import Bridge
 from fastlstm.translation.readout import Readout
 
 
@@ -68,11 +68,7 @@ class TranslationNetwork(FlatWeights):
 
         self.encoder = recurrence(model.encoder, model.source, "encoder.")
         self.decoder = recurrence(model.decoder, model.target, "decoder.")
-        self.bridges = [
-            [Linear(name, self.weights, self.kernels, dtype, self.d_weights) for name in names]
-            for names in model.bridges
-        ]
-        self._bridge_layers = [layer for of_layer in self.bridges for layer in of_layer]
+        self.bridge = Bridge(model, self.weights, self.kernels, dtype, self.d_weights)
         self.readout = Readout(model, self.weights, self.kernels, dtype, self.d_weights)
         self.batch = self._masks = None
 
@@ -123,8 +119,7 @@ class TranslationNetwork(FlatWeights):
         self.decoder.set_inputs(self._states)
         self._encoded = np.empty((len(self._of_source), self.model.encoder.width), dtype) if has_attention else None
         self._decoded = np.empty((len(self._of_target), self.model.decoder.width), dtype)
-        for layer in self._bridge_layers:
-            layer.resize(N)
+        self.bridge.resize(N)
         target = offsets(lengths_of(side.starts)[position])
         self.readout.lay_out(offsets(lengths_of(batch.starts)), target)
         self.values, self.predicted = np.empty(len(self._of_target)), np.empty(len(self._of_target), np.int64)
@@ -191,8 +186,7 @@ class TranslationNetwork(FlatWeights):
         self.decoder.fill(part)
         if part.rank == 0:
             self.readout.fill()
-            for layer in self._bridge_layers:
-                layer.fill()
+            self.bridge.fill()
         for masks, sequences in self._masks:
             if masks:
                 seed, epoch, _ = self.batch.dropout_key
@@ -206,14 +200,9 @@ class TranslationNetwork(FlatWeights):
         """The decoder's first states, in its order of the sequences, from the encoder's last ones."""
         first, last = part.share(self.batch.rows)
         there = self._position[first:last]
-        for n, states in enumerate(self._states):
-            for k, state in enumerate(states):
-                given = np.concatenate([run.state_n[k][first:last] for run in self.encoder.run.layers[n]], axis=1)
-                if self.bridges:
-                    layer = self.bridges[n][k]
-                    layer.inputs[first:last, : layer.F] = given
-                    given = layer.forward(first, last)
-                state[there] = given
+        for states, given in zip(self._states, self.bridge.forward(self.encoder.run, first, last), strict=True):
+            for state, values in zip(states, given, strict=True):
+                state[there] = values
 
     def _set_outputs(self, part):
         first, last = part.share(len(self._of_target))
@@ -257,15 +246,8 @@ class TranslationNetwork(FlatWeights):
         """The gradients of the encoder's last states and of its outputs."""
         first, last = part.share(self.batch.rows)
         there = self._position[first:last]
-        for n, run in enumerate(self.decoder.run.runs):
-            for k, d_state in enumerate(run.d_state):
-                given = d_state[there]
-                if self.bridges:
-                    given = self.bridges[n][k].backward(first, last, given)
-                column = 0
-                for of_encoder in self.encoder.run.layers[n]:
-                    of_encoder.d_state[k][first:last] = given[:, column : column + of_encoder.H]
-                    column += of_encoder.H
+        d_states = [[d_state[there] for d_state in run.d_state] for run in self.decoder.run.runs]
+        self.bridge.backward(self.encoder.run, first, last, d_states)
         if self.model.attention is not None:
             first, last = part.share(len(self._of_source))
             self._encoded[self._of_source[first:last]] = self.readout.d_memory(first, last)
@@ -275,5 +257,4 @@ class TranslationNetwork(FlatWeights):
             side.gradients(part)
             side.unpack(part)
         self.readout.weight_gradients(part)
-        for layer in self._bridge_layers:
-            layer.weight_gradient(part)
+        self.bridge.weight_gradient(part)

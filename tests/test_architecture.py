@@ -88,6 +88,22 @@ ALLOWED = {
         "fastlstm.containers",
         "fastlstm.kernels",
     ),
+    "export/": (
+        "fastlstm.export",
+        "fastlstm.estimators",
+        "fastlstm.forecasting",
+        "fastlstm.language",
+        "fastlstm.translation",
+        "fastlstm.symbols",
+        "fastlstm.training",
+        "fastlstm.layers",
+        "fastlstm.user_warnings",
+        "fastlstm.stacks",
+        "fastlstm.sequences",
+        "fastlstm.containers",
+        "fastlstm.kernels",
+        "fastlstm._version",
+    ),
     "language/": (
         "fastlstm.language",
         "fastlstm.user_warnings",
@@ -115,7 +131,7 @@ ALLOWED = {
     ),
 }
 #: Where scikit-learn may be imported.
-WITH_SKLEARN = ("estimators/", "inspection/", "forecasting/", "language/", "adapters/")
+WITH_SKLEARN = ("estimators/", "export/", "inspection/", "forecasting/", "language/", "adapters/")
 
 
 def imports(path):

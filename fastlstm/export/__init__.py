@@ -1,0 +1,1 @@
+"""Fitted estimators to files and other frameworks, and back."""

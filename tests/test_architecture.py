@@ -17,6 +17,7 @@ ALLOWED = {
     "adapters/": ("fastlstm",),
     "kernels/": ("fastlstm.kernels",),
     "user_warnings.py": (),
+    "files.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
     "symbols/": ("fastlstm.symbols", "fastlstm.sequences", "fastlstm.containers", "fastlstm.kernels"),
@@ -63,6 +64,7 @@ ALLOWED = {
     ),
     "estimators/": (
         "fastlstm.estimators",
+        "fastlstm.files",
         "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",
@@ -90,6 +92,8 @@ ALLOWED = {
     ),
     "export/": (
         "fastlstm.export",
+        "fastlstm.files",
+        "fastlstm.adapters",
         "fastlstm.estimators",
         "fastlstm.forecasting",
         "fastlstm.language",

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastlstm.training import checkpoints
+from fastlstm import files as model_files
 
 RECORD = {"epoch": 3, "curve": [0.1, 1 / 3, float("inf")], "name": "é"}
 ARRAYS = {"moments": np.random.default_rng(0).normal(size=(2, 50)).astype("float32"), "nothing": np.empty(0)}
@@ -21,7 +21,7 @@ ARRAYS = {"moments": np.random.default_rng(0).normal(size=(2, 50)).astype("float
 
 @pytest.fixture
 def path(tmp_path):
-    checkpoints.write(tmp_path / "a.checkpoint", RECORD, ARRAYS)
+    model_files.write(tmp_path / "a.checkpoint", "checkpoint", RECORD, ARRAYS)
     return tmp_path / "a.checkpoint"
 
 
@@ -30,7 +30,7 @@ def files(path):
 
 
 def test_what_is_read_is_what_was_written(path):
-    record, arrays = checkpoints.read(path)
+    record, arrays = model_files.read(path, "checkpoint")
     assert record == RECORD
     assert arrays.keys() == ARRAYS.keys()
     for name, value in ARRAYS.items():
@@ -39,50 +39,59 @@ def test_what_is_read_is_what_was_written(path):
 
 
 def test_the_new_one_replaces_the_old(path):
-    checkpoints.write(path, {"epoch": 4}, {})
-    assert checkpoints.read(path) == ({"epoch": 4}, {})
+    model_files.write(path, "checkpoint", {"epoch": 4}, {})
+    assert model_files.read(path, "checkpoint") == ({"epoch": 4}, {})
     assert files(path) == ["a.checkpoint"]
 
 
-def test_every_flipped_byte_is_noticed(path):
+@pytest.mark.parametrize("kind", model_files.KINDS)
+def test_every_flipped_byte_is_noticed(path, kind):
+    model_files.write(path, kind, RECORD, ARRAYS)
     data = path.read_bytes()
     for place in range(len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
-        with pytest.raises(ValueError, match=r"a\.checkpoint (is damaged|is truncated|is not a fastlstm checkpoint)"):
-            checkpoints.read(path)
+        with pytest.raises(model_files.ModelFileError, match=f"is damaged|is not a {kind} of fastlstm|has format"):
+            model_files.read(path, kind)
 
 
 def test_every_cut_is_noticed(path):
     data = path.read_bytes()
     for size in range(len(data)):
         path.write_bytes(data[:size])
-        with pytest.raises(ValueError, match=r"a\.checkpoint (is truncated: it has \d+|is empty)"):
-            checkpoints.read(path)
+        with pytest.raises(model_files.ModelFileError, match=r"is damaged or truncated|not a checkpoint"):
+            model_files.read(path, "checkpoint")
 
 
 def test_bytes_behind_the_end_are_noticed(path):
     path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(ValueError, match="is damaged"):
-        checkpoints.read(path)
+    with pytest.raises(model_files.ModelFileError, match="is damaged"):
+        model_files.read(path, "checkpoint")
 
 
 def test_another_format_is_named(path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "FORMAT", 7)
-        checkpoints.write(path, RECORD, ARRAYS)
-    with pytest.raises(ValueError, match="is a checkpoint of format 7; this version of fastlstm reads format 1"):
-        checkpoints.read(path)
+        patch.setattr(model_files, "FORMAT", 7)
+        model_files.write(path, "checkpoint", RECORD, ARRAYS)
+    with pytest.raises(model_files.ModelFileError, match="has format 7; this version of fastlstm reads format 1"):
+        model_files.read(path, "checkpoint")
 
 
-def test_nothing_in_a_file_is_run(path):
-    """An array of objects would be a pickle: there is none, and one put there is refused."""
-    payload = io.BytesIO()
-    np.savez(payload, record=np.array([print], dtype=object))
-    fields = checkpoints.FIELDS.pack(checkpoints.FORMAT, len(payload.getvalue()))
-    checksum = checkpoints.hashlib.sha256(fields + payload.getvalue()).digest()
-    path.write_bytes(checkpoints.MAGIC + fields + checksum + payload.getvalue())
-    with pytest.raises(ValueError, match="does not contain a valid checkpoint"):
-        checkpoints.read(path)
+def test_a_file_of_another_kind_is_named(path):
+    with pytest.raises(model_files.ModelFileError, match="is a checkpoint of fastlstm, not a model of fastlstm"):
+        model_files.read(path, "model")
+    with pytest.raises(OSError, match="exists and is not a model"):
+        model_files.check_writable(path, "model")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(model_files.ModelFileError, match="is not a file"):
+        model_files.read(tmp_path, "model")
+
+
+def test_what_is_written_is_the_same_bytes_each_time(path):
+    data = path.read_bytes()
+    model_files.write(path, "checkpoint", RECORD, ARRAYS)
+    assert path.read_bytes() == data
 
 
 FAILURES = {"write": "while writing", "fsync": "while flushing", "replace": "while renaming"}
@@ -97,13 +106,13 @@ def test_the_last_good_file_survives_a_disk_that_fills(path, monkeypatch, place)
         write = fail
 
     if place == "write":
-        monkeypatch.setattr(checkpoints, "open", lambda name, mode: Full(name, "xb"), raising=False)
+        monkeypatch.setattr(model_files, "open", lambda name, mode: Full(name, "xb"), raising=False)
     else:
         monkeypatch.setattr(os, place, fail)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.write(path, {"epoch": 4}, {})
+        model_files.write(path, "checkpoint", {"epoch": 4}, {})
     monkeypatch.undo()
-    assert checkpoints.read(path)[0] == RECORD
+    assert model_files.read(path, "checkpoint")[0] == RECORD
     assert files(path) == ["a.checkpoint"]
 
 
@@ -115,7 +124,7 @@ def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(path):
     others = path.with_name("a.checkpoint.notes.tmp")
     for file in (left, written, elsewhere, others):
         file.write_bytes(b"half")
-    checkpoints.check_writable(path)
+    model_files.check_writable(path, "checkpoint")
     assert files(path) == sorted([path.name, written.name, elsewhere.name, others.name])
 
 
@@ -124,17 +133,17 @@ def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(path):
 )
 def test_where_nothing_can_be_written(path, name, error):
     with pytest.raises(error):
-        checkpoints.check_writable(path.parent / name)
+        model_files.check_writable(path.parent / name, "checkpoint")
     assert files(path) == ["a.checkpoint"]
 
 
 def test_only_a_checkpoint_is_replaced(path):
-    checkpoints.check_writable(path)
+    model_files.check_writable(path, "checkpoint")
     path.write_bytes(b"")
-    checkpoints.check_writable(path)
+    model_files.check_writable(path, "checkpoint")
     path.write_bytes(b"my thesis")
     with pytest.raises(OSError, match="exists and is not a checkpoint"):
-        checkpoints.check_writable(path)
+        model_files.check_writable(path, "checkpoint")
     assert path.read_bytes() == b"my thesis"
 
 
@@ -142,17 +151,17 @@ def test_only_a_checkpoint_is_replaced(path):
 def test_a_link_stays_a_link(path):
     link = path.with_name("link")
     link.symlink_to(path)
-    checkpoints.write(link, {"epoch": 5}, {})
+    model_files.write(link, "checkpoint", {"epoch": 5}, {})
     assert link.is_symlink()
     assert Path(path).exists()
-    assert checkpoints.read(path)[0] == {"epoch": 5}
+    assert model_files.read(path, "checkpoint")[0] == {"epoch": 5}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no modes")
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o444])
 def test_a_replaced_checkpoint_keeps_its_mode(path, mode):
     path.chmod(mode)
-    checkpoints.write(path, {"epoch": 6}, {})
+    model_files.write(path, "checkpoint", {"epoch": 6}, {})
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
@@ -167,12 +176,12 @@ def test_a_closed_checkpoint_is_open_to_nobody_while_it_is_replaced(path, monkey
         return descriptor
 
     monkeypatch.setattr(os, "open", noted)
-    checkpoints.write(path, {"epoch": 6}, {})
+    model_files.write(path, "checkpoint", {"epoch": 6}, {})
     assert modes[0] == 0o600
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only an administrator gives files away")
 def test_a_checkpoint_that_an_administrator_replaces_stays_its_owners(path):
     os.chown(path, 65534, 65534)
-    checkpoints.write(path, {"epoch": 6}, {})
+    model_files.write(path, "checkpoint", {"epoch": 6}, {})
     assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)

@@ -1,21 +1,18 @@
 """Checkpoints that are whole, but hold what the training cannot have written: refused before anything is computed."""
 
 import copy
-import io
 import json
 import math
 import random
 import re
-import zipfile
 
 import numpy as np
 import pytest
-from helpers import assert_refused, series
+from helpers import assert_refused, damaged, series
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastlstm import LSTMRegressor
-from fastlstm.training import checkpoints
+from fastlstm import LSTMRegressor, files
 
 X, Y = series(9, 4, 2)
 REFUSED = "(?s)Cannot resume from the checkpoint: .*The file was not modified: replace it by a valid copy"
@@ -38,7 +35,7 @@ def written(folder):
     def write(**options):
         path = folder / "good.checkpoint"
         model_of(path, resume=False, **options).fit(X, Y)
-        return checkpoints.read(path)
+        return files.read(path, "checkpoint")
 
     return {"plain": write(), "validated": write(early_stopping=True, validation_fraction=0.3)}
 
@@ -156,7 +153,7 @@ OF_VALIDATED = {
 def test_a_checkpoint_that_the_training_cannot_have_written_is_refused(folder, written, forge):
     record, arrays = copy.deepcopy(written["plain"])
     forge(record, arrays)
-    checkpoints.write(folder / "a.checkpoint", record, arrays)
+    files.write(folder / "a.checkpoint", "checkpoint", record, arrays)
     assert_forgery_refused(folder / "a.checkpoint")
 
 
@@ -164,85 +161,75 @@ def test_a_checkpoint_that_the_training_cannot_have_written_is_refused(folder, w
 def test_with_early_stopping_scores_and_best_parameters_must_fit(folder, written, forge):
     record, arrays = copy.deepcopy(written["validated"])
     forge(record, arrays)
-    checkpoints.write(folder / "a.checkpoint", record, arrays)
+    files.write(folder / "a.checkpoint", "checkpoint", record, arrays)
     assert_forgery_refused(folder / "a.checkpoint", early_stopping=True, validation_fraction=0.3)
 
 
 def test_no_kernel_sees_moments_of_the_wrong_size(folder, fast):
     path, options = folder / "moments.checkpoint", {"backend": fast, "hidden_size": 40, "n_jobs": 1}
     model_of(path, resume=False, **options).fit(X, Y)
-    record, arrays = checkpoints.read(path)
+    record, arrays = files.read(path, "checkpoint")
     record["progress"]["epochs"] = 1
-    checkpoints.write(path, record, {**arrays, "moments": arrays["moments"][:, :3].copy()})
+    files.write(path, "checkpoint", record, {**arrays, "moments": arrays["moments"][:, :3].copy()})
     assert_forgery_refused(path, **options)
 
 
-# -- what no archive of ours holds ------------------------------------------------------------------------------
+# -- what no file of ours holds ---------------------------------------------------------------------------------
 
 
-def write_payload(path, payload):
-    fields = checkpoints.FIELDS.pack(checkpoints.FORMAT, len(payload))
-    checksum = checkpoints.hashlib.sha256(fields + payload).digest()
-    path.write_bytes(checkpoints.MAGIC + fields + checksum + payload)
+def forged_bytes(record, tensors="", data=b""):
+    """A file with this text as the record, and these as its entries of tensors."""
+    about = f'{{"kind": "checkpoint", "format": 1, "checksum": "", "record": {record}}}'
+    header = f'{{"__metadata__":{{"fastlstm":{json.dumps(about)}}}{tensors}}}'.encode()
+    return len(header).to_bytes(8, "little") + header + data
 
 
-def archive_of(members, compression=zipfile.ZIP_STORED):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in members:
-            archive.writestr(name, data)
-    return buffer.getvalue()
+def tensor(shape, first, last, dtype="F32", name="a"):
+    return f', "{name}": {{"dtype": "{dtype}", "shape": {shape}, "data_offsets": [{first}, {last}]}}'
 
 
-def array_file(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def array_header(text):
-    text = text.encode("latin1").ljust(117) + b"\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
-
-
-def with_record(text):
-    return archive_of([("record.npy", array_file(np.frombuffer(text, np.uint8)))])
-
-
-HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 8), }"
-GOOD = array_file(np.frombuffer(b"{}", np.uint8))
-PAYLOADS = {
-    "no archive": b"PK",
-    "nothing": b"",
-    "an empty archive": archive_of([]),
-    "deflated zeros": archive_of([("record.npy", GOOD), ("a.npy", bytes(1 << 24))], zipfile.ZIP_DEFLATED),
-    "a header of an array of terabytes": archive_of([("record.npy", GOOD), ("a.npy", array_header(HUGE))]),
-    "a negative shape": archive_of([("record.npy", array_header(HUGE.replace("1000000000000, 8", "-1, 0")))]),
-    "columns first": archive_of([("record.npy", GOOD), ("a.npy", array_file(np.asfortranarray(np.ones((2, 3)))))]),
-    "an array of objects": archive_of([("record.npy", array_header(HUGE.replace("<f4", "|O")))]),
-    "a header nested deeply": archive_of([("record.npy", array_header("(" * 5000))]),
-    "two records": archive_of([("record.npy", GOOD), ("record", GOOD)]),
-    "a record of numbers": archive_of([("record.npy", array_file(np.ones(3)))]),
-    "a record nested deeply": with_record(b"[" * 100_000),
-    "a record nested deeply and whole": with_record(b"[" * 100_000 + b"]" * 100_000),
-    "a number of too many digits": with_record(b"1" * 10_000),
-    "a record that is no JSON": with_record(b"\xff\xfe{"),
-    "a record that is a list": with_record(b"[]"),
+FILES = {
+    "terabytes": forged_bytes("{}", tensor([10**12, 8], 0, 32 * 10**12)),
+    "more numbers than can be counted": forged_bytes("{}", tensor([1 << 63, 1 << 63], 0, 4), bytes(4)),
+    "a negative shape": forged_bytes("{}", tensor([-1], 0, 4), bytes(4)),
+    "many dimensions": forged_bytes("{}", tensor([1] * 100, 0, 4), bytes(4)),
+    "more than its bytes": forged_bytes("{}", tensor([2], 0, 4), bytes(4)),
+    "overlapping arrays": forged_bytes("{}", tensor([1], 0, 4) + tensor([2], 0, 8, name="b"), bytes(8)),
+    "a hole": forged_bytes("{}", tensor([1], 4, 8), bytes(8)),
+    "bytes behind the last array": forged_bytes("{}", "", bytes(8)),
+    "the end before the beginning": forged_bytes("{}", tensor([1], 4, 0), bytes(4)),
+    "an unknown type": forged_bytes("{}", tensor([1], 0, 4, "X32"), bytes(4)),
+    "numbers of a type that is not ours": forged_bytes("{}", tensor([2], 0, 4, "BF16"), bytes(4)),
+    "a header that goes on": (1 << 40).to_bytes(8, "little") + forged_bytes("{}")[8:],
+    "a header that ends early": (40).to_bytes(8, "little") + forged_bytes("{}")[8:],
+    "a record nested deeply": forged_bytes("[" * 100_000),
+    "a record nested deeply and whole": forged_bytes("[" * 100_000 + "]" * 100_000),
+    "a number of too many digits": forged_bytes("1" * 10_000),
+    "a record that is no JSON": forged_bytes("\udcff{"),
+    "a record that is a list": forged_bytes("[]"),
 }
 
 
-@pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-def test_an_archive_that_is_none_of_ours_is_refused(folder, payload):
-    write_payload(folder / "b.checkpoint", payload)
-    assert_forgery_refused(folder / "b.checkpoint")
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Files whose checksums are right, whatever they hold."""
+    monkeypatch.setattr(files, "_checksum", lambda record, arrays: "")
 
 
-def test_a_value_nested_deeply_in_the_description_is_refused(folder, written):
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+def test_a_file_that_is_none_of_ours_is_refused(folder, data, unchecked):
+    path = folder / "b.checkpoint"
+    path.write_bytes(data)
+    assert_forgery_refused(path)
+
+
+def test_a_value_nested_deeply_in_the_description_is_refused(folder, written, unchecked):
     record, arrays = copy.deepcopy(written["plain"])
-    text = json.dumps({**record, "description": {**record["description"], "alpha": "HERE"}})
-    record = np.frombuffer(text.replace('"HERE"', "[" * 400 + "]" * 400).encode(), np.uint8)
-    members = [(f"{name}.npy", array_file(array)) for name, array in {"record": record, **arrays}.items()]
-    write_payload(folder / "c.checkpoint", archive_of(members))
+    deep = []
+    for _ in range(400):
+        deep = [deep]
+    record["description"]["alpha"] = deep
+    files.write(folder / "c.checkpoint", "checkpoint", record, arrays)
     model = model_of(folder / "c.checkpoint")
     assert_refused(lambda: model.fit(X, Y), ValueError, r"belongs to a fit with alpha=\[.{0,99}, but now", model)
 
@@ -298,7 +285,7 @@ def test_any_forgery_is_refused_or_trains_on(folder, written, seed):
     record, arrays = copy.deepcopy(written[kind])
     for _ in range(draw.randint(1, 3)):
         mutate(record, arrays, draw)
-    checkpoints.write(path, record, arrays)
+    files.write(path, "checkpoint", record, arrays)
     options = {"early_stopping": True, "validation_fraction": 0.3} if kind == "validated" else {}
     model = model_of(path, **options)
     message = refusal_of(model)
@@ -309,24 +296,18 @@ def test_any_forgery_is_refused_or_trains_on(folder, written, seed):
         assert np.isfinite(model.predict(X)).all()
 
 
-@given(st.integers(0, 1 << 32))
+@given(seed=st.integers(0, 1 << 32))
 def test_any_bytes_behind_a_right_checksum_are_refused_or_read(folder, written, seed):
     draw, path = random.Random(seed), folder / "bytes.checkpoint"
-    checkpoints.write(path, *written["plain"])
-    payload = bytearray(path.read_bytes()[checkpoints.START :])
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(payload))
-        if draw.random() < 0.5:
-            payload[at] = draw.randrange(256)
-        elif draw.random() < 0.5:
-            del payload[at : at + draw.randint(1, 50)]
-        else:
-            payload[at:at] = payload[draw.randrange(len(payload)) :][: draw.randint(1, 300)]
-    write_payload(path, bytes(payload))
-    message = refusal_of(model_of(path))
-    assert message is None or re.search(f"{REFUSED}|belongs to a fit with|was written by", message)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_checksum", lambda record, arrays: "")
+        files.write(path, "checkpoint", *written["plain"])
+        path.write_bytes(damaged(path.read_bytes(), draw))
+        message = refusal_of(model_of(path))
+    refusals = f"{REFUSED}|belongs to a fit with|was written by|exists and is not a checkpoint"
+    assert message is None or re.search(refusals, message)
 
 
 def test_a_good_checkpoint_is_none_of_these(folder, written):
-    checkpoints.write(folder / "good.checkpoint", *written["plain"])
+    files.write(folder / "good.checkpoint", "checkpoint", *written["plain"])
     assert model_of(folder / "good.checkpoint").fit(X, Y).n_iter_ == 3

@@ -11,9 +11,8 @@ from helpers import QUICK, assert_refused, assert_same_fit, fitted, run_python, 
 from numpy.testing import assert_array_equal
 
 import fastlstm
-from fastlstm import LSTMClassifier, LSTMRegressor
+from fastlstm import LSTMClassifier, LSTMRegressor, files
 from fastlstm.estimators import checkpoints as of_estimators
-from fastlstm.training import checkpoints
 from fastlstm.training.loop import Training
 
 X, Y = series()
@@ -35,7 +34,7 @@ class Interrupted:
         self._monkeypatch, self._epochs = monkeypatch, epochs
 
     def __enter__(self):
-        write, left = checkpoints.write, [self._epochs]
+        write, left = files.write, [self._epochs]
 
         def counted(*args):
             write(*args)
@@ -43,7 +42,7 @@ class Interrupted:
             if left[0] == 0:
                 raise EndError
 
-        self._monkeypatch.setattr(checkpoints, "write", counted)
+        self._monkeypatch.setattr(files, "write", counted)
 
     def __exit__(self, kind, *_):
         self._monkeypatch.undo()
@@ -90,7 +89,7 @@ def test_a_training_without_a_fixed_seed_goes_on_with_its_own(path, monkeypatch,
     options = {"random_state": random_state, "max_iter": 5, "dropout": 0.3, "checkpoint_path": path}
     with Interrupted(monkeypatch, 2):
         fitted(LSTMRegressor, **options)
-    record, _ = checkpoints.read(path)
+    record, _ = files.read(path, "checkpoint")
     copy = path.with_name("copy")
     copy.write_bytes(path.read_bytes())
     one = fitted(LSTMRegressor, resume=True, **options)
@@ -179,7 +178,7 @@ def test_an_interrupt_from_the_keyboard_leaves_a_checkpoint_and_a_model(path, mo
     stored = {**options, "checkpoint_path": path, "checkpoint_every": "1h"}
     first = interrupted_from_the_keyboard(monkeypatch, 4, **stored)
     assert first.n_iter_ == 4
-    assert checkpoints.read(path)[0]["progress"]["epochs"] == 4
+    assert files.read(path, "checkpoint")[0]["progress"]["epochs"] == 4
     if early_stopping:  # the model is that of the best epoch
         best = int(np.argmax(first.validation_scores_)) + 1
         assert best < 4, "the last epoch is the best: the test shows nothing"
@@ -227,13 +226,13 @@ def test_a_bar_begins_where_the_training_goes_on(path, monkeypatch, capsys):
 
 
 def epochs_written(monkeypatch, path, **options):
-    written, write = [], checkpoints.write
+    written, write = [], files.write
 
-    def noted(path, record, *args):
+    def noted(path, kind, record, *args):
         written.append(record["progress"]["epochs"])
-        write(path, record, *args)
+        write(path, kind, record, *args)
 
-    monkeypatch.setattr(checkpoints, "write", noted)
+    monkeypatch.setattr(files, "write", noted)
     fitted(LSTMRegressor, checkpoint_path=path, max_iter=7, **options)
     return written
 
@@ -289,7 +288,7 @@ np.savez(
 #: the number of epochs in the checkpoint after each.
 KILLED = """
 import os, random, signal, time
-from fastlstm.training import checkpoints
+from fastlstm import files
 
 def written():
     return os.path.exists(sys.argv[1]) and os.stat(sys.argv[1]).st_mtime_ns
@@ -307,7 +306,7 @@ for number in range(int(sys.argv[2])):
     os.kill(process, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     assert status == -signal.SIGKILL, "a training ended before it was killed"
-    print(checkpoints.read(sys.argv[1])[0]["progress"]["epochs"] if os.path.exists(sys.argv[1]) else 0)
+    print(files.read(sys.argv[1], "checkpoint")[0]["progress"]["epochs"] if os.path.exists(sys.argv[1]) else 0)
 """
 
 
@@ -348,10 +347,10 @@ def written(path):
 
 
 DAMAGES = {
-    "cut short": (lambda data: data[: len(data) // 2], "is truncated: it has .* bytes"),
+    "cut short": (lambda data: data[: len(data) // 2], "is damaged or truncated"),
     "flipped": (lambda data: data[:5000] + bytes([data[5000] ^ 16]) + data[5001:], "is damaged: its checksum"),
-    "empty": (lambda data: b"", "is empty"),
-    "other": (lambda data: b"PK" + data, "is not a fastlstm checkpoint"),
+    "empty": (lambda data: b"", "is empty, not a checkpoint"),
+    "other": (lambda data: b"PK" + data, "is not a checkpoint of fastlstm"),
 }
 
 
@@ -452,7 +451,7 @@ def test_a_checkpoint_that_cannot_be_read_is_refused_in_words(written, monkeypat
     def refuse(*args):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(checkpoints, "open", refuse, raising=False)
+    monkeypatch.setattr(files, "open", refuse, raising=False)
     message = r"Cannot resume from the checkpoint: .* cannot be read: Permission denied\. The file was not modified"
     assert_resume_refused(written, model_of(written), message)
 
@@ -471,7 +470,7 @@ def test_the_last_good_checkpoint_survives_a_disk_that_fills(path, monkeypatch):
     message = "of epoch 4 could not be written to .*No space left.*of epoch 3 remains valid; free disk space"
     assert_refused(lambda: model.fit(X, Y), OSError, message, model)
     monkeypatch.undo()
-    assert checkpoints.read(path)[0]["progress"]["epochs"] == 3
+    assert files.read(path, "checkpoint")[0]["progress"]["epochs"] == 3
     assert_same_history(model.fit(X, Y), whole)
 
 
@@ -512,17 +511,17 @@ def test_an_interrupt_while_a_checkpoint_replaces_the_last_one_loses_nothing(pat
 
 
 def test_an_interrupt_keeps_the_epochs_even_if_the_last_checkpoint_cannot_be_written(path, monkeypatch):
-    save = checkpoints.write
+    save = files.write
 
     def full(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def interrupted(*args):
         save(*args)
-        monkeypatch.setattr(checkpoints, "write", full)
+        monkeypatch.setattr(files, "write", full)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoints, "write", interrupted)
+    monkeypatch.setattr(files, "write", interrupted)
     model = model_of(path, resume=False, max_iter=9)
     with pytest.raises(OSError, match="could not be written"):
         model.fit(X, Y)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fastlstm import kernels
+from fastlstm import files, kernels
 from fastlstm._version import __version__
 from fastlstm.layers.checks import check_sizes
-from fastlstm.training import checkpoints
 from fastlstm.training.checkpoint_validation import InvalidCheckpointError, require, short
 
 #: Parameters that may differ when a fit resumes: its result does not depend on them, or the file stores them.
@@ -25,6 +24,7 @@ MAY_DIFFER = {
     "verbose",
     "warm_start",
 }
+KIND = "checkpoint"
 MAX_SEED = np.iinfo(np.int32).max
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
@@ -78,13 +78,13 @@ class Checkpoints:
             is_there = resume and self._path.is_file()
         self.earlier = self._read() if is_there else None
         with _path_errors(path):
-            checkpoints.check_writable(self._path)
+            files.check_writable(self._path, KIND)
         self._last_epoch, self._last_time = None, time.monotonic()
-        self._file = self._expected = checkpoints.identity(self._path)  # if it is another later, another fit wrote it
+        self._file = self._expected = files.identity(self._path)  # if it is another later, another fit wrote it
 
     def _read(self):
         with self._resume_errors():
-            record, arrays = checkpoints.read(self._path)
+            record, arrays = files.read(self._path, KIND)
             made_by = _version_of(record)
         if made_by != __version__:
             raise ValueError(
@@ -155,13 +155,13 @@ class Checkpoints:
             return
         progress, arrays = training.state()
         # an interrupted call may have replaced the file, or not
-        if checkpoints.identity(self._path) not in (None, self._file, self._expected):
+        if files.identity(self._path) not in (None, self._file, self._expected):
             raise RuntimeError(
                 f"{self._path} has been overwritten by another fit, and was not modified. Each fit needs its own "
                 "checkpoint_path, also in a search or a cross-validation."
             )
         try:
-            checkpoints.write(self._path, {**self._record, "progress": progress}, arrays, self._expect)
+            files.write(self._path, KIND, {**self._record, "progress": progress}, arrays, self._expect)
         except OSError as error:
             kept, again = f"The checkpoint of epoch {self._last_epoch} remains valid", "with resume=True"
             if self._last_epoch is None:

@@ -1,8 +1,10 @@
 """Series as the predictor sees them, and its forecasts back in the units of the series."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from fastlstm.forecasting.transforms import fit_levels
+from fastlstm.forecasting.transforms import Differences, Levels, fit_levels
 from fastlstm.forecasting.windows import Table, complete_runs
 
 SAMPLED = 1000  # number of windows whose spread is computed
@@ -10,30 +12,41 @@ SAMPLED = 1000  # number of windows whose spread is computed
 LARGEST = 1e30
 
 
+@dataclass
 class Units:
     """How the values of one series become inputs of the predictor: levels, differences, and their standardisation.
 
     Attributes
     ----------
+    size : float
+        Standard deviation of the differences, for errors that are compared between scalings.
     mean, std : float
         Mean and standard deviation of the differences; for scalings of windows, the typical standard deviation of a
         window, and for "none" 0 and 1.
-    size : float
-        Standard deviation of the differences, for errors that are compared between scalings.
     error : float
         Size of the forecasts' errors, as a factor of that of all series.
     """
 
-    error = 1.0
+    levels: Levels
+    differences: Differences
+    size: float
+    mean: float
+    std: float
+    error: float = 1.0
 
-    def __init__(self, y, transform, differences, scaling, window):
-        self.levels, self.differences = fit_levels(transform, y), differences
-        changes = differences.apply(self.levels.apply(y))
+    @classmethod
+    def of(cls, y, transform, differences, scaling, window):
+        """The units of a series."""
+        levels = fit_levels(transform, y)
+        changes = differences.apply(levels.apply(y))
         changes = changes if len(changes) else np.zeros(1)
-        mean, self.size = float(changes.mean()), _positive(float(changes.std()), changes)
-        self.mean, self.std = {"none": (0.0, 1.0), "series": (mean, self.size)}.get(scaling, (mean, None))
-        if self.std is None:
-            self.std = _positive(_typical_spread(changes, window), changes) if len(changes) > window else self.size
+        size = _positive(float(changes.std()), changes)
+        if scaling == "none":
+            return cls(levels, differences, size, 0.0, 1.0)
+        std = size
+        if scaling != "series" and len(changes) > window:
+            std = _positive(_typical_spread(changes, window), changes)
+        return cls(levels, differences, size, float(changes.mean()), std)
 
     def apply(self, levels):
         """The standardised differences of levels; raise ValueError for values that are beyond all measure."""

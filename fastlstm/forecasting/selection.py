@@ -90,9 +90,9 @@ class Plan:
     def units(self, values, scaling):
         """The `Units` of series; those of counts are shared by all series."""
         if self.counts:
-            shared = Units(np.concatenate(values), "log1p", self.differences, "series", self.window)
+            shared = Units.of(np.concatenate(values), "log1p", self.differences, "series", self.window)
             return [shared] * len(values)
-        return [Units(y, self.transform, self.differences, scaling, self.window) for y in values]
+        return [Units.of(y, self.transform, self.differences, scaling, self.window) for y in values]
 
     def windows(self, histories, scaling, ends=None):
         """Windows to train on; their targets end before the steps `ends`."""

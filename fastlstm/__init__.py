@@ -6,6 +6,7 @@ from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.estimators.layouts import TableLayout
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.scaler import SequenceScaler
+from fastlstm.files import ModelFileError
 from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.versions import show_versions
 
@@ -13,9 +14,23 @@ __all__ = [
     "LSTMClassifier",
     "LSTMForecaster",
     "LSTMRegressor",
+    "ModelFileError",
     "SequenceEncoder",
     "SequenceScaler",
     "TableLayout",
     "__version__",
+    "load",
+    "save",
     "show_versions",
 ]
+
+#: Functions whose modules are imported when they are first used.
+LAZY = {"load": "saving", "save": "saving"}
+
+
+def __getattr__(name):
+    if name not in LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"fastlstm.export.{LAZY[name]}"), name)

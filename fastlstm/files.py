@@ -57,7 +57,7 @@ def write(path, kind, record, arrays, expect=None):
 
     expect: function that is called with the `identity` of the new file before it replaces the old one.
     """
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     about = {"kind": kind, "format": FORMAT, "checksum": _checksum(record, arrays), "record": record}
     write_atomically(path, [save(arrays, {METADATA: json.dumps(about)})], expect)
 

@@ -316,17 +316,3 @@ def assert_refused(call, error, message, model):
     with pytest.raises(error, match=message):
         call()
     assert joblib.hash(vars(model)) == before
-
-
-def damaged(data, draw):
-    """Bytes with a few changes by a `random.Random`: other bytes, some less, some twice."""
-    data = bytearray(data)
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(data))
-        if draw.random() < 0.5:
-            data[at] = draw.randrange(256)
-        elif draw.random() < 0.5:
-            del data[at : at + draw.randint(1, 50)]
-        else:
-            data[at:at] = data[draw.randrange(len(data)) :][: draw.randint(1, 300)]
-    return bytes(data)

@@ -1,14 +1,14 @@
 """Checkpoints that are whole, but hold what the training cannot have written: refused before anything is computed."""
 
 import copy
-import json
 import math
 import random
 import re
 
 import numpy as np
 import pytest
-from helpers import assert_refused, damaged, series
+from forgery import damaged, files_of, mutate
+from helpers import assert_refused, series
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,46 +177,13 @@ def test_no_kernel_sees_moments_of_the_wrong_size(folder, fast):
 # -- what no file of ours holds ---------------------------------------------------------------------------------
 
 
-def forged_bytes(record, tensors="", data=b""):
-    """A file with this text as the record, and these as its entries of tensors."""
-    about = f'{{"kind": "checkpoint", "format": 1, "checksum": "", "record": {record}}}'
-    header = f'{{"__metadata__":{{"fastlstm":{json.dumps(about)}}}{tensors}}}'.encode()
-    return len(header).to_bytes(8, "little") + header + data
-
-
-def tensor(shape, first, last, dtype="F32", name="a"):
-    return f', "{name}": {{"dtype": "{dtype}", "shape": {shape}, "data_offsets": [{first}, {last}]}}'
-
-
-FILES = {
-    "terabytes": forged_bytes("{}", tensor([10**12, 8], 0, 32 * 10**12)),
-    "more numbers than can be counted": forged_bytes("{}", tensor([1 << 63, 1 << 63], 0, 4), bytes(4)),
-    "a negative shape": forged_bytes("{}", tensor([-1], 0, 4), bytes(4)),
-    "many dimensions": forged_bytes("{}", tensor([1] * 100, 0, 4), bytes(4)),
-    "more than its bytes": forged_bytes("{}", tensor([2], 0, 4), bytes(4)),
-    "overlapping arrays": forged_bytes("{}", tensor([1], 0, 4) + tensor([2], 0, 8, name="b"), bytes(8)),
-    "a hole": forged_bytes("{}", tensor([1], 4, 8), bytes(8)),
-    "bytes behind the last array": forged_bytes("{}", "", bytes(8)),
-    "the end before the beginning": forged_bytes("{}", tensor([1], 4, 0), bytes(4)),
-    "an unknown type": forged_bytes("{}", tensor([1], 0, 4, "X32"), bytes(4)),
-    "numbers of a type that is not ours": forged_bytes("{}", tensor([2], 0, 4, "BF16"), bytes(4)),
-    "a header that goes on": (1 << 40).to_bytes(8, "little") + forged_bytes("{}")[8:],
-    "a header that ends early": (40).to_bytes(8, "little") + forged_bytes("{}")[8:],
-    "a record nested deeply": forged_bytes("[" * 100_000),
-    "a record nested deeply and whole": forged_bytes("[" * 100_000 + "]" * 100_000),
-    "a number of too many digits": forged_bytes("1" * 10_000),
-    "a record that is no JSON": forged_bytes("\udcff{"),
-    "a record that is a list": forged_bytes("[]"),
-}
-
-
 @pytest.fixture
 def unchecked(monkeypatch):
     """Files whose checksums are right, whatever they hold."""
     monkeypatch.setattr(files, "_checksum", lambda record, arrays: "")
 
 
-@pytest.mark.parametrize("data", FILES.values(), ids=FILES)
+@pytest.mark.parametrize("data", files_of("checkpoint").values(), ids=files_of("checkpoint"))
 def test_a_file_that_is_none_of_ours_is_refused(folder, data, unchecked):
     path = folder / "b.checkpoint"
     path.write_bytes(data)
@@ -236,10 +203,6 @@ def test_a_value_nested_deeply_in_the_description_is_refused(folder, written, un
 
 # -- any forgery ------------------------------------------------------------------------------------------------
 
-VALUES = [None, True, False, 0, 1, 2, 3, -1, 10**6, 1 << 80, 0.0, 0.5, -1.5, 1e300, math.inf, -math.inf, math.nan]
-VALUES += ["", "adam", "\ud800", [], [0.5], [0.5] * 3, [[[[]]]], {}, {"a": 1}]
-ARRAYS = [np.zeros(0), np.ones((2, 3), "float32"), np.zeros((), "uint8"), np.full(5, np.nan)]
-
 
 def refusal_of(model):
     """What `fit` says where it refuses the checkpoint; None where it goes on from it."""
@@ -248,34 +211,6 @@ def refusal_of(model):
     except ValueError as error:
         return str(error)
     return None
-
-
-def places(value, path=()):
-    """The paths to all that is in a record."""
-    if isinstance(value, (dict, list)):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield (*path, key)
-            yield from places(value[key], (*path, key))
-
-
-def mutate(record, arrays, draw):
-    """Change something in a record, or an array."""
-    if draw.random() < 0.2:
-        name = draw.choice(sorted(arrays) or ["parameters"])
-        arrays[name] = draw.choice(ARRAYS)
-        if draw.random() < 0.2:
-            del arrays[name]
-        return
-    *path, last = draw.choice(list(places(record)) or [("seed",)])
-    for key in path:
-        record = record[key]
-    action = draw.random()
-    if action < 0.2:
-        del record[last]
-    elif action < 0.3 and isinstance(record, dict):
-        record[draw.choice(["more", "epochs", "rate"])] = draw.choice(VALUES)
-    else:
-        record[last] = draw.choice(VALUES)
 
 
 @given(st.integers(0, 1 << 32))

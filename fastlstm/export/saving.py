@@ -1,0 +1,129 @@
+"""Files of fitted estimators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm import files
+from fastlstm._version import __version__
+from fastlstm.export import known
+from fastlstm.export.objects import Decoder, Encoder
+from fastlstm.files import ModelFileError
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+KIND = "model"
+
+
+def save(estimator: Any, path: str | PathLike[str]) -> None:
+    """Save a fitted estimator to a file.
+
+    The file is one of safetensors [1]_: arrays, and the rest as text in JSON. There is no code in it: whatever a file
+    holds, `load` runs nothing of it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted `LSTMClassifier`, `LSTMRegressor`, `SequenceEncoder`, `SequenceScaler`, `LSTMForecaster`,
+        `LSTMLanguageModel` or `LSTMTranslator`, a scaler of scikit-learn, or a Pipeline of these. All parameters and
+        fitted attributes are saved, and requests for metadata; callbacks are not.
+    path : str or path
+        The file, usually with the suffix ``.safetensors``. An existing one is replaced when the new one is complete.
+
+    Raises
+    ------
+    TypeError
+        If the estimator, or a part of it, cannot be saved; the message names it.
+    ValueError
+        If a parameter is invalid.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+    OSError
+        If the file cannot be written. An existing file remains as it was.
+
+    See Also
+    --------
+    load : The estimator in a file.
+
+    References
+    ----------
+    .. [1] https://github.com/huggingface/safetensors
+
+    Examples
+    --------
+    >>> import fastlstm, numpy as np, pathlib, tempfile
+    >>> X, y = np.random.default_rng(0).normal(size=(20, 5, 2)), [0, 1] * 10
+    >>> model = fastlstm.LSTMClassifier(4, max_iter=2, random_state=0).fit(X, y)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> fastlstm.save(model, path)
+    >>> bool((fastlstm.load(path).predict_proba(X) == model.predict_proba(X)).all())
+    True
+    """
+    if type(estimator) not in known.NAMES or not known.is_estimator(estimator):
+        names = ", ".join(name for name, cls in known.CLASSES.items() if known.is_estimator(cls))
+        raise TypeError(
+            f"{type(estimator).__module__}.{type(estimator).__qualname__} cannot be saved; expected an instance of "
+            f"one of {names}."
+        )
+    check_is_fitted(estimator)
+    encoder = Encoder()
+    record = {"fastlstm": __version__, "estimator": encoder.encode(estimator, "")}
+    files.write(path, KIND, record, encoder.arrays)
+
+
+def load(path: str | PathLike[str]) -> Any:
+    """Load an estimator that `save` has written, by this version or an earlier one.
+
+    Files from strangers can be loaded, too: nothing in them is executed, and all that is read is checked.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    estimator
+        The fitted estimator, whose predictions have the same bits as those of the one that was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, of another kind, or written by a later version.
+    OSError
+        If the file does not exist or cannot be read.
+
+    See Also
+    --------
+    save : Writes the file.
+
+    Examples
+    --------
+    >>> import fastlstm, numpy as np, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "scaler.safetensors"
+    >>> fastlstm.save(fastlstm.SequenceScaler().fit(np.arange(6.0).reshape(1, 3, 2)), path)
+    >>> fastlstm.load(path).mean_.tolist()
+    [2.0, 3.0]
+    """
+    record, arrays = files.read(path, KIND)
+    version = "of an unknown version"
+    try:
+        version = known.brief(record["fastlstm"])
+        decoder = Decoder(arrays)
+        estimator = decoder.decode(record["estimator"])
+        if decoder.arrays:
+            raise ModelFileError(f"there are arrays that nothing refers to: {known.brief(list(decoder.arrays))}")
+        if not known.is_estimator(estimator):
+            raise ModelFileError(f"it holds {known.brief(estimator)}, not an estimator")
+    except ImportError:  # of pandas or Polars, whose tables the forecasts are
+        raise
+    except Exception as error:  # a record may hold anything
+        raise ModelFileError(
+            f"{path}, written by fastlstm {version}, does not hold a model that version {__version__} can load: "
+            f"{str(error)[:300]}."
+        ) from error
+    return estimator

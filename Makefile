@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency report torch golden pictures clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency report torch golden models pictures clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -51,10 +51,11 @@ contracts: $(CONTRACTS)
 contracts-%: .venv-contracts-%/ok
 	.venv-contracts-$*/bin/python -m pytest -c tests/contracts/pytest.ini --rootdir . tests/contracts/test_$(*)*.py
 
-# the property tests on many more examples, and a thousand random bad calls of each method
+# the property tests on many more examples, a thousand random bad calls of each method, and 100,000 forged model files
 fuzz: $(VENV)/test
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_lengths.py tests/test_forged_checkpoints.py -k "any_batch or any_forgery or any_bytes"
 	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_random_calls.py
+	HYPOTHESIS_PROFILE=fuzz $(IN)/python -m pytest tests/test_forged_models.py
 
 # the sdist and this platform's wheel, in dist/, and the kernel tests against it
 wheel: $(VENV)/python
@@ -106,6 +107,10 @@ torch: $(VENV)/test
 # parity data for machines without torch
 golden: torch
 	$(IN)/python tests/make_golden.py
+
+# files of models of this version, which later ones must load; once for each release
+models: $(VENV)/test
+	$(IN)/python tests/make_models.py
 
 # the pictures that the displays are compared with
 pictures: $(VENV)/test

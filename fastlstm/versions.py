@@ -16,7 +16,7 @@ def show_versions() -> None:
     --------
     >>> import fastlstm
     >>> fastlstm.show_versions()  # doctest: +ELLIPSIS
-    fastlstm: 0.1.0
+    fastlstm: 0.2.0.dev0
     ...
     """
     name = kernels.resolve()

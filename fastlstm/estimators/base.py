@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,8 +14,8 @@ from fastlstm import containers, kernels, sequences
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.data import check_targets, has_target
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_lengths, check_series, check_weights
-from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(repr=False, eq=False)
-class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator):
+class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator):
     """Recurrent layers and a linear head; subclasses define targets, losses and scores."""
 
     def __sklearn_tags__(self):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,7 +16,7 @@ from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.links import DocumentationLinkMixin
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_compatible
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DocumentationLinkMixin, BaseEstimator):
+class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """Encode each series as the last hidden state of an LSTM, to be used as features by other estimators.
 
     Parameters

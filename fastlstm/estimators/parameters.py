@@ -36,6 +36,8 @@ class RealNumbers(Interval):
 
     def is_satisfied_by(self, val):
         is_number = isinstance(val, (float, np.floating, Integral))  # np.isnan does not support Fraction and Decimal
+        if isinstance(val, np.floating):
+            val = float(val)  # the largest float overflows in comparisons of float32
         return is_number and super().is_satisfied_by(val) and abs(val) <= sys.float_info.max
 
 

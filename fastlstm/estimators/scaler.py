@@ -11,7 +11,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import check_is_fitted
@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin, FitTask
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_series
-from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
 
@@ -148,9 +148,7 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         return self.fit(X, y).transform(X)
 
 
-class SequenceScaler(
-    OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator
-):
+class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupportMixin, Estimator):
     """Scale each channel of series, over all steps of all series together.
 
     Applies scikit-learn's StandardScaler, MinMaxScaler or RobustScaler to the channels of ``(n, T, C)`` arrays, of

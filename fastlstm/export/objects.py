@@ -36,7 +36,7 @@ class Encoder:
         if kind is tuple:
             return {"@": "tuple", "values": self.encode(list(value), place)}
         if kind is dict:
-            items = [[self.encode(key, place), self.encode(of, f"{place}[{key!r}]")] for key, of in value.items()]
+            items = [[self.encode(key, place), self.encode(of, _of(place, key))] for key, of in value.items()]
             return {"@": "dict", "items": items}
         if kind is np.ndarray:
             return self._encode_array(value, place)
@@ -204,6 +204,11 @@ class Decoder:
 
 
 SPECIAL = {name.removeprefix("_decode_") for name in vars(Decoder)} - {"known", "estimator"}
+
+
+def _of(place, key):
+    """The place of a member of a dict."""
+    return f"{place}.{key}" if type(key) is str else f"{place}[{key!r}]"
 
 
 def require(holds, what, value):

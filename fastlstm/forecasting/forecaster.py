@@ -7,14 +7,14 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers
 from fastlstm.estimators.atomic import AtomicUpdate
-from fastlstm.estimators.links import DocumentationLinkMixin
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
@@ -52,7 +52,7 @@ EPOCH_STEPS = 2_000_000
 
 @documented
 @dataclass(repr=False, eq=False)
-class LSTMForecaster(NetworkParameters, DocumentationLinkMixin, BaseEstimator):
+class LSTMForecaster(NetworkParameters, Estimator):
     """LSTM forecaster for one or many time series.
 
     Forecasts are computed from a scaled window of past values. A linear autoregression predicts the next `horizon`

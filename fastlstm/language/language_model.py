@@ -7,14 +7,13 @@ from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm import containers, kernels, symbols
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.links import DocumentationLinkMixin
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.parameters import NetworkParameters, Parameters, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.language.parameters import SHARED, LanguageParameters
@@ -38,7 +37,7 @@ OF_CLASSIFIER = (
 
 @documented
 @dataclass(repr=False, eq=False)
-class LSTMLanguageModel(LanguageParameters, DocumentationLinkMixin, BaseEstimator):
+class LSTMLanguageModel(LanguageParameters, Estimator):
     """Language model: predicts the next symbol of a sequence, and writes sequences.
 
     Symbols are characters, words, notes or any others that repeat. A recurrent network reads a sequence symbol by

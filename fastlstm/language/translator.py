@@ -7,7 +7,6 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,8 +14,8 @@ from fastlstm import containers, kernels, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
+from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_weights
-from fastlstm.estimators.links import DocumentationLinkMixin
 from fastlstm.estimators.metadata import MetadataRequestMixin
 from fastlstm.estimators.parameters import Integers, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
@@ -42,9 +41,7 @@ OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
 
 @documented
 @dataclass(repr=False, eq=False)
-class LSTMTranslator(
-    MetadataRequestMixin, LanguageParameters, CallbackSupportMixin, DocumentationLinkMixin, BaseEstimator
-):
+class LSTMTranslator(MetadataRequestMixin, LanguageParameters, CallbackSupportMixin, Estimator):
     """Translator: turns sequences of symbols into sequences of other symbols, of other lengths.
 
     An encoder reads the source; its last states are the first ones of a decoder, which writes the target symbol by

@@ -1,0 +1,134 @@
+"""Converters for skl2onnx, so that it exports Pipelines with this package's estimators."""
+
+from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.classifier import LSTMClassifier
+from fastlstm.estimators.encoder import SequenceEncoder
+from fastlstm.estimators.scaler import SequenceScaler
+from fastlstm.export.onnx import estimators
+from fastlstm.export.onnx.graph import OPSETS, Graph
+
+ZIPMAP = {"zipmap": [True, False, "columns"]}  # skl2onnx's option of all classifiers
+
+
+def register_onnx_converters() -> None:
+    """Register the estimators with skl2onnx, so that ``skl2onnx.to_onnx`` converts Pipelines that contain them.
+
+    `to_onnx` of this package does so itself.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> skl2onnx = pytest.importorskip("skl2onnx")
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.export.onnx import register_onnx_converters
+    >>> X, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([2.0, 1.0])
+    >>> model = make_pipeline(StandardScaler(), LSTMRegressor(8, max_iter=2, learning_rate="cosine")).fit(X, y)
+    >>> register_onnx_converters()
+    >>> skl2onnx.to_onnx(model, X.astype("float32"), target_opset=15).graph.output[0].name
+    'variable'
+    """
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError("Pipelines require skl2onnx: pip install skl2onnx.") from error
+    for cls in estimators.CLASSES:
+        options = ZIPMAP if cls is LSTMClassifier else None
+        update_registered_converter(cls, f"Fastlstm{cls.__name__}", _set_types, _convert, options=options)
+
+
+def convert(pipeline, dtype):
+    """A fitted Pipeline as a `ModelProto`."""
+    register_onnx_converters()
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    first, shape = pipeline.steps[0][1], [None, pipeline.n_features_in_]
+    if isinstance(first, estimators.CLASSES):
+        value, *others = estimators.inputs_of(first, dtype)
+        _refuse_symbols(first)
+        shape = [None if isinstance(size, str) else size for size in value.shape]
+    kind = {"float32": FloatTensorType, "float64": DoubleTensorType}[dtype]
+    last = pipeline.steps[-1][1]
+    try:
+        return convert_sklearn(
+            pipeline,
+            "Pipeline",
+            [("X", kind(shape))],
+            target_opset=OPSETS,
+            options={id(last): {"zipmap": False}} if _is_classifier(last) else None,
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        raise ValueError(f"skl2onnx cannot convert a step of this Pipeline: {error}") from error
+
+
+def _is_classifier(step):
+    from sklearn.base import is_classifier
+
+    return step != "passthrough" and is_classifier(step)
+
+
+def _refuse_symbols(estimator):
+    estimator = getattr(estimator, "estimator_", estimator)
+    if isinstance(estimator, BaseLSTM) and estimator._reads_symbols:
+        raise ValueError(
+            f"Sequences of symbols cannot be exported as a part of a Pipeline: export the {type(estimator).__name__} "
+            "itself."
+        )
+
+
+def _set_types(operator):
+    """Set the types and shapes of the outputs of one of our estimators."""
+    outputs = _outputs(Graph(str), operator)
+    for variable, value in zip(operator.outputs, outputs, strict=True):
+        variable.type = _tensor_type(value)
+
+
+def _convert(scope, operator, container):
+    """Add the nodes of one of our estimators to the container."""
+    graph = Graph(scope.get_unique_variable_name)
+    for variable, value in zip(operator.outputs, _outputs(graph, operator), strict=True):
+        graph.rename(value._replace(name=variable.full_name))
+    for domain in {node.domain for node in graph.nodes}:
+        version, most = OPSETS[domain], container.target_opset_any_domain(domain)
+        if most < version:
+            raise ValueError(f"target_opset={most}: expected {version} or a later version of ONNX's operators.")
+        container.node_domain_version_pair_sets.add((domain, version))
+    container.nodes.extend(graph.nodes)
+    container.initializers.extend(graph.constants)
+
+
+def _outputs(graph, operator):
+    """Add the nodes of the estimator of an operator; returns its outputs."""
+    import numpy as np
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    estimator, variable = operator.raw_operator, operator.inputs[0]
+    _refuse_symbols(estimator)
+    dtype = "float64" if isinstance(variable.type, DoubleTensorType) else "float32"
+    x = variable.full_name
+    if not isinstance(variable.type, DoubleTensorType):
+        x = graph.cast(x, np.float32)
+    estimator = estimator._fitted() if isinstance(estimator, BaseLSTM) else estimator
+    return estimators.add_estimator(graph, estimator, {"X": x}, dtype)
+
+
+def _tensor_type(value):
+    from skl2onnx.common import data_types
+
+    shape = [None if isinstance(size, str) else size for size in value.shape]
+    kinds = {
+        "float32": data_types.FloatTensorType,
+        "float64": data_types.DoubleTensorType,
+        "int64": data_types.Int64TensorType,
+        "bool": data_types.BooleanTensorType,
+    }
+    return data_types.StringTensorType(shape) if value.dtype is str else kinds[str(value.dtype)](shape)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -59,8 +58,8 @@ Pipeline
         Levels in (0, 1) of quantiles that the model predicts, too: of an LSTMRegressor that was fitted with
         ``loss="quantile"`` or "gaussian_nll".
     dtype : {"float32", "float64"}, default="float32"
-        Type of the input X and of numeric predictions. "float64" is for values that are large compared to their
-        changes, such as time stamps, from which the model subtracts the mean before anything else.
+        Type of the input X and of numeric predictions. Probabilities are float32. "float64" is for values
+        that are large compared to their changes, such as time stamps; the model first subtracts their means.
 
     Returns
     -------
@@ -172,6 +171,10 @@ def _snapshot(estimator):
 def _model_proto(graph, inputs, outputs, kind):
     from onnx import helper
 
+    names = [value.name for value in (*inputs, *outputs)]
+    shared = {name for name in names if names.count(name) > 1}
+    if shared:
+        raise ValueError(f"X has a column {shared.pop()!r}, the name of another input or output: rename the column.")
     for value in outputs:
         graph.rename(value)
     size = sum(constant.ByteSize() for constant in graph.constants)

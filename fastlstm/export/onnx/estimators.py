@@ -15,9 +15,9 @@ CLASSES = (LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler)
 
 def inputs_of(estimator, dtype, lengths=False):
     """Inputs of the graph of a fitted estimator; `dtype`: type of numbers."""
+    inputs = _inputs_of_symbols if reads_symbols(estimator) else _inputs_of_numbers
     estimator = getattr(estimator, "estimator_", estimator)  # that of an encoder
-    symbols = isinstance(estimator, BaseLSTM) and estimator._reads_symbols
-    inputs = _inputs_of_symbols(estimator, dtype) if symbols else [_input(estimator, dtype)]
+    inputs = inputs(estimator, dtype)
     if lengths:
         if estimator._plan.columns is not None:
             raise ValueError(
@@ -25,20 +25,23 @@ def inputs_of(estimator, dtype, lengths=False):
                 "layout: its series have equal lengths. Leave out lengths."
             )
         inputs.append(Value("lengths", "lengths", "int32", ("N",), "Number of steps of each series, 1 or more"))
-        names = [value.name for value in inputs]
-        if names.count("lengths") > 1:
-            raise ValueError("X has a column 'lengths', the name of the input of lengths=True: rename the column.")
     return inputs
 
 
-def _input(estimator, dtype):
+def reads_symbols(estimator):
+    """Whether X of a fitted estimator holds sequences of symbols."""
+    estimator = getattr(estimator, "estimator_", estimator)
+    return isinstance(estimator, BaseLSTM) and estimator._reads_symbols
+
+
+def _inputs_of_numbers(estimator, dtype):
     C, plan = estimator._channels, estimator._plan
     if plan.columns is not None:
-        return Value("X", "X", dtype, ("N", estimator._columns), "Table with a row for each series, as in fit")
+        return [Value("X", "X", dtype, ("N", estimator._columns), "Table with a row for each series, as in fit")]
     if estimator._columns is not None:
-        return Value("X", "X", dtype, ("N", "T"), "N univariate series of T steps")
+        return [Value("X", "X", dtype, ("N", "T"), "N univariate series of T steps")]
     shape = ("N", C, "T") if plan.channels_first else ("N", "T", C)
-    return Value("X", "X", dtype, shape, f"N series of T steps with C={C} channels")
+    return [Value("X", "X", dtype, shape, f"N series of T steps with C={C} channels")]
 
 
 def _inputs_of_symbols(estimator, dtype):
@@ -66,7 +69,7 @@ def add_estimator(graph, estimator, tensors, dtype, levels=None):
     per_step = model.per_step and not encoder
     states = network.add_layers(graph, x, model, lengths, per_step)
     if encoder:
-        return [Value("variable", states, "float32", ("N", model.stack.width), "Last hidden states")]
+        return [Value("variable", graph.cast(states, dtype), dtype, ("N", model.stack.width), "Last hidden states")]
     scores, rows = network.add_head(graph, states, model), ("N", "T") if per_step else ("N",)
 
     def padded(tensor, dtype, axes):
@@ -159,10 +162,12 @@ def add_codes(graph, symbols, keys, codes, unknown):
 
 def _add_scaler(graph, scaler, x, dtype):
     """Scaled series in the form of X."""
+    names = {"standard": "mean_", "minmax": "min_", "robust": "center_"}
+    scale, shift = (getattr(scaler, name).astype("float64") for name in ("scale_", names[scaler._method]))
     x = graph.cast(x, "float64")
     if scaler._method == "minmax":
-        x = graph.add("Add", graph.add("Mul", x, scaler.scale_), scaler.min_)
+        x = graph.add("Add", graph.add("Mul", x, scale), shift)
     else:
-        centre = scaler.mean_ if scaler._method == "standard" else scaler.center_
-        x = graph.add("Div", graph.add("Sub", x, centre), scaler.scale_)
-    return Value("variable", graph.cast(x, dtype), dtype, _input(scaler, dtype).shape, "Scaled series")
+        x = graph.add("Div", graph.add("Sub", x, shift), scale)
+    shape = _inputs_of_numbers(scaler, dtype)[0].shape
+    return Value("variable", graph.cast(x, dtype), dtype, shape, "Scaled series")

@@ -50,7 +50,9 @@ def _check(estimator):
     if plan.recursive:
         why = "strategy='recursive' cannot be exported to ONNX: fit with strategy='direct'."
     elif any(plan.roles):
-        why = "The covariates of a forecaster (X, static, calendar, trend) cannot be exported to ONNX: fit without them."
+        why = (
+            "The covariates of a forecaster (X, static, calendar, trend) cannot be exported to ONNX: fit without them."
+        )
     if why:
         raise ValueError(why)
 

@@ -45,25 +45,24 @@ class Graph:
     def __init__(self, unique):
         self._unique, self.nodes, self.constants = unique, [], []
 
-    def add(self, operator, *inputs, kept=(True,), domain="", **attributes):
-        """Add a node and return the name of its output.
+    def add(self, operator, *inputs, outputs=1, domain="", **attributes):
+        """Add a node and return the name of its output, or a list of names if it has several.
 
         Parameters
         ----------
         operator : str
         *inputs : str, array, number or None
-            Names of tensors, constants, or None for optional inputs that are left out.
-        kept : tuple of bool
-            Which of the node's outputs are computed; if several, a list of names is returned.
+            Names of tensors, and constants; None for an optional input that is left out, the last one.
+        outputs : int
+            Number of outputs.
         """
         from onnx import helper
 
-        names = ["" if value is None else self._name_of(value) for value in inputs]
-        outputs = [self._unique(operator) if keep else "" for keep in kept]
+        names = [self._name_of(value) for value in inputs if value is not None]
+        of_outputs = [self._unique(operator) for _ in range(outputs)]
         name = self._unique(f"{operator}_node")
-        self.nodes.append(helper.make_node(operator, names, outputs, name=name, domain=domain, **attributes))
-        found = [output for output in outputs if output]
-        return found[0] if len(found) == 1 else found
+        self.nodes.append(helper.make_node(operator, names, of_outputs, name=name, domain=domain, **attributes))
+        return of_outputs[0] if outputs == 1 else of_outputs
 
     def cast(self, tensor, dtype):
         return self.add("Cast", tensor, to=element_type(dtype))

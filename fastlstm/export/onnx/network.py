@@ -47,7 +47,7 @@ def _add_indicators(graph, x):
     step = helper.make_graph(nodes, "fill", [last, now], [kept, filled], value_info=[missing])
     shape = graph.add("Gather", graph.add("Shape", x), np.array([1, 2]), axis=0)
     start = graph.add("Expand", np.float32(0), shape)
-    filled = graph.add("Scan", start, x, kept=(False, True), body=step, num_scan_inputs=1)
+    _, filled = graph.add("Scan", start, x, outputs=2, body=step, num_scan_inputs=1)
     return graph.add("Concat", filled, graph.cast(graph.add("IsNaN", x), "float32"), axis=2)
 
 
@@ -75,19 +75,11 @@ def add_layers(graph, x, model, lengths=None, per_step=False):
             np.stack([_gates(stack.cell, model.weights[f"{kind}{place.suffix}"]) for place in places])
             for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        B, at_end = np.concatenate(biases, axis=1), layer + 1 == len(stack.layers)
-        only_last = at_end and not per_step
-        states = graph.add(
-            operator,
-            *(x, W, R, B, lengths),
-            kept=(not only_last, only_last),
-            hidden_size=places[0].H,
-            direction=direction,
-            **attributes,
-        )
-        width = stack.widths[layer]
-        if only_last:  # [D, N, H]
-            return graph.add("Reshape", graph.add("Transpose", states, perm=[1, 0, 2]), np.array([0, width]))
+        B, at_end, width = np.concatenate(biases, axis=1), layer + 1 == len(stack.layers), stack.widths[layer]
+        options = {"hidden_size": places[0].H, "direction": direction, **attributes}
+        states, last = graph.add(operator, x, W, R, B, lengths, outputs=2, **options)
+        if at_end and not per_step:  # of [D, N, H]
+            return graph.add("Reshape", graph.add("Transpose", last, perm=[1, 0, 2]), np.array([0, width]))
         order = [2, 0, 1, 3] if at_end else [0, 2, 1, 3]  # of [T, D, N, H]
         x = graph.add("Reshape", graph.add("Transpose", states, perm=order), np.array([0, 0, width]))
     return x

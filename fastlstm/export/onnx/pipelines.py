@@ -1,9 +1,10 @@
 """Converters for skl2onnx, so that it exports Pipelines with this package's estimators."""
 
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
+
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
-from fastlstm.estimators.encoder import SequenceEncoder
-from fastlstm.estimators.scaler import SequenceScaler
 from fastlstm.export.onnx import estimators
 from fastlstm.export.onnx.graph import OPSETS, Graph
 
@@ -51,37 +52,32 @@ def convert(pipeline, dtype):
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    first, shape = pipeline.steps[0][1], [None, pipeline.n_features_in_]
-    if isinstance(first, estimators.CLASSES):
-        value, *others = estimators.inputs_of(first, dtype)
-        _refuse_symbols(first)
-        shape = [None if isinstance(size, str) else size for size in value.shape]
+    steps, shape = _steps_of(pipeline), [None, getattr(pipeline, "n_features_in_", None)]
+    if isinstance(steps[0], estimators.CLASSES):
+        _check(steps[0])
+        shape = [None if isinstance(size, str) else size for size in estimators.inputs_of(steps[0], dtype)[0].shape]
     kind = {"float32": FloatTensorType, "float64": DoubleTensorType}[dtype]
-    last = pipeline.steps[-1][1]
+    options = {id(steps[-1]): {"zipmap": False}} if is_classifier(steps[-1]) else None
     try:
-        return convert_sklearn(
-            pipeline,
-            "Pipeline",
-            [("X", kind(shape))],
-            target_opset=OPSETS,
-            options={id(last): {"zipmap": False}} if _is_classifier(last) else None,
-        )
+        return convert_sklearn(pipeline, "Pipeline", [("X", kind(shape))], target_opset=OPSETS, options=options)
     except (MissingConverter, MissingShapeCalculator) as error:
         raise ValueError(f"skl2onnx cannot convert a step of this Pipeline: {error}") from error
 
 
-def _is_classifier(step):
-    from sklearn.base import is_classifier
+def _steps_of(pipeline):
+    """Steps of a Pipeline, and of those within it."""
+    steps = []
+    for _, step in pipeline.steps:
+        steps += _steps_of(step) if isinstance(step, Pipeline) else [step] * (step not in (None, "passthrough"))
+    return steps
 
-    return step != "passthrough" and is_classifier(step)
 
-
-def _refuse_symbols(estimator):
-    estimator = getattr(estimator, "estimator_", estimator)
-    if isinstance(estimator, BaseLSTM) and estimator._reads_symbols:
+def _check(estimator):
+    """Raise ValueError if an estimator cannot be a step of a Pipeline."""
+    if estimators.reads_symbols(estimator):
         raise ValueError(
-            f"Sequences of symbols cannot be exported as a part of a Pipeline: export the {type(estimator).__name__} "
-            "itself."
+            f"A Pipeline with a {type(estimator).__name__} of symbols cannot be exported to ONNX: export this "
+            "estimator itself."
         )
 
 
@@ -108,15 +104,12 @@ def _convert(scope, operator, container):
 
 def _outputs(graph, operator):
     """Add the nodes of the estimator of an operator; returns its outputs."""
-    import numpy as np
     from skl2onnx.common.data_types import DoubleTensorType
 
     estimator, variable = operator.raw_operator, operator.inputs[0]
-    _refuse_symbols(estimator)
+    _check(estimator)
     dtype = "float64" if isinstance(variable.type, DoubleTensorType) else "float32"
-    x = variable.full_name
-    if not isinstance(variable.type, DoubleTensorType):
-        x = graph.cast(x, np.float32)
+    x = variable.full_name if dtype == "float64" else graph.cast(variable.full_name, dtype)  # integers, too
     estimator = estimator._fitted() if isinstance(estimator, BaseLSTM) else estimator
     return estimators.add_estimator(graph, estimator, {"X": x}, dtype)
 

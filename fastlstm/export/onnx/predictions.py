@@ -1,6 +1,7 @@
 """Predictions from the scores of a network, as nodes of a graph: see ``training/outputs``.
 
-Scores are [N, K S] or, of each step, [N, T, K S]; `axes` is the number of axes before the last, 1 or 2, and K the number of targets.
+Scores are [N, K S] or, of each step, [N, T, K S]; `axes` is the number of axes before the last, 1 or 2, and K the
+number of targets.
 """
 
 import math

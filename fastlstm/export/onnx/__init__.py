@@ -109,8 +109,6 @@ Pipeline
 
     Examples
     --------
-    >>> import pytest
-    >>> onnx = pytest.importorskip("onnx")
     >>> from fastlstm import LSTMRegressor
     >>> from fastlstm.export.onnx import to_onnx
     >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])

@@ -49,7 +49,6 @@ def convert(pipeline, dtype):
     register_onnx_converters()
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
     steps, shape = _steps_of(pipeline), [None, getattr(pipeline, "n_features_in_", None)]
     if isinstance(steps[0], estimators.CLASSES):
@@ -59,7 +58,7 @@ def convert(pipeline, dtype):
     options = {id(steps[-1]): {"zipmap": False}} if is_classifier(steps[-1]) else None
     try:
         return convert_sklearn(pipeline, "Pipeline", [("X", kind(shape))], target_opset=OPSETS, options=options)
-    except (MissingConverter, MissingShapeCalculator) as error:
+    except (RuntimeError, NotImplementedError) as error:  # its errors of missing converters are of the first
         raise ValueError(f"skl2onnx cannot convert a step of this Pipeline: {error}") from error
 
 

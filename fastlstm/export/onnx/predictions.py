@@ -24,22 +24,16 @@ def add_labels(graph, scores, output):
 
 
 def label_constants(classes):
-    """Class labels as an array of a type that ONNX has; raises ValueError if there is none."""
+    """Class labels as an array of a type that ONNX has."""
     kind = classes.dtype.kind
-    labels = classes
     if kind in "OUT":
-        labels = np.array(classes.tolist())
-        kind = labels.dtype.kind
-    if kind in "iu" and labels.min() >= -(2**63) and labels.max() < 2**63:
-        return labels.astype("int64")
-    if kind in "Ub":
-        return labels
-    if kind == "f":
-        return labels.astype("float64")
-    raise ValueError(
-        f"classes_ holds labels of type {type(classes.tolist()[0]).__name__}; ONNX has strings, integers, floats and "
-        "bools: fit with labels of such a type."
-    )
+        return np.array(classes.tolist(), str)
+    if kind == "u" and classes.max() >= 2**63:
+        raise ValueError(
+            f"classes_ has the label {classes.max()}; expected at most {2**63 - 1}, ONNX's largest int64: fit with "
+            "smaller labels, or with strings."
+        )
+    return classes.astype({"b": bool, "f": "float64"}.get(kind, "int64"))
 
 
 def add_numbers(graph, scores, output, axes, K):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +18,8 @@ from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEnco
 from fastlstm.export.onnx import register_onnx_converters, to_onnx
 from fastlstm.language import LSTMTranslator
 
+skl2onnx = pytest.importorskip("skl2onnx")
+
 FORECASTER = {"horizon": 5, "window": 8, "hidden_size": 4, "max_iter": 1, "random_state": 0}
 
 
@@ -25,9 +28,9 @@ def counts(n=60):
     return np.round(50 + 10 * np.sin(np.arange(n) / 3) + rng.normal(size=n) + np.arange(n) * 0.2)
 
 
-def forecaster(y, **options):
+def forecaster(y, X=None, static=None, **options):
     """A forecaster whose networks, if it has any, have an effect."""
-    model = LSTMForecaster(**FORECASTER, **options).fit(y)
+    model = LSTMForecaster(**FORECASTER, **options).fit(y, X, static)
     predictor = model._fitted.predictor
     for network in predictor.networks:
         network.weights["head.weight"][:] = np.random.default_rng(0).normal(size=network.weights["head.weight"].shape)
@@ -70,6 +73,32 @@ def test_forecaster_of_several_series(options):
     assert_same(found, np.stack([expected[n] for n in (2, 0, 1, 2)]))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "gaussian_nll"},
+        {"loss": "gaussian_nll", "past_covariates": [1]},
+        {"loss": "quantile", "past_covariates": [0, 2]},
+        {"differences": 1, "seasonal_differences": 1, "season_length": 3, "past_covariates": [0, 1, 2]},
+        {"loss": "poisson"},
+    ],
+    ids=str,
+)
+def test_forecaster_with_covariates(options):
+    rng = np.random.default_rng(0)
+    series, X = [counts(), 2 * counts(50)], [rng.normal(size=(n + 5, 3)) * 9 + 40 for n in (60, 50)]
+    known = [k for k in range(3) if k not in options.get("past_covariates", ())]
+    model = forecaster(series, [x[:-5] for x in X], [["a", 1.5], ["b", 2.5]], **options)
+    exported = to_onnx(model, dtype="float64")
+    sizes = {value.name: value.type.tensor_type.shape.dim for value in exported.graph.input}
+    P, steps = sizes["y"][1].dim_value, sizes["X"][1].dim_value
+    if not known:
+        X = [x[:-5] for x in X]
+    inputs = {"y": np.stack([y[-P:] for y in series]), "X": np.stack([x[-steps:] for x in X])}
+    found = outputs_of(exported, **inputs, series=np.array([0, 1]))["variable"]
+    assert_same(found, np.stack(model.predict(X=[x[-5:, known] for x in X] if known else None)))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_pipeline_of_a_table(dtype):
     X = np.random.default_rng(0).normal(size=(30, 7)) * 3 + 5
@@ -94,7 +123,8 @@ def test_pipeline_with_a_label_for_each_step():
 
 
 def test_registered_converters():
-    skl2onnx = pytest.importorskip("skl2onnx")
+    from skl2onnx.common.data_types import FloatTensorType
+
     X = np.random.default_rng(0).normal(size=(30, 7)).astype("float32")
     model = make_pipeline(StandardScaler(), LSTMRegressor(**QUICK)).fit(X, X[:, 0])
     register_onnx_converters()
@@ -102,6 +132,8 @@ def test_registered_converters():
         assert_same(
             outputs_of(skl2onnx.to_onnx(model, X, target_opset=opset), X=X)["variable"].ravel(), model.predict(X)
         )
+    with pytest.raises(ValueError, match="LSTMRegressor has 2 inputs"):
+        skl2onnx.to_onnx(model[-1], initial_types=[(name, FloatTensorType([None, 1])) for name in "ab"])
     with pytest.raises(ValueError, match="target_opset=12"):
         skl2onnx.to_onnx(model, X, target_opset=12)
 
@@ -183,7 +215,13 @@ Y = np.arange(9.0)
             "LSTMClassifier of symbols",
         ),
         (lambda: LSTMForecaster(**FORECASTER, strategy="recursive").fit(counts()), {}, ValueError, "recursive"),
-        (lambda: LSTMForecaster(**FORECASTER, trend=True).fit(counts()), {}, ValueError, "covariates"),
+        (lambda: LSTMForecaster(**FORECASTER, trend=True).fit(counts()), {}, ValueError, "the trend"),
+        (
+            lambda: LSTMForecaster(**FORECASTER).fit(counts(), pd.DataFrame({"day": ["a", "b"] * 30})),
+            {},
+            ValueError,
+            "categories in the columns .*day",
+        ),
     ],
 )
 def test_what_cannot_be_exported(make, options, error, message, tmp_path):

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from fastlstm._version import __version__
+from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.export.files import write_atomically
@@ -47,7 +48,7 @@ def to_onnx(
     estimator : LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, LSTMForecaster, LSTMLanguageModel or \
 Pipeline
         Fitted estimator. The steps of a Pipeline may be these, or others that skl2onnx converts. A forecaster must have
-        ``strategy="direct"`` and no covariates.
+        ``strategy="direct"`` and no features of the calendar, trend, or categories in X.
     path : path-like or None, default=None
         File to write, conventionally with the suffix ".onnx". It is written as a whole or not at all.
     lengths : bool, default=False
@@ -93,7 +94,7 @@ Pipeline
     LSTMRegressor                 X                  variable, (N,) or (N, K); quantiles, (N, L) or (N, K, L)
     SequenceEncoder               X                  variable, (N, D H)
     SequenceScaler                X                  variable, like X
-    LSTMForecaster                y, series          variable, (N, horizon)
+    LSTMForecaster                y, series, X       variable, (N, horizon)
     LSTMLanguageModel             X                  label, (N,): the next symbol; probabilities, (N, V + 1)
     ============================= ================== =============================================================
 
@@ -105,7 +106,9 @@ Pipeline
 
     The input y of a forecaster has the last values of N series, (N, P), as many as a forecast requires: those of the
     window and of its differences. Of a forecaster of several series, the input `series` has their positions in `fit`,
-    (N,), int64, as each has a scale of its own.
+    (N,), int64, as each has a scale and static covariates of its own. With covariates, X of shape (N, P + horizon,
+    columns) has their values at the steps of y and of the forecasts, where those in `past_covariates` are not read; if
+    all are in `past_covariates`, its shape is (N, P, columns).
 
     Examples
     --------
@@ -141,7 +144,7 @@ def _model_of(estimator, lengths, quantiles, dtype):
         raise ValueError(f"lengths=True is not supported for {kind}: leave it out.")
     if isinstance(estimator, Pipeline):
         return pipelines.convert(estimator, dtype)
-    counts = {}
+    estimator, counts = snapshot(estimator), {}
 
     def unique(name):
         counts[name] = counts.get(name, 0) + 1
@@ -153,17 +156,11 @@ def _model_of(estimator, lengths, quantiles, dtype):
     elif isinstance(estimator, LSTMLanguageModel):
         inputs, outputs = language.add_language_model(graph, estimator, lengths)
     else:
-        estimator, levels = _snapshot(estimator), quantiles
-        if quantiles is not None:
-            levels = estimator._levels(check_levels(quantiles, "quantiles"))
+        levels = None if quantiles is None else estimator._levels(check_levels(quantiles, "quantiles"))
         inputs = estimators.inputs_of(estimator, dtype, lengths)
         tensors = {value.name: value.tensor for value in inputs}
         outputs = estimators.add_estimator(graph, estimator, tensors, dtype, levels)
     return _model_proto(graph, inputs, outputs, kind)
-
-
-def _snapshot(estimator):
-    return estimator._fitted() if hasattr(estimator, "_fitted") else estimator
 
 
 def _model_proto(graph, inputs, outputs, kind):

@@ -63,7 +63,7 @@ def add_estimator(graph, estimator, tensors, dtype, levels=None):
     if isinstance(estimator, SequenceScaler):
         return [_add_scaler(graph, estimator, tensors["X"], dtype)]
     encoder = isinstance(estimator, SequenceEncoder)
-    estimator = estimator.estimator_ if encoder else estimator
+    estimator = (estimator.estimator_ if encoder else estimator)._fitted()
     model, lengths = estimator._model, tensors.get("lengths")
     x = _add_channels(graph, estimator, tensors)
     per_step = model.per_step and not encoder

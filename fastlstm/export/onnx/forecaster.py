@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastlstm import containers
 from fastlstm.export.onnx import network, predictions
 from fastlstm.export.onnx.graph import Value
 from fastlstm.forecasting.counts import Counts
@@ -13,32 +14,36 @@ SMALLEST_POWER = 1e-9
 
 def add_forecaster(graph, estimator, dtype):
     """Add a fitted forecaster; returns its inputs and outputs."""
-    plan, fit, positive = estimator._plan, estimator._fitted, estimator._parameters.positive
     _check(estimator)
-    units, predictor, lost = fit.units, fit.predictor, plan.differences.lost
-    width = plan.window + lost
-    inputs = [Value("y", "y", dtype, ("N", width), f"The last {width} values of N series, oldest first")]
+    plan, fit, static = estimator._plan, estimator._fitted, estimator._data.static
+    units, P = fit.units, plan.window + plan.differences.lost
+    inputs = [Value("y", "y", dtype, ("N", P), f"The last {P} values of N series, oldest first")]
     of_units = np.array([[unit.mean, unit.std, unit.levels.power] for unit in units])
-    if len({tuple(row) for row in of_units.tolist()}) > 1:
+    if (of_units != of_units[0]).any() or (static != static[0]).any():
         doc = f"Positions of the N series among the {len(units)} series of fit"
         inputs.append(Value("series", "series", "int64", ("N",), doc))
         mean, std, power = (graph.add("Gather", column, "series", axis=0) for column in of_units.T[:, :, None])
+        static = graph.add("Gather", static, "series", axis=0) if static.size else None
     else:
         mean, std, power = of_units[0]
+        static = static[:1] if static.size else None
     transform = units[0].levels.name
-    levels = _add_transform(graph, graph.cast("y", "float64"), transform, power)
-    stages = [levels]
-    for lag in plan.differences.lags:
-        earlier = graph.columns(stages[-1], 0, -lag)
-        stages.append(graph.add("Sub", graph.columns(stages[-1], lag), earlier))
+    stages = [_add_transform(graph, graph.cast("y", "float64"), transform, power)]
+    stages += _add_differences(graph, stages[0], plan.differences)
     changes = graph.add("Div", graph.add("Sub", stages.pop(), mean), std)
-    values = graph.cast(graph.cast(changes, "float32"), "float64")  # the forecaster's table is float32
-    forecasts = _add_predictor(graph, predictor, values)
+    y = graph.cast(graph.cast(changes, "float32"), "float64")  # the forecaster's table is float32
+    covariates = _add_covariates(graph, estimator, dtype, inputs)
+    if static is not None:
+        static = graph.add("Unsqueeze", static, np.array([1]))
+        shape = graph.add("Concat", graph.slice(graph.add("Shape", y), 0, 2, axis=0), np.array([1]), axis=0)
+        ones = graph.add("Expand", np.float32(1), shape)
+        covariates.append(graph.add("Mul", static, ones))
+    forecasts = _add_predictor(graph, fit.predictor, y, covariates)
     forecasts = graph.add("Add", graph.add("Mul", forecasts, std), mean)
     for before, lag in zip(reversed(stages), reversed(plan.differences.lags), strict=True):
-        forecasts = _add_sums(graph, graph.columns(before, -lag), forecasts, lag, plan.horizon)
+        forecasts = _add_sums(graph, graph.slice(before, -lag), forecasts, lag, plan.horizon)
     forecasts = _add_inverse(graph, forecasts, transform, power)
-    if positive:
+    if estimator._parameters.positive:
         forecasts = graph.add("Max", forecasts, 0.0)
     doc = "Forecasts of the next values"
     return inputs, [Value("variable", graph.cast(forecasts, dtype), dtype, ("N", plan.horizon), doc)]
@@ -46,15 +51,45 @@ def add_forecaster(graph, estimator, dtype):
 
 def _check(estimator):
     """Raise ValueError unless the forecaster can be exported."""
-    plan, why = estimator._plan, None
-    if plan.recursive:
-        why = "strategy='recursive' cannot be exported to ONNX: fit with strategy='direct'."
-    elif any(plan.roles):
-        why = (
-            "The covariates of a forecaster (X, static, calendar, trend) cannot be exported to ONNX: fit without them."
-        )
-    if why:
-        raise ValueError(why)
+    roles, encoding = estimator._plan.roles, estimator._data.encoding
+    categories = [name for name, known in zip(encoding.names, encoding.categories, strict=True) if known is not None]
+    for wrong, what, instead in (
+        (estimator._plan.recursive, "strategy='recursive'", "strategy='direct'"),
+        (roles.of_time, "The features of the calendar and the trend of a forecaster", "calendar=() and trend=False"),
+        (categories, f"The categories in the columns {containers.few(categories)} of X", "numbers only"),
+        (roles.codes, "Embedded categories of a forecaster", "embedding_size=None"),
+    ):
+        if wrong:
+            raise ValueError(f"{what} cannot be exported to ONNX: fit with {instead}.")
+
+
+def _add_differences(graph, rows, differences):
+    """Rows [N, T, ...] after each of the differences along the second axis."""
+    stages = []
+    for lag in differences.lags:
+        rows = graph.add("Sub", graph.slice(rows, lag), graph.slice(rows, 0, -lag))
+        stages.append(rows)
+    return stages
+
+
+def _add_covariates(graph, estimator, dtype, inputs):
+    """Channels [N, T, .] of the covariates in X, past ones and then those known ahead; appends X to the inputs."""
+    plan, data = estimator._plan, estimator._data
+    encoding, is_past, H = data.encoding, np.array(data.is_past), plan.horizon
+    if not encoding.names:
+        return []
+    known = not is_past.all()
+    steps = plan.window + plan.differences.lost + (H if known else 0)
+    doc = f"Covariates {', '.join(map(str, encoding.names))} at the steps of y" + " and of the forecasts" * known
+    inputs.append(Value("X", "X", dtype, ("N", steps, len(is_past)), doc))
+    x = graph.add("Sub", graph.cast("X", "float64"), np.array(encoding.means))
+    x = graph.cast(graph.add("Div", x, np.array(encoding.scales)), "float32")
+    x = [x, *_add_differences(graph, x, plan.differences)][-1]
+    parts = []
+    for columns, first in ((np.flatnonzero(is_past), 0), (np.flatnonzero(~is_past), H)):
+        if len(columns):
+            parts.append(graph.slice(graph.add("Gather", x, columns, axis=2), first, first + plan.window))
+    return parts
 
 
 def _add_transform(graph, y, name, power):
@@ -89,20 +124,22 @@ def _box_cox(graph, power):
     return is_log, graph.add("Where", is_log, 1.0, power)
 
 
-def _add_predictor(graph, predictor, values):
+def _add_predictor(graph, predictor, y, covariates):
     """Forecasts [N, H] of windows [N, T] of standardised values: see `Direct.predict`."""
-    T = predictor.window
+    T, base, point = predictor.window, predictor.base, None
     centre, spread = 0.0, 1.0
     if predictor.scaling in ("window", "last"):
-        mean = graph.add("MatMul", values, np.full((T, 1), 1 / T))
-        residuals = graph.add("Sub", values, mean)
+        mean = graph.add("MatMul", y, np.full((T, 1), 1 / T))
+        residuals = graph.add("Sub", y, mean)
         variance = graph.add("MatMul", graph.add("Mul", residuals, residuals), np.full((T, 1), 1 / T))
         spread = graph.add("Max", graph.add("Sqrt", variance), FLOOR)
-        centre = mean if predictor.scaling == "window" else graph.columns(values, -1)
-    x = graph.cast(graph.add("Div", graph.add("Sub", values, centre), spread), "float32")
-    base, point = predictor.base, None
+        centre = mean if predictor.scaling == "window" else graph.slice(y, -1)
+    x = graph.cast(graph.add("Div", graph.add("Sub", y, centre), spread), "float32")
+    x = graph.add("Unsqueeze", x, np.array([2]))
+    if covariates:
+        x = graph.add("Concat", x, *covariates, axis=2)
     if predictor._asked:
-        steps = graph.add("Unsqueeze", graph.add("Transpose", x, perm=[1, 0]), np.array([2]))
+        steps = graph.add("Transpose", x, perm=[1, 0, 2])
         points = [_add_points(graph, steps, model) for model in predictor.networks]
         total = graph.add("Sum", *points) if len(points) > 1 else points[0]
         point = graph.add("Mul", total, predictor.share / len(points))
@@ -110,10 +147,26 @@ def _add_predictor(graph, predictor, values):
         logarithms = graph.add("Log", graph.add("Add", graph.add("Max", point, 0.0), 1.0))
         forecasts = graph.add("Div", graph.add("Sub", logarithms, base.mean), base.std)
     else:
-        forecasts = graph.add("Add", graph.add("MatMul", graph.cast(x, "float64"), base.weight.T), base.bias)
+        values = _add_linear_inputs(graph, x, base.inputs)
+        forecasts = graph.add("Add", graph.add("MatMul", values, base.weight.T), base.bias)
         if point is not None:
             forecasts = graph.add("Add", forecasts, graph.add("Mul", point, base.error))
     return graph.add("Add", graph.add("Mul", forecasts, spread), centre)
+
+
+def _add_linear_inputs(graph, x, inputs):
+    """Values [N, F] that a linear model reads from windows x [N, T, C]: see `Inputs.read`."""
+    parts = []
+    for channels, steps in (
+        ((0,), inputs.window),
+        (inputs.past, inputs._past_lags),
+        (inputs.static, 1),
+        (inputs.lagged, inputs.horizon + inputs._known_lags),
+    ):
+        if channels:
+            values = graph.add("Gather", graph.slice(x, -steps), np.array(channels), axis=2)
+            parts.append(graph.add("Reshape", values, np.array([0, steps * len(channels)])))
+    return graph.cast(graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0], "float64")
 
 
 def _add_points(graph, x, model):

@@ -67,9 +67,9 @@ class Graph:
     def cast(self, tensor, dtype):
         return self.add("Cast", tensor, to=element_type(dtype))
 
-    def columns(self, rows, first, last=LAST):
-        """Columns of rows [N, F]."""
-        return self.add("Slice", rows, np.array([first]), np.array([last]), np.array([1]))
+    def slice(self, tensor, first, last=LAST, axis=1):
+        """Part of a tensor along an axis."""
+        return self.add("Slice", tensor, np.array([first]), np.array([last]), np.array([axis]))
 
     def rename(self, value):
         """Give the tensor of a `Value` the name of the value."""

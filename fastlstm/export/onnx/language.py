@@ -18,7 +18,7 @@ def add_language_model(graph, estimator, lengths):
     text = symbols.dtype.kind == "U"
     inputs = [Value("X", "X", str if text else "int64", ("N", "T"), "N sequences of T symbols")]
     x = add_codes(graph, "X", symbols, known, unknown)
-    N = graph.add("Slice", graph.add("Shape", x), np.array([1]), np.array([2]))
+    N = graph.slice(graph.add("Shape", x), 1, 2, axis=0)
     first = graph.add("Expand", np.array([[start]]), graph.add("Concat", np.array([1]), N, axis=0))
     x = graph.add("Concat", first, x, axis=0)
     steps = None
@@ -27,7 +27,7 @@ def add_language_model(graph, estimator, lengths):
         steps = graph.add("Add", "lengths", np.int32(1))
     states = network.add_layers(graph, network.add_embedding(graph, model, None, [x]), model, steps)
     scores = network.add_head(graph, states, model)
-    best = graph.add("ArgMax", graph.columns(scores, 0, -1), axis=1, keepdims=0)
+    best = graph.add("ArgMax", graph.slice(scores, 0, -1), axis=1, keepdims=0)
     V = len(symbols)
     return inputs, [
         Value("label", graph.add("Gather", symbols, best), str if text else "int64", ("N",), "The next symbol"),

@@ -3,7 +3,6 @@
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
-from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.export.onnx import estimators
 from fastlstm.export.onnx.graph import OPSETS, Graph
@@ -104,11 +103,15 @@ def _outputs(graph, operator):
     """Add the nodes of the estimator of an operator; returns its outputs."""
     from skl2onnx.common.data_types import DoubleTensorType
 
-    estimator, variable = operator.raw_operator, operator.inputs[0]
+    estimator, (variable, *others) = operator.raw_operator, operator.inputs
     _check(estimator)
+    if others:
+        raise ValueError(
+            f"{type(estimator).__name__} has {1 + len(others)} inputs; expected one, X: pass an array, or one initial "
+            "type for all columns."
+        )
     dtype = "float64" if isinstance(variable.type, DoubleTensorType) else "float32"
     x = variable.full_name if dtype == "float64" else graph.cast(variable.full_name, dtype)  # integers, too
-    estimator = estimator._fitted() if isinstance(estimator, BaseLSTM) else estimator
     return estimators.add_estimator(graph, estimator, {"X": x}, dtype)
 
 

@@ -18,15 +18,7 @@ def add_forecaster(graph, estimator, dtype):
     plan, fit, static = estimator._plan, estimator._fitted, estimator._data.static
     units, P = fit.units, plan.window + plan.differences.lost
     inputs = [Value("y", "y", dtype, ("N", P), f"The last {P} values of N series, oldest first")]
-    of_units = np.array([[unit.mean, unit.std, unit.levels.power] for unit in units])
-    if (of_units != of_units[0]).any() or (static != static[0]).any():
-        doc = f"Positions of the N series among the {len(units)} series of fit"
-        inputs.append(Value("series", "series", "int64", ("N",), doc))
-        mean, std, power = (graph.add("Gather", column, "series", axis=0) for column in of_units.T[:, :, None])
-        static = graph.add("Gather", static, "series", axis=0) if static.size else None
-    else:
-        mean, std, power = of_units[0]
-        static = static[:1] if static.size else None
+    mean, std, power, static = _add_of_series(graph, units, static, inputs)
     transform = units[0].levels.name
     stages = [_add_transform(graph, graph.cast("y", "float64"), transform, power)]
     stages += _add_differences(graph, stages[0], plan.differences)
@@ -34,10 +26,7 @@ def add_forecaster(graph, estimator, dtype):
     y = graph.cast(graph.cast(changes, "float32"), "float64")  # the forecaster's table is float32
     covariates = _add_covariates(graph, estimator, dtype, inputs)
     if static is not None:
-        static = graph.add("Unsqueeze", static, np.array([1]))
-        shape = graph.add("Concat", graph.slice(graph.add("Shape", y), 0, 2, axis=0), np.array([1]), axis=0)
-        ones = graph.add("Expand", np.float32(1), shape)
-        covariates.append(graph.add("Mul", static, ones))
+        covariates.append(_add_constant_channels(graph, static, y))
     forecasts = _add_predictor(graph, fit.predictor, y, covariates)
     forecasts = graph.add("Add", graph.add("Mul", forecasts, std), mean)
     for before, lag in zip(reversed(stages), reversed(plan.differences.lags), strict=True):
@@ -47,6 +36,28 @@ def add_forecaster(graph, estimator, dtype):
         forecasts = graph.add("Max", forecasts, 0.0)
     doc = "Forecasts of the next values"
     return inputs, [Value("variable", graph.cast(forecasts, dtype), dtype, ("N", plan.horizon), doc)]
+
+
+def _add_of_series(graph, units, static, inputs):
+    """Mean, standard deviation and power [N, 1] of each series, and its static covariates [N, S] or None.
+
+    They are constants, [1, .], if they are the same for all series of `fit`; otherwise, appends `series` to the inputs.
+    """
+    of_units = np.array([[unit.mean, unit.std, unit.levels.power] for unit in units])
+    tables = [*of_units.T[:, :, None], static]
+    if all((table == table[0]).all() for table in tables):
+        parts = [table[:1] for table in tables]
+    else:
+        doc = f"Positions of the N series among the {len(units)} series of fit"
+        inputs.append(Value("series", "series", "int64", ("N",), doc))
+        parts = [graph.add("Gather", table, "series", axis=0) if table.size else None for table in tables]
+    return *parts[:3], parts[3] if static.size else None
+
+
+def _add_constant_channels(graph, static, y):
+    """Channels [N, T, S] of static covariates [N, S], for the steps of y [N, T]."""
+    shape = graph.add("Concat", graph.add("Shape", y), np.array([1]), axis=0)
+    return graph.add("Mul", graph.add("Unsqueeze", static, np.array([1])), graph.add("Expand", np.float32(1), shape))
 
 
 def _check(estimator):

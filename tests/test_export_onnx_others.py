@@ -51,6 +51,10 @@ def forecaster(y, X=None, static=None, **options):
         {"transform": "boxcox"},
         {"loss": "poisson"},
         {"loss": "negative_binomial"},
+        {"strategy": "recursive"},
+        {"strategy": "recursive", "loss": "gaussian_nll", "n_models": 2, "num_layers": 2, "differences": 1},
+        {"strategy": "recursive", "cell": "gru", "skip": None, "scaling": "last"},
+        {"strategy": "recursive", "loss": "poisson"},
     ],
     ids=str,
 )
@@ -214,7 +218,12 @@ Y = np.arange(9.0)
             ValueError,
             "LSTMClassifier of symbols",
         ),
-        (lambda: LSTMForecaster(**FORECASTER, strategy="recursive").fit(counts()), {}, ValueError, "recursive"),
+        (
+            lambda: LSTMForecaster(**FORECASTER, strategy="recursive").fit(counts(), counts()[:, None]),
+            {},
+            ValueError,
+            "strategy='recursive'",
+        ),
         (lambda: LSTMForecaster(**FORECASTER, trend=True).fit(counts()), {}, ValueError, "the trend"),
         (
             lambda: LSTMForecaster(**FORECASTER).fit(counts(), pd.DataFrame({"day": ["a", "b"] * 30})),

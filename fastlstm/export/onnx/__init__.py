@@ -39,76 +39,80 @@ def to_onnx(
 ) -> Any:
     """Export a fitted estimator to ONNX.
 
-    The model computes what `predict` does, from X in the original units to predictions in those of y. Its inputs and
-    outputs have batch and time axes of any size. It does not validate its inputs: of NaN, unless the estimator was
-    fitted with ``missing="mask"``, it makes NaN, or arbitrary labels.
+    The exported model computes what `predict` does, from X in its original units to predictions in those of y. Its
+    batch and time axes are dynamic. It does not validate its input: unless the estimator was fitted with
+    ``missing="mask"``, NaN in X results in NaN or in an arbitrary label.
 
     Parameters
     ----------
     estimator : LSTMClassifier, LSTMRegressor, SequenceEncoder, SequenceScaler, LSTMForecaster, LSTMLanguageModel or \
 Pipeline
-        Fitted estimator. The steps of a Pipeline may be these, or others that skl2onnx converts. A forecaster must have
-        ``strategy="direct"`` and no features of the calendar, trend, or categories in X.
+        Fitted estimator. The steps of a Pipeline may be of these classes, or others that skl2onnx can convert. A
+        forecaster must not use a calendar, a trend or categories in X, nor, with ``strategy="recursive"``, any
+        covariates.
     path : path-like or None, default=None
-        File to write, conventionally with the suffix ".onnx". It is written as a whole or not at all.
+        File to write, conventionally with the suffix ".onnx". It is replaced as a whole or, if the export fails, left
+        as it was.
     lengths : bool, default=False
-        Whether the model has an input `lengths` for series of unequal lengths. What is behind the end of a series, then
-        has no effect on its predictions; with ``return_sequences=True``, predictions there are NaN, and labels
-        arbitrary.
+        Whether to add an input `lengths` for series of unequal lengths, which are padded at the end with any values.
+        With ``return_sequences=True``, predictions for the padding are NaN, and its labels are arbitrary.
     quantiles : float, sequence of L floats, or None, default=None
-        Levels in (0, 1) of quantiles that the model predicts, too: of an LSTMRegressor that was fitted with
-        ``loss="quantile"`` or "gaussian_nll".
+        Quantile levels in (0, 1) to predict in addition, see `LSTMRegressor.predict_quantiles`. Requires an
+        LSTMRegressor fitted with ``loss="quantile"`` or "gaussian_nll".
     dtype : {"float32", "float64"}, default="float32"
-        Type of the input X and of numeric predictions. Probabilities are float32. "float64" is for values
-        that are large compared to their changes, such as time stamps; the model first subtracts their means.
+        Type of the numeric input and of numeric predictions; probabilities are always float32. Use "float64" if values
+        are large compared to their variation, such as timestamps: their mean is subtracted first.
 
     Returns
     -------
     onnx.ModelProto
-        The model, which has been written to `path` if one is given.
+        The exported model, whether or not it is also written to a file.
 
     Raises
     ------
     TypeError
-        If `estimator` is not one of these classes.
+        If `estimator` is not of one of these classes.
     ValueError
-        If a part of the estimator cannot be expressed in ONNX, which the message names, or a parameter is invalid.
+        If a parameter is invalid, or a part of the estimator cannot be expressed in ONNX; the message names it.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     ImportError
-        If onnx, or for a Pipeline skl2onnx, is not installed.
+        If onnx is not installed, or skl2onnx, which is required for a Pipeline.
     OSError
         If the file cannot be written.
 
     Notes
     -----
-    Models require version 13 of ONNX's operators, and for symbols and pipelines version 2 of those of ``ai.onnx.ml``.
+    Models use version 13 of ONNX's operator set; those with symbols, and Pipelines, also version 2 of ``ai.onnx.ml``.
 
-    The recurrent layers compute in float32, also those of an estimator with ``dtype="float64"``, since runtimes have no
-    others. Statistics of `standardize` are applied in float64.
+    Recurrent layers are computed in float32 even if the estimator has ``dtype="float64"``, since ONNX Runtime supports
+    no other type on the CPU. Standardisation is computed in float64.
 
-    ============================= ================== =============================================================
-    estimator                     inputs             outputs
-    ============================= ================== =============================================================
-    LSTMClassifier                X                  label, (N,) or (N, K); probabilities, (N, K)
-    LSTMRegressor                 X                  variable, (N,) or (N, K); quantiles, (N, L) or (N, K, L)
-    SequenceEncoder               X                  variable, (N, D H)
-    SequenceScaler                X                  variable, like X
-    LSTMForecaster                y, series, X       variable, (N, horizon)
-    LSTMLanguageModel             X                  label, (N,): the next symbol; probabilities, (N, V + 1)
-    ============================= ================== =============================================================
+    ================= ============ ==========================================================
+    estimator         inputs       outputs
+    ================= ============ ==========================================================
+    LSTMClassifier    X            label, (N,) or (N, K); probabilities, (N, K)
+    LSTMRegressor     X            variable, (N,) or (N, K); quantiles, (N, L) or (N, K, L)
+    SequenceEncoder   X            variable, (N, D H)
+    SequenceScaler    X            variable, of the shape of X
+    LSTMForecaster    y, series, X variable, (N, horizon)
+    LSTMLanguageModel X            label, (N,), the next symbol; probabilities, (N, V + 1)
+    ================= ============ ==========================================================
 
-    X has the form that the estimator was fitted with: (N, T, C) for 3-D arrays and lists, (N, T) for 2-D ones. With
-    ``return_sequences=True``, outputs are (N, T) or (N, T, K).
+    X has the shape that the estimator was fitted with: (N, T, C) for 3-D arrays and lists of series, (N, T) for 2-D
+    arrays. With ``return_sequences=True``, outputs have a time axis after the batch axis.
 
-    Sequences of symbols are arrays (N, T) of strings, with one character or word per step, or of int64. Strings must be
-    in Unicode's form NFC. For tables of events, each column is an input (N, T) with the name of the column.
+    Sequences of symbols are passed as arrays (N, T) of strings, one character or word per step, or of int64. Strings
+    must be normalised to Unicode's form NFC. For tables of events, each column is an input (N, T) of its own, with the
+    name of the column.
 
-    The input y of a forecaster has the last values of N series, (N, P), as many as a forecast requires: those of the
-    window and of its differences. Of a forecaster of several series, the input `series` has their positions in `fit`,
-    (N,), int64, as each has a scale and static covariates of its own. With covariates, X of shape (N, P + horizon,
-    columns) has their values at the steps of y and of the forecasts, where those in `past_covariates` are not read; if
-    all are in `past_covariates`, its shape is (N, P, columns).
+    The inputs of a forecaster are:
+
+    - y, (N, P): the last P values of N series, as many as the window and the differences require.
+    - series, (N,), int64: the position of each series among those of `fit`, whose scales and static covariates are
+      used. Only if these differ between the series.
+    - X, (N, P + horizon, columns): covariates at the steps of y and of the forecasts, where those in `past_covariates`
+      are ignored. Only if there are covariates; if all are in `past_covariates`, of shape (N, P, columns).
 
     Examples
     --------

@@ -3,9 +3,10 @@
 import numpy as np
 
 from fastlstm import containers
-from fastlstm.export.onnx import network, predictions
+from fastlstm.export.onnx import network, predictions, recursive
 from fastlstm.export.onnx.graph import Value
 from fastlstm.forecasting.counts import Counts
+from fastlstm.forecasting.predictor import Recursive
 from fastlstm.forecasting.scaling import FLOOR
 
 #: Exponents of the Box-Cox transform below which it is a logarithm, but for rounding errors.
@@ -65,7 +66,11 @@ def _check(estimator):
     roles, encoding = estimator._plan.roles, estimator._data.encoding
     categories = [name for name, known in zip(encoding.names, encoding.categories, strict=True) if known is not None]
     for wrong, what, instead in (
-        (estimator._plan.recursive, "strategy='recursive'", "strategy='direct'"),
+        (
+            estimator._plan.recursive and (encoding.names or roles.static),
+            "Covariates of a forecaster with strategy='recursive'",
+            "strategy='direct'",
+        ),
         (roles.of_time, "The features of the calendar and the trend of a forecaster", "calendar=() and trend=False"),
         (categories, f"The categories in the columns {containers.few(categories)} of X", "numbers only"),
         (roles.codes, "Embedded categories of a forecaster", "embedding_size=None"),
@@ -136,9 +141,8 @@ def _box_cox(graph, power):
 
 
 def _add_predictor(graph, predictor, y, covariates):
-    """Forecasts [N, H] of windows [N, T] of standardised values: see `Direct.predict`."""
-    T, base, point = predictor.window, predictor.base, None
-    centre, spread = 0.0, 1.0
+    """Forecasts [N, H] of windows [N, T] of standardised values: see `Direct` and `Recursive`."""
+    T, centre, spread = predictor.window, 0.0, 1.0
     if predictor.scaling in ("window", "last"):
         mean = graph.add("MatMul", y, np.full((T, 1), 1 / T))
         residuals = graph.add("Sub", y, mean)
@@ -146,6 +150,16 @@ def _add_predictor(graph, predictor, y, covariates):
         spread = graph.add("Max", graph.add("Sqrt", variance), FLOOR)
         centre = mean if predictor.scaling == "window" else graph.slice(y, -1)
     x = graph.cast(graph.add("Div", graph.add("Sub", y, centre), spread), "float32")
+    if isinstance(predictor, Recursive):
+        forecasts = recursive.add_forecasts(graph, predictor, x)
+    else:
+        forecasts = _add_direct(graph, predictor, x, covariates)
+    return graph.add("Add", graph.add("Mul", forecasts, spread), centre)
+
+
+def _add_direct(graph, predictor, x, covariates):
+    """Scaled forecasts [N, H] of all horizons at once, from scaled windows x [N, T], float32."""
+    base, point = predictor.base, None
     x = graph.add("Unsqueeze", x, np.array([2]))
     if covariates:
         x = graph.add("Concat", x, *covariates, axis=2)
@@ -155,14 +169,10 @@ def _add_predictor(graph, predictor, y, covariates):
         total = graph.add("Sum", *points) if len(points) > 1 else points[0]
         point = graph.add("Mul", total, predictor.share / len(points))
     if isinstance(base, Counts):
-        logarithms = graph.add("Log", graph.add("Add", graph.add("Max", point, 0.0), 1.0))
-        forecasts = graph.add("Div", graph.add("Sub", logarithms, base.mean), base.std)
-    else:
-        values = _add_linear_inputs(graph, x, base.inputs)
-        forecasts = graph.add("Add", graph.add("MatMul", values, base.weight.T), base.bias)
-        if point is not None:
-            forecasts = graph.add("Add", forecasts, graph.add("Mul", point, base.error))
-    return graph.add("Add", graph.add("Mul", forecasts, spread), centre)
+        return recursive.add_counts(graph, point, base)
+    values = _add_linear_inputs(graph, x, base.inputs)
+    forecasts = graph.add("Add", graph.add("MatMul", values, base.weight.T), base.bias)
+    return forecasts if point is None else graph.add("Add", forecasts, graph.add("Mul", point, base.error))
 
 
 def _add_linear_inputs(graph, x, inputs):

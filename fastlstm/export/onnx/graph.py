@@ -52,13 +52,15 @@ class Graph:
         ----------
         operator : str
         *inputs : str, array, number or None
-            Names of tensors, and constants; None for an optional input that is left out, the last one.
+            Names of tensors, and constants; None for an optional input that is left out.
         outputs : int
             Number of outputs.
         """
         from onnx import helper
 
-        names = [self._name_of(value) for value in inputs if value is not None]
+        names = ["" if value is None else self._name_of(value) for value in inputs]
+        while names and not names[-1]:
+            names.pop()
         of_outputs = [self._unique(operator) for _ in range(outputs)]
         name = self._unique(f"{operator}_node")
         self.nodes.append(helper.make_node(operator, names, of_outputs, name=name, domain=domain, **attributes))
@@ -79,13 +81,54 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [value.tensor], [value.name], name=name))
 
     def _name_of(self, value):
-        if isinstance(value, str):
-            return value
+        return value if isinstance(value, str) else self.constant(np.asarray(value))
+
+    def constant(self, value):
+        """Add an array and return its name."""
         from onnx import numpy_helper
 
-        value = np.asarray(value)
         name = self._unique("constant")
         if value.dtype.kind == "U":
             value = value.astype(object)
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(value.shape), name))
         return name
+
+
+def add_loop(graph, count, start, dtypes, step, dtype):
+    """Add a loop; returns what its steps have computed, [count, ...].
+
+    Parameters
+    ----------
+    count : int
+        Number of steps.
+    start, dtypes : list of str
+        What is carried from step to step: tensors before the first step, and their types.
+    step : function
+        ``step(body, *carried)`` adds the nodes of a step to the `Graph` body, and returns a list of what is carried on,
+        and what the step has computed, of type `dtype`.
+    """
+    from onnx import helper
+
+    body = Graph(graph._unique)
+    body.constants = graph.constants  # the body sees those around it
+    number, go_on, *carried = (graph._unique("carried") for _ in range(2 + len(start)))
+    after, computed = step(body, *carried)
+    outputs = [body.add("Identity", tensor) for tensor in (go_on, *after, computed)]
+    inner = helper.make_graph(
+        body.nodes,
+        "step",
+        [
+            helper.make_tensor_value_info(name, element_type(kind), shape)
+            for name, kind, shape in zip(
+                (number, go_on, *carried), ("int64", "bool", *dtypes), ([], [], *[None] * len(start)), strict=True
+            )
+        ],
+        [
+            helper.make_tensor_value_info(name, element_type(kind), shape)
+            for name, kind, shape in zip(
+                outputs, ("bool", *dtypes, dtype), ([], *[None] * (len(start) + 1)), strict=True
+            )
+        ],
+    )
+    results = graph.add("Loop", np.int64(count), True, *start, outputs=len(start) + 1, body=inner)
+    return results[-1]

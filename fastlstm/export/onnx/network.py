@@ -67,22 +67,57 @@ def add_layers(graph, x, model, lengths=None, per_step=False):
 
     lengths: the number of steps [N] of each sequence, int32; None if all have T.
     """
-    stack = model.stack
-    operator, attributes, _ = OPERATORS[stack.cell]
-    direction = "bidirectional" if stack.bidirectional else "forward"
-    for layer, places in enumerate(stack.layers):
+    weights = add_weights(graph, model)
+    for layer, of_layer in enumerate(weights):
+        states, (last, *_) = _add_layer(graph, x, model, layer, of_layer, lengths)
+        width, at_end = model.stack.widths[layer], layer + 1 == len(weights)
+        if at_end and not per_step:
+            return _joined(graph, last, model, layer)
+        order = [2, 0, 1, 3] if at_end else [0, 2, 1, 3]  # of [T, D, N, H]
+        x = graph.add("Reshape", graph.add("Transpose", states, perm=order), np.array([0, 0, width]))
+    return x
+
+
+def add_weights(graph, model):
+    """Weights, recurrent weights and biases of each layer, with its directions stacked."""
+    stack, weights = model.stack, []
+    for places in stack.layers:
         W, R, *biases = (
             np.stack([_gates(stack.cell, model.weights[f"{kind}{place.suffix}"]) for place in places])
             for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        B, at_end, width = np.concatenate(biases, axis=1), layer + 1 == len(stack.layers), stack.widths[layer]
-        options = {"hidden_size": places[0].H, "direction": direction, **attributes}
-        states, last = graph.add(operator, x, W, R, B, lengths, outputs=2, **options)
-        if at_end and not per_step:  # of [D, N, H]
-            return graph.add("Reshape", graph.add("Transpose", last, perm=[1, 0, 2]), np.array([0, width]))
-        order = [2, 0, 1, 3] if at_end else [0, 2, 1, 3]  # of [T, D, N, H]
-        x = graph.add("Reshape", graph.add("Transpose", states, perm=order), np.array([0, 0, width]))
-    return x
+        weights.append([graph.constant(array) for array in (W, R, np.concatenate(biases, axis=1))])
+    return weights
+
+
+def add_recurrence(graph, x, model, weights, states):
+    """Last hidden states [N, H] of a unidirectional network, and the states of all layers, a list of lists [1, N, H].
+
+    states: those before the first step, as returned; None for zeros.
+    """
+    after = []
+    for layer, of_layer in enumerate(weights):
+        before = () if states is None else states[layer]
+        outputs, last = _add_layer(graph, x, model, layer, of_layer, None, before)
+        after.append(last)
+        x = graph.add("Squeeze", outputs, np.array([1]))
+    return _joined(graph, after[-1][0], model, layer), after
+
+
+def _add_layer(graph, x, model, layer, weights, lengths, states=()):
+    """Hidden states [T, D, N, H] of a layer after each step, and the states [D, N, H] after the last one."""
+    stack = model.stack
+    operator, attributes, _ = OPERATORS[stack.cell]
+    direction = "bidirectional" if stack.bidirectional else "forward"
+    attributes = {"hidden_size": stack.hidden_sizes[layer], "direction": direction, **attributes}
+    outputs, *last = graph.add(operator, x, *weights, lengths, *states, outputs=1 + len(stack.states), **attributes)
+    return outputs, last
+
+
+def _joined(graph, last, model, layer):
+    """Last states [N, D H] from [D, N, H]."""
+    width = model.stack.widths[layer]
+    return graph.add("Reshape", graph.add("Transpose", last, perm=[1, 0, 2]), np.array([0, width]))
 
 
 def add_head(graph, features, model):

@@ -206,6 +206,7 @@ Y = np.arange(9.0)
             ValueError,
             "lengths=True is not supported for Pipeline",
         ),
+        (lambda: make_pipeline("passthrough").fit(TABLE), {}, ValueError, "nothing to export"),
         (
             lambda: make_pipeline(FunctionTransformer(np.sqrt), LSTMRegressor(**QUICK)).fit(np.abs(TABLE), Y),
             {},

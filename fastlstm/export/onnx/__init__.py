@@ -55,7 +55,8 @@ Pipeline
         as it was.
     lengths : bool, default=False
         Whether to add an input `lengths` for series of unequal lengths, which are padded at the end with any values.
-        With ``return_sequences=True``, predictions for the padding are NaN, and its labels are arbitrary.
+        With ``return_sequences=True``, predictions for the padding are NaN, and its labels are arbitrary. Without
+        `lengths`, all series have T steps, even if they end in NaN.
     quantiles : float, sequence of L floats, or None, default=None
         Quantile levels in (0, 1) to predict in addition, see `LSTMRegressor.predict_quantiles`. Requires an
         LSTMRegressor fitted with ``loss="quantile"`` or "gaussian_nll".

@@ -20,10 +20,14 @@ class Value(NamedTuple):
     doc: str
 
     def info(self):
-        """The value as a `ValueInfoProto`."""
-        from onnx import helper
+        return info_of(self.name, self.dtype, self.shape, self.doc)
 
-        return helper.make_tensor_value_info(self.name, element_type(self.dtype), self.shape, self.doc)
+
+def info_of(name, dtype, shape=None, doc=""):
+    """A `ValueInfoProto`; the shape is unknown if it is None."""
+    from onnx import helper
+
+    return helper.make_tensor_value_info(name, element_type(dtype), shape, doc)
 
 
 def element_type(dtype):
@@ -114,21 +118,7 @@ def add_loop(graph, count, start, dtypes, step, dtype):
     number, go_on, *carried = (graph._unique("carried") for _ in range(2 + len(start)))
     after, computed = step(body, *carried)
     outputs = [body.add("Identity", tensor) for tensor in (go_on, *after, computed)]
-    inner = helper.make_graph(
-        body.nodes,
-        "step",
-        [
-            helper.make_tensor_value_info(name, element_type(kind), shape)
-            for name, kind, shape in zip(
-                (number, go_on, *carried), ("int64", "bool", *dtypes), ([], [], *[None] * len(start)), strict=True
-            )
-        ],
-        [
-            helper.make_tensor_value_info(name, element_type(kind), shape)
-            for name, kind, shape in zip(
-                outputs, ("bool", *dtypes, dtype), ([], *[None] * (len(start) + 1)), strict=True
-            )
-        ],
-    )
-    results = graph.add("Loop", np.int64(count), True, *start, outputs=len(start) + 1, body=inner)
-    return results[-1]
+    before = [info_of(number, "int64", ()), info_of(go_on, "bool", ()), *map(info_of, carried, dtypes)]
+    ends = [info_of(outputs[0], "bool", ()), *map(info_of, outputs[1:], (*dtypes, dtype))]
+    inner = helper.make_graph(body.nodes, "step", before, ends)
+    return graph.add("Loop", np.int64(count), True, *start, outputs=len(start) + 1, body=inner)[-1]

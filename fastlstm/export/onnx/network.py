@@ -5,6 +5,7 @@ Tensors are float32 and, up to the head, time-major as in ONNX's recurrent opera
 
 import numpy as np
 
+from fastlstm.export.onnx.graph import info_of
 from fastlstm.kernels import CELLS
 
 #: Operator of each cell, its attributes, and the order of its gates.
@@ -27,24 +28,15 @@ def add_preparation(graph, x, model, C=None):
 
 def _add_indicators(graph, x):
     """Replace NaN by the last value before it, or 0, and add an indicator channel for each channel."""
-    from onnx import TensorProto, helper
+    from onnx import helper
 
-    last, now, missing, filled, kept = (
-        helper.make_tensor_value_info(name, kind, [None, None])
-        for name, kind in [
-            ("last", TensorProto.FLOAT),
-            ("now", TensorProto.FLOAT),
-            ("missing", TensorProto.BOOL),
-            ("filled", TensorProto.FLOAT),
-            ("kept", TensorProto.FLOAT),
-        ]
-    )
     nodes = [
         helper.make_node("IsNaN", ["now"], ["missing"]),
         helper.make_node("Where", ["missing", "last", "now"], ["filled"]),
         helper.make_node("Identity", ["filled"], ["kept"]),
     ]
-    step = helper.make_graph(nodes, "fill", [last, now], [kept, filled], value_info=[missing])
+    inputs, outputs = ([info_of(name, "float32") for name in names] for names in (("last", "now"), ("kept", "filled")))
+    step = helper.make_graph(nodes, "fill", inputs, outputs)
     shape = graph.add("Gather", graph.add("Shape", x), np.array([1, 2]), axis=0)
     start = graph.add("Expand", np.float32(0), shape)
     _, filled = graph.add("Scan", start, x, outputs=2, body=step, num_scan_inputs=1)

@@ -50,6 +50,8 @@ def convert(pipeline, dtype):
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     steps, shape = _steps_of(pipeline), [None, getattr(pipeline, "n_features_in_", None)]
+    if not steps:
+        raise ValueError("All steps of the Pipeline are 'passthrough': there is nothing to export.")
     if isinstance(steps[0], estimators.CLASSES):
         _check(steps[0])
         shape = [None if isinstance(size, str) else size for size in estimators.inputs_of(steps[0], dtype)[0].shape]

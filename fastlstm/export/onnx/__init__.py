@@ -87,7 +87,8 @@ Pipeline
     Models use version 13 of ONNX's operator set; those with symbols, and Pipelines, also version 2 of ``ai.onnx.ml``.
 
     Recurrent layers are computed in float32 even if the estimator has ``dtype="float64"``, since ONNX Runtime supports
-    no other type on the CPU. Standardisation is computed in float64.
+    no other type on the CPU. Standardisation is computed in float64. N, T and all lengths must be at least 1: ONNX
+    Runtime 1.32 aborts the process for an LSTM or a GRU with N=0.
 
     ================= ============ ==========================================================
     estimator         inputs       outputs

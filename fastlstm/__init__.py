@@ -20,12 +20,14 @@ __all__ = [
     "TableLayout",
     "__version__",
     "load",
+    "register_onnx_converters",
     "save",
     "show_versions",
+    "to_onnx",
 ]
 
 #: Functions whose modules are imported when they are first used.
-LAZY = {"load": "saving", "save": "saving"}
+LAZY = {"load": "saving", "register_onnx_converters": "onnx", "save": "saving", "to_onnx": "onnx"}
 
 
 def __getattr__(name):

@@ -59,7 +59,7 @@ def write(path, kind, record, arrays, expect=None):
     """
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     about = {"kind": kind, "format": FORMAT, "checksum": _checksum(record, arrays), "record": record}
-    write_atomically(path, [save(arrays, {METADATA: json.dumps(about)})], expect)
+    write_atomically(path, save(arrays, {METADATA: json.dumps(about)}), expect)
 
 
 def _checksum(record, arrays):
@@ -71,7 +71,7 @@ def _checksum(record, arrays):
     return digest.hexdigest()
 
 
-def write_atomically(path, parts, expect=None):
+def write_atomically(path, data, expect=None):
     """Write bytes to a file, replacing an existing one atomically; see `write`.
 
     The new file gets the permissions of the old one before anything is written to it.
@@ -80,8 +80,7 @@ def write_atomically(path, parts, expect=None):
     temporary = _temporary(path)
     try:
         with open(_created(temporary, path), "wb") as file:
-            for part in parts:
-                file.write(part)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         if expect:

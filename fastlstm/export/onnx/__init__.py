@@ -11,10 +11,10 @@ from fastlstm._version import __version__
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.inputs import check_levels
 from fastlstm.estimators.regressor import LSTMRegressor
-from fastlstm.export.files import write_atomically
 from fastlstm.export.onnx import estimators, forecaster, language, pipelines
 from fastlstm.export.onnx.graph import IR_VERSION, OPSETS, Graph
 from fastlstm.export.onnx.pipelines import register_onnx_converters
+from fastlstm.files import write_atomically
 from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.language.language_model import LSTMLanguageModel
 

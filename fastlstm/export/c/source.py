@@ -1,0 +1,286 @@
+"""The C file of a network."""
+
+import re
+from string import Template
+
+import numpy as np
+
+from fastlstm.export.c import templates
+from fastlstm.export.c.header import label_arrays
+from fastlstm.export.c.weights import constants, of_sums, transposed
+from fastlstm.kernels import CELLS
+
+DOUBLES = {"float": "double", "FLT_MAX": "DBL_MAX"} | {
+    f"{function}f": function for function in ("exp", "tanh", "log1p", "fmax", "fabs")
+}
+#: Functions that are defined where others call them, the innermost last.
+HELPERS = {
+    "point": templates.QUANTILE_POINT,
+    "limited": templates.LIMITED,
+    "code": templates.CODE,
+    "embed": templates.EMBED,
+    "sigmoid": templates.SIGMOID,
+}
+
+
+class Source:
+    """The text of a C file.
+
+    Parameters
+    ----------
+    network : Network
+    name : str
+        Prefix of everything that the header declares.
+    header : str
+        Name of the header file.
+    quantized : dict
+        `Quantized` weights by name; empty if weights are floating-point numbers.
+    """
+
+    def __init__(self, network, name, header, quantized):
+        self._network, self._name, self._header, self._quantized = network, name, header, quantized
+        cell = CELLS[network.stack.cell]
+        self._states, self._slots = cell.states, cell.n_slots if cell.slots else len(cell.gates)
+
+    def text(self):
+        functions = self._functions()
+        of_names = {"FLT_MAX": "float", "DBL_MAX": "float", "size_t": "stddef"}
+        libraries = ["math", *(library for name, library in of_names.items() if name in functions)]
+        includes = f'#include "{self._header}"', "\n".join(f"#include <{library}.h>" for library in libraries)
+        kind = "signed char" if self._quantized else self._network.real
+        return joined(
+            f"/* See {self._header}. */",
+            *includes,
+            f"typedef {kind} weight;",
+            self._sizes(),
+            self._code(templates.LAYER, fields=self._fields()),
+            *label_arrays(self._network, self._name),
+            *self._tables(),
+            functions,
+        )
+
+    def _code(self, template, **parts):
+        """A template with its gaps filled, and with the names and types of this network."""
+        text = Template(template).substitute(parts)
+        text = re.sub(r"\bmodel_", f"{self._name}_", re.sub(r"\bMODEL_", f"{self._name.upper()}_", text))
+        if self._network.dtype == np.float64:
+            text = re.sub(r"\b[\w]+\b", lambda word: DOUBLES.get(word[0], word[0]), text)
+            text = re.sub(r"\b(\d+(?:\.\d+)?(?:e-?\d+)?)f\b", r"\1", text)
+        return text
+
+    def _sizes(self):
+        network, stack = self._network, self._network.stack
+        sizes = {"MOST_UNITS": max(stack.hidden_sizes), "FEATURES": network.n_features, "NUMBERS": network.n_numbers}
+        if network.output is not None:
+            sizes |= {"WIDTH": stack.width, "SCORES": network.n_scores}
+        if network.embedding and not network.one_hot:
+            sizes["EMBEDDING"] = network.embedding.width
+        return f"enum {{ {', '.join(f'{name} = {size}' for name, size in sizes.items())} }};\n"
+
+    def _fields(self):
+        fields = "    const float *scale;\n" if self._quantized else ""
+        return fields + (
+            "    int symbols; /* one-hot encoded ones after the inputs */\n" if self._network.one_hot else ""
+        )
+
+    # -- arrays -------------------------------------------------------------------------------------------------
+
+    def _tables(self):
+        """Definitions of all arrays."""
+        network, stack = self._network, self._network.stack
+        weights, embedding = network.weights, network.embedding
+        if network.scaling is not None and network.n_numbers:
+            yield from self._scaling_tables()
+        if network.one_hot:
+            first_rows = [block.start for block in embedding.blocks]
+            yield constants("int", "first_rows", np.array(first_rows))
+        elif embedding:
+            for k, table in enumerate(embedding.names):
+                yield self._matrix(f"embedding_{k}", table)
+                if self._quantized:
+                    yield constants(network.real, f"embedding_{k}_scale", self._quantized[table].scale)
+        for n, (suffix, C, H) in enumerate(stack.places):
+            kinds = [kind + suffix for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            yield self._matrix(f"W{suffix}", kinds[0], of_x=True)
+            yield self._matrix(f"U{suffix}", kinds[1], of_h=True)
+            bias = of_sums(stack.cell, weights[kinds[2]], weights[kinds[3]], np.add)
+            yield constants(network.real, f"b{suffix}", bias)
+            inputs = network.n_numbers if network.one_hot and n < stack.directions else C
+            parts = [inputs, H, f"W{suffix}", f"U{suffix}", f"b{suffix}"]
+            if self._quantized:
+                scales = [self._quantized[kind].scale for kind in kinds[:2]]
+                yield constants(network.real, f"scale{suffix}", of_sums(stack.cell, *scales, np.maximum))
+                parts.append(f"scale{suffix}")
+            if network.one_hot:
+                parts.append(network.n_symbols if n < stack.directions else 0)
+            yield f"static const layer layer{suffix} = {{{', '.join(map(str, parts))}}};\n"
+        if network.output is not None:
+            yield self._matrix("head_W", "head.weight", of_h=True)
+            yield constants(network.real, "head_b", weights["head.bias"])
+            if self._quantized:
+                yield constants(network.real, "head_scale", self._quantized["head.weight"].scale)
+            if getattr(network.output, "scaling", None) is not None:
+                for name, values in network.output.scaling._asdict().items():
+                    yield constants(network.real, f"y_{name}", values.astype(network.dtype))
+
+    def _matrix(self, array, weight, of_x=False, of_h=False):
+        matrix = self._quantized[weight].values if self._quantized else self._network.weights[weight]
+        if of_x or of_h:
+            matrix = transposed(self._network.stack.cell, matrix, of_x)
+        return constants("weight", array, matrix)
+
+    def _scaling_tables(self):
+        """Mean and scale of the numbers; a float32 mean is followed by what it lacks, as values may be far from 0."""
+        network = self._network
+        mean, scale = (values[: network.n_numbers] for values in network.scaling)
+        yield constants(network.real, "x_mean", mean.astype(network.dtype))
+        if network.dtype == np.float32:
+            yield constants(network.real, "x_mean_rest", (mean - mean.astype("float32")).astype("float32"))
+        yield constants(network.real, "x_scale", scale.astype(network.dtype))
+
+    # -- functions ----------------------------------------------------------------------------------------------
+
+    def _functions(self):
+        network = self._network
+        parts = [
+            self._code(templates.PRODUCTS),
+            self._add_up(),
+            self._code(templates.CELLS[network.stack.cell]),
+            self._prepare(),
+            self._outputs(),
+            self._bidirectional() if network.stack.bidirectional else self._stepwise(),
+        ]
+        text = joined(*parts)
+        for name, template in HELPERS.items():
+            if f"{name}(" in text:
+                text = joined(self._code(template, **self._gaps_of(name)), text)
+        return text
+
+    def _gaps_of(self, helper):
+        if helper == "embed":
+            return {"declared": "const float *scale, ", "scale": "scale[row] * "} if self._quantized else NO_SCALE
+        if helper == "point":
+            return quantile_point(self._network.output.loss.levels)
+        return {}
+
+    def _add_up(self):
+        gates = self._network.stack.gates
+        scale = (
+            "    for (int j = 0; j < $slots * units; j++)\n        sums[j] = sums[j] * of->scale[j] + of->bias[j];\n"
+        )
+        return self._code(
+            templates.ADD_UP,
+            slots=self._slots,
+            gates=gates,
+            start="0.0f" if self._quantized else "of->bias[j]",
+            symbols=self._code(templates.ONE_HOT, gates=gates) if self._network.one_hot else "",
+            offset=" + units" if self._network.stack.cell == "gru" else "",
+            scale=self._code(scale, slots=self._slots) if self._quantized else "",
+        )
+
+    def _prepare(self):
+        network, body = self._network, ""
+        if network.n_numbers:
+            rest = " - x_mean_rest[k])" if network.dtype == np.float32 else ")"
+            opened = "((x" if network.dtype == np.float32 else "(x"
+            value = "x[k]" if network.scaling is None else f"{opened}[k] - x_mean[k]){rest} / x_scale[k]"
+            body = self._code(templates.NUMBERS_OR_MISSING if network.masked else templates.NUMBERS, value=value)
+        for k, size in enumerate(network.embedding.sizes if network.embedding else ()):
+            code, width = f"code(x[NUMBERS + {k}], {size})", network.embedding.width
+            if network.one_hot:
+                body += self._code(f"    features[NUMBERS + {k}] = (float){code};\n")
+            else:
+                scale = f"embedding_{k}_scale, " if self._quantized else ""
+                body += f"    embed(embedding_{k}, {scale}{code}, features + NUMBERS + {k * width});\n"
+        return self._code(templates.PREPARE, seen="float *seen, " if network.masked else "", body=body)
+
+    def _outputs(self):
+        output = self._network.output
+        if output is None:
+            return self._code(templates.OUTPUTS, body=self._code(templates.STATES))
+        scale = "    for (int k = 0; k < SCORES; k++)\n        scores[k] = scores[k] * head_scale[k] + head_b[k];\n"
+        body = self._code(
+            templates.SCORES,
+            start="0.0f" if self._quantized else "head_b[k]",
+            scale=scale if self._quantized else "",
+        )
+        if hasattr(output, "classes"):
+            body += self._code(templates.SIGMOIDS if output.multilabel else templates.SOFTMAX)
+        else:
+            loss = output.loss
+            value = templates.POINTS[loss.name] if loss.is_distribution else templates.ACTIVATIONS[loss.activation]
+            value += " * y_scale[k] + y_mean[k]" if output.scaling is not None else ""
+            body += self._code(templates.TARGETS, width=loss.width, value=value)
+        return self._code(templates.OUTPUTS, body=body)
+
+    def _stepwise(self):
+        stack, source, steps = self._network.stack, "features", []
+        for place in stack.places:
+            states = ", ".join(f"state->{state}{place.suffix}" for state in self._states)
+            steps.append(f"    step(&layer{place.suffix}, {source}, {states});\n")
+            source = f"state->h{place.suffix}"
+        last = f"h{stack.places[-1].suffix}"
+        write = f"write_outputs(state.{last}, out);\n"
+        return self._code(
+            templates.STATE,
+            seen="state->seen, " if self._network.masked else "",
+            steps="".join(steps),
+            last=last,
+            inside=f"        {write}        out += MODEL_OUTPUTS;\n" if self._network.per_step else "",
+            after="" if self._network.per_step else f"    {write}",
+        )
+
+    def _bidirectional(self):
+        network, stack = self._network, self._network.stack
+        sizes, runs, buffers = network.buffers, [], ("even", "odd")
+        declarations = "    float *const even = workspace;\n"
+        if sizes[1]:
+            declarations += f"    float *const odd = workspace + (size_t)steps * {sizes[0]};\n"
+        if network.masked:
+            declarations += "    float seen[NUMBERS] = {0.0f};\n"
+        width = network.n_features
+        for n, places in enumerate(stack.layers):
+            last = n == len(stack.layers) - 1 and not network.per_step
+            target, stride = ("last", 0) if last else (buffers[(n + 1) % 2], stack.widths[n])
+            for reverse, place in enumerate(places):
+                column = f" + {place.H}" if reverse else ""
+                source = buffers[n % 2]
+                runs.append(
+                    f"    run(&layer{place.suffix}, {reverse}, steps, {source}, {width}, {target}{column}, {stride});\n"
+                )
+            width = stack.widths[n]
+        if network.per_step:
+            outputs = (
+                "    for (int t = 0; t < steps; t++)\n"
+                f"        write_outputs({target} + (size_t)t * {width}, out + (size_t)t * MODEL_OUTPUTS);\n"
+            )
+        else:
+            declarations += f"    float last[{width}];\n"
+            outputs = "    write_outputs(last, out);\n"
+        arrays = ", ".join(f"{state}[MOST_UNITS] = {{0.0f}}" for state in self._states)
+        run = self._code(templates.RUN, arrays=arrays, states=", ".join(self._states))
+        return run + self._code(
+            templates.BIDIRECTIONAL,
+            declarations=self._code(declarations),
+            seen="seen, " if network.masked else "",
+            runs="".join(runs),
+            outputs=outputs,
+        )
+
+
+def joined(*parts):
+    """Parts of a file, separated by empty lines."""
+    return "\n".join(part.strip("\n") + "\n" for part in parts)
+
+
+NO_SCALE = {"declared": "", "scale": ""}
+
+
+def quantile_point(levels):
+    """Gaps of the template of a quantile loss's points, which are those of ``training/losses/quantile.py``."""
+    level = min(max(0.5, levels[0]), levels[-1])
+    above = int(np.searchsorted(levels, level))
+    if levels[above] == level:
+        return {"S": len(levels), "expression": f"quantiles[{above}]"}
+    low, part = f"quantiles[{above - 1}]", (level - levels[above - 1]) / (levels[above] - levels[above - 1])
+    return {"S": len(levels), "expression": f"{low} + {float(part)!r}f * (quantiles[{above}] - {low})"}

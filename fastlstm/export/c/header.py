@@ -5,7 +5,7 @@ import textwrap
 
 import numpy as np
 
-from fastlstm import __version__
+from fastlstm._version import __version__
 from fastlstm.export.c.weights import listed, string
 from fastlstm.kernels import CELLS
 

@@ -8,7 +8,7 @@ import numpy as np
 from fastlstm.export.c import templates
 from fastlstm.export.c.header import label_arrays
 from fastlstm.export.c.weights import constants, of_sums, transposed
-from fastlstm.kernels import CELLS
+from fastlstm.kernels import CELLS, rationals
 
 DOUBLES = {"float": "double", "FLT_MAX": "DBL_MAX"} | {
     f"{function}f": function for function in ("exp", "tanh", "log1p", "fmax", "fabs")
@@ -20,6 +20,13 @@ HELPERS = {
     "code": templates.CODE,
     "embed": templates.EMBED,
     "sigmoid": templates.SIGMOID,
+    "fast_tanh": templates.TANH,
+}
+RATIONALS = {
+    ("fast_tanh", "float"): rationals.TANH32,
+    ("fast_tanh", "double"): rationals.TANH64,
+    ("sigmoid", "float"): rationals.SIGMOID32,
+    ("sigmoid", "double"): rationals.SIGMOID64,
 }
 
 
@@ -161,7 +168,12 @@ class Source:
             return {"declared": "const float *scale, ", "scale": "scale[row] * "} if self._quantized else NO_SCALE
         if helper == "point":
             return quantile_point(self._network.output.loss.levels)
-        return {}
+        rational = RATIONALS.get((helper, self._network.real))
+        if rational is None:
+            return {}
+        bound, p, q = rational
+        error = "5e-7" if self._network.real == "float" else "1e-15"
+        return {"bound": f"{bound}f", "p": polynomial(p), "q": polynomial(q), "error": error}
 
     def _add_up(self):
         gates = self._network.stack.gates
@@ -274,6 +286,12 @@ def joined(*parts):
 
 
 NO_SCALE = {"declared": "", "scale": ""}
+
+
+def polynomial(coefficients):
+    """A polynomial in u, by Horner's method."""
+    first, *others = coefficients
+    return f"{first!r}f + u * ({polynomial(others)})" if others else f"{first!r}f"
 
 
 def quantile_point(levels):

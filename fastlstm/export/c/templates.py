@@ -17,8 +17,8 @@ static void step(const layer *of, const float *x, float *h, float *c)
     const float *i = sums, *f = i + units, *g = f + units, *o = g + units;
     add_up(of, x, h, sums);
     for (int j = 0; j < units; j++) {
-        c[j] = sigmoid(f[j]) * c[j] + sigmoid(i[j]) * tanhf(g[j]);
-        h[j] = sigmoid(o[j]) * tanhf(c[j]);
+        c[j] = sigmoid(f[j]) * c[j] + sigmoid(i[j]) * fast_tanh(g[j]);
+        h[j] = sigmoid(o[j]) * fast_tanh(c[j]);
     }
 }
 """,
@@ -32,8 +32,8 @@ static void step(const layer *of, const float *x, float *h, float *c)
     add_up(of, x, h, sums);
     for (int j = 0; j < units; j++) {
         const float kept = sigmoid(f[j]);
-        c[j] = kept * c[j] + (1.0f - kept) * tanhf(g[j]);
-        h[j] = sigmoid(o[j]) * tanhf(c[j]);
+        c[j] = kept * c[j] + (1.0f - kept) * fast_tanh(g[j]);
+        h[j] = sigmoid(o[j]) * fast_tanh(c[j]);
     }
 }
 """,
@@ -47,7 +47,7 @@ static void step(const layer *of, const float *x, float *h)
     add_up(of, x, h, sums);
     for (int j = 0; j < units; j++) {
         const float kept = sigmoid(z[j]);
-        h[j] = (1.0f - kept) * tanhf(n[j] + sigmoid(r[j]) * m[j]) + kept * h[j];
+        h[j] = (1.0f - kept) * fast_tanh(n[j] + sigmoid(r[j]) * m[j]) + kept * h[j];
     }
 }
 """,
@@ -58,7 +58,7 @@ static void step(const layer *of, const float *x, float *h)
     float sums[MOST_UNITS];
     add_up(of, x, h, sums);
     for (int j = 0; j < of->units; j++)
-        h[j] = tanhf(sums[j]);
+        h[j] = fast_tanh(sums[j]);
 }
 """,
 }
@@ -72,10 +72,26 @@ typedef struct {
 $fields} layer;
 """
 
+#: See ``kernels/numba/activations.py``. Without calls of a library, loops of these can be vectorised.
+TANH = """
+/* tanh(x), with an error of less than $error */
+static float fast_tanh(float x)
+{
+    x = x < -$bound ? -$bound : x > $bound ? $bound : x;
+    const float u = x * x, p = x * ($p);
+    const float q = $q;
+    return 2.0f * p * q / (q * q + p * p);
+}
+"""
+
 SIGMOID = """
+/* 1 / (1 + exp(-x)), with an error of less than $error */
 static float sigmoid(float x)
 {
-    return 1.0f / (1.0f + expf(-x));
+    x = x < -$bound ? -$bound : x > $bound ? $bound : x;
+    const float u = x * x, p = x * ($p);
+    const float q = $q, a = q + p, b = q - p;
+    return a * a / (a * a + b * b);
 }
 """
 
@@ -233,7 +249,7 @@ SOFTMAX = """    float largest = scores[0], total = 0.0f;
 """
 
 SIGMOIDS = """    for (int k = 0; k < SCORES; k++)
-        out[k] = sigmoid(scores[k]);
+        out[k] = 1.0f / (1.0f + expf(-scores[k]));
 """
 
 TARGETS = """    for (int k = 0; k < MODEL_OUTPUTS; k++) {
@@ -249,7 +265,7 @@ POINTS = {
     "negative_binomial": "limited(expf(s[0]))",
     "quantile": "point(s)",
 }
-ACTIVATIONS = {"identity": "s[0]", "tanh": "tanhf(s[0])", "logistic": "sigmoid(s[0])"}
+ACTIVATIONS = {"identity": "s[0]", "tanh": "tanhf(s[0])", "logistic": "1.0f / (1.0f + expf(-s[0]))"}
 
 LIMITED = """
 static float limited(float value)

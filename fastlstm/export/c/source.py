@@ -193,9 +193,10 @@ class Source:
     def _prepare(self):
         network, body = self._network, ""
         if network.n_numbers:
-            rest = " - x_mean_rest[k])" if network.dtype == np.float32 else ")"
-            opened = "((x" if network.dtype == np.float32 else "(x"
-            value = "x[k]" if network.scaling is None else f"{opened}[k] - x_mean[k]){rest} / x_scale[k]"
+            centred = "x[k] - x_mean[k]"
+            if network.dtype == np.float32:
+                centred = f"({centred}) - x_mean_rest[k]"
+            value = "x[k]" if network.scaling is None else f"({centred}) / x_scale[k]"
             body = self._code(templates.NUMBERS_OR_MISSING if network.masked else templates.NUMBERS, value=value)
         for k, size in enumerate(network.embedding.sizes if network.embedding else ()):
             code, width = f"code(x[NUMBERS + {k}], {size})", network.embedding.width

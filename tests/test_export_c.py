@@ -301,13 +301,236 @@ def test_outputs_are_those_of_the_estimator(name, cases, results):
         assert_same(streamed, case.streamed(), case.dtype)
 
 
+#: Networks with all of the loops and buffers; compiling with sanitizers takes long.
+SANITIZED = (
+    "lstm_three_layers_float64",
+    "lstm_per_step",
+    "lstm_missing",
+    "gru_both_directions_per_step",
+    "rnn_two_layers_both_directions",
+    "cifg_float64",
+    "events_one_hot",
+    "events_embedded",
+    "quantile_loss",
+    "encoder_both_directions",
+    "int8_text",
+)
+
+
 @needs_compiler
-def test_sanitizers_find_nothing(cases, folder, results):
-    program, done = compile_all(folder, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+def test_sanitizers_find_nothing(cases, folder, results, tmp_path):
+    some = {name: cases[name] for name in SANITIZED}
+    for name in some:
+        for suffix in (".c", ".h"):
+            shutil.copy(folder / f"{name}{suffix}", tmp_path)
+    (tmp_path / "main.c").write_text(driver(some))
+    program, done = compile_all(tmp_path, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     if "cannot find" in done.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert done.returncode == 0, done.stderr
-    for name, of_case in run(program, cases).items():
+    for name, of_case in run(program, some).items():
         for sanitized, plain in zip(of_case, results[name], strict=True):
             for rows, expected in zip(sanitized, plain, strict=True):
                 assert_allclose(rows, expected, rtol=1e-5, atol=1e-5)
+
+
+def exported(est, folder, **options):
+    """Texts of the source and the header."""
+    to_c(est, folder / "model.c", **options)
+    return (folder / "model.c").read_text(), (folder / "model.h").read_text()
+
+
+# -- the header -------------------------------------------------------------------------------------------------
+
+
+def test_the_header_describes_inputs_outputs_and_memory(tmp_path):
+    case = classifier(["fall", "rise"] * 6)
+    _, header = exported(case.est, tmp_path, name="pump")
+    text = " ".join(header.split())
+    assert "LSTMClassifier, exported by fastlstm" in text
+    assert "PUMP_INPUTS = 3 numbers for each step, oldest step first" in text
+    assert "probabilities of the classes in pump_classes" in text
+    n_bytes = 4 * (4 * SIZE * (3 + SIZE + 1) + 2 * (SIZE + 1))
+    assert f"{n_bytes:,} bytes of constants and {4 * 2 * SIZE} bytes for each state" in text
+    assert "void pump_step(pump_state *state, const float *x, float *out);" in header
+
+
+def test_names_of_channels_are_in_the_header(tmp_path):
+    names = ["load", "*/ int x; /*", "a\nb"]
+    tables = [pd.DataFrame(rng.normal(size=(4, 3)), columns=names) for _ in range(6)]
+    est = LSTMRegressor(2, **FEW).fit(tables, rng.normal(size=6))
+    _, header = exported(est, tmp_path)
+    assert header.count("*/") == header.count("/*") == 1
+    assert '"load", "* / int x; / *", "a\\nb".' in " ".join(header.split())
+
+
+def test_labels_are_integers_or_escaped_texts(tmp_path):
+    source, header = exported(classifier([-3, 7] * 6).est, tmp_path)
+    assert "extern const long model_classes[2];" in header
+    assert "const long model_classes[2] = {\n    -3, 7,\n};" in source
+    source, header = exported(classifier(['q"??/', "\u00e9\n"] * 6).est, tmp_path)
+    assert "extern const char *const model_classes[2];" in header
+    assert r'"q\"\?\?/", "\303\251\012",' in source
+
+
+def test_symbols_are_listed_by_their_codes(tmp_path):
+    case = of_text(embedding_size=2)
+    source, header = exported(case.est, tmp_path)
+    assert "the index of the symbol in model_symbols_0, or any other number" in " ".join(header.split())
+    assert 'model_symbols_0[3] = {\n    "a", "b", "c",\n};' in source
+
+
+# -- int8 -------------------------------------------------------------------------------------------------------
+
+
+def bytes_of_constants(header):
+    return int(re.search(r"([\d,]+) bytes of constants", " ".join(header.split()))[1].replace(",", ""))
+
+
+def test_int8_takes_a_quarter_of_the_memory_and_changes_little(tmp_path):
+    X = np.sin(0.3 * np.arange(20) + rng.uniform(0, 6, size=(60, 1)))
+    est = LSTMRegressor(64, **FEW | {"max_iter": 20}).fit(X[:, :-1], X[:, -1])
+    _, before = exported(est, tmp_path)
+    _, after = exported(est, tmp_path, quantize="int8", X_check=X[:, :-1])
+    assert bytes_of_constants(after) < 0.3 * bytes_of_constants(before)
+    at_most, on_average, deviation = map(
+        float,
+        re.search(
+            r"at most (\S+), on average by (\S+); their standard deviation is (\S+)\.", " ".join(after.split())
+        ).groups(),
+    )
+    assert 0 < on_average < at_most < 0.05 * deviation
+
+
+@pytest.mark.parametrize(
+    "name", ["int8_gru", "int8_events", "encoder_lstm", "layer_gru", "gru_both_directions_per_step"]
+)
+def test_the_error_of_weights_is_that_of_the_header(name, tmp_path):
+    case = MAKERS[name]()
+    X = np.stack([case.X[0]] * 2) if case.is_layer else case.X
+    _, header = exported(case.est, tmp_path, quantize="int8", X_check=X)
+    text = " ".join(header.split())
+    bound = float(re.search(r"of its row, here by at most (\S+)\. On", text)[1])
+    _, network = export._read(case.est)
+    matrices = export.quantized_weights(network.stack, network.weights)
+    assert {name for name, value in network.weights.items() if value.ndim == 2} == matrices.keys()
+    largest = max(np.abs(of.restored - network.weights[name]).max() for name, of in matrices.items())
+    assert 0.5 * bound < largest < 1.01 * bound
+    assert "outputs differ from those of the model by at most" in text
+
+
+def test_rows_of_zeros_have_a_scale():
+    case = regressor()
+    weights = {name: value.copy() for name, value in case.est.weights_.items()}
+    weights["head.weight"][:] = 0
+    matrices = export.quantized_weights(case.stack, weights)
+    assert not matrices["head.weight"].restored.any()
+    assert (matrices["head.weight"].scale > 0).all()
+
+
+# -- invalid arguments ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return regressor().est
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "2x"}, "name='2x': expected letters, digits and underscores"),
+        ({"name": "x;"}, "name='x;'"),
+        ({"name": "\u00e9"}, "expected letters"),
+        ({"name": None}, "name=None"),
+        ({"quantize": "int4"}, "quantize='int4': expected None or 'int8'"),
+        ({"X_check": [[0, 1]]}, "X_check has no effect without quantize"),
+        ({"path": "model.h"}, "'model.h': expected a name that ends in .c"),
+        ({"path": 'a"b.c'}, "cannot be part of the name"),
+    ],
+)
+def test_invalid_arguments_are_refused(fitted, options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_c(fitted, **{"path": "model.c", **options})
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_exported_is_named(fitted, tmp_path):
+    path = tmp_path / "model.c"
+    with pytest.raises(TypeError, match="path is of type int"):
+        to_c(fitted, 3)
+    with pytest.raises(TypeError, match=r"est is of type Pipeline; .*: export its last step"):
+        to_c(make_pipeline(FunctionTransformer(), fitted), path)
+    with pytest.raises(TypeError, match="est is of type LSTMForecaster"):
+        to_c(LSTMForecaster(3), path)
+    with pytest.raises(TypeError, match="est is the class LSTMRegressor"):
+        to_c(LSTMRegressor, path)
+    for est in (LSTMRegressor(), SequenceEncoder()):
+        with pytest.raises(NotFittedError):
+            to_c(est, path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_without_counterpart_in_c_are_refused(tmp_path):
+    est = regressor().est
+    est.weights_ = {**est.weights_, "head.bias": np.array([np.nan], "float32")}
+    with pytest.raises(ValueError, match=r"weights_\['head.bias'\] has values that are not finite"):
+        to_c(est, tmp_path / "model.c")
+    tiny = LSTMRegressor(2, **FEW).fit(numbers() * [1, 1, 1e-45], rng.normal(size=12))
+    with pytest.raises(ValueError, match=r"Column 2 of X has the mean .* which float32 cannot represent: fit with"):
+        to_c(tiny, tmp_path / "model.c")
+    large = LSTMRegressor(2, **FEW).fit(numbers(), rng.normal(size=12) * 1e50)
+    with pytest.raises(ValueError, match="Column 0 of y"):
+        to_c(large, tmp_path / "model.c")
+    assert not list(tmp_path.iterdir())
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fails", [1, 2])
+def test_a_failure_leaves_both_files_as_they_were(fitted, fails, tmp_path, monkeypatch):
+    before = exported(fitted, tmp_path)
+    write, calls = export.write_atomically, []
+
+    def fail(path, data):
+        calls.append(path)
+        if len(calls) == fails:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(export, "write_atomically", fail)
+    with pytest.raises(OSError, match="No space left"):
+        exported(fitted, tmp_path, name="other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.c", "model.h"]
+    assert ((tmp_path / "model.c").read_text(), (tmp_path / "model.h").read_text()) == before
+
+
+@pytest.mark.parametrize("suffix", [".c", ".h"])
+def test_a_folder_in_the_place_of_a_file_is_an_error(fitted, suffix, tmp_path):
+    (tmp_path / f"model{suffix}").mkdir()
+    with pytest.raises(IsADirectoryError, match=f"model{suffix} is a folder"):
+        to_c(fitted, tmp_path / "model.c")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_missing_folder_is_an_error(fitted, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        to_c(fitted, tmp_path / "missing" / "model.c")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_links_are_kept_and_their_targets_written(fitted, tmp_path):
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    (target / "a.c").write_text("old")
+    (tmp_path / "model.c").symlink_to(target / "a.c")
+    source, _ = exported(fitted, tmp_path)
+    assert (tmp_path / "model.c").is_symlink()
+    assert (target / "a.c").read_text() == source != "old"
+    assert (tmp_path / "model.h").exists()
+
+
+def test_the_same_network_gives_the_same_files(fitted, tmp_path):
+    assert exported(fitted, tmp_path) == exported(fitted, tmp_path)

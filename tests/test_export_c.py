@@ -183,7 +183,7 @@ MAKERS = {
     "logistic_outputs": lambda: regressor(out_activation="logistic"),
     "encoder_lstm": lambda: encoder(cell="lstm"),
     "encoder_both_directions": lambda: encoder(bidirectional=True),
-    "layer_lstm": lambda: layer(layers.LSTM, (6, 4), 2),
+    "model_layer": lambda: layer(layers.LSTM, (6, 4), 2),
     "layer_gru": lambda: layer(layers.GRU, 5, 2, bidirectional=True, dtype="float64"),
     "int8_lstm": lambda: quantized(regressor(8, 5, K=2)),
     "int8_gru": lambda: quantized(regressor(6, cell="gru", bidirectional=True)),

@@ -214,7 +214,7 @@ def _check_numbers(network):
     for name, value in network.weights.items():
         if not np.isfinite(value).all():
             raise ValueError(f"weights_[{name!r}] has values that are not finite: the training may have diverged.")
-    for what, scaling in (("X", network.scaling), ("y", getattr(network.output, "scaling", None))):
+    for what, scaling in (("X", network.scaling), ("y", network.target_scaling)):
         if scaling is None:
             continue
         mean, scale = (np.asarray(of) for of in scaling)

@@ -150,7 +150,7 @@ def _of_calls(network, upper, name):
 
 def _of_memory(network, quantized):
     stack, weights, cell = network.stack, network.weights, CELLS[network.stack.cell]
-    of_real, n_sums = network.dtype.itemsize, len(cell.slots or cell.gates)
+    of_real, n_sums = network.dtype.itemsize, cell.n_slots
     matrices = [name for name, value in weights.items() if value.ndim == 2]
     constants = sum(weights[name].size for name in matrices) * (1 if quantized else of_real)
     n_numbers = sum(n_sums * H for _, _, H in stack.places) * (2 if quantized else 1)  # biases, scales

@@ -47,7 +47,13 @@ class Network:
         return "float" if self.dtype == np.float32 else "double"
 
     @property
+    def target_scaling(self):
+        """Standardisation of the targets, or None."""
+        return getattr(self.output, "scaling", None)
+
+    @property
     def one_hot(self):
+        """Whether symbols are one-hot encoded."""
         return self.embedding is not None and self.embedding.width is None
 
     @property

@@ -7,11 +7,17 @@ import numpy as np
 
 from fastlstm.export.c import templates
 from fastlstm.export.c.header import label_arrays
-from fastlstm.export.c.weights import constants, of_sums, transposed
+from fastlstm.export.c.tables import tables
 from fastlstm.kernels import CELLS, rationals
 
 DOUBLES = {"float": "double", "FLT_MAX": "DBL_MAX"} | {
     f"{function}f": function for function in ("exp", "tanh", "log1p", "fmax", "fabs")
+}
+#: Names that need a header of the standard library.
+LIBRARIES = {
+    "float": "FLT_MAX|DBL_MAX",
+    "math": "(exp|tanh|log1p|fmax|fabs)f?|isnan",
+    "stddef": "size_t",
 }
 #: Functions that are defined where others call them, the innermost last.
 HELPERS = {
@@ -47,33 +53,30 @@ class Source:
     def __init__(self, network, name, header, quantized):
         self._network, self._name, self._header, self._quantized = network, name, header, quantized
         cell = CELLS[network.stack.cell]
-        self._states, self._slots = cell.states, cell.n_slots if cell.slots else len(cell.gates)
+        self._states, self._slots = cell.states, cell.n_slots
 
     def text(self):
-        functions = self._functions()
-        of_names = {"FLT_MAX": "float", "DBL_MAX": "float", "size_t": "stddef"}
-        libraries = ["math", *(library for name, library in of_names.items() if name in functions)]
-        includes = f'#include "{self._header}"', "\n".join(f"#include <{library}.h>" for library in libraries)
+        functions = self._adapted(self._functions())
+        libraries = [library for library, names in LIBRARIES.items() if re.search(rf"\b({names})\b", functions)]
+        includes = [f'#include "{self._header}"', *(f"#include <{library}.h>" for library in libraries)]
         kind = "signed char" if self._quantized else self._network.real
         return joined(
-            f"/* See {self._header}. */",
-            *includes,
+            f"/* See {self._header}. */\n" + "\n".join(includes),
             f"typedef {kind} weight;",
             self._sizes(),
-            self._code(templates.LAYER, fields=self._fields()),
+            self._adapted(filled(templates.LAYER, fields=self._fields())),
             *label_arrays(self._network, self._name),
-            *self._tables(),
+            *tables(self._network, self._quantized),
             functions,
         )
 
-    def _code(self, template, **parts):
-        """A template with its gaps filled, and with the names and types of this network."""
-        text = Template(template).substitute(parts)
-        text = re.sub(r"\bmodel_", f"{self._name}_", re.sub(r"\bMODEL_", f"{self._name.upper()}_", text))
+    def _adapted(self, code):
+        """Code as the templates have it, with the names and types of this network."""
+        code = re.sub(r"\bmodel_", f"{self._name}_", re.sub(r"\bMODEL_", f"{self._name.upper()}_", code))
         if self._network.dtype == np.float64:
-            text = re.sub(r"\b[\w]+\b", lambda word: DOUBLES.get(word[0], word[0]), text)
-            text = re.sub(r"\b(\d+(?:\.\d+)?(?:e-?\d+)?)f\b", r"\1", text)
-        return text
+            code = re.sub(r"\b\w+\b", lambda word: DOUBLES.get(word[0], word[0]), code)
+            code = re.sub(r"\b(\d+(?:\.\d+)?(?:e-?\d+)?)f\b", r"\1", code)
+        return code
 
     def _sizes(self):
         network, stack = self._network, self._network.stack
@@ -90,77 +93,20 @@ class Source:
             "    int symbols; /* one-hot encoded ones after the inputs */\n" if self._network.one_hot else ""
         )
 
-    # -- arrays -------------------------------------------------------------------------------------------------
-
-    def _tables(self):
-        """Definitions of all arrays."""
-        network, stack = self._network, self._network.stack
-        weights, embedding = network.weights, network.embedding
-        if network.scaling is not None and network.n_numbers:
-            yield from self._scaling_tables()
-        if network.one_hot:
-            first_rows = [block.start for block in embedding.blocks]
-            yield constants("int", "first_rows", np.array(first_rows))
-        elif embedding:
-            for k, table in enumerate(embedding.names):
-                yield self._matrix(f"embedding_{k}", table)
-                if self._quantized:
-                    yield constants(network.real, f"embedding_{k}_scale", self._quantized[table].scale)
-        for n, (suffix, C, H) in enumerate(stack.places):
-            kinds = [kind + suffix for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-            yield self._matrix(f"W{suffix}", kinds[0], of_x=True)
-            yield self._matrix(f"U{suffix}", kinds[1], of_h=True)
-            bias = of_sums(stack.cell, weights[kinds[2]], weights[kinds[3]], np.add)
-            yield constants(network.real, f"b{suffix}", bias)
-            inputs = network.n_numbers if network.one_hot and n < stack.directions else C
-            parts = [inputs, H, f"W{suffix}", f"U{suffix}", f"b{suffix}"]
-            if self._quantized:
-                scales = [self._quantized[kind].scale for kind in kinds[:2]]
-                yield constants(network.real, f"scale{suffix}", of_sums(stack.cell, *scales, np.maximum))
-                parts.append(f"scale{suffix}")
-            if network.one_hot:
-                parts.append(network.n_symbols if n < stack.directions else 0)
-            yield f"static const layer layer{suffix} = {{{', '.join(map(str, parts))}}};\n"
-        if network.output is not None:
-            yield self._matrix("head_W", "head.weight", of_h=True)
-            yield constants(network.real, "head_b", weights["head.bias"])
-            if self._quantized:
-                yield constants(network.real, "head_scale", self._quantized["head.weight"].scale)
-            if getattr(network.output, "scaling", None) is not None:
-                for name, values in network.output.scaling._asdict().items():
-                    yield constants(network.real, f"y_{name}", values.astype(network.dtype))
-
-    def _matrix(self, array, weight, of_x=False, of_h=False):
-        matrix = self._quantized[weight].values if self._quantized else self._network.weights[weight]
-        if of_x or of_h:
-            matrix = transposed(self._network.stack.cell, matrix, of_x)
-        return constants("weight", array, matrix)
-
-    def _scaling_tables(self):
-        """Mean and scale of the numbers; a float32 mean is followed by what it lacks, as values may be far from 0."""
-        network = self._network
-        mean, scale = (values[: network.n_numbers] for values in network.scaling)
-        yield constants(network.real, "x_mean", mean.astype(network.dtype))
-        if network.dtype == np.float32:
-            yield constants(network.real, "x_mean_rest", (mean - mean.astype("float32")).astype("float32"))
-        yield constants(network.real, "x_scale", scale.astype(network.dtype))
-
-    # -- functions ----------------------------------------------------------------------------------------------
-
     def _functions(self):
         network = self._network
         parts = [
-            self._code(templates.PRODUCTS),
+            templates.PRODUCTS,
             self._add_up(),
-            self._code(templates.CELLS[network.stack.cell]),
+            templates.CELLS[network.stack.cell],
             self._prepare(),
             self._outputs(),
             self._bidirectional() if network.stack.bidirectional else self._stepwise(),
         ]
         text = joined(*parts)
         for name, template in HELPERS.items():
-            if f"{name}(" in text:
-                text = joined(self._code(template, **self._gaps_of(name)), text)
+            if re.search(rf"\b{name}\(", text):
+                text = joined(filled(template, **self._gaps_of(name)), text)
         return text
 
     def _gaps_of(self, helper):
@@ -180,14 +126,14 @@ class Source:
         scale = (
             "    for (int j = 0; j < $slots * units; j++)\n        sums[j] = sums[j] * of->scale[j] + of->bias[j];\n"
         )
-        return self._code(
+        return filled(
             templates.ADD_UP,
             slots=self._slots,
             gates=gates,
             start="0.0f" if self._quantized else "of->bias[j]",
-            symbols=self._code(templates.ONE_HOT, gates=gates) if self._network.one_hot else "",
+            symbols=filled(templates.ONE_HOT, gates=gates) if self._network.one_hot else "",
             offset=" + units" if self._network.stack.cell == "gru" else "",
-            scale=self._code(scale, slots=self._slots) if self._quantized else "",
+            scale=filled(scale, slots=self._slots) if self._quantized else "",
         )
 
     def _prepare(self):
@@ -197,34 +143,34 @@ class Source:
             if network.dtype == np.float32:
                 centred = f"({centred}) - x_mean_rest[k]"
             value = "x[k]" if network.scaling is None else f"({centred}) / x_scale[k]"
-            body = self._code(templates.NUMBERS_OR_MISSING if network.masked else templates.NUMBERS, value=value)
+            body = filled(templates.NUMBERS_OR_MISSING if network.masked else templates.NUMBERS, value=value)
         for k, size in enumerate(network.embedding.sizes if network.embedding else ()):
             code, width = f"code(x[NUMBERS + {k}], {size})", network.embedding.width
             if network.one_hot:
-                body += self._code(f"    features[NUMBERS + {k}] = (float){code};\n")
+                body += f"    features[NUMBERS + {k}] = (float){code};\n"
             else:
                 scale = f"embedding_{k}_scale, " if self._quantized else ""
                 body += f"    embed(embedding_{k}, {scale}{code}, features + NUMBERS + {k * width});\n"
-        return self._code(templates.PREPARE, seen="float *seen, " if network.masked else "", body=body)
+        return filled(templates.PREPARE, seen="float *seen, " if network.masked else "", body=body)
 
     def _outputs(self):
         output = self._network.output
         if output is None:
-            return self._code(templates.OUTPUTS, body=self._code(templates.STATES))
+            return filled(templates.OUTPUTS, body=templates.STATES)
         scale = "    for (int k = 0; k < SCORES; k++)\n        scores[k] = scores[k] * head_scale[k] + head_b[k];\n"
-        body = self._code(
+        body = filled(
             templates.SCORES,
             start="0.0f" if self._quantized else "head_b[k]",
             scale=scale if self._quantized else "",
         )
         if hasattr(output, "classes"):
-            body += self._code(templates.SIGMOIDS if output.multilabel else templates.SOFTMAX)
+            body += templates.SIGMOIDS if output.multilabel else templates.SOFTMAX
         else:
             loss = output.loss
             value = templates.POINTS[loss.name] if loss.is_distribution else templates.ACTIVATIONS[loss.activation]
-            value += " * y_scale[k] + y_mean[k]" if output.scaling is not None else ""
-            body += self._code(templates.TARGETS, width=loss.width, value=value)
-        return self._code(templates.OUTPUTS, body=body)
+            value += " * y_scale[k] + y_mean[k]" if self._network.target_scaling is not None else ""
+            body += filled(templates.TARGETS, width=loss.width, value=value)
+        return filled(templates.OUTPUTS, body=body)
 
     def _stepwise(self):
         stack, source, steps = self._network.stack, "features", []
@@ -233,14 +179,13 @@ class Source:
             steps.append(f"    step(&layer{place.suffix}, {source}, {states});\n")
             source = f"state->h{place.suffix}"
         last = f"h{stack.places[-1].suffix}"
-        write = f"write_outputs(state.{last}, out);\n"
-        return self._code(
+        of_series = filled(templates.PREDICT_SERIES, last=last)
+        return filled(
             templates.STATE,
             seen="state->seen, " if self._network.masked else "",
             steps="".join(steps),
             last=last,
-            inside=f"        {write}        out += MODEL_OUTPUTS;\n" if self._network.per_step else "",
-            after="" if self._network.per_step else f"    {write}",
+            predict=templates.PREDICT_STEPS if self._network.per_step else of_series,
         )
 
     def _bidirectional(self):
@@ -271,14 +216,19 @@ class Source:
             declarations += f"    float last[{width}];\n"
             outputs = "    write_outputs(last, out);\n"
         arrays = ", ".join(f"{state}[MOST_UNITS] = {{0.0f}}" for state in self._states)
-        run = self._code(templates.RUN, arrays=arrays, states=", ".join(self._states))
-        return run + self._code(
+        run = filled(templates.RUN, arrays=arrays, states=", ".join(self._states))
+        return run + filled(
             templates.BIDIRECTIONAL,
-            declarations=self._code(declarations),
+            declarations=declarations,
             seen="seen, " if network.masked else "",
             runs="".join(runs),
             outputs=outputs,
         )
+
+
+def filled(template, **parts):
+    """A template with its gaps filled."""
+    return Template(template).substitute(parts)
 
 
 def joined(*parts):

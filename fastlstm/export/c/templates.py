@@ -74,7 +74,7 @@ $fields} layer;
 
 #: See ``kernels/numba/activations.py``. Without calls of a library, loops of these can be vectorised.
 TANH = """
-/* tanh(x), with an error of less than $error */
+/* Hyperbolic tangent, with an error of less than $error */
 static float fast_tanh(float x)
 {
     x = x < -$bound ? -$bound : x > $bound ? $bound : x;
@@ -85,7 +85,7 @@ static float fast_tanh(float x)
 """
 
 SIGMOID = """
-/* 1 / (1 + exp(-x)), with an error of less than $error */
+/* Logistic function, with an error of less than $error */
 static float sigmoid(float x)
 {
     x = x < -$bound ? -$bound : x > $bound ? $bound : x;
@@ -138,10 +138,11 @@ static void run(const layer *of, int reverse, int steps, const float *rows, int 
 {
     float $arrays;
     for (int t = 0; t < steps; t++) {
-        const size_t at = reverse ? steps - 1 - t : t;
-        step(of, rows + at * width, $states);
+        const size_t at = (size_t)(reverse ? steps - 1 - t : t);
+        float *h_t = out + at * (size_t)stride;
+        step(of, rows + at * (size_t)width, $states);
         for (int j = 0; j < of->units; j++)
-            out[at * stride + j] = h[j];
+            h_t[j] = h[j];
     }
 }
 """
@@ -207,10 +208,16 @@ void model_predict(const float *x, int steps, float *out)
 {
     model_state state;
     model_reset(&state);
-    for (int t = 0; t < steps; t++, x += MODEL_INPUTS) {
+$predict}
+"""
+
+PREDICT_STEPS = """    for (int t = 0; t < steps; t++, x += MODEL_INPUTS, out += MODEL_OUTPUTS)
+        model_step(&state, x, out);
+"""
+
+PREDICT_SERIES = """    for (int t = 0; t < steps; t++, x += MODEL_INPUTS)
         advance(&state, x);
-$inside    }
-$after}
+    write_outputs(state.$last, out);
 """
 
 BIDIRECTIONAL = """

@@ -42,10 +42,9 @@ def _scales(matrix):
     return np.where(scale > np.finfo(scale.dtype).tiny, scale, 1).astype(matrix.dtype)
 
 
-def transposed(cell, matrix, of_x=False):
-    """Weights [G H, C] as [C, G H]; the gates of a GRU's input weights in the order n, r, z."""
-    rolled = np.roll(matrix, len(matrix) // 3, axis=0) if cell == "gru" and of_x else matrix
-    return rolled.T
+def reordered(cell, matrix):
+    """Input weights [G H, C] in the order of the sums that they are added to: for a GRU, n, r, z instead of r, z, n."""
+    return np.roll(matrix, len(matrix) // 3, axis=0) if cell == "gru" else matrix
 
 
 def of_sums(cell, of_x, of_h, joined):

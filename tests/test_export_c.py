@@ -376,7 +376,7 @@ def test_labels_are_integers_or_escaped_texts(tmp_path):
 def test_symbols_are_listed_by_their_codes(tmp_path):
     case = of_text(embedding_size=2)
     source, header = exported(case.est, tmp_path)
-    assert "the index of the symbol in model_symbols_0, or any other number" in " ".join(header.split())
+    assert "x[0] is the index of a symbol in model_symbols_0, or any other number" in " ".join(header.split())
     assert 'model_symbols_0[3] = {\n    "a", "b", "c",\n};' in source
 
 
@@ -447,6 +447,7 @@ def fitted():
         ({"X_check": [[0, 1]]}, "X_check has no effect without quantize"),
         ({"path": "model.h"}, "'model.h': expected a name that ends in .c"),
         ({"path": 'a"b.c'}, "cannot be part of the name"),
+        ({"path": "math.c"}, "the header would have the name of one of the C library"),
     ],
 )
 def test_invalid_arguments_are_refused(fitted, options, message, tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.export.c.header import header
 from fastlstm.export.c.network import Network
-from fastlstm.export.c.source import Source
+from fastlstm.export.c.source import LIBRARIES, Source
 from fastlstm.export.c.weights import quantize as quantized_weights
 from fastlstm.export.files import write_atomically
 from fastlstm.layers.base import Layer
@@ -142,6 +142,10 @@ def _check_path(path):
         raise ValueError(
             f"path={str(path)!r}: a quote, backslash, question mark or control character cannot be part of "
             "the name of a file to include."
+        )
+    if path.stem in LIBRARIES:
+        raise ValueError(
+            f"path={str(path)!r}: the header would have the name of one of the C library; expected another."
         )
     return path, path.with_suffix(".h")
 

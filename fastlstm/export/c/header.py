@@ -50,6 +50,7 @@ def header(network, name, file, quantized, measured=None):
             f"#define {upper}_INPUTS {network.n_inputs}",
             f"#define {upper}_OUTPUTS {network.n_outputs}",
             *_declarations(network, name, upper, real),
+            "",
             *(f"extern const {kind}{array}[{len(texts)}];" for kind, array, texts in _labels(network, name)),
             "",
             "#ifdef __cplusplus",
@@ -105,47 +106,50 @@ def _array(name, labels):
 
 
 def _of_inputs(network, upper, name):
-    text = f"Inputs: {upper}_INPUTS = {network.n_inputs} numbers for each step, oldest step first"
+    text = f"Inputs: {upper}_INPUTS = {_counted(network.n_inputs)} for each step, oldest step first"
     if network.channel_names is not None:
         text += f": {', '.join(map(_quoted, network.channel_names))}"
-    text += ". Numbers are in the units of the training data and are standardised here" if network.scaling else ""
-    text = text.rstrip(".") + "."
-    if network.n_symbols:
-        which = "The number stands" if network.n_inputs == 1 else f"The last {network.n_symbols} stand"
-        arrays = " and ".join(f"{name}_symbols_{k}" for k in range(network.n_symbols))
-        text += f" {which} for symbols: the index of the symbol in {arrays}, or any other number for an unknown one."
-    text += " NaN marks missing values; infinity is invalid." if network.masked else " They must be finite."
+    text += "."
+    if network.n_numbers:
+        text += " Numbers are in the units of the training data." if network.scaling is not None else ""
+        text += " NaN marks missing values; infinity is invalid." if network.masked else " Numbers must be finite."
+    for k in range(network.n_symbols):
+        channel = f"x[{network.n_numbers + k}]"
+        text += f" {channel} is the index of a symbol in {name}_symbols_{k}, or any other number for an unknown symbol."
     return text
 
 
 def _of_outputs(network, upper, name):
     output = network.output
     if output is None:
-        what = "the hidden states of the last layer"
+        what = "hidden states of the last layer"
     elif hasattr(output, "classes"):
-        kind = "independent labels" if output.multilabel else "classes"
-        what = f"the probabilities of the {kind} in {name}_classes"
+        what = f"probabilities of the {'labels' if output.multilabel else 'classes'} in {name}_classes"
     else:
-        what = "the predictions in the units of the targets"
+        what = "predictions in the units of the targets"
         if output.loss.is_distribution:
-            point = "medians" if output.loss.name == "quantile" else "means"
-            what = f"the {point} of the predicted distributions, in the units of the targets"
-    return f"Outputs: {upper}_OUTPUTS = {network.n_outputs} numbers, {what}."
+            point = "median" if output.loss.name == "quantile" else "mean"
+            what += f": the {point} of each distribution"
+    return f"Outputs: {upper}_OUTPUTS = {_counted(network.n_outputs)}, {what}."
 
 
 def _of_calls(network, upper, name):
-    each = f"{upper}_OUTPUTS numbers for each step" if network.per_step else f"{upper}_OUTPUTS numbers for the series"
+    each = f"{upper}_OUTPUTS numbers {'for each step' if network.per_step else 'in all'}"
     predict = f"{name}_predict reads a whole series, x[steps][{upper}_INPUTS], of at least one step, and writes {each}."
     if network.stack.bidirectional:
         return (
-            f"{predict} It needs a workspace of {upper}_WORKSPACE(steps) numbers, whose contents do not matter. There "
-            "is no function for single steps, since the network is bidirectional."
+            f"Calls: {predict} It needs a workspace of {upper}_WORKSPACE(steps) numbers, which need not be "
+            "initialised. The network is bidirectional and so cannot be run step by step."
         )
-    after = "" if network.per_step else ", the prediction for the series so far"
+    after = "" if network.per_step else ", the result for the series so far"
     return (
         f"Calls: {name}_reset starts a series; {name}_step reads its next step and writes {upper}_OUTPUTS "
         f"numbers{after}. Any number of series can be processed at the same time, each with its own state. {predict}"
     )
+
+
+def _counted(n):
+    return f"{n} number{'s' * (n != 1)}"
 
 
 def _of_memory(network, quantized):

@@ -61,9 +61,18 @@ def of_sums(cell, of_x, of_h, joined):
 def constants(kind, name, values):
     """Definition of a constant array."""
     values = np.asarray(values).reshape(-1)
-    suffix = "f" if values.dtype == np.float32 else ""
-    texts = [f"{value!s}{suffix}" for value in values]  # the shortest text that is read as the same number
+    if values.dtype.kind == "f":
+        single = values.dtype == np.float32
+        texts = [_literal(value, *((9, "f") if single else (17, ""))) for value in values.tolist()]
+    else:
+        texts = list(map(str, values.tolist()))
     return listed(f"static const {kind} {name}[{len(texts)}]", texts)
+
+
+def _literal(value, digits, suffix):
+    """A floating-point number with so many digits that it is read as the same number."""
+    text = f"{value:.{digits}g}"
+    return text + (suffix if "." in text or "e" in text else f".0{suffix}")
 
 
 def listed(declaration, texts):

@@ -1,7 +1,7 @@
-"""Derive the coefficients of fastlstm/kernels/numba/activations.py and print them.
+"""Derive the coefficients of fastlstm/kernels/rationals.py and print them.
 
     python bench/derive_activations.py           # print the tables, in Python
-    python bench/derive_activations.py --check   # and compare with activations.py; exit status 1 if they differ
+    python bench/derive_activations.py --check   # and compare with rationals.py; exit status 1 if they differ
 
 p / q = x P(x^2) / Q(x^2) approximates tanh(x / 2) on [0, bound] such that the largest relative error of
 tanh(x) = 2 p q / (q^2 + p^2) is as small as it can be: Remez' exchange algorithm, in 40 digits, the result rounded.
@@ -114,7 +114,7 @@ def as_python(coefficients):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="compare with activations.py")
+    parser.add_argument("--check", action="store_true", help="compare with rationals.py")
     check = parser.parse_args().check
     mpmath.mp.dps = 40
     tables = {name: derive(name) for name in TABLES}
@@ -124,10 +124,10 @@ def main():
     if not check:
         return 0
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-    from fastlstm.kernels.numba import activations
+    from fastlstm.kernels import rationals
 
-    different = [name for name, table in tables.items() if tuple(getattr(activations, name)) != table[:3]]
-    print(f"activations.py differs: {', '.join(different)}" if different else "activations.py has the same")
+    different = [name for name, table in tables.items() if tuple(getattr(rationals, name)) != table[:3]]
+    print(f"rationals.py differs: {', '.join(different)}" if different else "rationals.py has the same")
     return 1 if different else 0
 
 

@@ -374,7 +374,7 @@ def edit(path, old, new):
 
 
 def test_machine_code_of_other_sources_is_not_used(compiled, copy):
-    edit(copy / "fastlstm/kernels/numba/activations.py", "(0.5, 0.014905646", "(0.6, 0.014905646")
+    edit(copy / "fastlstm/kernels/rationals.py", "(0.5, 0.014905646", "(0.6, 0.014905646")
     numbers, found = outcome(copy)
     assert found == 0
     assert numbers != compiled[1]
@@ -400,9 +400,9 @@ def test_the_same_sources_find_their_machine_code(compiled, copy):
 
 @pytest.mark.system
 def test_sources_edited_while_a_process_runs_are_not_taken_for_what_it_compiles(compiled, copy):
-    activations = copy / "fastlstm/kernels/numba/activations.py"
-    shutil.rmtree(activations.parent / "__pycache__")
-    edit = f"path = Path({str(activations)!r}); path.write_text(path.read_text().replace('(0.5, ', '(0.6, '))"
+    shutil.rmtree(copy / "fastlstm/kernels/numba/__pycache__")
+    rationals = copy / "fastlstm/kernels/rationals.py"
+    edit = f"path = Path({str(rationals)!r}); path.write_text(path.read_text().replace('(0.5, ', '(0.6, '))"
     assert outcome(copy, before=edit) == (compiled[1], 0)
     numbers, found = outcome(copy)
     assert found == 0

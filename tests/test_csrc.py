@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fastlstm.kernels import rationals
+
 CSRC = Path(__file__).parents[1] / "csrc"
 pytestmark = pytest.mark.skipif(not CSRC.exists(), reason="these are the tests of an installed package")
-activations = pytest.importorskip("fastlstm.kernels.numba.activations")
 
 
 def functions(file, pattern):
@@ -40,7 +41,7 @@ def test_coefficients_of_activations():
             name: tuple(float(n.rstrip("f")) for n in re.split(r",\s*", of.strip())) for name, of in arrays.items()
         }
         for name in ("TANH", "SIGMOID"):
-            bound, p, q = getattr(activations, f"{name}{bits}")
+            bound, p, q = getattr(rationals, f"{name}{bits}")
             assert (numbers[f"{name}_BOUND"], numbers[f"{name}_P"], numbers[f"{name}_Q"]) == ((bound,), p, q)
 
 

@@ -1,5 +1,6 @@
 """The demo's results."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.testing import assert_array_equal
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import characters
 import handwriting
+import microcontroller
 
 forecasting = pytest.importorskip("forecasting", reason="statsmodels is not installed", exc_type=ImportError)
 
@@ -40,3 +42,12 @@ def test_characters_learn_the_text_that_comes_with_them():
     cold, warm = (model.sample(prompt="The ", temperature=of, random_state=0)[0] for of in (0.01, 2.0))
     assert cold != warm
     assert set(cold + warm) <= set(text)
+
+
+@pytest.mark.skipif(microcontroller.CC is None or os.name == "nt", reason="no C compiler that takes GCC's options")
+def test_compiled_networks_forecast_like_the_stream():
+    results = microcontroller.run()
+    assert results["float"]["largest difference"] < 1e-4  # of values around 20
+    assert results["int8"]["largest difference"] < 0.1
+    assert results["int8"]["bytes of constants"] < 0.33 * results["float"]["bytes of constants"]
+    assert results["int8"]["RMSE"] < 1.02 * results["RMSE"]["LSTM"] < 0.5 * results["RMSE"]["persistence"]

@@ -16,7 +16,7 @@ float32    1.8e-7              3.2e-7              2.4e-7
 float64    3.5e-16             5.8e-16             2.9e-16
 =========  ==================  ==================  ==================
 
-bench/derive_activations.py derives the coefficients.
+``kernels/rationals.py`` has the coefficients.
 
 # Design: the direct approximation tanh(x) = x P(x^2) / Q(x^2) takes one instruction less in float32, the same number
 # for sigmoid, and more in float64; but it needs more coefficients, has larger rounding errors, and can exceed 1 after
@@ -25,69 +25,8 @@ bench/derive_activations.py derives the coefficients.
 # without fused multiply-add.
 """
 
-from typing import NamedTuple
-
 from fastlstm.kernels.numba.tiles import elementwise, emit_constant, emit_fma
-
-
-class Rational(NamedTuple):
-    """x P(x^2) / Q(x^2), for |x| <= bound. Coefficients are in order of increasing powers."""
-
-    bound: float
-    p: tuple
-    q: tuple
-
-
-TANH32 = Rational(
-    8.25,
-    (0.5, 0.014905646, 5.7540965e-05),
-    (1.0, 0.11314459, 0.0012104984, 1.2469244e-06),
-)
-SIGMOID32 = Rational(
-    16.5,
-    (0.24999996, 0.0016880544, 8.596197e-07),
-    (1.0, 0.027585255, 5.73525e-05),
-)
-TANH64 = Rational(
-    18.25,
-    (
-        0.5,
-        0.018014848073702724,
-        0.00015175008821389154,
-        4.272345712044406e-07,
-        4.052406385181431e-10,
-        9.169078522000622e-14,
-    ),
-    (
-        1.0,
-        0.11936302948073838,
-        0.0019170859664899092,
-        9.173688930748951e-06,
-        1.522684959177648e-08,
-        7.644119879710519e-12,
-        5.279896115207768e-16,
-    ),
-)
-SIGMOID64 = Rational(
-    36.5,
-    (
-        0.25,
-        0.0022518560092128406,
-        4.742190256684111e-06,
-        3.3377700875346923e-09,
-        7.914856221057482e-13,
-        4.477089122070616e-17,
-    ),
-    (
-        1.0,
-        0.029840757370184594,
-        0.00011981787290561932,
-        1.4333888954295236e-07,
-        5.947988121787688e-11,
-        7.464960820029804e-15,
-        1.2890371375018965e-19,
-    ),
-)
+from fastlstm.kernels.rationals import SIGMOID32, SIGMOID64, TANH32, TANH64
 
 
 def _polynomial(builder, tile, coefficients, u):

@@ -1,0 +1,276 @@
+"""C code of a trained network, for devices without Python.
+
+`to_c` writes a C99 file and its header, which need nothing but a compiler and ``math.h`` and allocate no memory.
+
+# Design: what a network is exported as
+
+- Steps: `model_step` reads one step and updates a `model_state`, of which there may be several; `model_predict` reads a
+  whole series. A bidirectional network has no steps: it has `model_predict` alone, to which the caller passes a
+  workspace of `MODEL_WORKSPACE(steps)` numbers, so that no maximum length is built in.
+- Inputs are in the units of the training data, of the type of the model. Where a float32 model is standardised, its
+  mean is stored as a sum of two floats, and so subtracted exactly from values near it: no double is needed, and only
+  the inputs' own rounding remains. Data that need more than 7 digits need ``dtype="float64"``.
+- Outputs are class probabilities, or point predictions in the targets' units; those of an encoder or layer are its
+  hidden states.
+- Symbols are inputs like others: the index of the symbol in an array that the header declares. A float holds
+  every index up to 2^24; larger vocabularies cannot be fitted as float32. All other numbers mean an unknown symbol.
+- Names begin with `name`, and everything else is static, so that several networks can be linked into one program.
+- ``quantize="int8"`` rounds the matrices, which take nearly all of the memory, and leaves arithmetic in floating point.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastlstm.estimators.atomic import snapshot
+from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.encoder import SequenceEncoder
+from fastlstm.export.c.header import header
+from fastlstm.export.c.network import Network
+from fastlstm.export.c.source import LIBRARIES, Source
+from fastlstm.export.c.weights import quantize as quantized_weights
+from fastlstm.export.files import write_atomically
+from fastlstm.layers.base import Layer
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import ArrayLike
+
+IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+#: What to export instead of classes whose predictions are more than those of their network.
+INSTEAD = {
+    "LSTMLanguageModel": "its classifier_, whose symbols are codes, can be exported",
+    "LSTMForecaster": "export an LSTMRegressor fitted on windows of the series, see fastlstm.forecasting.make_windows",
+    "LSTMTranslator": "there is no C code for it",
+    "Pipeline": "export its last step, which reads what the others return",
+    "TransformedTargetRegressor": "export its regressor_, which predicts transformed targets",
+}
+
+
+def to_c(
+    est: BaseLSTM | SequenceEncoder | Layer,
+    path: str | os.PathLike[str],
+    *,
+    name: str = "model",
+    quantize: str | None = None,
+    X_check: ArrayLike | list[Any] | None = None,
+) -> None:
+    """Write a trained network as C code.
+
+    Writes two files, the C99 source ``path`` and its header with the suffix ``.h``, without dependencies but
+    ``math.h``. They define ``model_reset`` and ``model_step``, which processes a series step by step like
+    ``est.stream()``, and ``model_predict`` for whole series. The header describes inputs, outputs and memory use.
+
+    Compile without ``-ffast-math`` if values may be missing. With GCC, ``-O3`` vectorises the products.
+
+    Parameters
+    ----------
+    est : LSTMClassifier, LSTMRegressor, SequenceEncoder or layer
+        A fitted estimator, or a layer of `fastlstm.layers`. The C functions compute what `predict_proba` of a
+        classifier, `predict` of a regressor, `transform` of an encoder, or a call of a layer returns. Bidirectional
+        networks have no ``model_step``.
+    path : str or path-like
+        Path of the source file, which must end in ``.c``. Existing files are replaced, if no error occurs.
+    name : str, default="model"
+        Prefix of the names in C. Give each network of a program its own.
+    quantize : "int8" or None, default=None
+        If "int8", matrices of weights are rounded to 8 bits, with a floating-point scale for each row, so that they
+        take a quarter of the memory. A weight changes by at most 1/254 of the largest one of its row.
+    X_check : array or list or None, default=None
+        Series in any form accepted by `est`, on which to measure the effect of quantisation: the largest and the mean
+        absolute difference of the outputs. The header states them.
+
+    Raises
+    ------
+    TypeError
+        If `est` cannot be exported, or another argument is of the wrong type.
+    ValueError
+        If an argument is invalid, or a number of the network is not finite or has no counterpart in C.
+    OSError
+        If the files cannot be written. Existing files are left as they were.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.export.c import to_c
+    >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     to_c(model, Path(folder) / "model.c")
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['model.c', 'model.h']
+    """
+    source, header_path = _check_path(path)
+    if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
+        raise ValueError(f"name={name!r}: expected letters, digits and underscores, the first one a letter.")
+    if quantize not in (None, "int8"):
+        raise ValueError(f"quantize={quantize!r}: expected None or 'int8'.")
+    if X_check is not None and quantize is None:
+        raise ValueError("X_check has no effect without quantize: set quantize='int8', or leave X_check out.")
+    est, network = _read(est)
+    _check_numbers(network)
+    quantized = quantized_weights(network.stack, network.weights) if quantize else {}
+    measured = None if X_check is None else _measure(est, network, quantized, X_check)
+    file = header_path.name
+    _write_both(
+        {
+            source: Source(network, name, file, quantized).text(),
+            header_path: header(network, name, file, quantized, measured),
+        }
+    )
+
+
+def _check_path(path):
+    """Paths of the source and the header."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path is of type {type(path).__name__}; expected a str or path-like object.")
+    path = Path(path)
+    if path.suffix != ".c":
+        raise ValueError(f"path={str(path)!r}: expected a name that ends in .c.")
+    if re.search(r'["\\?\x00-\x1f]', path.name):
+        raise ValueError(
+            f"path={str(path)!r}: a quote, backslash, question mark or control character cannot be part of "
+            "the name of a file to include."
+        )
+    if path.stem in LIBRARIES:
+        raise ValueError(
+            f"path={str(path)!r}: the header would have the name of one of the C library; expected another."
+        )
+    return path, path.with_suffix(".h")
+
+
+def _write_both(texts):
+    """Write text files, or none of them."""
+    paths = [Path(os.path.realpath(path)) for path in texts]  # files that links point to
+    for path in paths:
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; expected the name of a file to write.")
+    staged = [path.with_name(f"{path.name}.new") for path in paths]
+    try:
+        for new, text in zip(staged, texts.values(), strict=True):
+            write_atomically(new, text.encode("utf-8", "backslashreplace"))
+        for new, path in zip(staged, paths, strict=True):
+            os.replace(new, path)
+    finally:
+        for new in staged:
+            new.unlink(missing_ok=True)
+
+
+# -- reading a network ------------------------------------------------------------------------------------------
+
+
+def _read(est):
+    """A snapshot of what is exported, and its `Network`."""
+    if isinstance(est, Layer):
+        return est, Network(type(est).__name__, est._stack, est.state_dict(), per_step=True)
+    if isinstance(est, SequenceEncoder):
+        check_is_fitted(est)
+        fitted = est.estimator_._fitted()
+        encoder = snapshot(est)
+        encoder.estimator_ = fitted
+        return encoder, _of_estimator(fitted, type(est).__name__, with_head=False)
+    if isinstance(est, BaseLSTM):
+        fitted = est._fitted()
+        return fitted, _of_estimator(fitted, type(est).__name__)
+    what = f"the class {est.__name__}" if isinstance(est, type) else f"of type {type(est).__name__}"
+    advice = INSTEAD.get(type(est).__name__)
+    raise TypeError(
+        f"est is {what}; expected a fitted LSTMClassifier, LSTMRegressor or SequenceEncoder, or a layer of "
+        f"fastlstm.layers{f': {advice}' if advice else ''}."
+    )
+
+
+def _of_estimator(fitted, title, with_head=True):
+    model = fitted._model
+    names, vocabularies = getattr(fitted, "feature_names_in_", None), ()
+    if model.embedding is not None:
+        names, vocabularies = fitted._schema.channel_names, [of.symbols for of in fitted._schema.vocabularies]
+    elif fitted._columns is not None:  # names of lags, not of channels
+        names = None
+    weights = {name: value for name, value in model.weights.items() if with_head or not name.startswith("head.")}
+    return Network(
+        title,
+        model.stack,
+        weights,
+        model.output if with_head else None,
+        model.per_step and with_head,
+        model.masked,
+        model.scaling,
+        model.embedding,
+        names,
+        vocabularies,
+    )
+
+
+def _check_numbers(network):
+    """Raise ValueError unless all numbers are finite in the type of the network."""
+    for name, value in network.weights.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"weights_[{name!r}] has values that are not finite: the training may have diverged.")
+    for what, scaling in (("X", network.scaling), ("y", network.target_scaling)):
+        if scaling is None:
+            continue
+        mean, scale = (np.asarray(of) for of in scaling)
+        with np.errstate(over="ignore", under="ignore"):
+            valid = np.isfinite(mean.astype(network.dtype)) & np.isfinite(scale.astype(network.dtype))
+            valid &= scale.astype(network.dtype) >= np.finfo(network.dtype).tiny
+        if not valid.all():
+            k = int(np.argmin(valid))
+            raise ValueError(
+                f"Column {k} of {what} has the mean {mean[k]:g} and the standard deviation {scale[k]:g}, which "
+                f"{network.dtype} cannot represent: fit with dtype='float64', or in other units."
+            )
+
+
+# -- the effect of quantisation ---------------------------------------------------------------------------------
+
+
+def _measure(est, network, quantized, X):
+    """Sentence on the differences between outputs of a network and of its quantised weights, for series X."""
+    exact = _outputs(est, X)
+    restored = network.weights | {name: matrix.restored for name, matrix in quantized.items()}
+    difference = np.abs(_outputs(_with_weights(est, restored), X) - exact)
+    return (
+        f"On the series of X_check, outputs differ from those of the model by at most {difference.max():.2g}, "
+        f"on average by {difference.mean():.2g}; their standard deviation is {exact.std():.2g}."
+    )
+
+
+def _outputs(est, X):
+    """Outputs for all series and steps, flat."""
+    if isinstance(est, Layer):
+        output = est(X)[0]
+    elif isinstance(est, SequenceEncoder):
+        output = est.transform(X)
+    else:
+        output = est.predict_proba(X) if hasattr(est, "predict_proba") else est.predict(X)
+    output = np.concatenate([np.ravel(member) for member in output])
+    return output[~np.isnan(output)]  # padding
+
+
+def _with_weights(est, weights):
+    """A copy of an estimator or layer with other weights."""
+    if isinstance(est, SequenceEncoder):
+        copied = snapshot(est)
+        copied.estimator_ = _with_weights(est.estimator_, weights)
+        return copied
+    if isinstance(est, Layer):
+        copied = type(est)(
+            est.input_size, est._stack.hidden_sizes, est.num_layers, bidirectional=est.bidirectional, dtype=est.dtype
+        )
+        copied.load_state_dict(weights)
+        return copied
+    copied = snapshot(est)
+    copied._model = replace(est._model, weights={**est._model.weights, **weights})
+    return copied

@@ -23,11 +23,18 @@ __all__ = [
     "register_onnx_converters",
     "save",
     "show_versions",
+    "to_c",
     "to_onnx",
 ]
 
 #: Functions whose modules are imported when they are first used.
-LAZY = {"load": "saving", "register_onnx_converters": "onnx", "save": "saving", "to_onnx": "onnx"}
+LAZY = {
+    "load": "saving",
+    "register_onnx_converters": "onnx",
+    "save": "saving",
+    "to_c": "c",
+    "to_onnx": "onnx",
+}
 
 
 def __getattr__(name):

@@ -6,6 +6,7 @@ record of plain values.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -59,7 +60,7 @@ def write(path, kind, record, arrays, expect=None):
     """
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     about = {"kind": kind, "format": FORMAT, "checksum": _checksum(record, arrays), "record": record}
-    write_atomically(path, save(arrays, {METADATA: json.dumps(about)}), expect)
+    write_atomically({path: save(arrays, {METADATA: json.dumps(about)})}, expect)
 
 
 def _checksum(record, arrays):
@@ -71,26 +72,37 @@ def _checksum(record, arrays):
     return digest.hexdigest()
 
 
-def write_atomically(path, data, expect=None):
-    """Write bytes to a file, replacing an existing one atomically; see `write`.
+def write_atomically(contents, expect=None):
+    """Write files, replacing existing ones when all new ones are complete; see `write`.
 
-    The new file gets the permissions of the old one before anything is written to it.
+    A new file gets the permissions of the old one before anything is written to it.
+
+    contents: dict of path to bytes.
     """
-    path = Path(path).resolve()  # replace the target of a symbolic link, not the link; likewise in `check_writable`
-    temporary = _temporary(path)
+    staged = []
     try:
-        with open(_created(temporary, path), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if expect:
-            expect(identity(temporary))
-        os.replace(temporary, path)
+        for path, data in contents.items():
+            # replace the target of a symbolic link, not the link; likewise in `check_writable`
+            path = Path(path).resolve()
+            staged.append((_temporary(path), path))
+            with open(_created(*staged[-1]), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if expect:
+                expect(identity(staged[-1][0]))
+        for path in contents:
+            if os.path.isdir(path):
+                raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}, not a file", str(path))
+        for temporary, path in staged:
+            os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
         raise
-    _sync_folder(path.parent)
+    for folder in {path.parent for _, path in staged}:
+        _sync_folder(folder)
 
 
 def identity(path):

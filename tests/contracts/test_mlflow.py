@@ -8,7 +8,8 @@ from sklearn.preprocessing import StandardScaler
 from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor
 from fastlstm.language import LSTMTranslator
 
-mlflow = pytest.importorskip("mlflow")
+pytest.importorskip("mlflow")
+import mlflow.pyfunc
 import mlflow.sklearn
 
 RNG = np.random.default_rng(0)

@@ -36,7 +36,7 @@ from fastlstm.export.c.header import header
 from fastlstm.export.c.network import Network
 from fastlstm.export.c.source import LIBRARIES, Source
 from fastlstm.export.c.weights import quantize as quantized_weights
-from fastlstm.export.files import write_atomically
+from fastlstm.files import write_atomically
 from fastlstm.layers.base import Layer
 
 if TYPE_CHECKING:
@@ -123,12 +123,11 @@ def to_c(
     quantized = quantized_weights(network.stack, network.weights) if quantize else {}
     measured = None if X_check is None else _measure(est, network, quantized, X_check)
     file = header_path.name
-    _write_both(
-        {
-            source: Source(network, name, file, quantized).text(),
-            header_path: header(network, name, file, quantized, measured),
-        }
-    )
+    texts = {
+        source: Source(network, name, file, quantized).text(),
+        header_path: header(network, name, file, quantized, measured),
+    }
+    write_atomically({to: text.encode("utf-8", "backslashreplace") for to, text in texts.items()})
 
 
 def _check_path(path):
@@ -148,23 +147,6 @@ def _check_path(path):
             f"path={str(path)!r}: the header would have the name of one of the C library; expected another."
         )
     return path, path.with_suffix(".h")
-
-
-def _write_both(texts):
-    """Write text files, or none of them."""
-    paths = [Path(os.path.realpath(path)) for path in texts]  # files that links point to
-    for path in paths:
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; expected the name of a file to write.")
-    staged = [path.with_name(f"{path.name}.new") for path in paths]
-    try:
-        for new, text in zip(staged, texts.values(), strict=True):
-            write_atomically(new, text.encode("utf-8", "backslashreplace"))
-        for new, path in zip(staged, paths, strict=True):
-            os.replace(new, path)
-    finally:
-        for new in staged:
-            new.unlink(missing_ok=True)
 
 
 # -- reading a network ------------------------------------------------------------------------------------------

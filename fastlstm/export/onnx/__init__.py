@@ -133,7 +133,7 @@ Pipeline
         raise ImportError("to_onnx requires onnx: pip install onnx.") from error
     model = _model_of(estimator, bool(lengths), quantiles, dtype)
     if path is not None:
-        write_atomically(path, model.SerializeToString())
+        write_atomically({path: model.SerializeToString()})
     return model
 
 

@@ -25,10 +25,8 @@ def layer_of(weights, num_layers, kind=None):
             f"The shapes of the recurrent weights of layers 0 to {len(sizes) - 1} are those of {few(gates)} gates; "
             f"expected one of {expected} in all layers: weights of shape (G H, H) for G gates and H units."
         )
-    kind, is_small = (
-        kind or OF_GATES[gates[0]],
-        all(value.dtype in ("float16", "float32") for value in weights.values()),
-    )
+    kind = kind or OF_GATES[gates[0]]
+    is_small = all(value.dtype in ("float16", "float32") for value in weights.values())
     dtype = "float32" if is_small else "float64"
     layer = kind(input_size, sizes, len(sizes), bidirectional="weight_ih_l0_reverse" in weights, dtype=dtype)
     layer.load_state_dict(weights)

@@ -48,6 +48,7 @@ def call_layers(x: NDArray[np.float32]) -> None:
 def call_classifier(model: LSTMClassifier, X: list[NDArray[np.float64]], y: list[str]) -> None:
     assert_type(model.fit(X, y, sample_weight=np.ones(len(y)), X_val=X, y_val=y), LSTMClassifier)
     assert_type(model.partial_fit(X, y, classes=["fall", "rise"]), LSTMClassifier)
+    model.load_state_dict(model.weights_)
     assert_type(model.score(X, y), float)
     print(model.predict(X).tolist(), model.predict_proba([[0, 1], [0, 2]]).shape, model.hidden_states(X)[0].shape)
 

@@ -21,9 +21,10 @@ from fastlstm.estimators.parameters import Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.symbolic import check_symbols, vocabulary_of
-from fastlstm.layers.checks import named
+from fastlstm.layers.checks import check_state_dict, named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from numpy.typing import ArrayLike, NDArray
@@ -133,6 +134,41 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
     @weights_.setter
     def weights_(self, weights):
         self._model = replace(self._model_for("weights_"), weights=weights)
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
+        """Load weights from a mapping such as `weights_`, or the state dict of PyTorch's module of `to_torch`.
+
+        Everything else that was fitted remains, including the standardisation of channels and targets.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array or tensor
+            One entry for each name in `weights_`, of the same shape; converted to the type of `weights_`. Names may
+            have prefixes, as in ``module.rnn.weight_ih_l0``: one for the weights of the recurrent layers, and one for
+            all others.
+
+        Raises
+        ------
+        ValueError
+            If names are missing or unknown, a shape is wrong or a weight is not finite. The estimator is left
+            unchanged.
+        TypeError
+            If `mapping` is not a mapping, or a weight does not consist of real numbers. The estimator is left
+            unchanged.
+        sklearn.exceptions.NotFittedError
+            If the estimator is not fitted: fit it first, for example with ``max_iter=1`` to data of the same form.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor
+        >>> X, y = [[0, 1], [1, 0]], [2, 1]
+        >>> one, other = (LSTMRegressor(8, max_iter=2, random_state=seed, learning_rate="cosine") for seed in (0, 1))
+        >>> other.fit(X, y).load_state_dict(one.fit(X, y).weights_)
+        >>> bool((one.predict(X) == other.predict(X)).all())
+        True
+        """
+        model = self._fitted()._model
+        self._model = replace(model, weights=check_state_dict(mapping, model.shapes, model.dtype))
 
     @property
     def vocabulary_(self):

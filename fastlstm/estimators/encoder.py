@@ -20,9 +20,10 @@ from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_compatible
-from fastlstm.layers.checks import named
+from fastlstm.layers.checks import check_state_dict, named
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Self
 
     from numpy.typing import ArrayLike, NDArray
@@ -182,6 +183,39 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         check_is_fitted(self)
         return self.estimator_._last_states(X)
 
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
+        """Load weights of the layers, as `LSTMClassifier.load_state_dict` does.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array or tensor
+            One entry for each name in the estimator's `weights_` but ``head.weight`` and ``head.bias``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            See `LSTMClassifier.load_state_dict`. The encoder is left unchanged.
+        sklearn.exceptions.NotFittedError
+            If the encoder is not fitted.
+
+        Examples
+        --------
+        >>> from fastlstm import LSTMRegressor, SequenceEncoder
+        >>> lstm = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
+        >>> encoder = SequenceEncoder(lstm).fit(None)
+        >>> weights = {name: 0 * value for name, value in lstm.weights_.items() if not name.startswith("head")}
+        >>> encoder.load_state_dict(weights)
+        >>> bool(encoder.transform([[0, 1]]).any())
+        False
+        """
+        check_is_fitted(self)
+        estimator = self.estimator_._fitted()  # a copy: other encoders may share the estimator
+        model = estimator._model
+        shapes = {name: shape for name, shape in model.shapes.items() if not name.startswith("head.")}
+        loaded = check_state_dict(mapping, shapes, model.dtype)
+        estimator.weights_ = {**model.weights, **loaded}
+        self.estimator_ = estimator
+
     def summary(self) -> Summary:
         """Table of the layers that encode a series, as that of `LSTMClassifier.summary`.
 
@@ -202,7 +236,7 @@ class SequenceEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         352
         """
         check_is_fitted(self)
-        return summarize(self.estimator_._model, type(self).__name__, with_head=False)
+        return summarize(self.estimator_._fitted()._model, type(self).__name__, with_head=False)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the output features: ``sequenceencoder0``, ``sequenceencoder1`` and so on.

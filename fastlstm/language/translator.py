@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from fastlstm.estimators.parameters import Integers, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.language import translator_fitting
 from fastlstm.language.parameters import LanguageParameters
-from fastlstm.layers.checks import is_count, named
+from fastlstm.layers.checks import check_state_dict, is_count, named
 from fastlstm.translation.decoding import Search, translate
 from fastlstm.translation.model import ATTENTION
 from fastlstm.translation.network import TranslationNetwork
@@ -231,6 +231,33 @@ class LSTMTranslator(MetadataRequestMixin, LanguageParameters, CallbackSupportMi
     @property
     def weights_(self):
         return self._fitted_attribute("weights_", "_model").weights
+
+    def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
+        """Load weights from a mapping such as `weights_`.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array or tensor
+            One entry for each name in `weights_`, of the same shape. All names may have one prefix.
+
+        Raises
+        ------
+        ValueError, TypeError
+            See `LSTMClassifier.load_state_dict`. The translator is left unchanged.
+        sklearn.exceptions.NotFittedError
+            If the translator is not fitted.
+
+        Examples
+        --------
+        >>> from fastlstm.language import LSTMTranslator
+        >>> X, y = ["ab", "ba"], ["x", "yx"]
+        >>> one, other = (LSTMTranslator(8, max_iter=2, random_state=seed).fit(X, y) for seed in (0, 1))
+        >>> other.load_state_dict(one.weights_)
+        >>> one.predict(["ab"]) == other.predict(["ab"])
+        True
+        """
+        model = self._fitted()._model
+        self._model = replace(model, weights=check_state_dict(mapping, model.shapes, model.dtype))
 
     @property
     def source_vocabulary_(self):

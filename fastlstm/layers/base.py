@@ -20,7 +20,7 @@ from fastlstm.layers.checks import (
     check_lengths,
     check_sizes,
     check_state,
-    check_weights,
+    check_state_dict,
     is_count,
     named,
     shape_of,
@@ -172,7 +172,8 @@ class Layer:
         Parameters
         ----------
         mapping : mapping of str to array or tensor
-            One entry for each name in `state_dict`, of the same shape.
+            One entry for each name in `state_dict`, of the same shape. All names may have one prefix, as in
+            ``module.lstm.weight_ih_l0``.
 
         Raises
         ------
@@ -187,7 +188,7 @@ class Layer:
         >>> one, other = LSTM(3, 8), LSTM(3, 8)
         >>> one.load_state_dict(other.state_dict())
         """
-        self._set_weights(check_weights(mapping, self._stack.shapes, self.dtype))
+        self._set_weights(check_state_dict(mapping, self._stack.shapes, self.dtype))
 
     def __call__(
         self, x: ArrayLike, state: ArrayLike | None = None, lengths: ArrayLike | None = None

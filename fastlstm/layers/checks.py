@@ -140,28 +140,51 @@ def check_lengths(lengths, N, T):
     return None if (lengths == T).all() else lengths.astype(np.int64)
 
 
-def check_weights(mapping, current, dtype):
-    """A mapping of weights as arrays of `dtype`, with the names and shapes of `current`."""
+def check_state_dict(mapping, shapes, dtype):
+    """A mapping of weights as arrays of `dtype`, with the names and shapes in `shapes`.
+
+    Names may have a prefix, as in ``module.lstm.weight_ih_l0``: one for the recurrent weights, and one for the others.
+    """
     if not (hasattr(mapping, "keys") and hasattr(mapping, "__getitem__")):
-        raise TypeError(
-            f"mapping is of type {type(mapping).__name__}; expected a mapping of {list(current)} to arrays."
-        )
-    if set(mapping) != set(current):
-        missing, unknown = (
-            sorted(a - b, key=str) for a, b in [(set(current), set(mapping)), (set(mapping), set(current))]
-        )
-        raise ValueError(f"The mapping lacks {missing} and has unknown {unknown}; expected {list(current)}.")
-    loaded = {}
-    for name, shape in current.items():
-        value = mapping[name]
-        with named(name):
-            value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-        if value.dtype.kind not in "fiu":
-            raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
-        if value.shape != shape:
-            raise ValueError(f"{name} has shape {value.shape}; this layer's is {shape}.")
-        with np.errstate(over="ignore"):
-            loaded[name] = np.array(value, dtype=dtype, order="C")
-        if not np.isfinite(loaded[name]).all():
-            raise ValueError(f"{name} has values that are not finite, or too large for {dtype}.")
-    return loaded
+        raise TypeError(f"mapping is of type {type(mapping).__name__}; expected a mapping of {list(shapes)} to arrays.")
+    keys = _own_names(mapping, shapes)
+    if set(keys) != set(shapes):
+        missing, unknown = (sorted(a - b, key=str) for a, b in [(set(shapes), set(keys)), (set(keys), set(shapes))])
+        raise ValueError(f"The mapping lacks {missing} and has unknown {unknown}; expected {list(shapes)}.")
+    return {name: _weight(name, mapping[keys[name]], shape, dtype) for name, shape in shapes.items()}
+
+
+def _own_names(mapping, names):
+    """The mapping's keys by name without a prefix; a key that ends with none of `names` is its own name."""
+    keys, prefixes = {}, {}
+    for key in mapping:
+        ends = [name for name in names if key == name or (isinstance(key, str) and key.endswith(f".{name}"))]
+        name = ends[0] if ends else key
+        if name in keys:
+            raise ValueError(
+                f"The mapping has {keys[name]!r} and {key!r} for {name!r}: pass the weights of one module only."
+            )
+        keys[name] = key
+        if ends:
+            prefixes.setdefault("." in name, {}).setdefault(key.removesuffix(name), key)
+    for first, *others in (list(of_kind.values()) for of_kind in prefixes.values()):
+        if others:
+            raise ValueError(
+                f"The mapping has names with different prefixes, {first!r} and {others[0]!r}: pass the weights of one "
+                "module only."
+            )
+    return keys
+
+
+def _weight(name, value, shape, dtype):
+    with named(name):
+        value = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    if value.dtype.kind not in "fiu":
+        raise TypeError(f"{name} is of type {value.dtype}; expected real numbers.")
+    if value.shape != shape:
+        raise ValueError(f"{name} has shape {value.shape}; expected {shape}.")
+    with np.errstate(over="ignore"):
+        value = np.array(value, dtype=dtype, order="C")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} has values that are not finite, or too large for {dtype}.")
+    return value

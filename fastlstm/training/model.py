@@ -4,6 +4,7 @@ Estimators create a `Model`; inspection, export and streams use one.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,9 +74,15 @@ class Model:
         """Number of outputs of the head."""
         return self.n_targets * self.loss.width
 
+    @property
+    def shapes(self):
+        """Names and shapes of all weights."""
+        head = {"head.weight": (self.n_scores, self.stack.width), "head.bias": (self.n_scores,)}
+        return {**(self.embedding.shapes if self.embedding else {}), **self.stack.shapes, **head}
+
     def check(self):
-        """Raise ValueError unless the weights are valid, which kernels do not check."""
-        check_weights(self.stack, self.weights, self.n_scores, self.embedding.shapes if self.embedding else {})
+        """Raise ValueError or TypeError unless the weights are valid, which kernels do not check."""
+        check_weights(self.weights, self.shapes)
 
     def prepare(self, series, name="X"):
         """Series transformed to the inputs of the layers."""
@@ -121,12 +128,10 @@ def prepared(series, scaling, masked, dtype, name="X"):
     return sequences.with_mask(series) if masked else series
 
 
-def check_weights(stack, weights, n_scores, others=None):
-    """Raise ValueError unless `weights` are valid for the layers of `stack` and a head of `n_scores` outputs.
-
-    others: shapes of further weights.
-    """
-    expected = {**(others or {}), **stack.shapes, "head.weight": (n_scores, stack.width), "head.bias": (n_scores,)}
+def check_weights(weights, expected):
+    """Raise ValueError or TypeError unless `weights` are arrays of the shapes in `expected` that kernels can read."""
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"weights_ is of type {type(weights).__name__}; expected a dict of {list(expected)} to arrays.")
     if weights.keys() != expected.keys():
         raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
     name = _invalid(weights, expected, getattr(weights["head.bias"], "dtype", None))

@@ -19,21 +19,29 @@ __all__ = [
     "SequenceScaler",
     "TableLayout",
     "__version__",
+    "from_keras",
+    "from_torch",
     "load",
     "register_onnx_converters",
     "save",
     "show_versions",
     "to_c",
+    "to_keras",
     "to_onnx",
+    "to_torch",
 ]
 
 #: Functions whose modules are imported when they are first used.
 LAZY = {
+    "from_keras": "keras",
+    "from_torch": "pytorch",
     "load": "saving",
     "register_onnx_converters": "onnx",
     "save": "saving",
     "to_c": "c",
+    "to_keras": "keras",
     "to_onnx": "onnx",
+    "to_torch": "pytorch",
 }
 
 

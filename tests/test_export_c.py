@@ -461,11 +461,11 @@ def test_what_cannot_be_exported_is_named(fitted, tmp_path):
     path = tmp_path / "model.c"
     with pytest.raises(TypeError, match="path is of type int"):
         to_c(fitted, 3)
-    with pytest.raises(TypeError, match=r"est is of type Pipeline; .*: export its last step"):
+    with pytest.raises(TypeError, match=r"estimator is of type Pipeline; .*: export its last step"):
         to_c(make_pipeline(FunctionTransformer(), fitted), path)
-    with pytest.raises(TypeError, match="est is of type LSTMForecaster"):
+    with pytest.raises(TypeError, match="estimator is of type LSTMForecaster"):
         to_c(LSTMForecaster(3), path)
-    with pytest.raises(TypeError, match="est is the class LSTMRegressor"):
+    with pytest.raises(TypeError, match="estimator is the class LSTMRegressor"):
         to_c(LSTMRegressor, path)
     for est in (LSTMRegressor(), SequenceEncoder()):
         with pytest.raises(NotFittedError):

@@ -78,13 +78,14 @@ def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
     >>> to_keras(model).save("model.keras")  # doctest: +SKIP
     """
     source, with_head = source_of(estimator)
-    stack = source._stack if with_head is None else source.stack
+    model = None if with_head is None else source._model
+    stack = source._stack if model is None else model.stack
     if stack.cell not in CLASS_OF_CELLS:
         raise ValueError(
             f"Keras has no layer for cell={stack.cell!r}: use cell='lstm', or convert to another format, for example "
             "by to_torch."
         )
-    if with_head is not None and source.masked:
+    if model is not None and model.masked:
         raise ValueError(
             "Keras has no layer that fills missing values as missing='mask' does: impute them and fit with "
             "missing='error', or convert to another format, for example by to_torch."
@@ -94,10 +95,10 @@ def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"to_keras requires Keras: {error}. Install it with: pip install keras") from error
 
-    if with_head is None:
+    if model is None:
         x = keras.Input((None, stack.input_size), dtype=source.dtype.name)
         return keras.Model(x, _apply_layers(keras, x, stack, source.state_dict(), per_step=True))
-    return _model_of(keras, source, with_head)
+    return _model_of(keras, model, with_head)
 
 
 def _model_of(keras, model, with_head):

@@ -89,7 +89,7 @@ def to_torch(estimator: BaseLSTM | SequenceEncoder | Layer) -> torch.nn.Module:
 
     if with_head is None:
         return torch_modules.recurrent(source._stack, source.state_dict())
-    return torch_modules.FittedModule(source, with_head)
+    return torch_modules.FittedModule(source._model, with_head)
 
 
 def from_torch(module: torch.nn.Module | Mapping[str, Any]) -> Layer:

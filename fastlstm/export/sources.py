@@ -1,4 +1,4 @@
-"""What is exported: the model of a fitted estimator, or of an encoder."""
+"""What is exported: a layer, or the network of a fitted estimator."""
 
 from sklearn.utils.validation import check_is_fitted
 
@@ -7,22 +7,23 @@ from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.layers.base import Layer
 
 
-def source_of(given):
-    """A layer as it is; of an estimator, its fitted `Model` and whether its head is used.
+def source_of(given, instead=None):
+    """A layer and None; or a fitted classifier or regressor, that of an encoder too, and whether its head is used.
 
-    Returns a pair (layer, None), or (model, with_head). Raises TypeError for other objects, NotFittedError for unfitted
-    ones.
+    instead: what to export in place of objects of other classes, by their names.
+
+    Raises TypeError for other objects, NotFittedError for unfitted ones.
     """
     if isinstance(given, Layer):
         return given, None
-    with_head = not isinstance(given, SequenceEncoder)
-    if not with_head:
+    if isinstance(given, SequenceEncoder):
         check_is_fitted(given)
-        given = given.estimator_
+        return given.estimator_._fitted(), False
     if isinstance(given, BaseLSTM):
-        return given._fitted()._model, with_head
+        return given._fitted(), True
     what = f"the class {given.__name__}" if isinstance(given, type) else f"of type {type(given).__name__}"
+    advice = (instead or {}).get(type(given).__name__)
     raise TypeError(
         f"estimator is {what}; expected a fitted LSTMClassifier, LSTMRegressor or SequenceEncoder, or a layer of "
-        "fastlstm.layers."
+        f"fastlstm.layers{f': {advice}' if advice else ''}."
     )

@@ -27,15 +27,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from fastlstm.estimators.atomic import snapshot
-from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.export.c.header import header
 from fastlstm.export.c.network import Network
 from fastlstm.export.c.source import LIBRARIES, Source
 from fastlstm.export.c.weights import quantize as quantized_weights
+from fastlstm.export.sources import source_of
 from fastlstm.files import write_atomically
 from fastlstm.layers.base import Layer
 
@@ -56,7 +55,7 @@ INSTEAD = {
 
 
 def to_c(
-    est: BaseLSTM | SequenceEncoder | Layer,
+    estimator: Any,
     path: str | os.PathLike[str],
     *,
     name: str = "model",
@@ -67,13 +66,13 @@ def to_c(
 
     Writes two files, the C99 source ``path`` and its header with the suffix ``.h``, without dependencies but
     ``math.h``. They define ``model_reset`` and ``model_step``, which processes a series step by step like
-    ``est.stream()``, and ``model_predict`` for whole series. The header describes inputs, outputs and memory use.
+    ``estimator.stream()``, and ``model_predict`` for whole series. The header describes inputs, outputs and memory use.
 
     Compile without ``-ffast-math`` if values may be missing. With GCC, ``-O3`` vectorises the products.
 
     Parameters
     ----------
-    est : LSTMClassifier, LSTMRegressor, SequenceEncoder or layer
+    estimator : LSTMClassifier, LSTMRegressor, SequenceEncoder or layer
         A fitted estimator, or a layer of `fastlstm.layers`. The C functions compute what `predict_proba` of a
         classifier, `predict` of a regressor, `transform` of an encoder, or a call of a layer returns. Bidirectional
         networks have no ``model_step``.
@@ -85,13 +84,13 @@ def to_c(
         If "int8", matrices of weights are rounded to 8 bits, with a floating-point scale for each row, so that they
         take a quarter of the memory. A weight changes by at most 1/254 of the largest one of its row.
     X_check : array or list or None, default=None
-        Series in any form accepted by `est`, on which to measure the effect of quantisation: the largest and the mean
-        absolute difference of the outputs. The header states them.
+        Series in any form that the estimator reads, on which to measure the effect of quantisation: the largest and the
+        mean absolute difference of the outputs. The header states them.
 
     Raises
     ------
     TypeError
-        If `est` cannot be exported, or another argument is of the wrong type.
+        If `estimator` cannot be exported, or another argument is of the wrong type.
     ValueError
         If an argument is invalid, or a number of the network is not finite or has no counterpart in C.
     OSError
@@ -118,10 +117,10 @@ def to_c(
         raise ValueError(f"quantize={quantize!r}: expected None or 'int8'.")
     if X_check is not None and quantize is None:
         raise ValueError("X_check has no effect without quantize: set quantize='int8', or leave X_check out.")
-    est, network = _read(est)
+    estimator, network = _read(estimator)
     _check_numbers(network)
     quantized = quantized_weights(network.stack, network.weights) if quantize else {}
-    measured = None if X_check is None else _measure(est, network, quantized, X_check)
+    measured = None if X_check is None else _measure(estimator, network, quantized, X_check)
     file = header_path.name
     texts = {
         source: Source(network, name, file, quantized).text(),
@@ -152,25 +151,18 @@ def _check_path(path):
 # -- reading a network ------------------------------------------------------------------------------------------
 
 
-def _read(est):
+def _read(estimator):
     """A snapshot of what is exported, and its `Network`."""
-    if isinstance(est, Layer):
-        return est, Network(type(est).__name__, est._stack, est.state_dict(), per_step=True)
-    if isinstance(est, SequenceEncoder):
-        check_is_fitted(est)
-        fitted = est.estimator_._fitted()
-        encoder = snapshot(est)
-        encoder.estimator_ = fitted
-        return encoder, _of_estimator(fitted, type(est).__name__, with_head=False)
-    if isinstance(est, BaseLSTM):
-        fitted = est._fitted()
-        return fitted, _of_estimator(fitted, type(est).__name__)
-    what = f"the class {est.__name__}" if isinstance(est, type) else f"of type {type(est).__name__}"
-    advice = INSTEAD.get(type(est).__name__)
-    raise TypeError(
-        f"est is {what}; expected a fitted LSTMClassifier, LSTMRegressor or SequenceEncoder, or a layer of "
-        f"fastlstm.layers{f': {advice}' if advice else ''}."
-    )
+    source, with_head = source_of(estimator, INSTEAD)
+    name = type(estimator).__name__
+    if with_head is None:
+        return source, Network(name, source._stack, source.state_dict(), per_step=True)
+    network = _of_estimator(source, name, with_head)
+    if not with_head:
+        encoder = snapshot(estimator)
+        encoder.estimator_ = source
+        return encoder, network
+    return source, network
 
 
 def _of_estimator(fitted, title, with_head=True):
@@ -218,41 +210,45 @@ def _check_numbers(network):
 # -- the effect of quantisation ---------------------------------------------------------------------------------
 
 
-def _measure(est, network, quantized, X):
+def _measure(estimator, network, quantized, X):
     """Sentence on the differences between outputs of a network and of its quantised weights, for series X."""
-    exact = _outputs(est, X)
+    exact = _outputs(estimator, X)
     restored = network.weights | {name: matrix.restored for name, matrix in quantized.items()}
-    difference = np.abs(_outputs(_with_weights(est, restored), X) - exact)
+    difference = np.abs(_outputs(_with_weights(estimator, restored), X) - exact)
     return (
         f"On the series of X_check, outputs differ from those of the model by at most {difference.max():.2g}, "
         f"on average by {difference.mean():.2g}; their standard deviation is {exact.std():.2g}."
     )
 
 
-def _outputs(est, X):
+def _outputs(estimator, X):
     """Outputs for all series and steps, flat."""
-    if isinstance(est, Layer):
-        output = est(X)[0]
-    elif isinstance(est, SequenceEncoder):
-        output = est.transform(X)
+    if isinstance(estimator, Layer):
+        output = estimator(X)[0]
+    elif isinstance(estimator, SequenceEncoder):
+        output = estimator.transform(X)
     else:
-        output = est.predict_proba(X) if hasattr(est, "predict_proba") else est.predict(X)
+        output = estimator.predict_proba(X) if hasattr(estimator, "predict_proba") else estimator.predict(X)
     output = np.concatenate([np.ravel(member) for member in output])
     return output[~np.isnan(output)]  # padding
 
 
-def _with_weights(est, weights):
+def _with_weights(estimator, weights):
     """A copy of an estimator or layer with other weights."""
-    if isinstance(est, SequenceEncoder):
-        copied = snapshot(est)
-        copied.estimator_ = _with_weights(est.estimator_, weights)
+    if isinstance(estimator, SequenceEncoder):
+        copied = snapshot(estimator)
+        copied.estimator_ = _with_weights(estimator.estimator_, weights)
         return copied
-    if isinstance(est, Layer):
-        copied = type(est)(
-            est.input_size, est._stack.hidden_sizes, est.num_layers, bidirectional=est.bidirectional, dtype=est.dtype
+    if isinstance(estimator, Layer):
+        copied = type(estimator)(
+            estimator.input_size,
+            estimator._stack.hidden_sizes,
+            estimator.num_layers,
+            bidirectional=estimator.bidirectional,
+            dtype=estimator.dtype,
         )
         copied.load_state_dict(weights)
         return copied
-    copied = snapshot(est)
-    copied._model = replace(est._model, weights={**est._model.weights, **weights})
+    copied = snapshot(estimator)
+    copied._model = replace(estimator._model, weights={**estimator._model.weights, **weights})
     return copied

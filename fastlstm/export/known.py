@@ -110,19 +110,15 @@ NAMES = {cls: name for name, cls in CLASSES.items()}
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")
 
 
+def require(holds, what, value):
+    """Raise ModelFileError unless what a file holds is valid."""
+    if not holds:
+        raise ModelFileError(f"{what} cannot be {containers.brief(value)}")
+
+
 def is_estimator(value):
     """Whether this is an estimator, or a class of them."""
     return issubclass(value if isinstance(value, type) else type(value), BaseEstimator)
-
-
-def attributes(estimator):
-    """Attributes of an estimator by name, parameters among them."""
-    return vars(estimator)
-
-
-def brief(value):
-    """A value in an error message."""
-    return containers.brief(value)
 
 
 def check_parameters(estimator):
@@ -142,7 +138,7 @@ def set_requests(estimator, asked):
     """Set what `requests` has returned."""
     with config_context(enable_metadata_routing=True):
         for method, names in asked.items():
-            _require(f"set_{method}_request" in dir(estimator), "a method that requests metadata", method)
+            require(f"set_{method}_request" in dir(estimator), "a method that requests metadata", method)
             getattr(estimator, f"set_{method}_request")(**names)
 
 
@@ -156,89 +152,84 @@ def check(value):
         checked(value)
 
 
-def _require(holds, what, value):
-    if not holds:
-        raise ModelFileError(f"{what} cannot be {brief(value)}")
-
-
 def _are_counts(values, least=1):
     return all(type(value) is int and value >= least for value in values)
 
 
 def _check_stack(stack):
     sizes = stack.hidden_sizes
-    _require(stack.cell in kernels.CELLS, "cell", stack.cell)
-    _require(_are_counts([stack.input_size]), "input_size", stack.input_size)
-    _require(_are_counts(sizes) and 0 < len(sizes) <= MOST_LAYERS, "hidden_sizes", sizes)
+    require(stack.cell in kernels.CELLS, "cell", stack.cell)
+    require(_are_counts([stack.input_size]), "input_size", stack.input_size)
+    require(_are_counts(sizes) and 0 < len(sizes) <= MOST_LAYERS, "hidden_sizes", sizes)
 
 
 def _check_embedding(embedding):
     channels, columns, sizes, width = embedding.channels, embedding.columns, embedding.sizes, embedding.width
-    _require(_are_counts([channels]), "channels", channels)
+    require(_are_counts([channels]), "channels", channels)
     is_valid = _are_counts(columns, 0) and all(column < channels for column in columns)
-    _require(is_valid and 0 < len(columns) == len(set(columns)), "columns of symbols", columns)
-    _require(_are_counts(sizes) and len(sizes) == len(columns), "sizes of vocabularies", sizes)
-    _require(width is None or _are_counts([width]), "width", width)
+    require(is_valid and 0 < len(columns) == len(set(columns)), "columns of symbols", columns)
+    require(_are_counts(sizes) and len(sizes) == len(columns), "sizes of vocabularies", sizes)
+    require(width is None or _are_counts([width]), "width", width)
 
 
 def _check_scaling(scaling):
     for name, array in scaling._asdict().items():
         is_valid = array.dtype == np.float64 and array.shape == scaling.mean.shape == (len(array),)
-        _require(is_valid and np.isfinite(array).all(), name, array)
-    _require((scaling.scale > 0).all(), "scale", scaling.scale)
+        require(is_valid and np.isfinite(array).all(), name, array)
+    require((scaling.scale > 0).all(), "scale", scaling.scale)
 
 
 def _check_loss(loss):
-    _require(loss.name in losses.NAMES, "loss", loss.name)
-    _require(loss.activation in losses.ACTIVATIONS, "activation", loss.activation)
-    _require(all(type(level) is float and 0 < level < 1 for level in loss.levels), "levels", loss.levels)
+    require(loss.name in losses.NAMES, "loss", loss.name)
+    require(loss.activation in losses.ACTIVATIONS, "activation", loss.activation)
+    require(all(type(level) is float and 0 < level < 1 for level in loss.levels), "levels", loss.levels)
 
 
 def _check_vocabulary(vocabulary):
     symbols = vocabulary.symbols
     is_valid = symbols.ndim == 1 and (symbols.dtype.kind == "U" or symbols.dtype == np.int64) and len(symbols)
-    _require(is_valid and (symbols[1:] > symbols[:-1]).all(), "symbols", symbols)
+    require(is_valid and (symbols[1:] > symbols[:-1]).all(), "symbols", symbols)
 
 
 def _check_schema(schema):
     kinds = schema.kinds
-    _require(len(kinds) > 0 and set(kinds) <= {"characters", "words", "integers", "numbers"}, "kinds", kinds)
+    require(len(kinds) > 0 and set(kinds) <= {"characters", "words", "integers", "numbers"}, "kinds", kinds)
     of_symbols = len(kinds) - schema.n_numbers
     are_valid = all(type(vocabulary) is Vocabulary for vocabulary in schema.vocabularies)
-    _require(are_valid and len(schema.vocabularies) == of_symbols, "vocabularies", schema.vocabularies)
-    _require(schema.names is None or len(schema.names) == len(kinds), "names", schema.names)
+    require(are_valid and len(schema.vocabularies) == of_symbols, "vocabularies", schema.vocabularies)
+    require(schema.names is None or len(schema.names) == len(kinds), "names", schema.names)
 
 
 def _check_layout(layout):
     columns = layout.columns
     if columns is not None:
-        _require(columns.ndim == 2 and columns.dtype.kind == "i" and (columns >= 0).all(), "columns", columns)
-        _require(1 <= layout.lagged <= columns.shape[1], "lagged", layout.lagged)
+        require(columns.ndim == 2 and columns.dtype.kind == "i" and (columns >= 0).all(), "columns", columns)
+        require(1 <= layout.lagged <= columns.shape[1], "lagged", layout.lagged)
 
 
 def _check_weights(weights, shapes):
-    _require(weights.keys() == shapes.keys(), "names of weights", list(weights))
+    require(weights.keys() == shapes.keys(), "names of weights", list(weights))
     dtype = getattr(weights["head.bias"], "dtype", None)
-    _require(dtype in (np.float32, np.float64), "the type of weights", dtype)
+    require(dtype in (np.float32, np.float64), "the type of weights", dtype)
     for name, shape in shapes.items():
         value = weights[name]
         is_valid = isinstance(value, np.ndarray) and (value.dtype, value.shape) == (dtype, shape)
-        _require(is_valid and value.flags.c_contiguous, f"weights of {name}, expected of shape {shape},", value)
+        require(is_valid and value.flags.c_contiguous, f"weights of {name}, expected of shape {shape},", value)
 
 
 def _check_model(model):
     stack, embedding, scaling, output = model.stack, model.embedding, model.scaling, model.output
-    _require(_are_counts([model.n_targets]), "n_targets", model.n_targets)
+    require(_are_counts([model.n_targets]), "n_targets", model.n_targets)
     others = {} if embedding is None else embedding.shapes
     head = {"head.weight": (model.n_scores, stack.width), "head.bias": (model.n_scores,)}
     _check_weights(model.weights, {**stack.shapes, **head, **others})
     if isinstance(output, ClassificationOutput):
-        _require(output.classes.shape == (model.n_targets,), "classes", output.classes)
+        require(output.classes.shape == (model.n_targets,), "classes", output.classes)
     else:
-        _require(output.scaling is None or len(output.scaling.mean) == model.n_targets, "scaling", output.scaling)
+        require(output.scaling is None or len(output.scaling.mean) == model.n_targets, "scaling", output.scaling)
     channels = channels_of(model)
-    _require(channels is not None, "input_size", stack.input_size)
-    _require(scaling is None or len(scaling.mean) == channels, "scaling", scaling)
+    require(channels is not None, "input_size", stack.input_size)
+    require(scaling is None or len(scaling.mean) == channels, "scaling", scaling)
 
 
 def channels_of(model):
@@ -251,14 +242,14 @@ def channels_of(model):
 
 def _check_translation(model):
     encoder, decoder = model.encoder, model.decoder
-    _require(model.attention in (None, *ATTENTION), "attention", model.attention)
-    _require(not decoder.bidirectional, "bidirectional of a decoder", decoder.bidirectional)
-    _require(encoder.cell == decoder.cell, "cell", decoder.cell)
-    _require(encoder.hidden_sizes == decoder.hidden_sizes, "hidden_sizes", decoder.hidden_sizes)
+    require(model.attention in (None, *ATTENTION), "attention", model.attention)
+    require(not decoder.bidirectional, "bidirectional of a decoder", decoder.bidirectional)
+    require(encoder.cell == decoder.cell, "cell", decoder.cell)
+    require(encoder.hidden_sizes == decoder.hidden_sizes, "hidden_sizes", decoder.hidden_sizes)
     for stack, embedding in ((encoder, model.source), (decoder, model.target)):
         is_valid = embedding.channels == 1 and embedding.n_outputs == stack.input_size
-        _require(is_valid, "input_size", stack.input_size)
-    _require(model.n_outputs == model.target.sizes[0] - 1 > 0, "n_outputs", model.n_outputs)
+        require(is_valid, "input_size", stack.input_size)
+    require(model.n_outputs == model.target.sizes[0] - 1 > 0, "n_outputs", model.n_outputs)
     _check_weights(model.weights, model.shapes)
 
 
@@ -268,41 +259,41 @@ def _check_estimator(estimator):
     if "_model" not in found:  # not fitted
         return
     model, channels = found["_model"], found["_channels"]
-    _require(type(model) is Model, "the model", model)
-    _require(type(channels) is int and channels == channels_of(model), "the number of channels", channels)
-    _require(_are_counts([found["n_features_in_"]]), "n_features_in_", found["n_features_in_"])
+    require(type(model) is Model, "the model", model)
+    require(type(channels) is int and channels == channels_of(model), "the number of channels", channels)
+    require(_are_counts([found["n_features_in_"]]), "n_features_in_", found["n_features_in_"])
     layout = found["_plan"]
-    _require(type(layout) is Layout, "the layout", layout)
+    require(type(layout) is Layout, "the layout", layout)
     if layout.columns is not None:
         is_valid = layout.columns.shape[1] == channels and (layout.columns < found["n_features_in_"]).all()
-        _require(is_valid, "columns of the layout", layout.columns)
+        require(is_valid, "columns of the layout", layout.columns)
     if model.embedding is not None:
         schema = found["_schema"]
-        _require(type(schema) is Schema and len(schema.kinds) == channels, "the schema", schema)
+        require(type(schema) is Schema and len(schema.kinds) == channels, "the schema", schema)
         _check_sizes(schema, model.embedding)
     is_classifier = isinstance(estimator, LSTMClassifier)
-    _require(isinstance(model.output, ClassificationOutput) == is_classifier, "the output", model.output)
+    require(isinstance(model.output, ClassificationOutput) == is_classifier, "the output", model.output)
     if is_classifier:
-        _require(np.array_equal(found["classes_"], model.output.classes), "classes_", found["classes_"])
+        require(np.array_equal(found["classes_"], model.output.classes), "classes_", found["classes_"])
 
 
 def _check_sizes(schema, embedding, beyond=1):
     """That an embedding has a vector for each symbol, and so many others."""
     sizes = tuple(len(vocabulary) + beyond for vocabulary in schema.vocabularies)
-    _require(sizes == embedding.sizes, "sizes of vocabularies", embedding.sizes)
+    require(sizes == embedding.sizes, "sizes of vocabularies", embedding.sizes)
 
 
 def _check_translator(translator):
     found = vars(translator)
     if "_model" not in found:
         return
-    _require(type(found["_model"]) is TranslationModel, "the model", found["_model"])
-    _require(_are_counts([found["max_length_"]]), "max_length_", found["max_length_"])
+    require(type(found["_model"]) is TranslationModel, "the model", found["_model"])
+    require(_are_counts([found["max_length_"]]), "max_length_", found["max_length_"])
     for side, embedding, beyond in (
         ("_source_schema", found["_model"].source, 1),
         ("_target_schema", found["_model"].target, 2),
     ):
-        _require(type(found[side]) is Schema, "the schema", found[side])
+        require(type(found[side]) is Schema, "the schema", found[side])
         _check_sizes(found[side], embedding, beyond)
 
 
@@ -311,15 +302,15 @@ def _check_language_model(model):
     if "classifier_" not in found:
         return
     inner, schema = found["classifier_"], found["_schema"]
-    _require(type(inner) is LSTMClassifier and "_model" in vars(inner), "the classifier", inner)
-    _require(type(schema) is Schema and len(schema.vocabularies) == 1, "the schema", schema)
-    _require(found["_codes"] == Codes.of(schema.vocabularies[0].symbols), "codes", found["_codes"])
+    require(type(inner) is LSTMClassifier and "_model" in vars(inner), "the classifier", inner)
+    require(type(schema) is Schema and len(schema.vocabularies) == 1, "the schema", schema)
+    require(found["_codes"] == Codes.of(schema.vocabularies[0].symbols), "codes", found["_codes"])
 
 
 def _check_encoder(encoder):
     inner = vars(encoder).get("estimator_")
     fitted = inner is None or (type(inner) in (LSTMClassifier, LSTMRegressor) and "_model" in vars(inner))
-    _require(fitted, "the estimator", inner)
+    require(fitted, "the estimator", inner)
 
 
 def _check_forecaster(forecaster):
@@ -327,18 +318,18 @@ def _check_forecaster(forecaster):
     if "_fitted" not in found:
         return
     plan, fit, known, parameters = (found[name] for name in ("_plan", "_fitted", "_data", "_parameters"))
-    _require(type(plan) is selection.Plan and type(fit) is selection.Fit, "the plan", plan)
-    _require(type(known) is data.Data and type(known.panel) is panel.Panel, "the data", known)
-    _require(type(parameters) is LSTMForecaster, "the parameters", parameters)
+    require(type(plan) is selection.Plan and type(fit) is selection.Fit, "the plan", plan)
+    require(type(known) is data.Data and type(known.panel) is panel.Panel, "the data", known)
+    require(type(parameters) is LSTMForecaster, "the parameters", parameters)
     lists = fit.units, known.values, known.observed, known.past, known.known, known.panel.ids, known.panel.index
-    _require({len(of) for of in lists} == {len(known.static)}, "the number of series", [len(of) for of in lists])
+    require({len(of) for of in lists} == {len(known.static)}, "the number of series", [len(of) for of in lists])
     of_predictor = fit.predictor
     sizes = plan.window, plan.horizon, of_predictor.window, of_predictor.horizon
-    _require(_are_counts(sizes) and sizes[:2] == sizes[2:], "window and horizon", sizes)
+    require(_are_counts(sizes) and sizes[:2] == sizes[2:], "window and horizon", sizes)
     covariates = known.channels(plan.shift, 0, plan.differences)
     channels = 1 + (0 if covariates is None else covariates[0].shape[1])
     for network in of_predictor.networks:
-        _require(type(network) is Model and channels_of(network) == channels, "a network", network)
+        require(type(network) is Model and channels_of(network) == channels, "a network", network)
 
 
 CHECKS = {

@@ -12,6 +12,7 @@ from types import UnionType
 import numpy as np
 
 from fastlstm.export import frames, known
+from fastlstm.export.known import require
 from fastlstm.files import ModelFileError
 
 PLAIN = (type(None), bool, int, float, str)
@@ -74,13 +75,13 @@ class Encoder:
             elif kind == "O":
                 values = [self.encode(value, place) for value in values]
             return {"@": "texts", "dtype": array.dtype.str, "shape": list(array.shape), "values": values}
+        if kind not in "biuf" + TIMES or array.dtype.itemsize > 8:
+            raise TypeError(f"{place} is an array of {array.dtype}, which a model file cannot hold.")
         about = {"@": "array", "name": place}
         if kind in TIMES:
             about["dtype"] = array.dtype.newbyteorder("<").str
             array = array.view(f"{array.dtype.byteorder}i8")
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        if kind not in "biuf" + TIMES or array.dtype.itemsize > 8:
-            raise TypeError(f"{place} is an array of {array.dtype}, which a model file cannot hold.")
         n, name = 1, place
         while name in self.arrays:
             n, name = n + 1, f"{place} {n}"
@@ -96,11 +97,7 @@ class Encoder:
 
     def _encode_estimator(self, name, estimator, place):
         params = estimator.get_params(deep=False)
-        fitted = {
-            of: value
-            for of, value in known.attributes(estimator).items()
-            if of not in params and of not in known.NOT_SAVED
-        }
+        fitted = {of: value for of, value in vars(estimator).items() if of not in params and of not in known.NOT_SAVED}
         known.check_parameters(estimator)
         place = place and f"{place}."
         return {
@@ -209,12 +206,6 @@ SPECIAL = {name.removeprefix("_decode_") for name in vars(Decoder)} - {"known", 
 def _of(place, key):
     """The place of a member of a dict."""
     return f"{place}.{key}" if type(key) is str else f"{place}[{key!r}]"
-
-
-def require(holds, what, value):
-    """Raise ModelFileError unless what a file holds is valid."""
-    if not holds:
-        raise ModelFileError(f"{what} cannot be {known.brief(value)}")
 
 
 def _fields(cls):

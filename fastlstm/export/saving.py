@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import files
+from fastlstm import containers, files
 from fastlstm._version import __version__
 from fastlstm.export import known
 from fastlstm.export.objects import Decoder, Encoder
@@ -112,13 +112,13 @@ def load(path: str | PathLike[str]) -> Any:
     record, arrays = files.read(path, KIND)
     version = "of an unknown version"
     try:
-        version = known.brief(record["fastlstm"])
+        version = containers.brief(record["fastlstm"])
         decoder = Decoder(arrays)
         estimator = decoder.decode(record["estimator"])
         if decoder.arrays:
-            raise ModelFileError(f"there are arrays that nothing refers to: {known.brief(list(decoder.arrays))}")
+            raise ModelFileError(f"there are arrays that nothing refers to: {containers.brief(list(decoder.arrays))}")
         if not known.is_estimator(estimator):
-            raise ModelFileError(f"it holds {known.brief(estimator)}, not an estimator")
+            raise ModelFileError(f"it holds {containers.brief(estimator)}, not an estimator")
     except ImportError:  # of pandas or Polars, whose tables the forecasts are
         raise
     except Exception as error:  # a record may hold anything

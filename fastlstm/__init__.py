@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Functions whose modules are imported when they are first used.
-LAZY = {
+_LAZY = {
     "from_keras": "keras",
     "from_torch": "pytorch",
     "load": "saving",
@@ -46,8 +46,12 @@ LAZY = {
 
 
 def __getattr__(name):
-    if name not in LAZY:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"fastlstm.export.{LAZY[name]}"), name)
+    return getattr(import_module(f"fastlstm.export.{_LAZY[name]}"), name)
+
+
+def __dir__():
+    return __all__

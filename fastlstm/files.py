@@ -35,7 +35,7 @@ DTYPES = {
 
 
 class ModelFileError(ValueError):
-    """A file that is damaged, or that does not hold what it must.
+    """A file that is damaged, or lacks required content.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class ModelFileError(ValueError):
     ...     fastlstm.load(path)
     ... except fastlstm.ModelFileError as error:
     ...     print(str(error).partition("a.safetensors")[2])
-     is not a model of fastlstm.
+     is not a fastlstm model.
     """
 
 
@@ -75,34 +75,55 @@ def _checksum(record, arrays):
 def write_atomically(contents, expect=None):
     """Write files, replacing existing ones when all new ones are complete; see `write`.
 
-    A new file gets the permissions of the old one before anything is written to it.
+    A new file gets the permissions of the old one before anything is written to it. Raises OSError, which names the
+    file.
 
     contents: dict of path to bytes.
     """
-    staged = []
+    targets = {path: _target(path) for path in contents}
+    staged = {path: _temporary(target) for path, target in targets.items()}
     try:
         for path, data in contents.items():
-            # replace the target of a symbolic link, not the link; likewise in `check_writable`
-            path = Path(path).resolve()
-            staged.append((_temporary(path), path))
-            with open(_created(*staged[-1]), "wb") as file:
+            with _named_errors(path), open(_created(staged[path], targets[path]), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if expect:
-                expect(identity(staged[-1][0]))
-        for path in contents:
-            if os.path.isdir(path):
-                raise IsADirectoryError(errno.EISDIR, f"{os.strerror(errno.EISDIR)}, not a file", str(path))
-        for temporary, path in staged:
-            os.replace(temporary, path)
+                expect(identity(staged[path]))
+        for path, target in targets.items():
+            with _named_errors(path):
+                os.replace(staged[path], target)
     except BaseException:
-        for temporary, _ in staged:
+        for temporary in staged.values():
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         raise
-    for folder in {path.parent for _, path in staged}:
+    for folder in {target.parent for target in targets.values()}:
         _sync_folder(folder)
+
+
+@contextlib.contextmanager
+def _named_errors(path):
+    """Let errors name the file that was asked for, not a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _target(path):
+    """The file to write for a path; raises OSError if that is a folder, a device or read-only."""
+    try:
+        target = Path(path).resolve()  # replace the target of a symbolic link, not the link
+    except RuntimeError as error:  # before Python 3.13, for links in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    if target.is_dir():
+        raise OSError(errno.EISDIR, "Is a folder, not a file", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "Is a device or a pipe, not a file", str(path))
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OSError(errno.EACCES, "Is read-only", str(path))
+    return target
 
 
 def identity(path):
@@ -124,17 +145,17 @@ def read(path, kind):
     with open(path, "rb") as file:
         begin = file.read(LONGEST_BEGIN)
         if _kind(begin) != kind:
-            what = f"a {_kind(begin)} of fastlstm, " if _kind(begin) else "" if begin else "empty, "
-            raise ModelFileError(f"{path} is {what}not a {kind} of fastlstm.")
+            what = f"a fastlstm {_kind(begin)}, " if _kind(begin) else "" if begin else "empty, "
+            raise ModelFileError(f"{path} is {what}not a fastlstm {kind}.")
         data = begin + file.read()
     try:
         about, arrays = _parse(data)
         version, record = about["format"], about["record"]
         is_whole = about["checksum"] == _checksum(record, arrays)
     except Exception:  # those of safetensors, NumPy and json on malformed input are not documented
-        raise ModelFileError(f"{path} is damaged or truncated: pass a valid copy.") from None
+        raise ModelFileError(f"{path} is damaged or truncated: get an intact copy.") from None
     if not is_whole:
-        raise ModelFileError(f"{path} is damaged: its checksum does not match its contents. Pass a valid copy.")
+        raise ModelFileError(f"{path} is damaged: its checksum does not match its contents. Get an intact copy.")
     if version != FORMAT:
         raise ModelFileError(
             f"{path} has format {str(version)[:20]}; this version of fastlstm reads format {FORMAT}: use the version "

@@ -50,7 +50,7 @@ def test_every_flipped_byte_is_noticed(path, kind):
     data = path.read_bytes()
     for place in range(len(data)):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1 << place % 8]) + data[place + 1 :])
-        with pytest.raises(model_files.ModelFileError, match=f"is damaged|is not a {kind} of fastlstm|has format"):
+        with pytest.raises(model_files.ModelFileError, match=f"is damaged|is not a fastlstm {kind}|has format"):
             model_files.read(path, kind)
 
 
@@ -58,7 +58,7 @@ def test_every_cut_is_noticed(path):
     data = path.read_bytes()
     for size in range(len(data)):
         path.write_bytes(data[:size])
-        with pytest.raises(model_files.ModelFileError, match=r"is damaged or truncated|not a checkpoint"):
+        with pytest.raises(model_files.ModelFileError, match=r"is damaged or truncated|not a fastlstm checkpoint"):
             model_files.read(path, "checkpoint")
 
 
@@ -77,7 +77,7 @@ def test_another_format_is_named(path, monkeypatch):
 
 
 def test_a_file_of_another_kind_is_named(path):
-    with pytest.raises(model_files.ModelFileError, match="is a checkpoint of fastlstm, not a model of fastlstm"):
+    with pytest.raises(model_files.ModelFileError, match="is a fastlstm checkpoint, not a fastlstm model"):
         model_files.read(path, "model")
     with pytest.raises(OSError, match="exists and is not a model"):
         model_files.check_writable(path, "model")

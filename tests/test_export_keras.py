@@ -62,7 +62,7 @@ def test_both_biases_of_a_gru_are_kept():
         ([*arrays()[:2], [np.inf] * 12], ValueError, "bias_ih_l0 has values that are not finite"),
         ([*arrays()[:2], ["a"] * 12], TypeError, "bias_ih_l0 is of type .*real numbers"),
         ([[[1], [1, 2]]] * 3, ValueError, r"^model\[0\]: "),
-        (None, TypeError, "model is of type NoneType; expected a layer or model of Keras, or a list of arrays"),
+        (None, TypeError, "model is of type NoneType; expected a Keras layer or model, or a list of arrays"),
         (LSTM, TypeError, "model is the class LSTM; expected"),
         (np.ones((3, 2)), TypeError, "model is of type ndarray"),
     ],

@@ -161,7 +161,7 @@ def test_a_failed_export_leaves_the_old_file(tmp_path):
 
 def test_a_path_that_is_a_folder(tmp_path):
     model = fitted(LSTMRegressor(**QUICK), series(), np.arange(9.0))
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(OSError, match="Is a folder"):
         to_onnx(model, tmp_path)
 
 

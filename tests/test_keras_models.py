@@ -56,6 +56,42 @@ def test_layers_without_bias(cell):
         assert_allclose(from_keras(given)(X)[0], outputs_of(model, X), **CLOSE)
 
 
+WORDS = ["abc", "ba", "cab", "b"] * 6
+
+
+@pytest.mark.parametrize(
+    ("make", "X"),
+    [
+        (lambda: LSTMClassifier(4, bidirectional=True, **ONCE).fit(X, np.arange(N) % 3), X),
+        (lambda: LSTMRegressor(4, cell="gru", num_layers=2, **ONCE).fit(X, X[:, 0]), X),
+        (lambda: LSTMClassifier(4, embedding_size=2, **ONCE).fit(WORDS, [0, 1] * 12), WORDS),
+        (lambda: LSTMClassifier(4, embedding_size="onehot", **ONCE).fit(WORDS, [0, 1] * 12), WORDS),
+    ],
+    ids=["classifier", "regressor", "symbols", "one-hot"],
+)
+def test_weights_trained_in_keras_come_back(make, X):
+    model, other = make(), make()
+    expected = model.weights_
+    other.load_state_dict({name: value + 1 for name, value in other.weights_.items()})
+    assert from_keras(to_keras(model), other) is other
+    for name, value in expected.items():
+        if "bias" not in name or "head" in name:
+            assert_array_equal(other.weights_[name], value)
+    assert_allclose(other.predict(X), model.predict(X), **CLOSE)  # the sums of two biases
+
+
+def test_weights_that_do_not_fit_an_estimator_leave_it_as_it_was():
+    model = LSTMRegressor(4, **ONCE).fit(X, X[:, 0, 0])
+    before = model.predict(X)
+    with pytest.raises(ValueError, match=r"lacks \['head.bias', 'head.weight'\]; expected"):
+        from_keras(model_of("lstm", (4,)), model)
+    with pytest.raises(TypeError, match="model is a list of arrays; expected the Keras model itself"):
+        from_keras(to_keras(model).get_weights(), model)
+    with pytest.raises(TypeError, match="estimator is of type int"):
+        from_keras(to_keras(model), 3)
+    assert_array_equal(model.predict(X), before)
+
+
 def test_other_layers_around_recurrent_ones_are_ignored():
     x = keras.Input((None, C))
     first = keras.layers.LSTM(4, return_sequences=True)
@@ -103,7 +139,7 @@ LAYERS = keras.layers
         ),
         (
             lambda: keras.Sequential([recurrent("lstm", 3), recurrent("lstm", 3, bidirectional=True)]),
-            "Bidirectional .* is bidirectional, but LSTM .* is not",
+            "Bidirectional .* is bidirectional, LSTM .* is not",
         ),
     ],
 )

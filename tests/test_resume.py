@@ -349,8 +349,8 @@ def written(path):
 DAMAGES = {
     "cut short": (lambda data: data[: len(data) // 2], "is damaged or truncated"),
     "flipped": (lambda data: data[:5000] + bytes([data[5000] ^ 16]) + data[5001:], "is damaged: its checksum"),
-    "empty": (lambda data: b"", "is empty, not a checkpoint"),
-    "other": (lambda data: b"PK" + data, "is not a checkpoint of fastlstm"),
+    "empty": (lambda data: b"", "is empty, not a fastlstm checkpoint"),
+    "other": (lambda data: b"PK" + data, "is not a fastlstm checkpoint"),
 }
 
 

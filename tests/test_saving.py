@@ -17,6 +17,7 @@ from saved_models import LABELS, MODELS, OPTIONS, SERIES, TABLE, X, Y, answer, c
 from sklearn import clone, config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -214,6 +215,11 @@ UNSAVABLE = {
     "another estimator": (lambda: LogisticRegression().fit(TABLE, LABELS), r"LogisticRegression cannot be saved; exp"),
     "a subclass": (lambda: Mine(**OPTIONS).fit(X, LABELS), r"test_saving\.Mine cannot be saved"),
     "no estimator": (lambda: {"a": 1}, r"builtins\.dict cannot be saved"),
+    "arguments in the wrong order": (lambda: "model.safetensors", "pass the estimator first, then the path"),
+    "a search": (
+        lambda: GridSearchCV(classifier(), {"alpha": [0]}, cv=2).fit(X, LABELS),
+        "GridSearchCV cannot be saved.*pass its best_estimator_",
+    ),
     "a step of a pipeline": (
         lambda: make_pipeline(FunctionTransformer(np.sign), classifier()).fit(TABLE, LABELS),
         r"steps\[0\].* is of type sklearn\.preprocessing\._function_transformer\.FunctionTransformer, which a model",
@@ -267,6 +273,40 @@ def test_where_nothing_can_be_written(name, error, path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_a_pipe_or_a_device_is_not_replaced(path):
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="Is a device or a pipe, not a file"):
+        fastlstm.save(made("regressor"), path)
+    assert path.is_fifo()
+    with pytest.raises(fastlstm.ModelFileError, match="is not a file"):
+        fastlstm.load(path)
+
+
+def test_a_read_only_file_is_not_replaced(path, monkeypatch):
+    fastlstm.save(made("regressor"), path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as for users who are not administrators
+    with pytest.raises(PermissionError, match="Is read-only"):
+        fastlstm.save(made("classifier"), path)
+    monkeypatch.undo()
+    assert isinstance(fastlstm.load(path), LSTMRegressor)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_links_in_a_circle_are_an_error(path):
+    path.symlink_to(path)
+    with pytest.raises(OSError, match="symbolic links"):
+        fastlstm.save(made("regressor"), path)
+
+
+def test_weights_that_are_not_finite_are_not_saved(path):
+    model = made("regressor")
+    model.weights_["head.bias"][:] = np.nan
+    with pytest.raises(ValueError, match=r"cannot be saved: weights of head\.bias are not finite"):
+        fastlstm.save(model, path)
+    assert not path.exists()
+
+
 def test_the_old_file_survives_a_full_disk(path, monkeypatch):
     fastlstm.save(made("regressor"), path)
     before = path.read_bytes()
@@ -275,7 +315,7 @@ def test_the_old_file_survives_a_full_disk(path, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=f"No space left.*{path.name}'"):
         fastlstm.save(made("classifier"), path)
     assert path.read_bytes() == before
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -288,7 +328,7 @@ def test_a_file_that_is_not_there():
 
 def test_a_checkpoint_is_no_model(path):
     classifier(checkpoint_path=path).fit(X, LABELS)
-    with pytest.raises(fastlstm.ModelFileError, match="is a checkpoint of fastlstm, not a model of fastlstm"):
+    with pytest.raises(fastlstm.ModelFileError, match="is a fastlstm checkpoint, not a fastlstm model"):
         fastlstm.load(path)
 
 

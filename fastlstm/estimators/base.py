@@ -136,7 +136,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         self._model = replace(self._model_for("weights_"), weights=weights)
 
     def load_state_dict(self, mapping: Mapping[str, ArrayLike]) -> None:
-        """Load weights from a mapping such as `weights_`, or the state dict of PyTorch's module of `to_torch`.
+        """Load weights from a mapping such as `weights_`, or the state dict of a PyTorch module of `to_torch`.
 
         Everything else that was fitted remains, including the standardisation of channels and targets.
 

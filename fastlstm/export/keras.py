@@ -1,4 +1,4 @@
-"""Fitted models and layers as models of Keras, and layers with the weights of Keras' layers.
+"""Fitted models and layers as Keras models, and layers with the weights of Keras layers.
 
 Keras is imported only when `to_keras` is called.
 
@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm.export.from_weights import layer_of
-from fastlstm.export.keras_weights import OF_CLASSES, is_of_keras, of_arrays, of_layers, recurrent_layers
+from fastlstm.export.keras_weights import (
+    OF_CLASSES,
+    is_of_keras,
+    of_arrays,
+    of_layers,
+    other_weights,
+    recurrent_layers,
+)
 from fastlstm.export.sources import source_of
 from fastlstm.stacks import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     import keras
     from numpy.typing import ArrayLike
@@ -31,7 +39,7 @@ CLASS_OF_CELLS = {kind._cell: name for name, kind in OF_CLASSES.items()}
 
 
 def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
-    """Convert a fitted estimator or a layer to a model of Keras, with a copy of its weights.
+    """Convert a fitted estimator or a layer to a Keras model, with a copy of its weights.
 
     The model takes series of shape (N, T, C) in the units of `fit`, with the integer codes of symbols, as in
     `vocabulary_`, in their channels after those of numbers; the code of unknown symbols is the size of the vocabulary.
@@ -41,14 +49,15 @@ def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
     ``return_sequences=True``:
 
     - for an LSTMClassifier, the scores of the classes in the order of `classes_`, before softmax or, for several labels
-      per series, sigmoid: what the losses of Keras take with ``from_logits=True``;
+      per series, sigmoid: what Keras losses take with ``from_logits=True``;
     - for an LSTMRegressor, predictions in the units of y. With the losses of distributions ("quantile", "poisson",
       "negative_binomial", "gaussian_nll"), the scores that the loss takes, those of one target side by side and on the
       scale of training; `fastlstm.training.losses` describes them;
     - for a SequenceEncoder, the last hidden states; for a layer, its outputs after each step.
 
-    Dropout is part of the training in `fit`, and not of the model. A model in float64 is as accurate as one in float32
-    only, unless Keras runs on TensorFlow: on other backends, it computes products in float32.
+    Dropout is part of the training in `fit`, and not of the model. Weights trained in Keras come back by
+    ``from_keras(model, estimator)``. With ``dtype="float64"``, recurrent layers are computed in float64, but a whole
+    model only if Keras runs on TensorFlow: on other backends, Dense and Rescaling layers compute in float32.
 
     Parameters
     ----------
@@ -72,8 +81,7 @@ def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
 
     Examples
     --------
-    >>> from fastlstm import LSTMRegressor
-    >>> from fastlstm.export.keras import to_keras
+    >>> from fastlstm import LSTMRegressor, to_keras
     >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
     >>> to_keras(model).save("model.keras")  # doctest: +SKIP
     """
@@ -166,36 +174,41 @@ def _in_other_order(cell, array):
     return np.concatenate([second, first, last], axis=-1)
 
 
-def from_keras(model: keras.layers.Layer | Sequence[ArrayLike]) -> Layer:
-    """Create a layer with the weights of Keras' LSTM, GRU or SimpleRNN layers.
+def from_keras(model: keras.layers.Layer | Sequence[ArrayLike], estimator: Any = None) -> Any:
+    """Create a layer with the weights of Keras' LSTM, GRU or SimpleRNN layers, or load them into an estimator.
 
     Parameters
     ----------
     model : keras.layers.Layer, keras.Model or list of array
         A recurrent layer, alone or in Bidirectional with ``merge_mode="concat"``; a model in which such layers follow
         each other, with at most dropout between them; or what `get_weights` of such layers returns, three arrays for
-        each direction. Layers of a model before the first recurrent layer and after the last, such as Embedding or
-        Dense, are ignored. In a list, the cell follows from the number of gates: 4 are those of an LSTM, 3 of a GRU
-        with ``reset_after=True`` and 1 of a SimpleRNN; activations are assumed to be the default ones.
+        each direction. Without an estimator, layers of a model before the first recurrent layer and after the last,
+        such as Embedding or Dense, are ignored. In a list, the cell follows from the number of gates: 4 are those of an
+        LSTM, 3 of a GRU with ``reset_after=True`` and 1 of a SimpleRNN; activations are assumed to be the default ones.
+    estimator : fitted LSTMClassifier, LSTMRegressor or SequenceEncoder, or None, default=None
+        An estimator whose weights are replaced by those of a Keras model like the one that `to_keras` makes of it:
+        those of recurrent and trainable Embedding layers and, unless it is an encoder, of the last Dense layer.
 
     Returns
     -------
     LSTM, GRU or RNN
         A layer of `fastlstm.layers` in the dtype of the weights; float32 for half precision. It has no dropout.
+        With an estimator, the estimator.
 
     Raises
     ------
     ValueError
         If there is no recurrent layer, one has no weights yet, layers do not follow each other, or they have no
         counterpart: with other activations, ``reset_after=False``, ``go_backwards=True`` outside of Bidirectional,
-        another `merge_mode`, different cells, or only some of them bidirectional.
+        another `merge_mode`, different cells, or only some of them bidirectional; or if weights do not fit the
+        estimator, which is left unchanged.
     TypeError
-        If `model` is neither of Keras nor a list of arrays.
+        If `model` is neither a Keras layer or model nor a list of arrays, or is a list and there is an estimator.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from fastlstm.export.keras import from_keras
+    >>> from fastlstm import from_keras
     >>> rng = np.random.default_rng(0)
     >>> kernel, recurrent_kernel, bias = rng.normal(size=(3, 32)), rng.normal(size=(8, 32)), np.zeros(32)
     >>> layer = from_keras([kernel, recurrent_kernel, bias])
@@ -203,17 +216,23 @@ def from_keras(model: keras.layers.Layer | Sequence[ArrayLike]) -> Layer:
     (3, 8)
     """
     if isinstance(model, (list, tuple)):
+        if estimator is not None:
+            raise TypeError("model is a list of arrays; expected the Keras model itself, to load it into an estimator.")
         kind, by_layer = of_arrays(model)
     elif is_of_keras(model):
         kind, by_layer = of_layers(recurrent_layers(model))
     else:
         what = f"the class {model.__name__}" if isinstance(model, type) else f"of type {type(model).__name__}"
-        raise TypeError(f"model is {what}; expected a layer or model of Keras, or a list of arrays.")
+        raise TypeError(f"model is {what}; expected a Keras layer or model, or a list of arrays.")
     weights = {}
     for n, directions in enumerate(by_layer):
         for suffix, arrays in zip((f"_l{n}", f"_l{n}_reverse"), directions, strict=False):
             weights |= zip((kind_of + suffix for kind_of in KINDS), _weights_of(kind._cell, *arrays), strict=True)
-    return layer_of(weights, len(by_layer), kind)
+    if estimator is None:
+        return layer_of(weights, len(by_layer), kind)
+    with_head = source_of(estimator)[1]
+    estimator.load_state_dict({**weights, **other_weights(model, with_head)})
+    return estimator
 
 
 def _weights_of(cell, kernel, recurrent, bias=None):

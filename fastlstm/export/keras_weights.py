@@ -22,7 +22,7 @@ IDENTITIES = (
 )  # fmt: skip
 
 
-# -- layers of Keras --------------------------------------------------------------------------------------------
+# -- Keras layers -----------------------------------------------------------------------------------------------
 
 
 def is_of_keras(given):
@@ -30,7 +30,7 @@ def is_of_keras(given):
 
 
 def _class_of(layer):
-    """Name of the recurrent class that a layer of Keras is of, or "Bidirectional"; None if it is of no such class."""
+    """Name of the recurrent class of a Keras layer, or "Bidirectional"; None if it is of no such class."""
     return next((name for name in ("Bidirectional", *OF_CLASSES) if _is_a(layer, name)), None)
 
 
@@ -77,7 +77,7 @@ def _described(layer):
 
 
 def of_layers(found):
-    """The layer's class, and for each recurrent layer of Keras its arrays in each direction."""
+    """The layer's class, and for each recurrent Keras layer its arrays in each direction."""
     directions = [_directions_of(layer) for layer in found]
     classes = {_class_of(of[0]): layer for of, layer in zip(directions, found, strict=True)}
     if len(classes) > 1:
@@ -87,7 +87,7 @@ def of_layers(found):
     counts = {len(of): layer for of, layer in zip(directions, found, strict=True)}
     if len(counts) > 1:
         raise ValueError(
-            f"{_described(counts[2])} is bidirectional, but {_described(counts[1])} is not: pass them one by one."
+            f"{_described(counts[2])} is bidirectional, {_described(counts[1])} is not: pass them one by one."
         )
     return OF_CLASSES[next(iter(classes))], [[_arrays_in(layer) for layer in of] for of in directions]
 
@@ -99,8 +99,8 @@ def _directions_of(layer):
         return [layer]
     if layer.merge_mode != "concat":
         raise ValueError(
-            f"{_described(layer)} has merge_mode={layer.merge_mode!r}; expected 'concat', as bidirectional layers of "
-            "fastlstm have."
+            f"{_described(layer)} has merge_mode={layer.merge_mode!r}; expected 'concat', which is how "
+            "fastlstm joins both directions."
         )
     both = [layer.forward_layer, layer.backward_layer]
     for of_direction, backward in zip(both, (False, True), strict=True):
@@ -111,7 +111,7 @@ def _directions_of(layer):
 
 
 def _check_equations(layer, backward):
-    """Raise ValueError unless a layer of Keras computes what ours does."""
+    """Raise ValueError unless a Keras layer computes what ours does."""
     if _class_of(layer) not in OF_CLASSES:
         raise ValueError(f"{_described(layer)} is not an LSTM, GRU or SimpleRNN layer.")
     options = layer.get_config()
@@ -124,6 +124,18 @@ def _check_equations(layer, backward):
                 f"{_described(layer)} has {name}={given!r}; expected {value!r}, with which it computes what a layer of "
                 "fastlstm.layers does."
             )
+
+
+def other_weights(model, with_head):
+    """Weights of the Embedding layers of a model and of its last Dense layer, by the names of ours."""
+    members = list(getattr(model, "layers", ()))
+    tables = [layer for layer in members if _is_a(layer, "Embedding") and layer.trainable]
+    weights = {f"embedding.{k}.weight": _arrays_in(layer)[0] for k, layer in enumerate(tables)}
+    heads = [layer for layer in members if _is_a(layer, "Dense")]
+    if with_head and heads:
+        kernel, *bias = _arrays_in(heads[-1])
+        weights["head.weight"], weights["head.bias"] = kernel.T, bias[0] if bias else np.zeros(kernel.shape[1])
+    return weights
 
 
 def _arrays_in(layer):

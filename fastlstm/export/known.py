@@ -215,6 +215,8 @@ def _check_weights(weights, shapes):
         value = weights[name]
         is_valid = isinstance(value, np.ndarray) and (value.dtype, value.shape) == (dtype, shape)
         require(is_valid and value.flags.c_contiguous, f"weights of {name}, expected of shape {shape},", value)
+        if not np.isfinite(value).all():
+            raise ModelFileError(f"weights of {name} are not finite")
 
 
 def _check_model(model):

@@ -92,6 +92,7 @@ class Encoder:
         name = known.NAMES[type(value)]
         if known.is_estimator(value):
             return self._encode_estimator(name, value, place)
+        known.check(value)  # what could not be loaded should not be saved
         parts = {of: self.encode(getattr(value, of), f"{place}.{of}") for of in _fields(type(value))}
         return {"@": name, **parts}
 

@@ -1,4 +1,4 @@
-"""Fitted models and layers as modules of PyTorch, and layers with the weights of PyTorch's.
+"""Fitted models and layers as PyTorch modules, and layers with the weights of PyTorch modules.
 
 PyTorch is imported only when `to_torch` is called: `from_torch` needs it only for its own objects.
 """
@@ -32,7 +32,7 @@ OF_MODES = {"LSTM": layers.LSTM, "GRU": layers.GRU, "RNN_TANH": layers.RNN}
 
 
 def to_torch(estimator: BaseLSTM | SequenceEncoder | Layer) -> torch.nn.Module:
-    """Convert a fitted estimator or a layer to a module of PyTorch, with a copy of its weights.
+    """Convert a fitted estimator or a layer to a PyTorch module, with a copy of its weights.
 
     The module of an estimator is called as ``module(x, lengths=None)``. x is a tensor of shape (N, T, C) in the units
     of `fit`, with the integer codes of symbols, as in `vocabulary_`, in their channels after those of numbers; the code
@@ -75,8 +75,7 @@ def to_torch(estimator: BaseLSTM | SequenceEncoder | Layer) -> torch.nn.Module:
 
     Examples
     --------
-    >>> from fastlstm import LSTMRegressor
-    >>> from fastlstm.export.pytorch import to_torch
+    >>> from fastlstm import LSTMRegressor, to_torch
     >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
     >>> module = to_torch(model)  # doctest: +SKIP
     >>> model.load_state_dict(module.state_dict())  # doctest: +SKIP
@@ -95,7 +94,7 @@ def to_torch(estimator: BaseLSTM | SequenceEncoder | Layer) -> torch.nn.Module:
 def from_torch(module: torch.nn.Module | Mapping[str, Any]) -> Layer:
     """Create a layer with the weights of a ``torch.nn.LSTM``, ``GRU`` or ``RNN``, or of a state dict.
 
-    The layer reads batches (N, T, C) whatever `batch_first` of the module, and has no dropout: PyTorch's draws a mask
+    The layer reads batches (N, T, C) whatever the module's `batch_first`, and has no dropout: PyTorch's draws a mask
     for each step, that of `fastlstm.layers` one for each sequence.
 
     Parameters
@@ -103,9 +102,9 @@ def from_torch(module: torch.nn.Module | Mapping[str, Any]) -> Layer:
     module : torch.nn.Module or mapping of str to array or tensor
         A recurrent module, or a module that contains exactly one. Of a mapping, the entries with PyTorch's names for
         recurrent weights, such as ``weight_ih_l0`` or, with any prefix, ``module.lstm.weight_ih_l0``. The cell follows
-        from the number of gates: 4 are those of an LSTM and 1 that of an RNN, assumed to use tanh. 3 are taken for a
-        GRU: load weights of a CIFG with ``fastlstm.layers.CIFG.load_state_dict``. Other entries and children, such as a
-        linear head, are ignored. Without biases, the layer's are zero.
+        from the number of gates: 4 are those of an LSTM and 1 that of an RNN, assumed to use tanh. 3 are taken to mean
+        a GRU: load weights of a CIFG with ``fastlstm.layers.CIFG.load_state_dict``. Other entries and children, such as
+        a linear head, are ignored. Without biases, the layer's are zero.
 
     Returns
     -------
@@ -122,7 +121,7 @@ def from_torch(module: torch.nn.Module | Mapping[str, Any]) -> Layer:
 
     Examples
     --------
-    >>> from fastlstm.export.pytorch import from_torch
+    >>> from fastlstm import from_torch
     >>> from fastlstm.layers import LSTM
     >>> from_torch({f"net.{name}": weight for name, weight in LSTM(3, 8, dtype="float64").state_dict().items()})
     LSTM(3, 8, dtype='float64', backend=...)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING
 
 from sklearn.utils.validation import check_is_fitted
@@ -13,7 +14,6 @@ from fastlstm.export.objects import Decoder, Encoder
 from fastlstm.files import ModelFileError
 
 if TYPE_CHECKING:
-    from os import PathLike
     from typing import Any
 
 KIND = "model"
@@ -29,8 +29,9 @@ def save(estimator: Any, path: str | PathLike[str]) -> None:
     ----------
     estimator : estimator
         A fitted `LSTMClassifier`, `LSTMRegressor`, `SequenceEncoder`, `SequenceScaler`, `LSTMForecaster`,
-        `LSTMLanguageModel` or `LSTMTranslator`, a scaler of scikit-learn, or a Pipeline of these. All parameters and
-        fitted attributes are saved, and requests for metadata; callbacks are not.
+        `LSTMLanguageModel` or `LSTMTranslator`; a MaxAbsScaler, MinMaxScaler, Normalizer, PowerTransformer,
+        QuantileTransformer, RobustScaler or StandardScaler of scikit-learn; or a Pipeline of these. All parameters,
+        fitted attributes and metadata requests are saved, but no callbacks.
     path : str or path
         The file, usually with the suffix ``.safetensors``. An existing one is replaced when the new one is complete.
 
@@ -39,7 +40,7 @@ def save(estimator: Any, path: str | PathLike[str]) -> None:
     TypeError
         If the estimator, or a part of it, cannot be saved; the message names it.
     ValueError
-        If a parameter is invalid.
+        If a parameter is invalid, or a weight is not finite.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
     OSError
@@ -64,14 +65,20 @@ def save(estimator: Any, path: str | PathLike[str]) -> None:
     True
     """
     if type(estimator) not in known.NAMES or not known.is_estimator(estimator):
-        names = ", ".join(name for name, cls in known.CLASSES.items() if known.is_estimator(cls))
+        kind = type(estimator)
+        advice = ": pass its best_estimator_" if hasattr(estimator, "best_estimator_") else ""
+        if isinstance(estimator, (str, PathLike)):
+            advice = ": pass the estimator first, then the path"
+        names = ", ".join(cls.__name__ for cls in known.CLASSES.values() if known.is_estimator(cls))
         raise TypeError(
-            f"{type(estimator).__module__}.{type(estimator).__qualname__} cannot be saved; expected an instance of "
-            f"one of {names}."
+            f"{kind.__module__}.{kind.__qualname__} cannot be saved; expected an instance of one of {names}{advice}."
         )
     check_is_fitted(estimator)
     encoder = Encoder()
-    record = {"fastlstm": __version__, "estimator": encoder.encode(estimator, "")}
+    try:
+        record = {"fastlstm": __version__, "estimator": encoder.encode(estimator, "")}
+    except ModelFileError as error:  # of what could not be loaded again
+        raise ValueError(f"The estimator cannot be saved: {error}.") from None
     files.write(path, KIND, record, encoder.arrays)
 
 
@@ -95,7 +102,7 @@ def load(path: str | PathLike[str]) -> Any:
     ModelFileError
         If the file is damaged, of another kind, or written by a later version.
     OSError
-        If the file does not exist or cannot be read.
+        If the file does not exist or cannot be opened.
 
     See Also
     --------

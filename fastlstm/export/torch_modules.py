@@ -132,8 +132,7 @@ class FittedModule(torch.nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from fastlstm import LSTMRegressor
-    >>> from fastlstm.export.pytorch import to_torch
+    >>> from fastlstm import LSTMRegressor, to_torch
     >>> module = to_torch(LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1]))
     >>> module(torch.zeros(2, 5, 1)).shape
     torch.Size([2])

@@ -167,7 +167,7 @@ class Layer:
         return {name: value.copy() for name, value in self._weights.items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
-        """Load weights from a mapping such as `state_dict` of a layer or of PyTorch's module returns.
+        """Load weights from a mapping such as the `state_dict()` of a layer or of a PyTorch module.
 
         Parameters
         ----------

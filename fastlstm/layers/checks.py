@@ -146,11 +146,15 @@ def check_state_dict(mapping, shapes, dtype):
     Names may have a prefix, as in ``module.lstm.weight_ih_l0``: one for the recurrent weights, and one for the others.
     """
     if not (hasattr(mapping, "keys") and hasattr(mapping, "__getitem__")):
-        raise TypeError(f"mapping is of type {type(mapping).__name__}; expected a mapping of {list(shapes)} to arrays.")
+        advice = ": pass its state_dict()" if hasattr(mapping, "state_dict") else ""
+        raise TypeError(
+            f"mapping is of type {type(mapping).__name__}; expected a mapping of {list(shapes)} to arrays{advice}."
+        )
     keys = _own_names(mapping, shapes)
     if set(keys) != set(shapes):
         missing, unknown = (sorted(a - b, key=str) for a, b in [(set(shapes), set(keys)), (set(keys), set(shapes))])
-        raise ValueError(f"The mapping lacks {missing} and has unknown {unknown}; expected {list(shapes)}.")
+        wrong = [f"lacks {missing}"] * bool(missing) + [f"has unknown {unknown}"] * bool(unknown)
+        raise ValueError(f"The mapping {' and '.join(wrong)}; expected {list(shapes)}.")
     return {name: _weight(name, mapping[keys[name]], shape, dtype) for name, shape in shapes.items()}
 
 

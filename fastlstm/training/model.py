@@ -133,7 +133,9 @@ def check_weights(weights, expected):
     if not isinstance(weights, Mapping):
         raise TypeError(f"weights_ is of type {type(weights).__name__}; expected a dict of {list(expected)} to arrays.")
     if weights.keys() != expected.keys():
-        raise ValueError(f"weights_ has {list(weights)}; expected {list(expected)}.")
+        raise ValueError(
+            f"weights_ has {list(weights)}; expected {list(expected)}. load_state_dict also takes names with prefixes."
+        )
     name = _invalid(weights, expected, getattr(weights["head.bias"], "dtype", None))
     if name is None:
         return

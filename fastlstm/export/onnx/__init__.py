@@ -54,9 +54,9 @@ Pipeline
         File to write, conventionally with the suffix ".onnx". It is replaced as a whole or, if the export fails, left
         as it was.
     lengths : bool, default=False
-        Whether to add an input `lengths` for series of unequal lengths, which are padded at the end with any values.
-        With ``return_sequences=True``, predictions for the padding are NaN, and its labels are arbitrary. Without
-        `lengths`, all series have T steps, even if they end in NaN.
+        Whether to add an input `lengths`, (N,), int32, for series of unequal lengths, which are padded at the end with
+        any values. With ``return_sequences=True``, predictions for the padding are NaN, and its labels are arbitrary.
+        Without `lengths`, all series have T steps, even if they end in NaN.
     quantiles : float, sequence of L floats, or None, default=None
         Quantile levels in (0, 1) to predict in addition, see `LSTMRegressor.predict_quantiles`. Requires an
         LSTMRegressor fitted with ``loss="quantile"`` or "gaussian_nll".
@@ -84,7 +84,8 @@ Pipeline
 
     Notes
     -----
-    Models use version 13 of ONNX's operator set; those with symbols, and Pipelines, also version 2 of ``ai.onnx.ml``.
+    Models use version 13 of ONNX's operator set; those with symbols, and Pipelines, also a version of ``ai.onnx.ml``.
+    Predictions agree with those of the estimator to about 1e-5 of their size.
 
     Recurrent layers are computed in float32 even if the estimator has ``dtype="float64"``, since ONNX Runtime supports
     no other type on the CPU. Standardisation is computed in float64. N, T and all lengths must be at least 1: ONNX
@@ -118,8 +119,7 @@ Pipeline
 
     Examples
     --------
-    >>> from fastlstm import LSTMRegressor
-    >>> from fastlstm.export.onnx import to_onnx
+    >>> from fastlstm import LSTMRegressor, to_onnx
     >>> model = LSTMRegressor(8, max_iter=2, learning_rate="cosine").fit([[0, 1], [1, 0]], [2, 1])
     >>> exported = to_onnx(model)
     >>> [value.name for value in (*exported.graph.input, *exported.graph.output)]
@@ -147,7 +147,10 @@ def _model_of(estimator, lengths, quantiles, dtype):
     if quantiles is not None and not isinstance(estimator, LSTMRegressor):
         raise ValueError(f"quantiles is not supported for {kind}: leave it out, or export an LSTMRegressor.")
     if lengths and isinstance(estimator, (Pipeline, LSTMForecaster)):
-        raise ValueError(f"lengths=True is not supported for {kind}: leave it out.")
+        advice = (
+            "leave it out, or export its last step, pipeline[-1]" if isinstance(estimator, Pipeline) else "leave it out"
+        )
+        raise ValueError(f"lengths=True is not supported for {kind}: {advice}.")
     if isinstance(estimator, Pipeline):
         return pipelines.convert(estimator, dtype)
     estimator, counts = snapshot(estimator), {}

@@ -26,8 +26,7 @@ def register_onnx_converters() -> None:
     >>> import skl2onnx
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> from fastlstm import LSTMRegressor
-    >>> from fastlstm.export.onnx import register_onnx_converters
+    >>> from fastlstm import LSTMRegressor, register_onnx_converters
     >>> X, y = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([2.0, 1.0])
     >>> model = make_pipeline(StandardScaler(), LSTMRegressor(8, max_iter=2, learning_rate="cosine")).fit(X, y)
     >>> register_onnx_converters()

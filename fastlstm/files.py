@@ -58,6 +58,9 @@ def write(path, kind, record, arrays, expect=None):
 
     expect: function that is called with the `identity` of the new file before it replaces the old one.
     """
+    other = _kind_of_file(path)
+    if other not in (None, kind):
+        raise OSError(errno.EEXIST, f"Is a fastlstm {other}, not a {kind}", str(path))
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
     about = {"kind": kind, "format": FORMAT, "checksum": _checksum(record, arrays), "record": record}
     write_atomically({path: save(arrays, {METADATA: json.dumps(about)})}, expect)
@@ -176,6 +179,14 @@ LONGEST_BEGIN = SIZE.size + max(len(_begin(kind)) for kind in KINDS)
 def _kind(begin):
     """The kind of a file by its first bytes; None if it is not one of ours."""
     return next((kind for kind in KINDS if begin[SIZE.size :].startswith(_begin(kind))), None)
+
+
+def _kind_of_file(path):
+    """The kind of an existing file; None if there is none, or it is not one of ours."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return _kind(file.read(LONGEST_BEGIN))
 
 
 def _parse(data):

@@ -46,6 +46,7 @@ def test_the_new_one_replaces_the_old(path):
 
 @pytest.mark.parametrize("kind", model_files.KINDS)
 def test_every_flipped_byte_is_noticed(path, kind):
+    path.unlink()
     model_files.write(path, kind, RECORD, ARRAYS)
     data = path.read_bytes()
     for place in range(len(data)):
@@ -105,8 +106,11 @@ def test_the_last_good_file_survives_a_disk_that_fills(path, monkeypatch, place)
     class Full(io.FileIO):
         write = fail
 
+    def opened(file, mode):
+        return (Full if "w" in mode else io.FileIO)(file, mode)
+
     if place == "write":
-        monkeypatch.setattr(model_files, "open", lambda name, mode: Full(name, "xb"), raising=False)
+        monkeypatch.setattr(model_files, "open", opened, raising=False)
     else:
         monkeypatch.setattr(os, place, fail)
     with pytest.raises(OSError, match="No space left"):

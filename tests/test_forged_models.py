@@ -11,7 +11,7 @@ import pytest
 from forgery import damaged, files_of, mutate
 from hypothesis import given
 from hypothesis import strategies as st
-from saved_models import MODELS, answer, made
+from saved_models import LABELS, MODELS, X, answer, classifier, made
 
 import fastlstm
 from fastlstm import ModelFileError, files
@@ -59,6 +59,7 @@ def refused_or_used(path, name):
 def test_a_file_that_is_none_of_ours_is_refused_in_little_memory(folder, data, unchecked):
     path = folder / "none.safetensors"
     path.write_bytes(data)
+    fastlstm.load  # noqa: B018 imports what it needs
     tracemalloc.start()
     with pytest.raises(ModelFileError):
         fastlstm.load(path)
@@ -95,6 +96,11 @@ def of_array(name, make):
     return change
 
 
+def of_pandas(name, parts):
+    return lambda estimator, arrays: estimator["params"].update(alpha={"@": f"pandas.{name}", "parts": parts})
+
+
+RANGE = {"@": "pandas.RangeIndex", "parts": [0, 10**8, 1, None]}
 WEIGHT = "_model.weights.weight_hh_l0"
 FORGERIES = {
     "a class of another library": lambda estimator, arrays: estimator.update({"@": "os.system"}),
@@ -136,16 +142,53 @@ FORGERIES = {
     "a shape": lambda estimator, arrays: estimator["fitted"]["classes_"].update(shape=[1 << 60, 0]),
     "a structured type": lambda estimator, arrays: estimator["fitted"]["classes_"].update(dtype=[["a", "i4"]]),
     "other classes": lambda estimator, arrays: estimator["fitted"]["classes_"].update(values=["a", "b", "c"]),
+    "a range in place of a list": lambda estimator, arrays: estimator["params"].update(
+        alpha={"@": "tuple", "values": {"@": "range", "ends": [0, 3 * 10**7, 1]}}
+    ),
+    "a wide scalar": lambda estimator, arrays: estimator["params"].update(
+        alpha={"@": "scalar", "dtype": "<U250000000", "value": "a"}
+    ),
+    "a number over a long index": of_pandas("Series", [{"@": "tuple", "values": ["numpy", 5, None]}, RANGE, None]),
+    "an index as an array of stamps": of_pandas("DatetimeIndex", [RANGE, "ns", None, None, None]),
+    "a type of Polars that is not ours": lambda estimator, arrays: estimator["params"].update(
+        alpha={"@": "polars.Series", "parts": ["a", "Array", [None, None], [[1]]]}
+    ),
+    "a parameter among the attributes": lambda estimator, arrays: estimator["fitted"].update(alpha=3),
+    "nothing fitted": lambda estimator, arrays: (estimator["fitted"].clear(), arrays.clear()),
     "a request": lambda estimator, arrays: estimator.update(requests={"output": {"transform": "pandas"}}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("change", FORGERIES.values(), ids=FORGERIES)
-def test_what_a_model_cannot_hold_is_refused(folder, saved, change):
+def test_what_a_model_cannot_hold_is_refused_in_little_memory(folder, saved, change):
     path = folder / "forged.safetensors"
     files.write(path, "model", *forged(saved, "classifier", change))
+    tracemalloc.start()
     with pytest.raises(ModelFileError, match=r"forged\.safetensors, written by fastlstm"):
         fastlstm.load(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 24
+
+
+@pytest.mark.parametrize("position", [-5, 625, 10**8])
+def test_a_position_beyond_the_numbers_of_a_random_state_is_refused(folder, position):
+    """NumPy would read there."""
+    path = folder / "random.safetensors"
+    fastlstm.save(classifier(random_state=np.random.RandomState(0)).fit(X, LABELS), path)
+    record, arrays = files.read(path, "model")
+    record["estimator"]["params"]["random_state"]["state"]["values"][2] = position
+    files.write(path, "model", record, arrays)
+    with pytest.raises(ModelFileError, match="the state of a RandomState"):
+        fastlstm.load(path)
+
+
+def test_differences_without_end_are_refused(folder, saved):
+    record, arrays, _ = copy.deepcopy(saved["forecaster"])
+    record["estimator"]["fitted"]["_plan"]["differences"]["ordinary"] = 10**8
+    files.write(folder / "ends.safetensors", "model", record, arrays)
+    with pytest.raises(ModelFileError, match="ordinary cannot be"):
+        fastlstm.load(folder / "ends.safetensors")
 
 
 def test_a_network_of_a_forecaster_with_other_channels_is_refused(folder, saved):

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from datetime import date, timedelta, timezone
 from pathlib import Path
 
 import joblib
@@ -130,6 +131,10 @@ FORMS = {
     "dates with an offset": pd.Series(SERIES, DAYS.tz_localize("+02:00")),
     "months": pd.Series(SERIES, pd.period_range("2020-01", periods=90, freq="M")),
     "numbers": pd.Series(SERIES, range(5, 95)),
+    "months as an offset": pd.Series(SERIES, pd.date_range("2000", periods=90, freq=pd.DateOffset(months=1))),
+    "business days": pd.Series(SERIES, pd.bdate_range("2020", periods=90)),
+    "weeks": pd.Series(SERIES, pd.date_range("2020", periods=90, freq="W-WED")),
+    "dict with dates": {date(2020, 1, 1): SERIES, date(2020, 1, 2): SERIES[:70]},
     "wide": pd.DataFrame({"a": SERIES, "b": SERIES[::-1]}, DAYS),
     "dict": {"a": pd.Series(SERIES, DAYS), "b": pd.Series(SERIES[:70], DAYS[:70])},
     "dict with stamps": {pd.Timestamp("2020-01-01"): SERIES, 7: SERIES[:70]},
@@ -159,6 +164,35 @@ def test_forecasts_keep_the_form_of_the_series(y, path):
     else:
         assert found.equals(expected)
         assert found.schema == expected.schema
+
+
+LOST = {
+    "holidays": pd.date_range("2020", periods=90, freq=pd.offsets.CustomBusinessDay(holidays=["2020-05-07"])),
+    "days of the week": pd.date_range("2020", periods=90, freq=pd.offsets.CustomBusinessDay(weekmask="Mon Tue")),
+    "normalised months": pd.date_range("2020", periods=90, freq=pd.offsets.MonthEnd(normalize=True)),
+    "a zone of another meaning": pd.date_range("2020", periods=90, freq="h", tz=timezone(timedelta(hours=5), "EST")),
+    "seconds of a zone": pd.date_range("2020", periods=90, freq="h", tz=timezone(timedelta(seconds=3661))),
+}
+
+
+@pytest.mark.parametrize("index", LOST.values(), ids=LOST)
+def test_stamps_that_would_not_come_back_as_they_were_are_not_saved(index, path):
+    model = forecaster(max_iter=1).fit(pd.Series(SERIES, index))
+    with pytest.raises(TypeError, match="which a model file cannot hold"):
+        fastlstm.save(model, path)
+    assert not path.exists()
+
+
+def test_a_vocabulary_with_a_long_word(path):
+    words = [f"w{k:04d}" for k in range(6000)]
+    X = [[*words[k : k + 50], "https://example.org/" + "x" * 250] for k in range(0, 6000, 50)]
+    model = classifier(embedding_size=2, max_iter=1).fit(X, [0, 1] * 60)
+    assert_array_equal(reloaded(model, path).predict_proba(X[:3]), model.predict_proba(X[:3]))
+
+
+def test_a_loaded_pipeline_has_no_cache_of_pickles(path):
+    model = made("pipeline").set_params(memory="a folder")
+    assert reloaded(model, path).memory is None
 
 
 def test_a_loaded_forecaster_goes_on(path):
@@ -211,6 +245,8 @@ class Mine(LSTMClassifier):
     """A class that no file can name."""
 
 
+LOOP = []
+LOOP.append(LOOP)
 UNSAVABLE = {
     "another estimator": (lambda: LogisticRegression().fit(TABLE, LABELS), r"LogisticRegression cannot be saved; exp"),
     "a subclass": (lambda: Mine(**OPTIONS).fit(X, LABELS), r"test_saving\.Mine cannot be saved"),
@@ -227,6 +263,10 @@ UNSAVABLE = {
     "an attribute of yours": (
         lambda: vars(model := classifier().fit(X, LABELS)).update(note=object()) or model,
         r"note is of type builtins\.object, which a model file cannot hold",
+    ),
+    "an attribute that contains itself": (
+        lambda: vars(model := classifier().fit(X, LABELS)).update(loop=LOOP) or model,
+        "an attribute contains itself, or is nested too deeply",
     ),
     "a parameter of your own class": (
         lambda: classifier().fit(X, LABELS).set_params(checkpoint_path=type("P", (), {"__fspath__": str})()),
@@ -297,6 +337,31 @@ def test_links_in_a_circle_are_an_error(path):
     path.symlink_to(path)
     with pytest.raises(OSError, match="symbolic links"):
         fastlstm.save(made("regressor"), path)
+
+
+SPOILT = {
+    "no head": lambda model: model.weights_.pop("head.weight"),
+    "a list": lambda model: model.weights_.update({"head.bias": [0.0]}),
+    "another type": lambda model: model.weights_.update({"head.bias": model.weights_["head.bias"].astype("float64")}),
+    "an attribute without a proper name": lambda model: vars(model).update({"my attribute": 1}),
+    "an attribute in place of a method": lambda model: vars(model).update(predict=1),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_what_could_not_be_loaded_is_not_saved(spoil, path):
+    model = made("regressor")
+    spoil(model)
+    with pytest.raises(ValueError, match="The estimator cannot be saved: "):
+        fastlstm.save(model, path)
+    assert not path.exists()
+
+
+def test_a_checkpoint_is_not_replaced_by_a_model(path):
+    model = classifier(checkpoint_path=path).fit(X, LABELS)
+    with pytest.raises(FileExistsError, match="Is a fastlstm checkpoint, not a model"):
+        fastlstm.save(model, path)
+    model.set_params(resume=True).fit(X, LABELS)
 
 
 def test_weights_that_are_not_finite_are_not_saved(path):

@@ -11,6 +11,12 @@ import numpy as np
 from fastlstm.files import ModelFileError
 from fastlstm.forecasting.calendars import library_of
 
+#: Types of Polars' columns.
+POLARS = {
+    *("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"),
+    *("Boolean", "String", "Null", "Date", "Datetime", "Duration"),
+}
+DATE_PARTS = {"years", "months", "weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds"}
 ZONE = re.compile(r"(?!dateutil)[A-Za-z][A-Za-z0-9_+:-]*(/[A-Za-z0-9_+:-]+)*")  # no paths of files
 
 
@@ -44,16 +50,30 @@ def _zone(zone):
     return zone
 
 
+def _require(holds, what):
+    if not holds:
+        raise ModelFileError(f"{what} is not as expected")
+
+
 # -- pandas -------------------------------------------------------------------------------------------------------
 
 
 def _parts_of_dates(index):
     zone = None if index.tz is None else str(index.tz)
-    return index.asi8, index.unit, zone, index.freqstr, index.name
+    parts = index.asi8, index.unit, zone, index.freq, index.name
+    if zone is not None:
+        key = getattr(index.tz, "key", getattr(index.tz, "zone", None))  # of zoneinfo, or of pytz
+        if key != zone and _make_dates(library_of(index), *parts).tz != index.tz:
+            raise TypeError(
+                f"Stamps have the time zone {index.tz!r}, which a model file cannot hold: convert them to a "
+                "zone with a name, for example by tz_convert('Europe/Berlin')."
+            )
+    return parts
 
 
 def _make_dates(pandas, values, unit, zone, freq, name):
-    index = pandas.DatetimeIndex(np.asarray(values, "i8").view(f"M8[{unit}]"))
+    _require(isinstance(values, np.ndarray) and values.dtype == np.int64, "an array of stamps")
+    index = pandas.DatetimeIndex(values.view(f"M8[{unit}]"))
     if zone is not None:
         index = index.tz_localize("UTC").tz_convert(_zone(zone))
     index = index.rename(name)
@@ -61,7 +81,31 @@ def _make_dates(pandas, values, unit, zone, freq, name):
 
 
 def _make_periods(pandas, values, freq, name):
-    return pandas.PeriodIndex.from_ordinals(np.asarray(values, "i8"), freq=freq, name=name)
+    _require(isinstance(values, np.ndarray) and values.dtype == np.int64, "an array of periods")
+    return pandas.PeriodIndex.from_ordinals(values, freq=freq, name=name)
+
+
+def _parts_of_offset(offset):
+    pandas = library_of(offset)
+    if type(offset) is pandas.DateOffset:
+        parts = [offset.n, bool(offset.normalize), dict(offset.kwds)]
+    else:
+        parts = offset.freqstr
+    try:
+        again = _make_offset(pandas, parts)
+    except (ModelFileError, TypeError, ValueError):
+        again = None
+    if again != offset:
+        raise TypeError(f"Stamps have the frequency {offset!r}, which a model file cannot hold.")
+    return (parts,)
+
+
+def _make_offset(pandas, parts):
+    if isinstance(parts, str):
+        return pandas.tseries.frequencies.to_offset(parts)
+    n, normalize, steps = parts
+    _require(all(name in DATE_PARTS and type(count) is int for name, count in steps.items()), "a DateOffset")
+    return pandas.DateOffset(n, normalize, **steps)
 
 
 def _column(values):
@@ -78,9 +122,12 @@ def _column(values):
 
 
 def _make_column(pandas, kind, values, codes):
+    expected = {"numpy": np.ndarray, "index": pandas.Index}.get(kind, list)
+    _require(isinstance(values, expected), "a column")
     if kind == "numpy":
-        return values
+        return pandas.array(values, dtype=object) if values.dtype == object else values  # not guessed to be texts
     if kind == "category":
+        _require(isinstance(codes, np.ndarray), "an array of codes")
         return pandas.Categorical.from_codes(codes, values[0], ordered=values[1])
     return values.array if kind == "index" else pandas.array(values, dtype=kind)
 
@@ -90,7 +137,9 @@ def _parts_of_series(series):
 
 
 def _make_series(pandas, column, index, name):
-    return pandas.Series(_make_column(pandas, *column), index=index, name=name)
+    values = _make_column(pandas, *column)
+    _require(isinstance(index, pandas.Index) and len(values) == len(index), "a Series")
+    return pandas.Series(values, index=index, name=name)
 
 
 def _parts_of_frame(frame):
@@ -98,7 +147,9 @@ def _parts_of_frame(frame):
 
 
 def _make_frame(pandas, columns, names, index):
-    frame = pandas.DataFrame({k: _make_column(pandas, *column) for k, column in enumerate(columns)}, index=index)
+    members = {k: _make_column(pandas, *column) for k, column in enumerate(columns)}
+    _require(isinstance(index, pandas.Index) and all(len(of) == len(index) for of in members.values()), "a DataFrame")
+    frame = pandas.DataFrame(members, index=index)
     frame.columns = names
     return frame
 
@@ -115,20 +166,19 @@ def _parts_of_polars(series):
     about = [getattr(dtype, name, None) for name in ("time_unit", "time_zone")]
     if dtype.is_temporal():
         series = series.to_physical()
-    elif not dtype.is_numeric() and str(dtype) not in ("String", "Boolean", "Null"):
+    if str(dtype.base_type()) not in POLARS:
         raise TypeError(f"the column {series.name!r} of Polars is of type {dtype}, which a model file cannot hold.")
     return series.name, str(dtype.base_type()), about, series.to_list()
 
 
 def _make_polars(polars, name, kind, about, values):
     unit, zone = about
+    _require(kind in POLARS and type(values) is list and isinstance(name, str), "a column")
     dtype = getattr(polars, kind)
     if kind == "Datetime":
         dtype = dtype(unit, _zone(zone))
     elif kind == "Duration":
         dtype = dtype(unit)
-    elif not (kind.isidentifier() and isinstance(dtype, type) and issubclass(dtype, polars.DataType)):
-        raise ModelFileError("an unknown type of Polars")
     if dtype.is_temporal():
         return polars.Series(name, values, polars.Int32 if kind == "Date" else polars.Int64).cast(dtype)
     return polars.Series(name, values, dtype)
@@ -137,7 +187,7 @@ def _make_polars(polars, name, kind, about, values):
 #: For each class: the function that takes an object apart, and the one that makes it. Subclasses come first.
 OF = {
     "pandas.DatetimeIndex": (_parts_of_dates, _make_dates),
-    "pandas.PeriodIndex": (lambda index: (index.asi8, index.freqstr, index.name), _make_periods),
+    "pandas.PeriodIndex": (lambda index: (index.asi8, index.freq, index.name), _make_periods),
     "pandas.RangeIndex": (
         lambda index: (index.start, index.stop, index.step, index.name),
         lambda pandas, start, stop, step, name: pandas.RangeIndex(start, stop, step, name=name),
@@ -153,8 +203,8 @@ OF = {
     "pandas.Series": (_parts_of_series, _make_series),
     "pandas.DataFrame": (_parts_of_frame, _make_frame),
     "pandas.offset": (
-        lambda offset: (offset.freqstr,),
-        lambda pandas, text: pandas.tseries.frequencies.to_offset(text),
+        _parts_of_offset,
+        _make_offset,
     ),
     "pandas.Timestamp": (
         lambda stamp: ([stamp.isoformat(), stamp.unit],),

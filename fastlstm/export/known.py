@@ -108,6 +108,9 @@ NAMES = {cls: name for name, cls in CLASSES.items()}
 #: Attributes that are not saved: scikit-learn's callbacks, which are functions, and the requests for metadata, which
 #: are saved in their own way.
 NOT_SAVED = ("_skl_callbacks", "_metadata_request")
+#: Parameters that are reset, by the names of classes: a cache holds pickles.
+NOT_KEPT = {"sklearn.Pipeline": {"memory": None}}
+MOST_DIFFERENCES = 10
 
 
 def require(holds, what, value):
@@ -183,6 +186,18 @@ def _check_loss(loss):
     require(loss.name in losses.NAMES, "loss", loss.name)
     require(loss.activation in losses.ACTIVATIONS, "activation", loss.activation)
     require(all(type(level) is float and 0 < level < 1 for level in loss.levels), "levels", loss.levels)
+
+
+def _check_differences(differences):
+    for name, value in differences._asdict().items():
+        least, most = (1, None) if name == "period" else (0, MOST_DIFFERENCES)
+        require(_are_counts([value], least) and (most is None or value <= most), name, value)
+
+
+def _check_sequence_scaler(scaler):
+    for name, value in vars(scaler).items():
+        if isinstance(value, np.ndarray) and name != "feature_names_in_":
+            require(value.shape == (scaler._channels,) and value.dtype.kind in "fi", name, value)
 
 
 def _check_vocabulary(vocabulary):
@@ -273,6 +288,8 @@ def _check_estimator(estimator):
         schema = found["_schema"]
         require(type(schema) is Schema and len(schema.kinds) == channels, "the schema", schema)
         _check_sizes(schema, model.embedding)
+        columns = model.embedding.columns
+        require(columns == tuple(range(schema.n_numbers, channels)), "columns of symbols", columns)
     is_classifier = isinstance(estimator, LSTMClassifier)
     require(isinstance(model.output, ClassificationOutput) == is_classifier, "the output", model.output)
     if is_classifier:
@@ -326,6 +343,8 @@ def _check_forecaster(forecaster):
     lists = fit.units, known.values, known.observed, known.past, known.known, known.panel.ids, known.panel.index
     require({len(of) for of in lists} == {len(known.static)}, "the number of series", [len(of) for of in lists])
     of_predictor = fit.predictor
+    of_units = [unit.differences for unit in fit.units]
+    require(all(of == plan.differences for of in of_units), "the differences of a series", of_units)
     sizes = plan.window, plan.horizon, of_predictor.window, of_predictor.horizon
     require(_are_counts(sizes) and sizes[:2] == sizes[2:], "window and horizon", sizes)
     covariates = known.channels(plan.shift, 0, plan.differences)
@@ -339,6 +358,8 @@ CHECKS = {
     Embedding: _check_embedding,
     Scaling: _check_scaling,
     Loss: _check_loss,
+    transforms.Differences: _check_differences,
+    SequenceScaler: _check_sequence_scaler,
     Vocabulary: _check_vocabulary,
     Schema: _check_schema,
     Layout: _check_layout,

@@ -6,6 +6,7 @@ of a class in `known`. Nothing else can be made of a record, whatever it says: n
 
 import typing
 from dataclasses import MISSING, fields, is_dataclass
+from datetime import date
 from pathlib import Path
 from types import UnionType
 
@@ -18,7 +19,9 @@ from fastlstm.files import ModelFileError
 PLAIN = (type(None), bool, int, float, str)
 TIMES = "mM"  # kinds of NumPy's dates and durations, stored as integers
 TEXTS = "USO"  # kinds of arrays whose members stand in the record
-MOST_ROOM = 1 << 20  # bytes that an array of texts may have beyond those that its texts need
+#: Bytes that an array of texts may take beyond those of its characters: where all have room for the longest one, and
+#: where they have room for more.
+MOST_ROOM, LEAST_ROOM = 1 << 28, 1 << 20
 
 
 class Encoder:
@@ -32,11 +35,13 @@ class Encoder:
         kind = type(value)
         if kind in PLAIN:
             return value
+        if isinstance(value, str) and not isinstance(value, np.generic):  # a member of an enumeration
+            return str.__str__(value)
         if kind is list:
             return [self.encode(member, f"{place}[{n}]") for n, member in enumerate(value)]
         if kind is tuple:
             return {"@": "tuple", "values": self.encode(list(value), place)}
-        if kind is dict:
+        if isinstance(value, dict):
             items = [[self.encode(key, place), self.encode(of, _of(place, key))] for key, of in value.items()]
             return {"@": "dict", "items": items}
         if kind is np.ndarray:
@@ -45,6 +50,8 @@ class Encoder:
             return self._encode_scalar(value, place)
         if isinstance(value, Path):
             return {"@": "path", "text": str(value)}
+        if kind is date:
+            return {"@": "date", "text": value.isoformat()}
         if kind is range:
             return {"@": "range", "ends": [value.start, value.stop, value.step]}
         if kind is np.random.RandomState:
@@ -92,12 +99,11 @@ class Encoder:
         name = known.NAMES[type(value)]
         if known.is_estimator(value):
             return self._encode_estimator(name, value, place)
-        known.check(value)  # what could not be loaded should not be saved
         parts = {of: self.encode(getattr(value, of), f"{place}.{of}") for of in _fields(type(value))}
         return {"@": name, **parts}
 
     def _encode_estimator(self, name, estimator, place):
-        params = estimator.get_params(deep=False)
+        params = {**estimator.get_params(deep=False), **known.NOT_KEPT.get(name, {})}
         fitted = {of: value for of, value in vars(estimator).items() if of not in params and of not in known.NOT_SAVED}
         known.check_parameters(estimator)
         place = place and f"{place}."
@@ -132,10 +138,17 @@ class Decoder:
         return self._decode_estimator(cls, record) if known.is_estimator(cls) else self._decode_known(cls, record)
 
     def _decode_tuple(self, record):
-        return tuple(self.decode(record["values"]))
+        return tuple(self._list(record["values"]))
+
+    def _list(self, record):
+        require(type(record) is list, "a list", record)
+        return self.decode(record)
+
+    def _decode_date(self, record):
+        return date.fromisoformat(record["text"])
 
     def _decode_dict(self, record):
-        return {self.decode(key): self.decode(value) for key, value in record["items"]}
+        return dict(self._list(record["items"]))
 
     def _decode_array(self, record):
         array = self.arrays.pop(record["name"])
@@ -155,7 +168,9 @@ class Decoder:
         else:
             require(all(type(value) is str for value in values), "texts", values)
             room = dtype.itemsize * len(values)
-            require(room <= MOST_ROOM + 64 * sum(map(len, values)), "the size of an array of texts", room)
+            longest, characters = max(map(len, values), default=1), sum(map(len, values))
+            is_wide = dtype.itemsize > longest * (4 if dtype.kind == "U" else 1)
+            require(room <= (LEAST_ROOM if is_wide else MOST_ROOM) + 64 * characters, "the size of texts", room)
             values = [value.encode("latin1") for value in values] if dtype.kind == "S" else values
             out = np.array(values, dtype)
         return out.reshape(shape)
@@ -163,6 +178,9 @@ class Decoder:
     def _decode_scalar(self, record):
         dtype, value = np.dtype(record["dtype"]), record["value"]
         require(dtype.kind in "biufU" + TIMES and type(value) in PLAIN, "a scalar", value)
+        if dtype.kind == "U":  # without the room of its type
+            require(type(value) is str, "a text", value)
+            return np.str_(value)
         return np.array(value, "i8").view(dtype)[()] if dtype.kind in TIMES else np.array(value).astype(dtype)[()]
 
     def _decode_path(self, record):
@@ -172,8 +190,11 @@ class Decoder:
         return range(*record["ends"])
 
     def _decode_RandomState(self, record):
+        name, key, position, *gauss = self.decode(record["state"])
+        is_valid = name == "MT19937" and isinstance(key, np.ndarray) and (key.dtype, key.shape) == (np.uint32, (624,))
+        require(is_valid and type(position) is int and 0 <= position <= 624, "the state of a RandomState", position)
         state = np.random.RandomState()
-        state.set_state(self.decode(record["state"]))
+        state.set_state((name, key, position, *gauss))
         return state
 
     def _decode_known(self, cls, record):
@@ -194,7 +215,8 @@ class Decoder:
         known.check_parameters(estimator)
         for name in fitted:
             # a value in place of a method would be called
-            require(name.isidentifier() and not hasattr(cls, name), f"an attribute of {record['@']}", name)
+            is_valid = name.isidentifier() and not hasattr(cls, name) and name not in estimator.get_params(deep=False)
+            require(is_valid, f"an attribute of {record['@']}", name)
         vars(estimator).update(fitted)
         known.set_requests(estimator, record["requests"])
         known.check(estimator)

@@ -31,7 +31,7 @@ def save(estimator: Any, path: str | PathLike[str]) -> None:
         A fitted `LSTMClassifier`, `LSTMRegressor`, `SequenceEncoder`, `SequenceScaler`, `LSTMForecaster`,
         `LSTMLanguageModel` or `LSTMTranslator`; a MaxAbsScaler, MinMaxScaler, Normalizer, PowerTransformer,
         QuantileTransformer, RobustScaler or StandardScaler of scikit-learn; or a Pipeline of these. All parameters,
-        fitted attributes and metadata requests are saved, but no callbacks.
+        fitted attributes and metadata requests are saved, but no callbacks, and no `memory` of a Pipeline.
     path : str or path
         The file, usually with the suffix ``.safetensors``. An existing one is replaced when the new one is complete.
 
@@ -77,8 +77,15 @@ def save(estimator: Any, path: str | PathLike[str]) -> None:
     encoder = Encoder()
     try:
         record = {"fastlstm": __version__, "estimator": encoder.encode(estimator, "")}
-    except ModelFileError as error:  # of what could not be loaded again
-        raise ValueError(f"The estimator cannot be saved: {error}.") from None
+        Decoder(encoder.arrays).decode(record["estimator"])  # what could not be loaded again is not saved
+    except TypeError:
+        raise
+    except RecursionError:
+        raise TypeError(
+            "The estimator cannot be saved: an attribute contains itself, or is nested too deeply."
+        ) from None
+    except Exception as error:
+        raise ValueError(f"The estimator cannot be saved: {error}.") from error
     files.write(path, KIND, record, encoder.arrays)
 
 
@@ -126,6 +133,7 @@ def load(path: str | PathLike[str]) -> Any:
             raise ModelFileError(f"there are arrays that nothing refers to: {containers.brief(list(decoder.arrays))}")
         if not known.is_estimator(estimator):
             raise ModelFileError(f"it holds {containers.brief(estimator)}, not an estimator")
+        check_is_fitted(estimator)
     except ImportError:  # of pandas or Polars, whose tables the forecasts are
         raise
     except Exception as error:  # a record may hold anything

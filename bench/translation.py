@@ -54,7 +54,7 @@ NAMES = {"attention": "additive"}
 SENTENCES = {"hidden_size": 128, "bidirectional": False, "batch_size": 32, "max_iter": 12}
 PHONEMES = {**COMMON, "num_layers": 2, "batch_size": 128, "beam_width": 5}
 SMALL = {**PHONEMES, "hidden_size": 64, "dropout": 0.1, "learning_rate_init": 4e-3, "max_iter": 20}
-LARGE = {**PHONEMES, "hidden_size": 256, "dropout": 0.4, "learning_rate_init": 2e-3, "max_iter": 30}
+LARGE = {**PHONEMES, "hidden_size": 256, "dropout": 0.3, "learning_rate_init": 2e-3, "max_iter": 15}
 
 RUNS = [
     Run("dates", "with attention", DATES, ("exact", ">=", 0.99), timed=True),

@@ -11,8 +11,7 @@ import numpy as np
 import onnxruntime
 from threadpoolctl import threadpool_limits
 
-from fastlstm import LSTMRegressor, kernels
-from fastlstm.export.onnx import to_onnx
+from fastlstm import LSTMRegressor, kernels, to_onnx
 
 SHAPES = ((1, 24, 1, 32), (32, 50, 8, 64), (500, 24, 1, 32), (256, 100, 8, 128))  # N, T, C, H
 CELLS = ("lstm", "gru")

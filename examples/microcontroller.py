@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastlstm import LSTMRegressor
-from fastlstm.export.c import to_c
+from fastlstm import LSTMRegressor, to_c
 
 CC = shutil.which("gcc") or shutil.which("cc")
 UNITS = 32

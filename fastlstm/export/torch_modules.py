@@ -159,6 +159,7 @@ class FittedModule(torch.nn.Module):
 
     def forward(self, x, lengths=None):
         """Outputs for series x (N, T, C), of the given lengths (N,) or of T steps."""
+        x = torch.as_tensor(x)
         if x.dim() != 3 or x.shape[2] != self.channels:
             raise ValueError(
                 f"x has shape {tuple(x.shape)}; expected (N, T, C): series, steps and C={self.channels} channels."

@@ -17,6 +17,7 @@ from fastlstm.export.onnx.pipelines import register_onnx_converters
 from fastlstm.files import write_atomically
 from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.language.language_model import LSTMLanguageModel
+from fastlstm.layers.checks import named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,7 +166,8 @@ def _model_of(estimator, lengths, quantiles, dtype):
     elif isinstance(estimator, LSTMLanguageModel):
         inputs, outputs = language.add_language_model(graph, estimator, lengths)
     else:
-        levels = None if quantiles is None else estimator._levels(check_levels(quantiles, "quantiles"))
+        with named("quantiles"):
+            levels = None if quantiles is None else estimator._levels(check_levels(quantiles, "quantiles"))
         inputs = estimators.inputs_of(estimator, dtype, lengths)
         tensors = {value.name: value.tensor for value in inputs}
         outputs = estimators.add_estimator(graph, estimator, tensors, dtype, levels)

@@ -1,5 +1,6 @@
 """Files that `fastlstm.files` has not written: records, arrays and bytes with changes."""
 
+import copy
 import json
 import math
 
@@ -33,9 +34,9 @@ def mutate(record, arrays, draw):
     if action < 0.2:
         del record[last]
     elif action < 0.3 and isinstance(record, dict):
-        record[draw.choice(["more", "epochs", "rate"])] = draw.choice(VALUES)
+        record[draw.choice(["more", "epochs", "rate"])] = copy.deepcopy(draw.choice(VALUES))
     else:
-        record[last] = draw.choice(VALUES)
+        record[last] = copy.deepcopy(draw.choice(VALUES))
 
 
 def damaged(data, draw):

@@ -25,10 +25,17 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("forged")
 
 
+class Saved(dict):
+    """Hypothesis writes fixtures into its reports: they need not be long."""
+
+    def __repr__(self):
+        return f"{len(self)} models"
+
+
 @pytest.fixture(scope="module")
 def saved(folder):
     """Record, arrays and bytes of each model by name."""
-    found = {}
+    found = Saved()
     for name in MODELS:
         path = folder / "good.safetensors"
         fastlstm.save(made(name), path)

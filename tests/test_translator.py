@@ -16,7 +16,7 @@ from fastlstm import kernels
 from fastlstm.inspection import LossCurveDisplay
 from fastlstm.language import LSTMLanguageModel, LSTMTranslator, edit_distance, translator_fitting
 from fastlstm.training.loop import Training
-from fastlstm.translation.decoding import _largest
+from fastlstm.translation.decoding import Search, _largest
 from fastlstm.translation.network import TranslationNetwork
 
 QUICK = {"hidden_size": 8, "embedding_size": 4, "max_iter": 2, "random_state": 0}
@@ -74,6 +74,48 @@ def test_own_predictions_are_read_where_they_are_not_taught():
     assert not np.array_equal(forced.weights_["head.weight"], free.weights_["head.weight"])
 
 
+def of_training(translator, X, y):
+    """Pairs of a fitted translator, in one minibatch."""
+    pairs = translator_fitting.read_pairs(translator, X, y)
+    ((_, batch),) = translator_fitting.minibatches(pairs, translator._model.dtype, translator._model.loss)
+    return pairs, batch
+
+
+def test_an_own_prediction_is_that_of_the_step_before(fitted):
+    _, batch = of_training(fitted, WORDS, WORTE)
+    network, seen = TranslationNetwork(fitted._model, "float32", "numpy", teacher_forcing=0.0), []
+    take = network.decoder.take
+    network.decoder.take = lambda x, *args: seen.append((x, network.predicted.copy())) if seen else take(x, *args)
+    network.prepare_batch(batch, 1)
+    seen.append(None)  # from now on, what replaces the inputs is noted, and the first inputs remain
+    with network.team(batch.rows, 999, 1) as team:
+        team.run(network.phases)
+    (codes, predicted), ends = seen[1], network.readout.target
+    for first, last in itertools.pairwise(ends):
+        assert codes[first] == fitted._model.start
+        before, after = predicted[first : last - 1], codes[first + 1 : last]
+        kept = before != fitted._model.end  # an end is never read
+        assert_array_equal(after[kept], before[kept])
+    assert kept.any()
+
+
+def test_unknown_symbols_of_targets_have_no_weight():
+    translator = LSTMTranslator(**QUICK, min_count=2).fit(WORDS + ["six"], WORTE + ["sexQ"])
+    pairs, _ = of_training(translator, ["six"], ["sexQ"])
+    assert "Q" not in translator.target_vocabulary_
+    assert pairs.weights[:, 0].tolist() == [1, 1, 0, 0, 1]  # x occurs once, too
+
+
+def test_the_last_validation_loss_is_that_of_the_fitted_weights():
+    given = {"X_val": WORDS[:7], "y_val": WORTE[:7]}
+    translator = LSTMTranslator(**{**QUICK, "max_iter": 5}, dropout=0.3).fit(WORDS, WORTE, **given)
+    network = TranslationNetwork(translator._model, "float32", kernels.resolve("auto"))
+    pairs, _ = of_training(translator, *given.values())
+    score, loss = translator_fitting.evaluate(network, pairs, 1)
+    assert translator.validation_loss_curve_[-1] == loss == -score == -translator.validation_scores_[-1]
+    assert len(set(translator.validation_loss_curve_)) == 5
+
+
 # -- decoding ----------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +156,11 @@ def test_without_a_penalty_the_most_probable_is_the_best(tiny):
     tiny = clone(tiny).set_params(length_penalty=0.0).fit(["ab", "ba", "aab"] * 3, ["x", "yx", "xyy"] * 3)
     values = [value for _, value in tiny.predict_n_best(["ab"], 100)[0]]
     assert values == sorted(values, reverse=True)
+
+
+def test_longer_translations_are_favoured_by_the_power_of_their_length():
+    """Wu et al. (2016), equation 14, in which the end counts: ((5 + 4) / 6)^0.6 for three symbols."""
+    assert Search(length_penalty=0.6).score(-2.0, 3) == -2.0 / (9 / 6) ** 0.6
 
 
 def test_a_beam_of_one_takes_the_most_probable_symbol(fitted):

@@ -27,7 +27,10 @@ def mutate(record, arrays, draw):
         if draw.random() < 0.2:
             del arrays[name]
         return
-    *path, last = draw.choice(list(places(record)) or [("seed",)])
+    found = list(places(record))
+    if not found:  # nothing is left of it
+        return
+    *path, last = draw.choice(found)
     for key in path:
         record = record[key]
     action = draw.random()

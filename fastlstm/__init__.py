@@ -1,5 +1,6 @@
 """LSTM sequence models for scikit-learn that train and predict at the CPU's arithmetic limit."""
 
+from fastlstm import export
 from fastlstm._version import __version__
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.encoder import SequenceEncoder
@@ -31,27 +32,12 @@ __all__ = [
     "to_torch",
 ]
 
-#: Functions whose modules are imported when they are first used.
-_LAZY = {
-    "from_keras": "keras",
-    "from_torch": "pytorch",
-    "load": "saving",
-    "register_onnx_converters": "onnx",
-    "save": "saving",
-    "to_c": "c",
-    "to_keras": "keras",
-    "to_onnx": "onnx",
-    "to_torch": "pytorch",
-}
-
 
 def __getattr__(name):
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"fastlstm.export.{_LAZY[name]}"), name)
+    return getattr(export, name)
 
 
 def __dir__():
-    return __all__
+    return sorted({*globals(), *__all__})

@@ -184,3 +184,10 @@ def test_what_is_not_used_is_not_imported():
     code = f"import sys, {ours}, fastlstm.export.pytorch; print([name for name in {LATER} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+def test_exports_are_found_in_the_package_and_in_their_own():
+    for name in fastlstm.export.__all__:
+        assert getattr(fastlstm, name) is getattr(fastlstm.export, name)
+        assert name in fastlstm.__all__
+        assert name in dir(fastlstm)

@@ -1,5 +1,7 @@
 """LSTM sequence models for scikit-learn that train and predict at the CPU's arithmetic limit."""
 
+from typing import TYPE_CHECKING
+
 from fastlstm import export
 from fastlstm._version import __version__
 from fastlstm.estimators.classifier import LSTMClassifier
@@ -10,6 +12,13 @@ from fastlstm.estimators.scaler import SequenceScaler
 from fastlstm.files import ModelFileError
 from fastlstm.forecasting.forecaster import LSTMForecaster
 from fastlstm.versions import show_versions
+
+if TYPE_CHECKING:  # otherwise imported when they are first used
+    from fastlstm.export.c import to_c
+    from fastlstm.export.keras import from_keras, to_keras
+    from fastlstm.export.onnx import register_onnx_converters, to_onnx
+    from fastlstm.export.pytorch import from_torch, to_torch
+    from fastlstm.export.saving import load, save
 
 __all__ = [
     "LSTMClassifier",

@@ -87,6 +87,7 @@ def test_numbers_are_converted_to_the_type_of_the_weights():
 BAD = {
     "missing": (lambda w: w.pop("head.weight"), ValueError, r"lacks \['head.weight'\]; expected"),
     "unknown": (lambda w: w.update(more=1), ValueError, r"unknown \['more'\]"),
+    "a key that is missing": (lambda w: w.update({float("nan"): 2}), ValueError, r"unknown \[nan\]"),
     "no string": (lambda w: w.update({1: 2}), ValueError, r"unknown \[1\]"),
     "one logit": (
         lambda w: w.update({"head.weight": w["head.weight"][:1], "head.bias": w["head.bias"][:1]}),
@@ -176,3 +177,9 @@ def test_assigned_weights_are_checked_at_their_next_use(use, change, error, mess
     model.weights_ = change(model.weights_)
     with pytest.raises(error, match=message):
         use(model)
+
+
+def test_a_series_of_pandas_is_read_by_its_keys():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"has unknown \[0, 1\]"):
+        classifier().load_state_dict(pandas.Series([1, pandas.NA], dtype="Int64"))

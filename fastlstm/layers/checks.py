@@ -161,7 +161,7 @@ def check_state_dict(mapping, shapes, dtype):
 def _own_names(mapping, names):
     """The mapping's keys by name without a prefix; a key that ends with none of `names` is its own name."""
     keys, prefixes = {}, {}
-    for key in mapping:
+    for key in mapping.keys():  # noqa: SIM118 iterating over a pandas Series gives its values
         ends = [name for name in names if key == name or (isinstance(key, str) and key.endswith(f".{name}"))]
         name = ends[0] if ends else key
         if name in keys:

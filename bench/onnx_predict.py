@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import onnxruntime
+from latency import seconds
 from threadpoolctl import threadpool_limits
 
 from fastlstm import LSTMRegressor, kernels, to_onnx
@@ -32,15 +33,11 @@ def sides(shape, cell, threads):
     return lambda: model.predict(X), lambda: session.run(None, {"X": X})
 
 
-def seconds(function):
-    """Seconds of one call, in a loop of at least SECONDS."""
+def seconds_after_pause(function):
+    """Seconds of one call, after a pause and a first call."""
     time.sleep(PAUSE)
     function()
-    count, start = 0, time.perf_counter()
-    while (taken := time.perf_counter() - start) < SECONDS:
-        function()
-        count += 1
-    return taken / count
+    return seconds(function, SECONDS)
 
 
 def main():
@@ -52,7 +49,7 @@ def main():
             for threads in (1, 2):
                 with threadpool_limits(threads):
                     ours, theirs = sides(shape, cell, threads)
-                    rounds = [(seconds(ours), seconds(theirs)) for _ in range(ROUNDS)]
+                    rounds = [(seconds_after_pause(ours), seconds_after_pause(theirs)) for _ in range(ROUNDS)]
                 first, second = (1e6 * statistics.median(times) for times in zip(*rounds, strict=True))
                 label = "x".join(map(str, shape))
                 print(

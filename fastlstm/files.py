@@ -58,7 +58,7 @@ def write(path, kind, record, arrays, expect=None):
 
     expect: function that is called with the `identity` of the new file before it replaces the old one.
     """
-    other = _kind_of_file(path)
+    other = _kind(_first_bytes(path)) if os.path.isfile(path) else None
     if other not in (None, kind):
         raise OSError(errno.EEXIST, f"Is a fastlstm {other}, not a {kind}", str(path))
     arrays = {name: np.asarray(value, order="C") for name, value in arrays.items()}
@@ -181,12 +181,10 @@ def _kind(begin):
     return next((kind for kind in KINDS if begin[SIZE.size :].startswith(_begin(kind))), None)
 
 
-def _kind_of_file(path):
-    """The kind of an existing file; None if there is none, or it is not one of ours."""
-    if not os.path.isfile(path):
-        return None
+def _first_bytes(path):
+    """Those of a file that tell its kind."""
     with open(path, "rb") as file:
-        return _kind(file.read(LONGEST_BEGIN))
+        return file.read(LONGEST_BEGIN)
 
 
 def _parse(data):
@@ -208,8 +206,7 @@ def check_writable(path, kind):
     if path.exists():
         if not path.is_file():
             raise OSError(f"{path} is not a file")
-        with open(path, "rb") as file:
-            begin = file.read(LONGEST_BEGIN)
+        begin = _first_bytes(path)
         if begin and _kind(begin) != kind:
             raise OSError(f"{path} exists and is not a {kind}")
     temporary = _temporary(path)

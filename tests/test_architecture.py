@@ -93,7 +93,6 @@ ALLOWED = {
     "export/": (
         "fastlstm.export",
         "fastlstm.files",
-        "fastlstm.adapters",
         "fastlstm.estimators",
         "fastlstm.forecasting",
         "fastlstm.language",
@@ -101,9 +100,7 @@ ALLOWED = {
         "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",
-        "fastlstm.user_warnings",
         "fastlstm.stacks",
-        "fastlstm.sequences",
         "fastlstm.containers",
         "fastlstm.kernels",
         "fastlstm._version",

@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 
+from fastlstm.export.known import require
 from fastlstm.files import ModelFileError
 from fastlstm.forecasting.calendars import library_of
 
@@ -45,14 +46,8 @@ def decode(record, decode):
 
 
 def _zone(zone):
-    if zone is not None and not ZONE.fullmatch(zone):
-        raise ModelFileError("an unknown time zone")
+    require(zone is None or ZONE.fullmatch(zone), "a time zone", zone)
     return zone
-
-
-def _require(holds, what):
-    if not holds:
-        raise ModelFileError(f"{what} is not as expected")
 
 
 # -- pandas -------------------------------------------------------------------------------------------------------
@@ -72,7 +67,7 @@ def _parts_of_dates(index):
 
 
 def _make_dates(pandas, values, unit, zone, freq, name):
-    _require(isinstance(values, np.ndarray) and values.dtype == np.int64, "an array of stamps")
+    require(isinstance(values, np.ndarray) and values.dtype == np.int64, "stamps", values)
     index = pandas.DatetimeIndex(values.view(f"M8[{unit}]"))
     if zone is not None:
         index = index.tz_localize("UTC").tz_convert(_zone(zone))
@@ -81,7 +76,7 @@ def _make_dates(pandas, values, unit, zone, freq, name):
 
 
 def _make_periods(pandas, values, freq, name):
-    _require(isinstance(values, np.ndarray) and values.dtype == np.int64, "an array of periods")
+    require(isinstance(values, np.ndarray) and values.dtype == np.int64, "periods", values)
     return pandas.PeriodIndex.from_ordinals(values, freq=freq, name=name)
 
 
@@ -104,7 +99,7 @@ def _make_offset(pandas, parts):
     if isinstance(parts, str):
         return pandas.tseries.frequencies.to_offset(parts)
     n, normalize, steps = parts
-    _require(all(name in DATE_PARTS and type(count) is int for name, count in steps.items()), "a DateOffset")
+    require(all(name in DATE_PARTS and type(count) is int for name, count in steps.items()), "a DateOffset", steps)
     return pandas.DateOffset(n, normalize, **steps)
 
 
@@ -123,11 +118,11 @@ def _column(values):
 
 def _make_column(pandas, kind, values, codes):
     expected = {"numpy": np.ndarray, "index": pandas.Index}.get(kind, list)
-    _require(isinstance(values, expected), "a column")
+    require(isinstance(values, expected), "a column", values)
     if kind == "numpy":
         return pandas.array(values, dtype=object) if values.dtype == object else values  # not guessed to be texts
     if kind == "category":
-        _require(isinstance(codes, np.ndarray), "an array of codes")
+        require(isinstance(codes, np.ndarray), "codes of categories", codes)
         return pandas.Categorical.from_codes(codes, values[0], ordered=values[1])
     return values.array if kind == "index" else pandas.array(values, dtype=kind)
 
@@ -138,7 +133,7 @@ def _parts_of_series(series):
 
 def _make_series(pandas, column, index, name):
     values = _make_column(pandas, *column)
-    _require(isinstance(index, pandas.Index) and len(values) == len(index), "a Series")
+    require(isinstance(index, pandas.Index) and len(values) == len(index), "the index of a Series", index)
     return pandas.Series(values, index=index, name=name)
 
 
@@ -148,7 +143,9 @@ def _parts_of_frame(frame):
 
 def _make_frame(pandas, columns, names, index):
     members = {k: _make_column(pandas, *column) for k, column in enumerate(columns)}
-    _require(isinstance(index, pandas.Index) and all(len(of) == len(index) for of in members.values()), "a DataFrame")
+    require(
+        isinstance(index, pandas.Index) and all(len(of) == len(index) for of in members.values()), "an index", index
+    )
     frame = pandas.DataFrame(members, index=index)
     frame.columns = names
     return frame
@@ -173,7 +170,7 @@ def _parts_of_polars(series):
 
 def _make_polars(polars, name, kind, about, values):
     unit, zone = about
-    _require(kind in POLARS and type(values) is list and isinstance(name, str), "a column")
+    require(kind in POLARS and type(values) is list and isinstance(name, str), "a column", kind)
     dtype = getattr(polars, kind)
     if kind == "Datetime":
         dtype = dtype(unit, _zone(zone))
@@ -202,10 +199,7 @@ OF = {
     ),
     "pandas.Series": (_parts_of_series, _make_series),
     "pandas.DataFrame": (_parts_of_frame, _make_frame),
-    "pandas.offset": (
-        _parts_of_offset,
-        _make_offset,
-    ),
+    "pandas.offset": (_parts_of_offset, _make_offset),
     "pandas.Timestamp": (
         lambda stamp: ([stamp.isoformat(), stamp.unit],),
         lambda pandas, parts: pandas.Timestamp(parts[0]).as_unit(parts[1]),

@@ -42,7 +42,7 @@ from fastlstm.symbols.vocabulary import Vocabulary
 from fastlstm.training import losses
 from fastlstm.training.embedding import Embedding
 from fastlstm.training.losses import Loss
-from fastlstm.training.model import Model
+from fastlstm.training.model import Model, check_weights
 from fastlstm.training.outputs import ClassificationOutput, RegressionOutput
 from fastlstm.training.progress import Progress
 from fastlstm.training.standardization import Scaling
@@ -223,23 +223,16 @@ def _check_layout(layout):
 
 
 def _check_weights(weights, shapes):
-    require(weights.keys() == shapes.keys(), "names of weights", list(weights))
-    dtype = getattr(weights["head.bias"], "dtype", None)
-    require(dtype in (np.float32, np.float64), "the type of weights", dtype)
-    for name, shape in shapes.items():
-        value = weights[name]
-        is_valid = isinstance(value, np.ndarray) and (value.dtype, value.shape) == (dtype, shape)
-        require(is_valid and value.flags.c_contiguous, f"weights of {name}, expected of shape {shape},", value)
+    check_weights(weights, shapes)
+    for name, value in weights.items():
         if not np.isfinite(value).all():
             raise ModelFileError(f"weights of {name} are not finite")
 
 
 def _check_model(model):
-    stack, embedding, scaling, output = model.stack, model.embedding, model.scaling, model.output
+    stack, scaling, output = model.stack, model.scaling, model.output
     require(_are_counts([model.n_targets]), "n_targets", model.n_targets)
-    others = {} if embedding is None else embedding.shapes
-    head = {"head.weight": (model.n_scores, stack.width), "head.bias": (model.n_scores,)}
-    _check_weights(model.weights, {**stack.shapes, **head, **others})
+    _check_weights(model.weights, model.shapes)
     if isinstance(output, ClassificationOutput):
         require(output.classes.shape == (model.n_targets,), "classes", output.classes)
     else:

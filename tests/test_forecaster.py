@@ -16,6 +16,7 @@ from fastlstm.forecasting.histories import Histories
 from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
+from fastlstm.training.batches import ends_of
 
 QUICK = {"hidden_size": 8, "max_iter": 3, "random_state": 0, "n_jobs": 1}
 
@@ -76,10 +77,10 @@ def test_batches_hold_the_windows_that_numpy_slices(scaling):
 
 def test_an_epoch_has_each_window_once_or_a_sample_spread_evenly():
     windows = Windows(table_of(np.zeros(107)), 4, 4, [(0, 100)], "series")
-    rows = np.concatenate([rows for _, rows in windows.batches(7, 0, 0)])
+    rows = np.concatenate([rows for _, rows in windows.batches(ends_of(len(windows), 7), (0, 0))])
     assert_array_equal(np.sort(rows), np.arange(100))
     few = Windows(table_of(np.zeros(107)), 4, 4, [(0, 100)], "series", most=10)
-    first, second = (np.concatenate([rows for _, rows in few.batches(3, 0, epoch)]) for epoch in (0, 1))
+    first, second = (np.concatenate([rows for _, rows in few.batches(ends_of(len(few), 3), (0, epoch))]) for epoch in (0, 1))
     assert_array_equal(np.sort(first) // 10, np.arange(10))
     assert not np.array_equal(np.sort(first), np.sort(second))
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastlstm.forecasting.scaling import SCALINGS
+from fastlstm.training import batches
 from fastlstm.training.examples import Batch
 
 BLOCK_VALUES = 1 << 14  # number of values gathered at a time where many windows are visited
@@ -110,15 +111,15 @@ class Windows:
 
     # -- training: see `Examples` -------------------------------------------------------------------------
 
-    def batches(self, size, seed, epoch, steps=None):
-        """(number, rows) of each batch of an epoch; in order if `seed` is None."""
+    def batches(self, ends, key, steps=None):
+        """(number, rows) of each batch of an epoch; in order if `key` is None."""
         rows = np.arange(self._size)
-        if seed is not None:
-            rng = np.random.default_rng([seed, epoch])
+        if key is not None:
+            rng = np.random.default_rng(key)
             if self._size < self.n_windows:  # one from each of equal strata, without memory for all of them
                 rows = ((rows + rng.random(self._size)) * (self.n_windows / self._size)).astype(np.int64)
             rng.shuffle(rows)
-        return list(enumerate(rows[first : first + size] for first in range(0, self._size, size)))
+        return list(enumerate(batches.split(rows, ends)))
 
     def steps_of(self, rows, steps=None):
         """Total number of steps of the windows `rows`."""

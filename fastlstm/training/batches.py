@@ -1,5 +1,6 @@
 """Minibatches: which series are trained together, and how batches are split into chunks of steps."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -9,26 +10,40 @@ from fastlstm.kernels.parts import starts_of
 POOL_BATCHES = 4  # maximum number of batches in a pool within which series are sorted by length
 
 
-def draw(series, size, seed, epoch):
-    """Indices of the series in each batch of an epoch, a function of `seed` and `epoch` alone; no shuffling if None."""
-    n = len(series)
-    order = np.arange(n)
-    if seed is None:
-        return [order[first : first + size] for first in range(0, n, size)]
-    rng = np.random.default_rng([seed, epoch])
+def ends_of(n, size):
+    """Where batches of `size` of n series end; the last one may be smaller."""
+    return [*range(size, n, size), n]
+
+
+def split(order, ends):
+    """Split an order of series into batches."""
+    return [order[first:last] for first, last in pairwise([0, *ends])]
+
+
+def draw(series, ends, key):
+    """Indices of the series in each batch of an epoch; see `ends_of`.
+
+    key: integers that seed the order, of which it is a function; in the order of the series if None.
+    """
+    order = np.arange(len(series))
+    if key is None:
+        return split(order, ends)
+    rng = np.random.default_rng(key)
     rng.shuffle(order)
-    pool = size * min(POOL_BATCHES, -(-n // size) // 2)
-    if series.equal or pool <= size:
-        return [order[first : first + size] for first in range(0, n, size)]
+    in_pool = min(POOL_BATCHES, len(ends) // 2)
+    if series.equal or in_pool < 2:
+        return split(order, ends)
     # Design: batches of series of similar length keep the register tiles full up to the last steps. Since nothing is
     # computed for padding, this saves up to a tenth of an epoch where a few series are much longer than the rest, and
     # nothing where lengths are evenly spread. Sorting within pools of a few batches, not over the whole data set, keeps
     # the composition of the batches random from epoch to epoch.
     batches = []
-    for first in range(0, n, pool):
-        drawn = order[first : first + pool]
+    starts = [0, *ends[:-1]]
+    for number in range(0, len(ends), in_pool):
+        first, of_pool = starts[number], ends[number : number + in_pool]
+        drawn = order[first : of_pool[-1]]
         drawn = drawn[np.argsort(-series.lengths[drawn], kind="stable")]
-        batches += [drawn[begin : begin + size] for begin in range(0, len(drawn), size)]
+        batches += split(drawn, [end - first for end in of_pool])
     rng.shuffle(batches)
     return batches
 

@@ -44,6 +44,10 @@ class Examples:
         Number of channels of the series.
     longest, n_steps : int
         Number of steps of the longest series, and of all series.
+    total_weight, n_weighted : float, int
+        Sum of the weights, averaged over outputs, and number of rows that have one.
+    mean_weight : float
+        Their ratio, by which losses are divided. Of one of several partitions, it is set to that of all of them.
     """
 
     def __init__(self, series, targets, weights, per_step=False):
@@ -55,17 +59,20 @@ class Examples:
         self._trainable = np.logical_or.reduceat(self._has_weight, series.step_at) if per_step else self._has_weight
         # Design: the loss of a minibatch is divided by the average weight of as many rows, not by its own weight. With
         # the latter, a heavy row would count little more than a light one, since its own weight dominates the divisor.
-        self._mean_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1] / np.sum(self._has_weight)
+        self.total_weight = float(np.add.reduce(weights, axis=None)) / weights.shape[1]
+        self.n_weighted = int(np.sum(self._has_weight))
+        self.mean_weight = self.total_weight / max(1, self.n_weighted)
 
     def __len__(self):
         return len(self.series)
 
-    def batches(self, size, seed, epoch, steps=None):
-        """(number, rows) of each batch of an epoch that has a target; in order if `seed` is None.
+    def batches(self, ends, key, steps=None):
+        """(number, rows) of each batch of an epoch that has a target.
 
-        `steps`: number of steps of a chunk, or None.
+        ends, key: see `batches.draw`.
+        steps: number of steps of a chunk, or None.
         """
-        drawn = batches.draw(self.series, size, seed, epoch)
+        drawn = batches.draw(self.series, ends, key)
         if steps is not None:
             drawn = [batches.longest_first(self.series, rows) for rows in drawn]
         return [(number, rows) for number, rows in enumerate(drawn) if self._trainable[rows].any()]
@@ -91,6 +98,6 @@ class Examples:
         if not total:
             return batch._replace(targets=targets)
         n_weighted = len(places) if self._all_weighted else np.count_nonzero(self._has_weight[places])
-        expected = self._mean_weight * n_weighted
+        expected = self.mean_weight * n_weighted
         weights = (weights / expected).astype(dtype)
         return batch._replace(targets=targets, sample_weight=weights, total_weight=total, expected_weight=expected)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastlstm.phases import Alone
-from fastlstm.training import minibatch
+from fastlstm.training import batches, minibatch
 from fastlstm.training.checkpoint_validation import validated_state
 from fastlstm.training.inference import check_channels
 from fastlstm.training.progress import Progress
@@ -66,13 +66,11 @@ class Training:
 
     def epoch(self):
         """One pass over the data."""
-        settings = self.settings
-        seed = self.seed if settings.shuffle else None
-        drawn = self.examples.batches(settings.batch_size, seed, self.progress.epochs, settings.bptt_steps)
+        key = (self.seed, self.progress.epochs) if self.settings.shuffle else None
+        drawn, rows, steps = self._draw(key)
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
-        steps = max(self.examples.steps_of(rows, settings.bptt_steps) for _, rows in drawn)
         with (
-            self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team,
+            self.network.team(rows, steps, self.n_jobs) as team,
             np.errstate(over="ignore", invalid="ignore"),  # overflow is reported by `prepare_update`
         ):
             team.run(lambda: self._phases(drawn, team.size))
@@ -82,27 +80,41 @@ class Training:
         self.progress.rate_curve.append(float(self.progress.rate))
         self.progress.epochs += 1
 
+    def _draw(self, key):
+        """What an epoch goes through, and the most series and steps of its batches."""
+        steps = self.settings.bptt_steps
+        ends = batches.ends_of(len(self.examples), self.settings.batch_size)
+        drawn = self.examples.batches(ends, key, steps)
+        return drawn, max(len(rows) for _, rows in drawn), max(self.examples.steps_of(rows, steps) for _, rows in drawn)
+
     def _phases(self, drawn, size):
         """Phases of an epoch, for a team of `size` threads."""
         for number, rows in drawn:
             for chunk in range(self.examples.n_chunks(rows, self.settings.bptt_steps)):
-                yield Alone(self.prepare_batch, number, rows, chunk, size)
-                yield from self._cached_phases or minibatch.train_step(self)
+                yield Alone(self.prepare_batch, self.examples, number, rows, chunk, size)
+                yield from self._cached_phases or self._step()
+
+    def _step(self):
+        """Phases of a training step on `minibatch`."""
+        return minibatch.train_step(self)
 
     def _set_rate(self, fraction):
         if self.settings.learning_rate == "cosine":  # Loshchilov & Hutter (2017), equation 5, without restarts
             done = min(1.0, (self.progress.epochs - self.progress.first_epoch + fraction) / self.settings.max_iter)
             self.progress.rate = self.settings.learning_rate_init * 0.5 * (1 + math.cos(math.pi * done))
 
-    def prepare_batch(self, number, rows, chunk, size):
-        """Make `minibatch` a chunk of the batch `rows`, and allocate buffers for a team of `size` threads."""
+    def prepare_batch(self, examples, number, rows, chunk, size, before=0):
+        """Make `minibatch` a chunk of the batch `rows`, and allocate buffers for a team of `size` threads.
+
+        before: number of the first of the examples among all of a training.
+        """
         network, steps = self.network, self.settings.bptt_steps
         if steps is not None and chunk == 0:
             network.start_chunks(len(rows))
-        drawn = self.examples.batch(rows, chunk, steps, network.parameters.dtype)
+        drawn = examples.batch(rows, chunk, steps, network.parameters.dtype)
         self.minibatch = minibatch.Minibatch(
             drawn.starts, drawn.x, drawn.at, drawn.targets, drawn.sample_weight, self.settings.loss,
-            (self.seed, self.progress.epochs, drawn.rows), number, drawn.total_weight, drawn.expected_weight,
+            (self.seed, self.progress.epochs, drawn.rows + before if before else drawn.rows), number, drawn.total_weight, drawn.expected_weight,
             decoder=drawn.decoder,
         )  # fmt: skip
         same = network.prepare_batch(self.minibatch, size, recording=drawn.sample_weight is not None)
@@ -110,7 +122,7 @@ class Training:
         # them takes a few microseconds, which is noticeable for small minibatches. With several segments, runs are made
         # and dropped from phase to phase.
         if not (same and self._cached_phases):
-            self._cached_phases = list(minibatch.train_step(self)) if network.is_whole else None
+            self._cached_phases = list(self._step()) if network.is_whole else None
 
     def add_penalty(self):
         """Add the L2 penalty to the loss and the gradient."""
@@ -127,7 +139,7 @@ class Training:
     def prepare_update(self):
         """Record the loss, and set the learning rate and the factor that clips the gradient."""
         batch = self.minibatch
-        loss = float(np.add.reduce(self.network.values)) * batch.expected_weight + batch.penalty
+        loss = self._batch_loss() + batch.penalty
         norm = math.sqrt(np.add.reduce(self._squares))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             place = f"epoch {self.progress.epochs + 1}, batch {batch.number + 1} of {self.n_batches}"
@@ -141,6 +153,10 @@ class Training:
         self._norms.append(norm)
         self.progress.updates += 1
         self._set_rate(batch.number / self.n_batches)
+
+    def _batch_loss(self):
+        """Sum of the weighted losses of `minibatch`."""
+        return float(np.add.reduce(self.network.values)) * self.minibatch.expected_weight
 
     def update(self, part):
         """Update this part's parameters by the solver."""

@@ -42,6 +42,11 @@ def train_step(training):
         yield from network.phases(forward_only=True)
         return
     yield from network.phases()
+    yield from update(training)
+
+
+def update(training):
+    """Phases of an update of the weights by the gradient of `training.minibatch`."""
     if training.has_penalty:
         yield Alone(training.add_penalty)
     yield Phase(training.sum_squares)

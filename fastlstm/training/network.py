@@ -84,7 +84,8 @@ class Network(FlatWeights):
         K = len(self.weights["head.bias"])
         self._head = self.kernels.head.Head(K, stack.width, dtype, self._workspace, backward=True)
         self._layout = (), 0, True
-        self.batch = self._masks = self._initial_states = self._final_states = None
+        self.batch = self._masks = None
+        self.carried = None, None, 0
 
     @property
     def run(self):
@@ -97,7 +98,16 @@ class Network(FlatWeights):
 
     def start_chunks(self, N):
         """Start on N sequences that come in chunks: each chunk starts from the final states of the chunk before."""
-        self._initial_states, self._final_states, self._n_initial = self._zero_states(N), self._zero_states(N), 0
+        self.carried = self._zero_states(N), self._zero_states(N), 0
+
+    @property
+    def carried(self):
+        """What chunks of the same sequences hand on, to continue with these after others."""
+        return self._initial_states, self._final_states, self._n_initial
+
+    @carried.setter
+    def carried(self, states):
+        self._initial_states, self._final_states, self._n_initial = states
 
     def prepare_batch(self, batch, size, recording=True):
         """Allocate buffers for a `Minibatch` and a team of `size` threads; forward only unless `recording`.

@@ -42,8 +42,8 @@ class Pairs(Examples):
         # what batches are sorted by
         self._both = sequences.Series(None, sources.at, sources.lengths + inputs.lengths, sources.channels)
 
-    def batches(self, size, seed, epoch, steps=None):
-        drawn = batches.draw(self._both, size, seed, epoch)
+    def batches(self, ends, key, steps=None):
+        drawn = batches.draw(self._both, ends, key)
         return [(number, rows) for number, rows in enumerate(drawn) if self._trainable[rows].any()]
 
     def steps_of(self, rows, steps=None):

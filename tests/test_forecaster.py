@@ -80,7 +80,9 @@ def test_an_epoch_has_each_window_once_or_a_sample_spread_evenly():
     rows = np.concatenate([rows for _, rows in windows.batches(ends_of(len(windows), 7), (0, 0))])
     assert_array_equal(np.sort(rows), np.arange(100))
     few = Windows(table_of(np.zeros(107)), 4, 4, [(0, 100)], "series", most=10)
-    first, second = (np.concatenate([rows for _, rows in few.batches(ends_of(len(few), 3), (0, epoch))]) for epoch in (0, 1))
+    first, second = (
+        np.concatenate([rows for _, rows in few.batches(ends_of(len(few), 3), (0, epoch))]) for epoch in (0, 1)
+    )
     assert_array_equal(np.sort(first) // 10, np.arange(10))
     assert not np.array_equal(np.sort(first), np.sort(second))
 

@@ -56,8 +56,11 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         """
         raise NotImplementedError
 
-    def _combine_weights(self, targets, weights):
-        """Sample weights multiplied with weights that depend on the targets."""
+    class_weight = None  # a parameter of classifiers
+    _has_labels = False  # whether targets are labels, by which `_random_split` stratifies unless they are per step
+
+    def _combine_weights(self, targets, weights, masses):
+        """Sample weights multiplied with weights that depend on the targets; `masses`: weight of each class."""
         return weights
 
     def _make_loss(self):
@@ -105,7 +108,10 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         return train_test_split(np.arange(n), test_size=held, random_state=seed)
 
     def _check_split(self, trained, held_out):
-        """Raise unless the training part is sufficient for the part held out."""
+        """Raise unless the training part has all labels of the part held out.
+
+        Both are a number of series, and the codes of their labels.
+        """
 
     # -- what training and prediction depend on: parameters, and once fitted the model -------------------
 

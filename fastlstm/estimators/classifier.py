@@ -302,16 +302,23 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         )
 
     def _check_split(self, trained, held_out):
-        if self.validation_split == "tail" and not self._multilabel:
-            lost = np.setdiff1d(*(part.targets[part.weights.any(axis=1)] for part in (held_out, trained)))
-            if lost.size:
-                raise ValueError(
-                    f"Labels {containers.few(self.classes_[lost].tolist())} occur only in the last "
-                    f"{len(held_out.series)} series, which validation_split='tail' holds out: reorder X and y, pass "
-                    "X_val and y_val, or set validation_split='random'."
-                )
+        (n, codes), (_, known) = held_out, trained
+        lost = np.setdiff1d(codes, known)
+        if lost.size:
+            raise ValueError(
+                f"Labels {containers.few(self.classes_[lost].tolist())} occur only in the last {n} series, which "
+                "validation_split='tail' holds out: reorder X and y, pass X_val and y_val, or set "
+                "validation_split='random'."
+            )
 
-    def _combine_weights(self, targets, weights):
+    @property
+    def _has_labels(self):
+        return not self._multilabel
+
+    def _class_masses(self, targets, weights):
+        return np.bincount(targets[:, 0], weights[:, 0], minlength=len(self.classes_))
+
+    def _combine_weights(self, targets, weights, masses):
         if self.class_weight is None:
             return weights
         if self._multilabel:
@@ -321,9 +328,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             )
         of_class, targets = np.ones(len(self.classes_)), targets[:, 0]
         if self.class_weight == "balanced":
-            mass = np.bincount(targets, weights[:, 0], minlength=len(self.classes_))
-            seen = mass > 0
-            of_class[seen] = mass.sum() / (seen.sum() * mass[seen])
+            seen = masses > 0
+            of_class[seen] = masses.sum() / (seen.sum() * masses[seen])
         else:
             given = self.class_weight
             if not all(isinstance(weight, Real) and 0 <= weight <= sys.float_info.max for weight in given.values()):
@@ -339,10 +345,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 )
             of_class = np.array([float(given.get(label, 1)) for label in labels])
         with np.errstate(over="ignore"):
-            weights = check_total(weights * of_class[targets][:, None], "sample_weight, multiplied by class_weight,")
-        if not weights.any():
-            raise ValueError(f"class_weight={containers.brief(self.class_weight)} gives every sample a weight of 0.")
-        return weights
+            return check_total(weights * of_class[targets][:, None], "sample_weight, multiplied by class_weight,")
 
     def _n_targets(self):
         return self.n_outputs_ if self._multilabel else 1

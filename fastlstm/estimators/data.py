@@ -11,6 +11,7 @@ from fastlstm.estimators.inputs import check_lengths, check_step_weights, check_
 from fastlstm.layers.checks import named
 from fastlstm.sequences import Series
 from fastlstm.training import standardization
+from fastlstm.training.collective import ALONE
 from fastlstm.training.model import prepared
 
 
@@ -127,10 +128,11 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val):
     return check_data(estimator, X_val, y_val, sample_weight_val, False, suffix="_val")
 
 
-def split(estimator, data, rng):
-    """Split data into a training and a validation part."""
-    x, targets, weights = data
-    n, held = len(x), math.ceil(estimator.validation_fraction * len(x))  # rounded as in train_test_split
+def split(estimator, parts, rng, share=ALONE):
+    """Split each partition of the data into a training and a validation part; a part without series is None."""
+    sizes = share.gather([len(data.series) for data in parts])
+    n = sum(sizes)
+    held = math.ceil(estimator.validation_fraction * n)  # rounded as in train_test_split
     if held >= n:
         raise ValueError(
             f"validation_split={estimator.validation_split!r} with "
@@ -140,15 +142,65 @@ def split(estimator, data, rng):
     if estimator.validation_split == "tail":
         rows = np.split(np.arange(n), [n - held])
     else:
+        targets = None
+        if estimator._has_labels and not estimator._per_step:
+            targets = joined(share.gather([data.targets for data in parts]))
         rows = estimator._random_split(n, held, targets, int(rng.integers(np.iinfo(np.int32).max)))
-    parts = [x.steps_of(part) for part in rows] if estimator._per_step else rows
-    parts = [Data(x.take(part), targets[at], weights[at]) for part, at in zip(rows, parts, strict=True)]
-    if not parts[0].weights.any():
+    firsts = (np.cumsum(sizes) - sizes)[share.mine.start : share.mine.stop]
+    trained, held_out = (
+        [_taken(estimator, data, of_all - first) for data, first in zip(parts, firsts, strict=True)] for of_all in rows
+    )
+    if not any_weight(trained, share):
         raise ValueError(
             "Every training sample has weight 0, except those held out: pass X_val and y_val, or lower "
             f"validation_fraction (now {estimator.validation_fraction:g})."
         )
-    estimator._check_split(*parts)
+    if estimator.validation_split == "tail" and estimator._has_labels:
+        estimator._check_split(*(_used(part, share) for part in (trained, held_out)))
+    return trained, held_out
+
+
+def _taken(estimator, data, rows):
+    """The series of data that are among `rows`, or None if there are none."""
+    rows = rows[(rows >= 0) & (rows < len(data.series))]
+    if not len(rows):
+        return None
+    at = data.series.steps_of(rows) if estimator._per_step else rows
+    return Data(data.series.take(rows), data.targets[at], data.weights[at])
+
+
+def _used(parts, share):
+    """The number of series of all partitions, and the distinct targets that have a weight."""
+    of_parts = [(len(of.series), np.unique(of.targets[of.weights.any(axis=1)])) for of in there(parts)]
+    sizes, targets = zip(*share.gather(of_parts), strict=True)
+    return sum(sizes), np.unique(np.concatenate(targets))
+
+
+def there(parts):
+    """The partitions that have series."""
+    return [part for part in parts if part is not None]
+
+
+def joined(arrays):
+    """Arrays of all partitions as one, without a copy if there is only one."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def any_weight(parts, share=ALONE):
+    """Whether a weight is positive in any partition."""
+    return any(share.gather([bool(part.weights.any()) for part in there(parts)]))
+
+
+def combine_weights(estimator, parts, share=ALONE):
+    """The partitions with weights that depend on the targets, too."""
+    masses = None
+    if estimator.class_weight == "balanced" and estimator._has_labels:
+        masses = share.total([estimator._class_masses(part.targets, part.weights) for part in there(parts)])
+    parts = [
+        part and part._replace(weights=estimator._combine_weights(part.targets, part.weights, masses)) for part in parts
+    ]
+    if not any_weight(parts, share):
+        raise ValueError(f"class_weight={containers.brief(estimator.class_weight)} gives every sample a weight of 0.")
     return parts
 
 
@@ -158,20 +210,23 @@ def weights_of_series(data, per_step):
     return np.add.reduceat(weights, data.series.step_at) / data.series.lengths if per_step else weights
 
 
-def fit_scalings(data, per_step, dtype, of_targets):
+def fit_scalings(parts, per_step, dtype, of_targets, share=ALONE):
     """Weighted `Scaling` of the channels, and of the targets if `of_targets`, else None."""
-    series, targets, weights = data
+    parts = there(parts)
     # the weight of a step applies to its target, not to its inputs, so inputs are weighted by series
-    of_steps = np.repeat(weights_of_series(data, per_step), series.lengths)[:, None]
-    table = series.table(copy=False)
+    of_steps = [np.repeat(weights_of_series(data, per_step), data.series.lengths)[:, None] for data in parts]
+    tables = [data.series.table(copy=False) for data in parts]
     try:
-        scaling = standardization.fit_scaling(table, of_steps, "X")
+        scaling = standardization.fit_scaling(list(zip(tables, of_steps, strict=True)), "X", share)
     except ValueError:
-        with np.errstate(over="ignore"):
-            narrow = series.with_table(table.astype(dtype))
-        sequences.check_finite(narrow, "X", "keep")  # names the position
+        for data, table in zip(parts, tables, strict=True):
+            with np.errstate(over="ignore"):
+                narrow = data.series.with_table(table.astype(dtype))
+            sequences.check_finite(narrow, "X", "keep")  # names the position
         raise
-    return scaling, standardization.fit_scaling(targets, weights, "y") if of_targets else None
+    if not of_targets:
+        return scaling, None
+    return scaling, standardization.fit_scaling([data[1:] for data in parts], "y", share)
 
 
 def transform(data, scaling, target_scaling, masked, dtype, suffix=""):

@@ -14,18 +14,30 @@ from fastlstm.estimators import symbolic
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.callbacks import FitTask
 from fastlstm.estimators.checkpoints import MAX_SEED, Checkpoints, fingerprint
-from fastlstm.estimators.data import check_data, check_validation_data, fit_scalings, split, transform
+from fastlstm.estimators.data import (
+    check_data,
+    check_validation_data,
+    combine_weights,
+    fit_scalings,
+    joined,
+    split,
+    there,
+    transform,
+)
 from fastlstm.estimators.diagnostics import data_warnings
 from fastlstm.estimators.validation import check_compatible, check_parameters, check_partial_fit
 from fastlstm.estimators.verbose import report_epochs
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import convergence, defaults
+from fastlstm.training.collective import ALONE
 from fastlstm.training.examples import Examples
 from fastlstm.training.inference import run_over
 from fastlstm.training.loop import Training
+from fastlstm.training.losses import weighted_means, weighted_sums
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
+from fastlstm.training.partitions import PartitionedTraining, Partitions
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
 from fastlstm.user_warnings import warn
@@ -100,50 +112,88 @@ def _committing(update, training, epochs_before):
 
 def _prepare(estimator, data, continued, validation_data=(None, None, None), partial=False, classes=None):
     """The `Training` to run, and its checkpoints or None."""
+    begin(estimator, continued)
+    data = check_data(estimator, *data, not continued, classes)
+    held_out = check_validation_data(estimator, *validation_data)
+    seed, checkpoints = seed_of(estimator)
+    training = prepare(estimator, [data], held_out and [held_out], seed, continued, partial, checkpoints)
+    return training, checkpoints
+
+
+def begin(estimator, continued):
+    """Check the parameters of an estimator, and remove what was fitted unless training continues."""
     check_parameters(estimator)
     if continued:
         check_compatible(estimator)
     else:
         vars(estimator).pop("_model", None)
     estimator._make_loss()  # raises if the parameters are invalid
-    data = check_data(estimator, *data, not continued, classes)
-    held_out = check_validation_data(estimator, *validation_data)
-    seed, checkpoints = seed_of(estimator)
+
+
+def prepare(estimator, parts, held_out, seed, continued=False, partial=False, checkpoints=None, share=ALONE):
+    """The `Training` of an estimator, whose attributes that depend on the data are set by `check_data`.
+
+    Parameters
+    ----------
+    parts, held_out : list of Data or None
+        The data of each partition of this process, None where one has no series; and the validation data, or None if
+        there are none.
+    seed, checkpoints : int, Checkpoints or None
+        As returned by `seed_of`.
+    continued, partial : bool
+        Whether to continue from the fitted weights, and for one epoch only.
+    share : Share
+        The partitions of this process. If not `ALONE`, a minibatch is spread over all partitions.
+    """
     rng = np.random.default_rng(seed)
     if estimator.early_stopping and not partial and held_out is None:
-        data, held_out = split(estimator, data, rng)
-    dtype, weights = np.dtype(estimator.dtype), estimator._combine_weights(data.targets, data.weights)
+        parts, held_out = split(estimator, parts, rng, share)
+    dtype, unweighted, parts = np.dtype(estimator.dtype), parts, combine_weights(estimator, parts, share)
+    sizes = share.gather([(len(of.series), int(of.series.lengths.max()), of.series.steps) for of in there(parts)])
+    n, longest, steps = (function(of) for function, of in zip((sum, max, sum), zip(*sizes, strict=True), strict=True))
     if continued:
         scaling, target_scaling = estimator._model.scaling, estimator._model.target_scaling
         embedding = estimator._model.embedding
     else:
         embedding = symbolic.embedding_of(estimator)
-        for message in data_warnings(data.series, estimator._columns) if embedding is None else ():
-            warn(message, UserWarning)
+        if embedding is None:
+            _warn_of_data(estimator, parts, share)
         scaling = target_scaling = None
         if estimator._standardised:
-            scaling, target_scaling = fit_scalings(data, estimator._per_step, dtype, estimator._scales_targets())
+            given = estimator._per_step, dtype, estimator._scales_targets()
+            scaling, target_scaling = fit_scalings(unweighted, *given, share)
             scaling = symbolic.without_codes(scaling, embedding) if embedding else scaling
             if partial:
                 _warn_if_constant(scaling, target_scaling)
-    estimator.settings_ = _resolve_settings(estimator, data.series, partial)
+    given = {name: getattr(estimator, name) for name in defaults.NAMES}
+    estimator.settings_ = defaults.resolve(
+        given, estimator.cell, n, longest, steps, online=partial, n_partitions=share.n_partitions
+    )
     if checkpoints:
         vocabularies = estimator._schema.vocabularies if embedding else ()
-        parts = [data, *([held_out] if held_out else [])]
-        checkpoints.describe(estimator, seed, data=fingerprint(*parts, vocabularies=vocabularies))
-    data = transform(data, scaling, target_scaling, estimator._masked, dtype)._replace(weights=weights)
+        data = [*there(unweighted), *there(held_out or [])]
+        checkpoints.describe(estimator, seed, data=fingerprint(*data, vocabularies=vocabularies))
+    how = scaling, target_scaling, estimator._masked, dtype
+    parts = [part and transform(part, *how) for part in parts]
     if held_out is not None:
-        held_out = transform(held_out, scaling, target_scaling, estimator._masked, dtype, "_val")
-        estimator._check_validation_data(held_out.targets, held_out.weights)
+        held_out = [transform(part, *how, "_val") for part in there(held_out)]
+        targets, weights = (
+            joined(share.gather([getattr(part, name) for part in held_out])) for name in ("targets", "weights")
+        )
+        estimator._check_validation_data(targets, weights)
 
-    channels = embedding.n_outputs if embedding else data.series.channels
+    channels = embedding.n_outputs if embedding else there(parts)[0].series.channels
     stack = estimator._model.stack if continued else _stack(estimator, channels)
     output = estimator._output(target_scaling)
+    if continued:
+        weights_of_network = estimator.weights_
+    else:
+        sums = share.total([weighted_sums(part.targets, part.weights) for part in there(parts)])
+        first = output.loss.initial_scores(weighted_means(sums))
+        weights_of_network = _initial_weights(estimator, stack, embedding, output.loss, longest, first, rng)
     estimator._model = Model(
         stack,
-        weights=estimator.weights_
-        if continued
-        else _initial_weights(estimator, stack, embedding, output.loss, data, rng),
+        weights=weights_of_network,
         output=output,
         n_targets=estimator.n_outputs_,
         per_step=estimator._per_step,
@@ -163,17 +213,30 @@ def _prepare(estimator, data, continued, validation_data=(None, None, None), par
         embedding=embedding,
         symbol_dropout=estimator.symbol_dropout,
     )
-    training = Training(
+    examples = [part and Examples(*part, estimator._per_step) for part in parts]
+    kind, examples = (Training, examples[0]) if share is ALONE else (PartitionedTraining, Partitions(share, examples))
+
+    def validate():
+        scores = share.gather([_scores(estimator, network, part.series) for part in held_out])
+        return _validate(estimator, joined(scores), targets, weights)
+
+    return kind(
         network,
         settings_of(estimator, output.loss),
-        Examples(*data, estimator._per_step),
+        examples,
         seed=seed,
-        validate=held_out and (lambda: _validate(estimator, network, held_out)),
+        validate=None if held_out is None else validate,
         progress=_earlier_progress(estimator, network, partial) if continued else None,
         save=checkpoints and checkpoints.save,
         n_jobs=estimator.n_jobs,
     )
-    return training, checkpoints
+
+
+def _warn_of_data(estimator, parts, share):
+    found = share.gather([data_warnings(part.series, estimator._columns) for part in there(parts)])
+    for message in dict.fromkeys(message for messages in found for message in messages):
+        if share.collective.rank == 0:
+            warn(message, UserWarning)
 
 
 def _warn_if_constant(scaling, target_scaling):
@@ -199,12 +262,6 @@ def seed_of(estimator):
     return seed, checkpoints
 
 
-def _resolve_settings(estimator, series, partial):
-    """Values of the parameters that can be "auto"."""
-    given = {name: getattr(estimator, name) for name in defaults.NAMES}
-    return defaults.resolve(given, estimator.cell, len(series), int(series.lengths.max()), series.steps, online=partial)
-
-
 def settings_of(estimator, loss):
     given = {field.name: getattr(estimator, field.name, None) for field in fields(Settings)}
     resolved = {name: value for name, value in estimator.settings_.items() if name in given}
@@ -223,13 +280,12 @@ def longest_lag_of(estimator, longest):
     return longest if estimator.longest_lag is None else estimator.longest_lag
 
 
-def _initial_weights(estimator, stack, embedding, loss, data, rng):
-    longest_lag = longest_lag_of(estimator, int(data.series.lengths.max()))
+def _initial_weights(estimator, stack, embedding, loss, longest, first_scores, rng):
+    longest_lag = longest_lag_of(estimator, longest)
     weights = initialise(stack, estimator.n_outputs_ * loss.width, rng, longest_lag)
     if embedding:
         weights |= embedding.initial_weights(rng)
-    first = loss.initial_scores(data.targets, data.weights)
-    return weights if first is None else {**weights, "head.bias": first}
+    return weights if first_scores is None else {**weights, "head.bias": first_scores}
 
 
 def _earlier_progress(estimator, network, partial):
@@ -246,13 +302,17 @@ def _earlier_progress(estimator, network, partial):
     return progress
 
 
-def _validate(estimator, network, held_out):
-    """Score and loss of the network on validation data."""
-    series, targets, weights = held_out
-    package, loss = kernels.load(kernels.resolve(estimator.backend)), estimator._model.loss
-    scores = run_over(
+def _scores(estimator, network, series):
+    """Scores of the network on series."""
+    package = kernels.load(kernels.resolve(estimator.backend))
+    return run_over(
         network.stack, series, network.weights, package, estimator.n_jobs, network.per_step, embedding=network.embedding
     )
+
+
+def _validate(estimator, scores, targets, weights):
+    """Score and loss of scores on validation data."""
+    loss = estimator._model.loss
     with np.errstate(over="ignore", invalid="ignore"):  # the training reports results that are not finite
         values, _ = loss(scores, targets)
         mean = float(np.where(weights > 0, values * weights, 0).sum() * weights.shape[1] / weights.sum())

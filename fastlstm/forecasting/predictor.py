@@ -17,6 +17,7 @@ from fastlstm.stacks import Stack
 from fastlstm.training import defaults
 from fastlstm.training.embedding import Embedding
 from fastlstm.training.loop import Training
+from fastlstm.training.losses import weighted_means, weighted_sums
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.outputs import RegressionOutput
@@ -279,4 +280,4 @@ def _initial_scores(windows, loss, outputs):
     """Scores of the distribution of all targets, from some windows."""
     rows = np.arange(0, windows.n_windows, -(-windows.n_windows // SAMPLED_TARGETS))
     targets = windows.base.targets(*windows.examples(rows)).reshape(-1, outputs)
-    return loss.initial_scores(targets, np.ones((len(targets), 1)))
+    return loss.initial_scores(weighted_means(weighted_sums(targets, np.ones((len(targets), 1)))))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastlstm import kernels
-from fastlstm.estimators.data import check_data, transform
+from fastlstm.estimators.data import check_data, combine_weights, transform
 from fastlstm.inspection._estimators import fitted_estimator
 from fastlstm.inspection.gradient_records import GradientFlow, LayerGradients, StateGradients
 from fastlstm.training.recording import gates_of
@@ -82,7 +82,7 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     model = replace(fitted._model, weights=weights)
     fitted.dtype, fitted._model = "float64", model
     data = check_data(fitted, X, y, None, reset=False)
-    of_rows = fitted._combine_weights(data.targets, data.weights)
+    (of_rows,) = (part.weights for part in combine_weights(fitted, [data]))
     data = transform(data, model.scaling, model.target_scaling, model.masked, model.dtype)
     recording = model.record_prepared(data.series, kernels.resolve(fitted.backend), fitted.n_jobs)
 

@@ -62,7 +62,7 @@ def layout(n_partitions, size):
 
 
 def sliced(nodes, size):
-    """Gradients of k nodes as an array [size, k, m]: the m numbers that each process adds up, the last filled with 0."""
+    """Gradients of k nodes as an array [size, k, m]: the m numbers that each process adds up; filled with 0."""
     k, n = len(nodes), nodes[0].gradient.size
     m = -(-n // size)
     out = np.empty((size, k, m), nodes[0].gradient.dtype)

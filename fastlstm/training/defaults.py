@@ -22,6 +22,8 @@ STEPS = 16_000_000
 RATE = 0.01
 ONLINE_RATE = 1e-3  # of `partial_fit`, which has no last epoch to decay to
 DROPOUT = 0.2
+#: Minimum number of series that a minibatch takes from each partition, where there are several.
+ROWS_OF_PARTITION = 16
 #: Of encoder-decoders.
 RATE_OF_PAIRS, SLOWER_PAIRS = 0.005, 2
 
@@ -42,12 +44,13 @@ def resolve_for_pairs(given, cell, n, longest, steps):
     return resolve(settings, cell, n, longest, steps, slower=SLOWER_PAIRS)
 
 
-def resolve(given, cell, n, longest, steps, online=False, slower=1):
+def resolve(given, cell, n, longest, steps, online=False, slower=1, n_partitions=1):
     """Copy of `given`, a dict of the parameters in `NAMES`, in which each "auto" is replaced by a value.
 
     n, longest, steps: number of series, length of the longest, and total number of steps.
     online: whether the values are for `partial_fit`, that is, for one epoch at a constant rate.
     slower: factor of the numbers of updates and epochs.
+    n_partitions: number of partitions over which each minibatch is spread.
     """
     settings, few = dict(given), n <= FEW
 
@@ -56,6 +59,8 @@ def resolve(given, cell, n, longest, steps, online=False, slower=1):
             settings[name] = value
 
     size = [size for least, size in BATCHES if n >= least][-1]
+    if n_partitions > 1:  # a few series alone do not use the arithmetic units well
+        size = max(size, n_partitions * ROWS_OF_PARTITION)
     default("batch_size", n if few else size)
     settings["batch_size"] = min(settings["batch_size"], n)
     default("learning_rate", "constant" if online else "cosine")

@@ -112,9 +112,10 @@ class Training:
         if steps is not None and chunk == 0:
             network.start_chunks(len(rows))
         drawn = examples.batch(rows, chunk, steps, network.parameters.dtype)
+        rows = drawn.rows + before if before else drawn.rows
         self.minibatch = minibatch.Minibatch(
             drawn.starts, drawn.x, drawn.at, drawn.targets, drawn.sample_weight, self.settings.loss,
-            (self.seed, self.progress.epochs, drawn.rows + before if before else drawn.rows), number, drawn.total_weight, drawn.expected_weight,
+            (self.seed, self.progress.epochs, rows), number, drawn.total_weight, drawn.expected_weight,
             decoder=drawn.decoder,
         )  # fmt: skip
         same = network.prepare_batch(self.minibatch, size, recording=drawn.sample_weight is not None)
@@ -129,7 +130,7 @@ class Training:
         batch, parameters = self.minibatch, self.network.parameters
         decay = self._options.decay * parameters
         batch.penalty = 0.5 * float(np.sum(decay * parameters))
-        self.network.gradient += decay / batch.expected_weight
+        self.network.gradient += decay / np.float64(batch.expected_weight)  # divided in float64
 
     def sum_squares(self, part):
         """Sums of squares of the gradient, for its norm."""

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastlstm.training.collective import ALONE
+
 BLOCK_ROWS = 1 << 14  # number of rows of which sums are taken at a time; other numbers change their bits
 BLOCK_VALUES = 1 << 14  # number of values standardised at a time, which stay in a core's cache as float64
 EPSILON = np.finfo("float64").eps
@@ -30,14 +32,16 @@ class Scaling(NamedTuple):
         return rows * self.scale + self.mean
 
 
-def fit_scaling(rows, weights, name):
-    """The `Scaling` of rows [M, C] with weights [M, 1 or C]; NaN is ignored.
+def fit_scaling(parts, name, share=ALONE):
+    """The `Scaling` of the rows of all partitions; NaN is ignored.
 
     A constant column is only centred, as by scikit-learn's StandardScaler; a column of NaN is left unchanged. Raises
     ValueError, naming `name`, if the squares of the values overflow float64.
+
+    parts: rows [M, C] and their weights [M, 1 or C] of each partition of this process.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        scaling = _fit_scaling(rows, weights)
+        scaling = _fit_scaling(parts, share)
     if not all(np.isfinite(part).all() for part in scaling):
         raise ValueError(
             f"{name} contains values too large to standardise: divide them by a power of 10, or set standardize=False."
@@ -45,24 +49,36 @@ def fit_scaling(rows, weights, name):
     return scaling
 
 
-def _fit_scaling(rows, weights):
-    C = rows.shape[1]
-    total, mean, variance = np.zeros(C), np.zeros(C), np.zeros(C)
-    for block in _blocks(len(rows)):
-        w, values = _masked(rows[block], weights[block])
-        total += w.sum(axis=0)
-        mean += (w * values).sum(axis=0)
+def _fit_scaling(parts, share):
+    n = share.total([len(rows) for rows, _ in parts])
+    total, mean = share.total([_sums(*part) for part in parts])
     known = total > 0
     divisor = np.where(known, total, 1)
-    mean /= divisor
-    for block in _blocks(len(rows)):
-        w, values = _masked(rows[block], weights[block])
-        variance += (w * (values - mean) ** 2).sum(axis=0)
-    variance /= divisor
+    mean = mean / divisor
+    variance = share.total([_squares(*part, mean) for part in parts]) / divisor
     # variance that rounding errors alone can produce in a constant column
-    constant = variance <= len(rows) * EPSILON * variance + (len(rows) * mean * EPSILON) ** 2
+    constant = variance <= n * EPSILON * variance + (n * mean * EPSILON) ** 2
     constant &= np.isfinite(variance)
     return Scaling(np.where(known, mean, 0.0), np.sqrt(np.where(known & ~constant, variance, 1.0)))
+
+
+def _sums(rows, weights):
+    """Sums of the weights, and of the weighted values [2, C]."""
+    sums = np.zeros((2, rows.shape[1]))
+    for block in _blocks(len(rows)):
+        w, values = _masked(rows[block], weights[block])
+        sums[0] += w.sum(axis=0)
+        sums[1] += (w * values).sum(axis=0)
+    return sums
+
+
+def _squares(rows, weights, mean):
+    """Sums of the weighted squares [C] of what differs from the mean."""
+    squares = np.zeros(rows.shape[1])
+    for block in _blocks(len(rows)):
+        w, values = _masked(rows[block], weights[block])
+        squares += (w * (values - mean) ** 2).sum(axis=0)
+    return squares
 
 
 def _masked(rows, weights):

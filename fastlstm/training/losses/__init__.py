@@ -21,9 +21,9 @@ by side. Its functions also take the quantile levels that the loss was given, if
     S, the number of scores per target.
 ``loss(scores, targets, levels)``, ``constant(y, weights, levels)``
     As above, for scores [N, K, S]; values are not divided by K.
-``initial_scores(targets, weights, levels)``
+``initial_scores(means, levels)``
     Initial biases of the head [K, S]: the scores that describe the targets before anything is learned. Numbers are
-    assumed to be standardised.
+    assumed to be standardised; `means` [K] are the weighted means of the targets.
 ``point(scores, levels)``, ``quantiles(scores, asked, levels)``
     Point predictions [N, K], and quantiles [N, K, L] of the levels `asked`; float64.
 ``d_point(scores, levels)``
@@ -40,6 +40,8 @@ import numpy as np
 
 from fastlstm.training.discovery import modules_in
 from fastlstm.training.losses._activations import ACTIVATIONS as ACTIVATIONS
+from fastlstm.training.losses._functions import weighted_means as weighted_means
+from fastlstm.training.losses._functions import weighted_sums as weighted_sums
 from fastlstm.user_warnings import warn
 
 FILES = modules_in(__name__, __path__)
@@ -105,11 +107,11 @@ class Loss(NamedTuple):
             return best(y, weights, self.levels)
         return ACTIVATIONS[self.activation].inverse(np.asarray(best(y, weights)))
 
-    def initial_scores(self, targets, weights):
-        """Initial biases of the head [K S]; None for zeros."""
+    def initial_scores(self, means):
+        """Initial biases of the head [K S] for targets with these weighted means; None for zeros."""
         if not self.is_distribution:
             return None
-        return self._file.initial_scores(targets, weights, self.levels).reshape(-1)
+        return self._file.initial_scores(means, self.levels).reshape(-1)
 
     def point(self, scores):
         """Point predictions [N, K]."""

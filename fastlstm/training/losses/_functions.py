@@ -43,10 +43,18 @@ def log_sigmoid(scores):
     return np.minimum(scores, 0) - np.log1p(np.exp(-np.abs(scores)))
 
 
-def initial_log_means(targets, weights):
-    """Logarithm of each column's weighted mean, from which training on counts starts."""
-    totals = np.broadcast_to(weights, targets.shape).sum(axis=0)
-    means = (targets * weights).sum(axis=0) / np.where(totals > 0, totals, 1)
+def weighted_sums(targets, weights):
+    """Sums of each column and of its weights [2, K]; their ratio are the weighted means."""
+    return np.stack([(targets * weights).sum(axis=0), np.broadcast_to(weights, targets.shape).sum(axis=0)])
+
+
+def weighted_means(sums):
+    """Means [K] of what `weighted_sums` returns, or the sum of several; 0 where there are no weights."""
+    return sums[0] / np.where(sums[1] > 0, sums[1], 1)
+
+
+def initial_log_means(means):
+    """Logarithm of each column's mean, from which training on counts starts."""
     return np.log(np.maximum(means, MIN_INITIAL_MEAN))
 
 

@@ -34,8 +34,8 @@ def constant(y, weights, levels):
     return [mean, 0.5 * np.log(max(np.average((y - mean) ** 2, weights=weights), MIN_MEAN))]
 
 
-def initial_scores(targets, weights, levels):
-    return np.zeros((targets.shape[1], 2))
+def initial_scores(means, levels):
+    return np.zeros((len(means), 2))
 
 
 def point(scores, levels):

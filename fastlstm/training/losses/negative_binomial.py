@@ -45,8 +45,8 @@ def _rising(r, y):
     return np.where(r < LARGE, exact[0], series), np.where(r < LARGE, exact[1], d_series)
 
 
-def initial_scores(targets, weights, levels):
-    log_means = initial_log_means(targets, weights)
+def initial_scores(means, levels):
+    log_means = initial_log_means(means)
     return np.stack([log_means, np.zeros_like(log_means)], axis=-1)
 
 

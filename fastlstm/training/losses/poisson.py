@@ -22,8 +22,8 @@ def constant(y, weights, levels):
     return [np.log(max(np.average(y, weights=weights), MIN_MEAN))]
 
 
-def initial_scores(targets, weights, levels):
-    return initial_log_means(targets, weights)[:, None]
+def initial_scores(means, levels):
+    return initial_log_means(means)[:, None]
 
 
 def point(scores, levels):

@@ -46,10 +46,10 @@ def constant(y, weights, levels):
     return [best[0], *softplus_inverse(np.diff(best))]
 
 
-def initial_scores(targets, weights, levels):
+def initial_scores(means, levels):
     """Quantiles of the standard normal distribution."""
     normal = normal_quantiles(levels)
-    return np.tile([normal[0], *softplus_inverse(np.diff(normal))], (targets.shape[1], 1))
+    return np.tile([normal[0], *softplus_inverse(np.diff(normal))], (len(means), 1))
 
 
 def point(scores, levels):

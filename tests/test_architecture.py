@@ -52,6 +52,13 @@ ALLOWED = {
         "fastlstm.sequences",
         "fastlstm.kernels",
     ),
+    "distributed/": (
+        "fastlstm.distributed",
+        "fastlstm.estimators",
+        "fastlstm.training",
+        "fastlstm.sequences",
+        "fastlstm.containers",
+    ),
     "translation/": (
         "fastlstm.translation",
         "fastlstm.training",

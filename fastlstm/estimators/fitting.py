@@ -55,10 +55,11 @@ def fit(estimator, X, y, sample_weight, validation_data):
     return train(estimator, (X, y, sample_weight), prepared)
 
 
-def train(estimator, data, prepared):
+def train(estimator, data, prepared, warns=True):
     """Train an estimator, which changes in one step at the end.
 
     prepared: function that returns the `Training` of a copy of the estimator, and its checkpoints or None.
+    warns: whether to warn if the training has not converged.
     """
     max_epochs = None if estimator.max_iter == "auto" else estimator.max_iter
     task = FitTask(estimator, *data, max_subtasks=max_epochs)
@@ -76,19 +77,29 @@ def train(estimator, data, prepared):
     with _committing(update, training, epochs_before):
         for _ in task.epochs(report_epochs(training, estimator.verbose), training, attributes):
             pass
-        _warn_if_not_converged(update.copy, training)
+        if warns:
+            _warn_if_not_converged(update.copy, training)
     task.end()
     return estimator
 
 
 def partial_fit(estimator, X, y, sample_weight, classes=None):
     """Train the estimator for one more epoch; it changes in one step at the end."""
+    continued = hasattr(estimator, "weights_")
+
+    def prepared(copy):
+        return _prepare(copy, (X, y, sample_weight), continued, partial=True, classes=classes)
+
+    return train_once(estimator, prepared)
+
+
+def train_once(estimator, prepared):
+    """Train an estimator for one more epoch; otherwise as `train`."""
     estimator._validate_params()  # scikit-learn's `_fit_context` skips the validation of a fitted estimator
     check_partial_fit(estimator)
     estimator._check_partial_fit()
     update = AtomicUpdate(estimator)
-    data = X, y, sample_weight
-    training, _ = _prepare(update.copy, data, hasattr(estimator, "weights_"), partial=True, classes=classes)
+    training, _ = prepared(update.copy)
     with _committing(update, training, training.progress.epochs):
         for _ in report_epochs(training, estimator.verbose, show_reason=False):
             pass
@@ -169,10 +180,13 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
     estimator.settings_ = defaults.resolve(
         given, estimator.cell, n, longest, steps, online=partial, n_partitions=share.n_partitions
     )
-    if checkpoints:
+    if share.collective.broadcast(checkpoints is not None):
         vocabularies = estimator._schema.vocabularies if embedding else ()
         data = [*there(unweighted), *there(held_out or [])]
-        checkpoints.describe(estimator, seed, data=fingerprint(*data, vocabularies=vocabularies))
+        digests = share.gather([fingerprint(*data, vocabularies=vocabularies)])
+        partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
+        if checkpoints:
+            checkpoints.describe(estimator, seed, data=" ".join(digests), **partitions)
     how = scaling, target_scaling, estimator._masked, dtype
     parts = [part and transform(part, *how) for part in parts]
     if held_out is not None:
@@ -182,7 +196,8 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
         )
         estimator._check_validation_data(targets, weights)
 
-    channels = embedding.n_outputs if embedding else there(parts)[0].series.channels
+    channels = share.gather([part.series.channels for part in there(parts)])[0]
+    channels = embedding.n_outputs if embedding else channels
     stack = estimator._model.stack if continued else _stack(estimator, channels)
     output = estimator._output(target_scaling)
     if continued:

@@ -218,11 +218,15 @@ class Training:
                 self.network.parameters[:], self.progress = parameters, before
                 raise
             yield self.progress
+            self._agree()
             if self._save:  # after the caller has decided whether to stop
                 self._save(self, self.finished)
         if self.settings.early_stopping:
             self.network.parameters[:] = self.progress.best_parameters
         self.progress.best_parameters = None
+
+    def _agree(self):
+        """Agree with other processes, if there are any, on whether the caller has stopped the training."""
 
     def finish_interrupted(self):
         """End an interrupted run with the results of its last complete epoch."""

@@ -176,6 +176,9 @@ class PartitionedTraining(Training):
         self._more = bool(more)
         self.minibatch = Update(number, float(loss), float(weight), float(self.examples.mean_weight * count))
 
+    def _agree(self):
+        self.progress.stopped = self._share.collective.broadcast(self.progress.stopped)
+
     def _batch_loss(self):
         return self.minibatch.loss
 

@@ -1,0 +1,153 @@
+"""Chunks of the data, in whatever pieces users have them, and the partitions that are made of these.
+
+Data flow: `read` a chunk -> its `Facts`; `merge` the facts of all chunks -> what the estimator knows of the data;
+`encode` each chunk by that; `pieces` -> which rows of which chunks make a partition; `join` these. Partitions are equal
+shares of all series in their order, so they do not depend on how the data are cut into chunks.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastlstm import containers, sequences
+from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.estimators.data import Data, check_data
+
+#: What the attributes set by reading data are called in error messages.
+NAMES = {
+    "n_features_in_": "channels",
+    "_channels": "channels",
+    "_columns": "columns",
+    "feature_names_in_": "names of channels",
+    "_target_names": "names of targets",
+    "n_outputs_": "outputs per series",
+    "_multilabel": "several labels per series",
+    "_output_axis": "an axis of outputs",
+}
+
+
+class Facts(NamedTuple):
+    """What all processes must know of a chunk."""
+
+    n: int  # number of series
+    dtype: str
+    attributes: dict  # that reading it sets in the estimator
+
+
+class Chunk(NamedTuple):
+    """A chunk of the data, with labels encoded by its own classes."""
+
+    facts: Facts
+    data: Data | None  # None if the chunk has no series
+
+
+def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix=""):
+    """Validate a chunk, which may be empty; `reset` and the others as in `check_data`."""
+    if not _length(X):
+        return Chunk(Facts(0, "", {}), None)
+    update = AtomicUpdate(estimator)
+    is_zero = sample_weight is not None and not np.any(np.asarray(containers.plain(sample_weight, "sample_weight")))
+    data = check_data(update.copy, X, y, None if is_zero else sample_weight, reset, classes, suffix)
+    if is_zero:  # an error for all data, but not for some of them
+        data.weights[:] = 0
+    return Chunk(Facts(len(data.series), str(data.series.values.dtype), update.changes()), data)
+
+
+def _length(X):
+    try:
+        return len(X) if X is not None else 1
+    except TypeError:
+        return 1
+
+
+def merge(facts, what="partition"):
+    """Attributes of the estimator that follow from the facts of all chunks; raise ValueError if these do not agree."""
+    there = [(number, of) for number, of in enumerate(facts) if of.n]
+    if not there:
+        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    first, reference = there[0]
+    is_labelled = "classes_" in reference.attributes and not reference.attributes["_multilabel"]
+    for number, of in there[1:]:
+        if of.dtype != reference.dtype:
+            raise ValueError(
+                f"X is read as {of.dtype} in {what} {number}, but as {reference.dtype} in {what} {first}: convert all "
+                "partitions to the same type."
+            )
+        for name, value in of.attributes.items():
+            expected = reference.attributes.get(name)
+            if name == "classes_" or (is_labelled and name == "n_outputs_") or _are_equal(value, expected):
+                continue
+            raise ValueError(
+                f"{what} {number} has {_named(name, value)}, but {what} {first} has {_named(name, expected)}: all "
+                "partitions must have the same."
+            )
+    if not is_labelled:
+        return reference.attributes
+    kinds = {of.attributes["classes_"].dtype.kind for _, of in there}
+    if len({"number" if kind in "iufb" else kind for kind in kinds}) > 1:
+        of_kinds = {of.attributes["classes_"].dtype.kind: number for number, of in there}
+        raise ValueError(
+            f"The labels in y are of several types, for example in partitions {sorted(of_kinds.values())}: use labels "
+            "of a single type."
+        )
+    classes = np.unique(np.concatenate([of.attributes["classes_"] for _, of in there]))
+    return {**reference.attributes, "classes_": classes, "n_outputs_": len(classes)}
+
+
+def _are_equal(value, other):
+    if isinstance(value, np.ndarray):
+        return np.array_equal(value, other)
+    return value == other
+
+
+def _named(name, value):
+    what = NAMES.get(name, name)
+    if isinstance(value, bool):
+        return what if value else f"not {what}"
+    return f"{what} {containers.few(list(value))}" if isinstance(value, np.ndarray) else f"{value} {what}"
+
+
+def encode(chunk, attributes):
+    """The data of a chunk with labels encoded by the classes of all chunks."""
+    own, classes = chunk.facts.attributes.get("classes_"), attributes.get("classes_")
+    if chunk.data is None or own is None or np.array_equal(own, classes):
+        return chunk.data
+    codes = np.searchsorted(classes, own)
+    return chunk.data._replace(targets=codes[chunk.data.targets])
+
+
+def pieces(sizes, n_partitions):
+    """(chunk, first, last) of the pieces that make each partition, for chunks of these sizes."""
+    ends = np.cumsum(sizes)
+    total, out = int(ends[-1]), []
+    for number in range(n_partitions):
+        first, last = total * number // n_partitions, total * (number + 1) // n_partitions
+        of_partition = []
+        for chunk, (size, end) in enumerate(zip(sizes, ends, strict=True)):
+            begin = int(end) - size
+            if size and begin < last and end > first:
+                of_partition.append((chunk, max(first - begin, 0), min(last - begin, size)))
+        out.append(of_partition)
+    return out
+
+
+def cut(data, first, last, per_step):
+    """The series first, ..., last - 1 of data."""
+    series, targets, weights = data
+    steps = slice(int(series.step_at[first]), int(series.step_at[last - 1] + series.lengths[last - 1]))
+    rows = steps if per_step else slice(first, last)
+    table = series.table(copy=False)[steps]
+    return Data(sequences.of_table(table, series.lengths[first:last], "list"), targets[rows], weights[rows])
+
+
+def join(parts):
+    """Data of one piece after another as one; None if there are none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    series, targets, weights = zip(*parts, strict=True)
+    widths = {of.shape[1] for of in weights}
+    if len(widths) > 1:  # one weight for all outputs in one piece, one for each in another
+        weights = [np.broadcast_to(of, (len(of), max(widths))) for of in weights]
+    table = np.concatenate([of.table(copy=False) for of in series])
+    lengths = np.concatenate([of.lengths for of in series])
+    return Data(sequences.of_table(table, lengths, "list"), np.concatenate(targets), np.concatenate(weights))

@@ -1,0 +1,104 @@
+"""Data that Dask holds, or that its workers read, as futures of chunks (X, y, sample_weight)."""
+
+from itertools import pairwise
+
+import dask
+from distributed import Future
+
+from fastlstm import containers
+from fastlstm.distributed.dask_worker import together
+
+IN_MEMORY = 8  # pieces in which data of the client go to the workers
+
+
+def chunk_futures(client, given, suffix=""):
+    """The members of `given` as futures, where Dask has them.
+
+    Raises ValueError if y or sample_weight are partitioned otherwise than X.
+    """
+    names, (X, y, sample_weight, *_) = given.named(suffix), given
+    if given.load is not None:
+        return given.members(suffix)
+    if are_chunks(X):
+        for name, given in zip(names[1:], (y, sample_weight), strict=True):
+            if given is not None:
+                raise ValueError(
+                    f"{name} was passed, but the members of {names[0]} are chunks (X, y) or (X, y, sample_weight): "
+                    "leave it out."
+                )
+        return [client.compute(chunk) if dask.is_dask_collection(chunk) else chunk for chunk in X]
+    if not dask.is_dask_collection(X):
+        return _pieces(X, y, sample_weight)
+    parts = parts_of(X, names[0])
+    columns = [parts]
+    for name, given in zip(names[1:], (y, sample_weight), strict=True):
+        if given is None:
+            columns.append([None] * len(parts))
+            continue
+        if not dask.is_dask_collection(given):
+            raise ValueError(
+                f"{name} is a {type(given).__name__}, but {names[0]} a Dask {type(X).__name__}: convert {name} with "
+                f"the same chunks, for example dask.array.from_array({name}, chunks={names[0]}.chunks[0])."
+            )
+        of_given = parts_of(given, name)
+        _check_alike(X, given, names[0], name, len(parts), len(of_given))
+        columns.append(of_given)
+    futures = [client.compute(column) if column[0] is not None else column for column in columns]
+    return [client.submit(together, *row, pure=False) for row in zip(*futures, strict=True)]
+
+
+def are_chunks(X):
+    return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(of, Future) or _is_delayed(of) for of in X)
+
+
+def _is_delayed(value):
+    return isinstance(value, dask.delayed(None).__class__)
+
+
+def parts_of(collection, name):
+    """The partitions of a Dask array, which must be cut along axis 0 only, or of a Dask dataframe."""
+    if hasattr(collection, "numblocks"):
+        if any(number > 1 for number in collection.numblocks[1:]):
+            chunks = ", ".join(["0: 1000", *(f"{axis}: -1" for axis in range(1, collection.ndim))])
+            raise ValueError(
+                f"{name} has {collection.numblocks} chunks along its axes; expected chunks of whole series: pass "
+                f"{name}.rechunk({{{chunks}}}), for example."
+            )
+        return list(collection.to_delayed().ravel())
+    return list(collection.to_delayed())
+
+
+def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):
+    """Raise ValueError if, as far as Dask knows, two collections are not partitioned alike."""
+    sizes, sizes_of_y = (of.chunks[0] if hasattr(of, "chunks") else None for of in (X, y))
+    if sizes is not None and sizes_of_y is not None:
+        known = all(size == size for size in sizes + sizes_of_y)  # else NaN
+        are_alike = sizes == sizes_of_y if known else n_parts == n_parts_of_y
+        how = f"{y_name}.rechunk({{0: {X_name}.chunks[0]}})"
+    else:
+        divisions, of_y = (getattr(of, "divisions", (None,)) for of in (X, y))
+        known = None not in divisions + of_y
+        are_alike = divisions == of_y if known else n_parts == n_parts_of_y
+        sizes, sizes_of_y = (divisions, of_y) if known else (f"{n_parts} partitions", f"{n_parts_of_y} partitions")
+        how = f"{y_name}.repartition(divisions={X_name}.divisions)"
+    if not are_alike:
+        unknown = "" if known else f" Where divisions are not known, set them by {X_name}.set_index(...) first."
+        raise ValueError(
+            f"{y_name} is partitioned otherwise than {X_name}: {containers.brief(sizes_of_y)}, but {X_name} has "
+            f"{containers.brief(sizes)}. Pass {how}.{unknown}"
+        )
+
+
+def _pieces(X, y, sample_weight):
+    """Data of the client in a few pieces."""
+    n = len(X)
+    bounds = sorted({n * number // IN_MEMORY for number in range(IN_MEMORY + 1)})
+
+    def rows(data, first, last):
+        if data is None or not hasattr(data, "__len__"):
+            return data
+        return (data.iloc if hasattr(data, "iloc") else data)[first:last]
+
+    return [tuple(rows(data, first, last) for data in (X, y, sample_weight)) for first, last in pairwise(bounds)] or [
+        (X, y, sample_weight)
+    ]

@@ -1,0 +1,237 @@
+"""What runs on Dask's workers: the collective over their own connections, and the rounds of a training.
+
+Dask's peer-to-peer shuffle does the same: a plugin adds handlers to a worker, which others call by ``worker.rpc``.
+"""
+
+import asyncio
+import pickle
+import time
+
+import numpy as np
+from distributed import WorkerPlugin, get_worker
+from distributed.protocol import to_serialize
+
+from fastlstm.distributed import chunks
+from fastlstm.estimators import checkpoints
+from fastlstm.training.collective import Collective, Node, Share, root, sliced
+
+PLUGIN = "fastlstm"
+
+
+class PeerError(RuntimeError):
+    """A round cannot go on, because another worker failed, is lost or does not answer."""
+
+
+class Connections(WorkerPlugin):
+    """The handlers of one worker, and the trainings that it keeps from round to round."""
+
+    name, idempotent = PLUGIN, True
+
+    def setup(self, worker):
+        self.worker, self.trainings = worker, {}
+        self._open, self._left = {}, set()
+        worker.handlers.update(fastlstm_add=self.add, fastlstm_put=self.put, fastlstm_leave=self.leave)
+
+    def teardown(self, worker):
+        for name in ("fastlstm_add", "fastlstm_put", "fastlstm_leave"):
+            worker.handlers.pop(name, None)
+
+    def _slot(self, group, step):
+        """What processes have sent for a step, and the future of the result."""
+        if group in self._left:
+            raise PeerError("another process of the training has failed")
+        if (group, step) not in self._open:
+            self._open[group, step] = {}, asyncio.get_running_loop().create_future()
+        return self._open[group, step]
+
+    async def add(self, group, step, rank, size, places, gradients, sums):
+        """Add up the slices of all processes; returns this slice of the whole gradient, and the sums."""
+        there, total = self._slot(group, step)
+        there[rank] = [Node(*place, *row) for place, *row in zip(places, np.array(gradients), sums, strict=True)]
+        if len(there) == size:
+            del self._open[group, step]
+            total.set_result(root([node for source in range(size) for node in there[source]]))
+        return await asyncio.shield(total)
+
+    async def put(self, group, step, value):
+        """Receive the value of a broadcast."""
+        self._slot(group, step)[1].set_result(value)
+
+    async def get(self, group, step):
+        """The value that another process puts here."""
+        value = await asyncio.shield(self._slot(group, step)[1])
+        del self._open[group, step]
+        return value
+
+    def has_from(self, group, step):
+        """Ranks that have sent something for a step that has not ended."""
+        return set(self._open.get((group, step), ({},))[0])
+
+    async def leave(self, group):
+        """End a group: nobody need wait for others any more."""
+        self._left.add(group)
+        for key in [key for key in self._open if key[0] == group]:
+            total = self._open.pop(key)[1]
+            if not total.done():
+                total.set_exception(PeerError("another process of the training has failed"))
+                total.exception()  # else asyncio complains of an error that nobody has looked at
+
+
+class Group(Collective):
+    """The collective of one of several workers.
+
+    name : str
+        That of no other group.
+    addresses : list of str
+        Addresses of the workers, by rank.
+    timeout : float
+        How many seconds to wait for others in a step.
+    """
+
+    def __init__(self, name, addresses, rank, timeout):
+        self.rank, self.size, self._step = rank, len(addresses), 0
+        self._name, self._addresses, self._timeout = name, addresses, timeout
+        self._worker = get_worker()
+        self._here = self._worker.plugins[PLUGIN]
+
+    def _run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._worker.loop.asyncio_loop).result()
+
+    async def _all(self, calls, lacks):
+        """Results of calls of other workers; `lacks()` are the addresses that have not answered after the timeout."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await asyncio.gather(*calls)
+        except TimeoutError:
+            raise PeerError(f"{', '.join(lacks()) or 'A worker'} did not answer within {self._timeout:g} s") from None
+        except OSError as error:  # among them, that a connection was closed
+            raise PeerError(f"the connection to another worker was lost: {error}") from error
+
+    def reduce(self, nodes, layout):
+        self._step += 1
+        slices, sums = sliced(nodes, self.size), np.array([node.sums for node in nodes])
+        about = {
+            "group": self._name, "step": self._step, "rank": self.rank, "size": self.size,
+            "places": layout[self.rank],
+        }  # fmt: skip
+
+        def ask(rank):
+            if rank == self.rank:
+                return self._here.add(gradients=slices[rank], sums=sums, **about)
+            given = {"gradients": to_serialize(slices[rank]), "sums": to_serialize(sums)}
+            return self._worker.rpc(self._addresses[rank]).fastlstm_add(**given, **about)
+
+        def lacks():
+            there = self._here.has_from(self._name, self._step)
+            return [address for rank, address in enumerate(self._addresses) if rank not in there]
+
+        parts = self._run(self._all(map(ask, range(self.size)), lacks))
+        return np.concatenate([part for part, _ in parts])[: nodes[0].gradient.size], parts[self.rank][1]
+
+    def broadcast(self, value, source=0):
+        self._step += 1
+        if self.size == 1:
+            return value
+        about = {"group": self._name, "step": self._step}
+        if self.rank != source:
+            call = self._here.get(**about)
+            (value,) = self._run(self._all([call], lambda: [self._addresses[source]]))
+            return pickle.loads(value)
+        others = [address for rank, address in enumerate(self._addresses) if rank != source]
+        value_bytes = pickle.dumps(value)
+        calls = [self._worker.rpc(address).fastlstm_put(value=to_serialize(value_bytes), **about) for address in others]
+        self._run(self._all(calls, lambda: others))
+        return value
+
+    def leave(self):
+        """Tell all that this process does not go on."""
+        self._run(self._leave())
+
+    async def _leave(self):
+        def tell(address):
+            return asyncio.wait_for(self._worker.rpc(address).fastlstm_leave(group=self._name), 2)
+
+        await asyncio.gather(*map(tell, self._addresses), return_exceptions=True)  # some may be lost
+
+
+def leave(group, dask_worker):
+    """End a group on a worker."""
+    return dask_worker.plugins[PLUGIN].leave(group)
+
+
+def forget(key, dask_worker):
+    """Drop what a worker keeps of a fit."""
+    dask_worker.plugins[PLUGIN].trainings.pop(key, None)
+
+
+def copied(parameters, progress):
+    """A copy of the state of a training: workers may be threads of the client's process."""
+    return parameters.copy(), progress.copy(progress.moments.copy())
+
+
+# -- tasks ----------------------------------------------------------------------------------------------------------
+
+
+def read(number, estimator, reset, given, classes, suffix, member):
+    """Read a chunk; `given` without its data."""
+    chunk = given.loaded(member)
+    try:
+        return chunks.read(estimator, reset, *chunk, classes=classes, suffix=suffix)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"In partition {number}: {error}") from error
+
+
+def together(X, y, sample_weight):
+    """A chunk of what Dask has as three objects."""
+    return X, y, sample_weight
+
+
+def facts(chunk):
+    """The facts of a chunk."""
+    return chunk.facts
+
+
+def fingerprint(part):
+    """That of a partition, which may have no series."""
+    return "" if part is None else checkpoints.fingerprint(part)
+
+
+def assemble(pieces, attributes, per_step, *of_pieces):
+    """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
+    encoded = [chunks.encode(chunk, attributes) for chunk in of_pieces]
+    return chunks.join([chunks.cut(data, *rows, per_step) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
+
+
+def run_round(job, group, rank, state, seconds, n_parts, *data):
+    """Go on with a training for some epochs; the first process returns what it has become.
+
+    job : Job
+        The fit.
+    group : (str, list of str)
+        Name and addresses of a `Group`.
+    state : (parameters, Progress) or None
+        From which to go on; None to prepare the training, and go through no epoch.
+    seconds : float
+        After which not to begin another epoch.
+    n_parts : int
+        How many of `data` are partitions to train on; the others are held out.
+    """
+    begin, connections = time.monotonic(), get_worker().plugins[PLUGIN]
+    collective = Group(group[0], group[1], rank, job.timeout)
+    key = job.key, tuple(group[1])
+    try:
+        if key not in connections.trainings:
+            connections.trainings[key] = job.prepare(Share(collective, job.n_partitions), data, n_parts)
+        estimator, training = connections.trainings[key]
+        training.examples.share.collective = collective
+        if state is None:
+            return job.prepared(estimator, training) if rank == 0 else None
+        training.network.parameters[:], training.progress = copied(*state)
+        for _ in training.run():
+            if training.finished or collective.broadcast(time.monotonic() - begin >= seconds):
+                break
+        return copied(training.network.parameters, training.progress) if rank == 0 else None
+    except BaseException:
+        connections.trainings.pop(key, None)
+        collective.leave()
+        raise

@@ -1,0 +1,119 @@
+"""Engines: what runs the processes of a training, and how they find each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastlstm.distributed import together
+from fastlstm.distributed.threads import in_threads
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+@dataclass(frozen=True)
+class Local:
+    """Threads of this process, each of which trains on its share of the partitions.
+
+    It gives the same bits as the other engines, and so tries out on one machine what will run on several. To use all
+    cores of a machine for one fit, the estimators' own `n_jobs` is faster.
+
+    Parameters
+    ----------
+    n_workers : int, default=1
+        Number of threads, no more of which are used than there are partitions.
+
+    Examples
+    --------
+    >>> from fastlstm import LSTMRegressor
+    >>> from fastlstm.distributed import Local, fit
+    >>> X, y = [[0, 1], [1, 0], [2, 2]], [2, 1, 3]
+    >>> one, two = (fit(LSTMRegressor(4, random_state=0), X, y, engine=Local(n)) for n in (1, 2))
+    >>> bool((one.predict(X) == two.predict(X)).all())
+    True
+    """
+
+    n_workers: int = 1
+
+    def __post_init__(self):
+        if not isinstance(self.n_workers, int) or self.n_workers < 1:
+            raise ValueError(f"n_workers={self.n_workers!r}: expected a number of threads, at least 1.")
+
+    def run(self, function, data):
+        """``function(collective, *parts)`` in each thread, with its part of the chunks of `data`; the first result."""
+        size = self.n_workers
+        members = [of.members(suffix) for of, suffix in zip(data, ("", "_val"), strict=False)]
+
+        def part(collective):
+            own = [of[len(of) * collective.rank // size : len(of) * (collective.rank + 1) // size] for of in members]
+            return function(collective, *own)
+
+        return in_threads(size, part)[0]
+
+    def train(self, estimator, given, held_out, options):
+        return self.run(
+            lambda collective, *members: together.train(estimator, given, held_out, members, collective, options),
+            (given, held_out),
+        )
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """Processes that were started together by ``mpiexec -n P python -m mpi4py program.py``.
+
+    Each runs the same program, but passes its own X, y, or paths to load; all of them return the fitted estimator.
+    Requires mpi4py; ``-m mpi4py`` ends all processes when one raises an exception, where the others would wait.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm or None, default=None
+        The communicator; if None, ``MPI.COMM_WORLD``.
+
+    Examples
+    --------
+    >>> from fastlstm.distributed import Mpi
+    >>> Mpi()
+    Mpi(comm=None)
+    """
+
+    comm: Any = None
+
+    def train(self, estimator, given, held_out, options):
+        try:
+            from fastlstm.distributed.mpi import MpiCollective, world
+        except ImportError as error:
+            raise ImportError("engine=Mpi() requires mpi4py: pip install fastlstm[mpi], and an MPI library.") from error
+        collective = MpiCollective(world() if self.comm is None else self.comm)
+        members = given.members(), held_out.members("_val")
+        return together.train(estimator, given, held_out, members, collective, options)
+
+
+@dataclass(frozen=True)
+class Dask:
+    """The workers of a Dask cluster, one task on each at a time.
+
+    Training goes on in rounds of about ten seconds, or of one epoch if each is looked at (`verbose`, callbacks,
+    `checkpoint_path`). If a worker fails, its partitions move to others and the round is done again, to the same bits.
+    Progress, callbacks, checkpoints and Ctrl-C work where `fit` is called. Requires distributed.
+
+    Parameters
+    ----------
+    client : distributed.Client or None, default=None
+        If None, the current client.
+
+    Examples
+    --------
+    >>> from fastlstm.distributed import Dask
+    >>> Dask()
+    Dask(client=None)
+    """
+
+    client: Any = None
+
+    def train(self, estimator, given, held_out, options):
+        try:
+            from fastlstm.distributed import dask_client
+        except ImportError as error:
+            raise ImportError("engine=Dask() requires distributed: pip install fastlstm[dask].") from error
+        return dask_client.train(self.client, estimator, given, held_out, options)

@@ -1,0 +1,64 @@
+"""What users pass to `fit`, and how: the data of one process, or of a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Given(NamedTuple):
+    """Data as they are passed to `fit`."""
+
+    X: Any
+    y: Any = None
+    sample_weight: Any = None
+    load: Callable | None = None  # makes (X, y) or (X, y, sample_weight) of each member of X
+    then: Callable | None = None  # what else to make of a chunk, where it is read
+
+    @property
+    def is_nothing(self):
+        """Whether no data were passed."""
+        return self.X is None
+
+    def named(self, suffix):
+        """Names of X, y and sample_weight in error messages."""
+        return tuple(name + suffix for name in ("X", "y", "sample_weight"))
+
+    def check_load(self, suffix=""):
+        """Raise ValueError unless X can be loaded."""
+        X, y, sample_weight = self.named(suffix)
+        for name, given in ((y, self.y), (sample_weight, self.sample_weight)):
+            if given is not None:
+                raise ValueError(f"{name} was passed, but `load` returns it together with {X}: leave it out.")
+        if isinstance(self.X, (str, bytes)):
+            raise ValueError(f"{X} is {self.X!r}; expected a list of paths, or whatever else `load` reads.")
+
+    def members(self, suffix=""):
+        """What `loaded` is called with, if the data are in this process."""
+        if self.is_nothing:
+            return []
+        if self.load is None:
+            return [(self.X, self.y, self.sample_weight)]
+        self.check_load(suffix)
+        return list(self.X)
+
+    def loaded(self, member):
+        """A chunk (X, y, sample_weight)."""
+        chunk = self.load(member) if self.load else member
+        if not isinstance(chunk, (tuple, list)) or not 1 <= len(chunk) <= 3:
+            how = "load returned" if self.load else "a chunk is"
+            raise TypeError(f"{how} a {type(chunk).__name__}; expected a tuple (X, y) or (X, y, sample_weight).")
+        return self.then(*chunk) if self.then else tuple(chunk)
+
+
+class Options(NamedTuple):
+    """How to train, whatever the engine."""
+
+    n_partitions: int = 8
+    partial: bool = False  # one more epoch, as by `partial_fit`
+    classes: Any = None
+    retries: int = 3
+    timeout: float = 300.0

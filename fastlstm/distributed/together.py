@@ -1,0 +1,100 @@
+"""A fit in several processes, or threads, that all run this program: each reads data of its own."""
+
+from fastlstm.distributed import chunks
+from fastlstm.estimators import fitting
+from fastlstm.estimators.atomic import snapshot
+from fastlstm.training.collective import Share
+
+
+def train(estimator, given, validation, members, collective, options):
+    """Train an estimator; every process returns the same.
+
+    Parameters
+    ----------
+    given, validation : Given
+    members : (list, list)
+        The members of both that this process reads.
+    collective : Collective
+    options : Options
+    """
+    partial = options.partial
+    is_first = collective.rank == 0
+    continued = hasattr(estimator, "weights_") and (partial or estimator.warm_start)
+
+    def prepared(copy):
+        fitting.begin(copy, continued)
+        seed, checkpoints = fitting.seed_of(copy) if is_first else (None, None)
+        seed = collective.broadcast(seed)
+        own = [
+            chunks.read(copy, not continued, *given.loaded(member), classes=options.classes) for member in members[0]
+        ]
+        attributes, sizes = _survey(collective, own)
+        vars(copy).update(attributes)
+        mine = Share(collective, min(options.n_partitions, sum(map(sum, sizes))))
+        parts = _partitions(mine, [chunks.encode(chunk, attributes) for chunk in own], sizes, copy._per_step)
+        held_out = None
+        if not validation.is_nothing:
+            read = [chunks.read(copy, False, *validation.loaded(member), suffix="_val") for member in members[1]]
+            sizes = _all(collective, [chunk.facts.n for chunk in read])
+            held_out = _partitions(mine, [chunk.data for chunk in read], sizes, copy._per_step)
+        training = fitting.prepare(copy, parts, held_out, seed, continued, partial, checkpoints, mine)
+        _resume(training, checkpoints, collective)
+        return training, checkpoints
+
+    own = estimator if is_first else quiet(estimator)
+    if partial:
+        return fitting.train_once(own, prepared)
+    return fitting.train(own, given[:3], prepared, warns=is_first)
+
+
+def quiet(estimator):
+    """A copy of an estimator that reports and saves nothing."""
+    copy = snapshot(estimator)
+    copy.verbose, copy.checkpoint_path, copy.resume = 0, None, False
+    for name in ("_skl_callbacks", "_parent_callback_ctx"):
+        vars(copy).pop(name, None)
+    return copy
+
+
+def _all(collective, value):
+    """The values of all processes."""
+    return [collective.broadcast(value, source) for source in range(collective.size)]
+
+
+def _survey(collective, own):
+    """Attributes of the estimator, and the sizes of the chunks of every process."""
+    facts = _all(collective, [chunk.facts for chunk in own])
+    return chunks.merge([of for of_process in facts for of in of_process]), [
+        [of.n for of in of_process] for of_process in facts
+    ]
+
+
+def _partitions(mine, own, sizes, per_step):
+    """The partitions of this process, of its own chunks and of what others send."""
+    collective, found = mine.collective, {}
+    owners = [process for process, of_process in enumerate(sizes) for _ in of_process]
+    first = owners.index(collective.rank) if collective.rank in owners else 0
+    plan = chunks.pieces([size for of_process in sizes for size in of_process], mine.n_partitions)
+    for source in range(collective.size):
+        sent = {}
+        if source == collective.rank:
+            for v, of_partition in enumerate(plan):
+                for place, (chunk, *rows) in enumerate(of_partition):
+                    if owners[chunk] == source:
+                        piece = chunks.cut(own[chunk - first], *rows, per_step)
+                        (found if v in mine.mine else sent)[v, place] = piece
+        if collective.size > 1:
+            received = collective.broadcast(sent if source == collective.rank else None, source)
+            found |= {at: piece for at, piece in received.items() if at[0] in mine.mine}
+    return [chunks.join([found[v, place] for place in range(len(plan[v]))]) for v in mine.mine]
+
+
+def _resume(training, checkpoints, collective):
+    """Restore the training of all processes from the checkpoint that the first one has found, if any."""
+    state = None
+    if checkpoints and checkpoints.earlier:
+        checkpoints.restore(training)
+        state = training.state()
+    state = collective.broadcast(state)
+    if state is not None and collective.rank:
+        training.restore(*state)

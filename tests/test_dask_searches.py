@@ -2,10 +2,12 @@
 
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import within
 from numpy.testing import assert_array_equal
@@ -14,8 +16,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from fastlstm import LSTMClassifier, LSTMRegressor, threads
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))  # workers find it there, too
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
 psutil = pytest.importorskip("psutil")  # which Dask requires
+forecasts_on_dask = pytest.importorskip("forecasts_on_dask")
 
 LIMIT = 60  # seconds; workers first import the package
 HERE = "127.0.0.1:0"  # any free port
@@ -108,3 +112,13 @@ def test_fits_in_threads_of_one_worker_have_the_same_bits(waves, four_cpus):
     with distributed.Client(n_workers=1, threads_per_worker=2, **options) as client:
         for future in client.map(predictions, models * 4, range(16)):
             assert_array_equal(future.result(LIMIT), expected)
+
+
+def test_a_model_for_each_group_forecasts_on_dask_as_without_it(client):
+    n_stores, n_products = 3, 2
+    forecasts = within(LIMIT, forecasts_on_dask.run(n_stores, n_products).compute)
+    table = pd.concat([forecasts_on_dask.sales(product, n_stores) for product in range(n_products)])
+    for store, of_store in table.groupby("store"):
+        expected = forecasts_on_dask.forecast(of_store[["unique_id", "ds", "y"]])
+        assert_array_equal(forecasts.loc[store].y, expected.y)
+        assert_array_equal(forecasts.loc[store].unique_id, expected.unique_id)

@@ -10,6 +10,7 @@
 import contextlib
 import ctypes
 import os
+import sys
 import threading
 import time
 from _queue import SimpleQueue  # `queue.SimpleQueue` may be replaced by gevent's, which does not work across threads
@@ -59,11 +60,20 @@ def check_n_jobs(n_jobs):
         )
 
 
+def _in_dask_task():
+    """Whether the caller runs in a Dask worker, which runs as many tasks at once as it has been given threads."""
+    distributed = sys.modules.get("distributed")  # imported by the worker
+    try:
+        return distributed is not None and distributed.get_worker() is not None
+    except (AttributeError, ValueError):  # partly imported so far, or no worker
+        return False
+
+
 def most(n_jobs):
-    """Maximum number of threads allowed by `n_jobs`; None allows all CPUs."""
+    """Maximum number of threads allowed by `n_jobs`; None allows all CPUs, but only one in a task of Dask."""
     limit = cpu_limit()
     if n_jobs is None:
-        return limit
+        return 1 if _in_dask_task() else limit
     return min(int(n_jobs), limit) if n_jobs > 0 else max(1, limit + 1 + int(n_jobs))
 
 

@@ -116,7 +116,7 @@ class NetworkParameters:
         environment variable FASTLSTM_BACKEND if set, else the first of these that is available.
     n_jobs : int or None, default=None
         Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
-        as many as are worthwhile. Results have the same bits for any number of threads.
+        as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
 
     Notes
     -----

@@ -39,7 +39,7 @@ class LSTM(Layer):
         same bits; "numba" compiles for a few seconds the first time it is used on a machine.
     n_jobs : int or None, default=None
         Maximum number of threads. -1 uses all CPUs available to this process, -2 all but one, and so on. If None, use
-        as many as are worthwhile. Results have the same bits for any number of threads.
+        as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
     random_state : int, numpy.random.Generator or None, default=None
         Seed for the initial weights and dropout.
 

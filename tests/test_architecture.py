@@ -53,6 +53,8 @@ ALLOWED = {
         "fastlstm.kernels",
     ),
     "distributed/": (
+        "fastlstm.language",
+        "fastlstm.symbols",
         "fastlstm.distributed",
         "fastlstm.estimators",
         "fastlstm.training",

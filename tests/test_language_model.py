@@ -26,10 +26,10 @@ def test_each_symbol_is_predicted_from_those_before_it_and_then_the_end():
 
 
 def test_a_long_text_is_cut_into_pieces_of_several_chunks():
-    assert [len(piece) for piece in cut([np.arange(1000)], 5)] == [32] * 31 + [8]
-    assert [len(piece) for piece in cut([np.arange(30), np.arange(3)], 5)] == [20, 10, 3]
-    assert_array_equal(np.concatenate(cut([np.arange(1000)], 5)), np.arange(1000))
-    assert len(cut([np.arange(1000)], None)) == 1
+    assert [len(piece) for piece in cut([np.arange(1000)], 5, 1000)] == [32] * 31 + [8]
+    assert [len(piece) for piece in cut([np.arange(30), np.arange(3)], 5, 33)] == [20, 10, 3]
+    assert_array_equal(np.concatenate(cut([np.arange(1000)], 5, 1000)), np.arange(1000))
+    assert len(cut([np.arange(1000)], None, 1000)) == 1
 
 
 def test_what_repeats_is_learned():

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastlstm.distributed import learners
 from fastlstm.distributed.engines import Dask, Local, Mpi
 from fastlstm.distributed.given import Given, Options
 
@@ -48,7 +49,7 @@ def fit(
 
     Parameters
     ----------
-    estimator : LSTMClassifier or LSTMRegressor
+    estimator : LSTMClassifier, LSTMRegressor or LSTMLanguageModel
     X, y, sample_weight
         With the engine `Dask`: Dask arrays whose chunks divide axis 0 only, as by ``X.rechunk({0: 1000, 1: -1})``;
         Dask dataframes of univariate series, one in each row; or, as X alone, a list of delayed objects or futures of
@@ -97,7 +98,7 @@ def fit(
     """
     options = Options(_count(n_partitions, "n_partitions"), retries=_count(retries, "retries", 0), timeout=timeout)
     given, held_out = Given(X, y, sample_weight, load), Given(X_val, y_val, sample_weight_val, load)
-    return _engine(engine).train(estimator, given, held_out, options)
+    return learners.train(_engine(engine), estimator, given, held_out, options)
 
 
 def partial_fit(
@@ -143,8 +144,10 @@ def partial_fit(
     >>> model.n_iter_
     2
     """
-    options = Options(_count(n_partitions, "n_partitions"), True, classes, _count(retries, "retries", 0), timeout)
-    return _engine(engine).train(estimator, Given(X, y, sample_weight, load), Given(None), options)
+    options = Options(
+        _count(n_partitions, "n_partitions"), True, classes, retries=_count(retries, "retries", 0), timeout=timeout
+    )
+    return learners.train(_engine(engine), estimator, Given(X, y, sample_weight, load), Given(None), options)
 
 
 def predict(estimator: Any, X: Any, method: str = "predict") -> Any:

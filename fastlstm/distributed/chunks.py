@@ -41,16 +41,26 @@ class Chunk(NamedTuple):
     data: Data | None  # None if the chunk has no series
 
 
-def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix=""):
-    """Validate a chunk, which may be empty; `reset` and the others as in `check_data`."""
+def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="", schema=None):
+    """Validate a chunk, which may be empty; `reset` and the others as in `check_data`.
+
+    schema: where X are symbols, that of all chunks.
+    """
     if not _length(X):
         return Chunk(Facts(0, "", {}), None)
     update = AtomicUpdate(estimator)
-    is_zero = sample_weight is not None and not np.any(np.asarray(containers.plain(sample_weight, "sample_weight")))
+    update.copy._known_schema = schema
+    is_zero = sample_weight is not None and _are_zero(containers.plain(sample_weight, "sample_weight"))
     data = check_data(update.copy, X, y, None if is_zero else sample_weight, reset, classes, suffix)
     if is_zero:  # an error for all data, but not for some of them
         data.weights[:] = 0
+    del update.copy._known_schema
     return Chunk(Facts(len(data.series), str(data.series.values.dtype), update.changes()), data)
+
+
+def _are_zero(weights):
+    """Whether no weight is positive; weights per step may come as a list of arrays."""
+    return not any(np.any(of) for of in weights) if sequences.is_list(weights) else not np.any(weights)
 
 
 def _length(X):

@@ -258,6 +258,12 @@ def client_of(client):
     return client
 
 
+def survey(client, function, given, options):
+    """What a function finds in each chunk."""
+    client = client_of(client)
+    return _Plan(client, Rounds(client, options.retries, options.timeout), None).survey(function, given)
+
+
 def train(client, estimator, given, validation, options):
     """Train an estimator on the workers of a client."""
     client, partial = client_of(client), options.partial
@@ -270,7 +276,7 @@ def train(client, estimator, given, validation, options):
         seed, checkpoints = fitting.seed_of(copy)
         reader = quiet(copy)
         plan = _Plan(client, rounds, reader)
-        read = plan.read(given, not continued, options.classes)
+        read = plan.read(given, not continued, options.of_reading)
         facts = plan.facts(read)
         attributes = chunks.merge(facts)
         vars(copy).update(attributes)
@@ -278,7 +284,7 @@ def train(client, estimator, given, validation, options):
         n = min(options.n_partitions, sum(of.n for of in facts))
         parts, held_out = plan.partitions(read, facts, n, attributes), None
         if not validation.is_nothing:
-            read = plan.read(validation, False, None, "_val")
+            read = plan.read(validation, False, {"suffix": "_val"})
             held_out = plan.partitions(read, plan.facts(read), n, {})
         job = Job(key, reader, seed, continued, partial, n, options.timeout)
         every = copy.verbose or checkpoints or hasattr(estimator, "_skl_callbacks")
@@ -312,11 +318,16 @@ class _Plan:
     def __init__(self, client, rounds, estimator):
         self._client, self._rounds, self._estimator = client, rounds, estimator
 
-    def read(self, given, reset, classes, suffix=""):
+    def read(self, given, reset, options):
         """The futures of chunks."""
-        how = self._estimator, reset, given._replace(X=None, y=None, sample_weight=None), classes, suffix
-        members = chunk_futures(self._client, given, suffix)
+        how = self._estimator, reset, given.without_data, options
+        members = chunk_futures(self._client, given, options.get("suffix", ""))
         return [self._submit(dask_worker.read, number, *how, member) for number, member in enumerate(members)]
+
+    def survey(self, function, given):
+        """What a function finds in each chunk."""
+        members = chunk_futures(self._client, given)
+        return self._results([self._submit(dask_worker.survey, function, given.without_data, of) for of in members])
 
     def facts(self, read):
         """The facts of chunks; what they are of stays where it is."""

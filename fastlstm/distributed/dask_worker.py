@@ -172,11 +172,11 @@ def copied(parameters, progress):
 # -- tasks ----------------------------------------------------------------------------------------------------------
 
 
-def read(number, estimator, reset, given, classes, suffix, member):
+def read(number, estimator, reset, given, options, member):
     """Read a chunk; `given` without its data."""
     chunk = given.loaded(member)
     try:
-        return chunks.read(estimator, reset, *chunk, classes=classes, suffix=suffix)
+        return chunks.read(estimator, reset, *chunk, **options)
     except (TypeError, ValueError) as error:
         raise type(error)(f"In partition {number}: {error}") from error
 
@@ -184,6 +184,11 @@ def read(number, estimator, reset, given, classes, suffix, member):
 def together(X, y, sample_weight):
     """A chunk of what Dask has as three objects."""
     return X, y, sample_weight
+
+
+def survey(function, given, member):
+    """What `function` finds in a chunk."""
+    return function(*given.loaded(member))
 
 
 def facts(chunk):

@@ -51,6 +51,10 @@ class Local:
 
         return in_threads(size, part)[0]
 
+    def survey(self, function, given, options):
+        """What a function finds in each chunk (X, y, sample_weight)."""
+        return [function(*given.loaded(member)) for member in given.members()]
+
     def train(self, estimator, given, held_out, options):
         return self.run(
             lambda collective, *members: together.train(estimator, given, held_out, members, collective, options),
@@ -79,14 +83,22 @@ class Mpi:
 
     comm: Any = None
 
+    def survey(self, function, given, options):
+        """What a function finds in each chunk (X, y, sample_weight) of all processes."""
+        found = [function(*given.loaded(member)) for member in given.members()]
+        return [value for values in together.gather(self._collective, found) for value in values]
+
     def train(self, estimator, given, held_out, options):
+        members = given.members(), held_out.members("_val")
+        return together.train(estimator, given, held_out, members, self._collective, options)
+
+    @property
+    def _collective(self):
         try:
             from fastlstm.distributed.mpi import MpiCollective, world
         except ImportError as error:
             raise ImportError("engine=Mpi() requires mpi4py: pip install fastlstm[mpi], and an MPI library.") from error
-        collective = MpiCollective(world() if self.comm is None else self.comm)
-        members = given.members(), held_out.members("_val")
-        return together.train(estimator, given, held_out, members, collective, options)
+        return MpiCollective(world() if self.comm is None else self.comm)
 
 
 @dataclass(frozen=True)
@@ -111,9 +123,17 @@ class Dask:
 
     client: Any = None
 
+    def survey(self, function, given, options):
+        """What a function finds in each chunk (X, y, sample_weight), where it is."""
+        return self._module.survey(self.client, function, given, options)
+
     def train(self, estimator, given, held_out, options):
+        return self._module.train(self.client, estimator, given, held_out, options)
+
+    @property
+    def _module(self):
         try:
             from fastlstm.distributed import dask_client
         except ImportError as error:
             raise ImportError("engine=Dask() requires distributed: pip install fastlstm[dask].") from error
-        return dask_client.train(self.client, estimator, given, held_out, options)
+        return dask_client

@@ -27,6 +27,11 @@ class Given(NamedTuple):
         """Names of X, y and sample_weight in error messages."""
         return tuple(name + suffix for name in ("X", "y", "sample_weight"))
 
+    @property
+    def without_data(self):
+        """How to read the data, without these."""
+        return self._replace(X=None, y=None, sample_weight=None)
+
     def check_load(self, suffix=""):
         """Raise ValueError unless X can be loaded."""
         X, y, sample_weight = self.named(suffix)
@@ -60,5 +65,11 @@ class Options(NamedTuple):
     n_partitions: int = 8
     partial: bool = False  # one more epoch, as by `partial_fit`
     classes: Any = None
+    schema: Any = None  # of the symbols of X
     retries: int = 3
     timeout: float = 300.0
+
+    @property
+    def of_reading(self):
+        """Arguments of ``chunks.read`` for the data to train on."""
+        return {"classes": self.classes, "schema": self.schema}

@@ -25,9 +25,7 @@ def train(estimator, given, validation, members, collective, options):
         fitting.begin(copy, continued)
         seed, checkpoints = fitting.seed_of(copy) if is_first else (None, None)
         seed = collective.broadcast(seed)
-        own = [
-            chunks.read(copy, not continued, *given.loaded(member), classes=options.classes) for member in members[0]
-        ]
+        own = [chunks.read(copy, not continued, *given.loaded(member), **options.of_reading) for member in members[0]]
         attributes, sizes = _survey(collective, own)
         vars(copy).update(attributes)
         mine = Share(collective, min(options.n_partitions, sum(map(sum, sizes))))
@@ -35,7 +33,7 @@ def train(estimator, given, validation, members, collective, options):
         held_out = None
         if not validation.is_nothing:
             read = [chunks.read(copy, False, *validation.loaded(member), suffix="_val") for member in members[1]]
-            sizes = _all(collective, [chunk.facts.n for chunk in read])
+            sizes = gather(collective, [chunk.facts.n for chunk in read])
             held_out = _partitions(mine, [chunk.data for chunk in read], sizes, copy._per_step)
         training = fitting.prepare(copy, parts, held_out, seed, continued, partial, checkpoints, mine)
         _resume(training, checkpoints, collective)
@@ -56,14 +54,14 @@ def quiet(estimator):
     return copy
 
 
-def _all(collective, value):
+def gather(collective, value):
     """The values of all processes."""
     return [collective.broadcast(value, source) for source in range(collective.size)]
 
 
 def _survey(collective, own):
     """Attributes of the estimator, and the sizes of the chunks of every process."""
-    facts = _all(collective, [chunk.facts for chunk in own])
+    facts = gather(collective, [chunk.facts for chunk in own])
     return chunks.merge([of for of_process in facts for of in of_process]), [
         [of.n for of in of_process] for of_process in facts
     ]

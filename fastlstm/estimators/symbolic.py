@@ -38,7 +38,11 @@ def check_symbols(estimator, X, dtype, reset, name):
     """
     if not reset:
         return symbols.read(X, name, estimator._schema, dtype)
-    series, schema = symbols.learn(X, name, dtype, estimator.max_vocabulary, estimator.min_count)
+    schema = vars(estimator).get("_known_schema")  # of more data than X
+    if schema is None:
+        series, schema = symbols.learn(X, name, dtype, estimator.max_vocabulary, estimator.min_count)
+    else:
+        series = symbols.read(X, name, schema, dtype)
     estimator._schema = schema
     estimator.n_features_in_ = estimator._channels = series.channels
     estimator._columns, estimator._plan = None, resolve(None, "auto")

@@ -138,10 +138,7 @@ class LSTMLanguageModel(LanguageParameters, Estimator):
         >>> LSTMLanguageModel(8, max_iter=2).fit(["abab", "ab"]).vocabulary_.tolist()
         ['a', 'b']
         """
-        if self.bidirectional:
-            raise ValueError(
-                "bidirectional=True: a language model reads what comes before a symbol only; set it to False."
-            )
+        self._check_parameters()
         update = AtomicUpdate(self)
         try:
             update.copy._fit(X)
@@ -153,24 +150,36 @@ class LSTMLanguageModel(LanguageParameters, Estimator):
         update.commit()
         return self
 
+    def _check_parameters(self):
+        if self.bidirectional:
+            raise ValueError(
+                "bidirectional=True: a language model reads what comes before a symbol only; set it to False."
+            )
+
     def _fit(self, X):
-        vars(self).pop("classifier_", None)
         series, schema = symbols.learn(X, "X", "int64", self.max_vocabulary, self.min_count)
+        self._begin(schema)
+        self.classifier_.fit(*self._examples(self._sequences(series), series.steps + len(series)))
+        self._describe()
+
+    def _begin(self, schema):
+        """Set what follows from the vocabulary, and a classifier to fit."""
         symbols.check_plain(schema.names, "X")
         self._schema, self.vocabulary_ = schema, schema.vocabularies[0].symbols
         self._codes, self.n_features_in_ = Codes.of(self.vocabulary_), 1
-        sequences = self._sequences(series)
-        pairs = [inputs_and_targets(sequence, self._codes) for sequence in sequences]
-        weights = [weights_of(sequence, self._codes) for sequence in sequences]
-        inputs, targets, weights = (
-            cut(arrays, self.bptt_steps) for arrays in (*map(list, zip(*pairs, strict=True)), weights)
-        )
-        targets = [np.where(of > 0, target, self._codes.end) for target, of in zip(targets, weights, strict=True)]
         of_network = {field.name: getattr(self, field.name) for field in fields(NetworkParameters)}
         others = {name: getattr(self, name) for name in OF_CLASSIFIER}
         self.classifier_ = LSTMClassifier(**of_network, **others, return_sequences=True, standardize=False)
-        self.classifier_.fit(inputs, targets, weights)
-        self._describe()
+
+    def _examples(self, sequences, total):
+        """Inputs, targets and weights for the classifier; `total`: the number of steps of all data's inputs."""
+        pairs = [inputs_and_targets(sequence, self._codes) for sequence in sequences]
+        weights = [weights_of(sequence, self._codes) for sequence in sequences]
+        inputs, targets, weights = (
+            cut(arrays, self.bptt_steps, total) for arrays in (*map(list, zip(*pairs, strict=True)), weights)
+        )
+        targets = [np.where(of > 0, target, self._codes.end) for target, of in zip(targets, weights, strict=True)]
+        return inputs, targets, weights
 
     def _describe(self):
         """Set the attributes that describe the training."""

@@ -31,8 +31,10 @@ def weights_of(sequence, codes):
     return np.append((sequence != codes.unknown).astype(float), 1.0)
 
 
-def cut(arrays, steps):
-    """Arrays of unequal lengths, cut into pieces of equal length if they are few and long; `steps`: of a chunk."""
-    total = sum(map(len, arrays))
+def cut(arrays, steps, total):
+    """Arrays of unequal lengths, cut into pieces of equal length if they are few and long.
+
+    steps, total: number of steps of a chunk, and of all arrays, of which these may be some.
+    """
     length = max(MIN_CHUNKS * steps, -(-total // MIN_PIECES)) if steps else total
     return [array[first : first + length] for array in arrays for first in range(0, len(array), length)]

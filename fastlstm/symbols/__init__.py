@@ -33,10 +33,21 @@ import numpy as np
 from fastlstm import containers, sequences
 from fastlstm.symbols.columns import read_columns
 from fastlstm.symbols.flat import normalized
-from fastlstm.symbols.schema import Schema
+from fastlstm.symbols.schema import Counts, Schema
 from fastlstm.symbols.vocabulary import Vocabulary
 
-__all__ = ["Schema", "Vocabulary", "are_texts", "characters", "check_plain", "learn", "read", "read_step", "to_lists"]
+__all__ = [
+    "Schema",
+    "Vocabulary",
+    "are_texts",
+    "characters",
+    "check_plain",
+    "counts",
+    "learn",
+    "read",
+    "read_step",
+    "to_lists",
+]
 
 
 def learn(X, name, dtype, max_size=None, min_count=1, missing="error", allow_empty=False):
@@ -65,6 +76,11 @@ def learn(X, name, dtype, max_size=None, min_count=1, missing="error", allow_emp
     columns = read_columns(X, name, allow_empty)
     schema = Schema.learn(columns, name, max_size, min_count)
     return _encode(columns, schema, name, dtype, missing), schema
+
+
+def counts(X, name, allow_empty=False):
+    """How often each symbol of X occurs, from which, with those of others, ``Schema.of_counts`` makes a schema."""
+    return Counts.of(read_columns(X, name, allow_empty))
 
 
 def read(X, name, schema, dtype, missing="error", allow_empty=False):

@@ -1,11 +1,12 @@
 """What `fit` has learned of the columns of sequences: their names, kinds and vocabularies."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from fastlstm import containers, sequences
-from fastlstm.symbols.vocabulary import Vocabulary
+from fastlstm.symbols.vocabulary import Vocabulary, add_counts, count
 
 MEANINGS = {
     "characters": "strings, which are read character by character",
@@ -13,6 +14,20 @@ MEANINGS = {
     "integers": "sequences of int",
 }
 COLUMN_MEANINGS = {"words": "strings", "integers": "integer symbols", "numbers": "numbers"}
+
+
+class Counts(NamedTuple):
+    """The columns of some sequences, and how often each symbol occurs in them."""
+
+    names: tuple | None
+    kinds: tuple
+    as_list: bool
+    symbols: list  # of each column of symbols, what `count` returns
+
+    @classmethod
+    def of(cls, columns):
+        counted = [count(columns.values[k]) for k in columns.of_symbols]
+        return cls(columns.names, columns.kinds, columns.form == "list", counted)
 
 
 @dataclass(frozen=True)
@@ -39,16 +54,28 @@ class Schema:
     @classmethod
     def learn(cls, columns, name, max_size=None, min_count=1):
         """Schema of `columns`, with the vocabularies of their symbols; see `Vocabulary.learn`."""
+        return cls.of_counts([Counts.of(columns)], name, max_size, min_count)
+
+    @classmethod
+    def of_counts(cls, counted, name, max_size=None, min_count=1):
+        """Schema of all columns that were counted, whose names and kinds must agree."""
+        first, *others = counted
+        for number, of in enumerate(others, 1):
+            for what, fitted, given in (("columns", first.names, of.names), ("kinds", first.kinds, of.kinds)):
+                if fitted != given:
+                    raise ValueError(
+                        f"Partition {number} of {name} has {what} {given}, but partition 0 has {fitted}: all "
+                        "partitions must have the same."
+                    )
+        columns = [k for k, kind in enumerate(first.kinds) if kind != "numbers"]
         vocabularies = tuple(
-            Vocabulary.learn(
-                columns.values[k],
-                max_size,
-                min_count,
-                name if columns.names is None else f"column {columns.names[k]!r} of {name}",
+            Vocabulary.of_counts(
+                *add_counts([of.symbols[place] for of in counted]), max_size, min_count,
+                name if first.names is None else f"column {first.names[k]!r} of {name}",
             )
-            for k in columns.of_symbols
-        )
-        return cls(columns.names, columns.kinds, vocabularies, columns.form == "list")
+            for place, k in enumerate(columns)
+        )  # fmt: skip
+        return cls(first.names, first.kinds, vocabularies, first.as_list)
 
     @property
     def n_numbers(self):

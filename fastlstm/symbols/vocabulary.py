@@ -48,7 +48,11 @@ class Vocabulary:
         ValueError
             If fewer than two symbols remain.
         """
-        distinct, counts = _count(symbols)
+        return cls.of_counts(*count(symbols), max_size, min_count, name)
+
+    @classmethod
+    def of_counts(cls, distinct, counts, max_size=None, min_count=1, name="symbols"):
+        """The same for what `count` returns."""
         kept = np.flatnonzero(counts >= min_count)
         if max_size is not None:
             kept = np.sort(kept[np.argsort(-counts[kept], kind="stable")[:max_size]])
@@ -130,8 +134,8 @@ def _code_points(characters):
     return np.ascontiguousarray(characters, "<U1").view("<u4")
 
 
-def _count(symbols):
-    """The distinct symbols in ascending order, and how often each occurs."""
+def count(symbols):
+    """The distinct symbols in ascending order, and how often each occurs; see `Vocabulary.learn`."""
     if _are_characters(symbols):
         points, counts = np.unique(_code_points(symbols), return_counts=True)
         return points.view("<U1").astype("U1", copy=False), counts
@@ -141,6 +145,16 @@ def _count(symbols):
     count_of = Counter(symbols.tolist() if isinstance(symbols, np.ndarray) else symbols)
     distinct = sorted(count_of)
     return np.array(distinct, "U"), np.array([count_of[symbol] for symbol in distinct], np.int64)
+
+
+def add_counts(counted):
+    """What `count` returns for the symbols of all of several."""
+    distinct, counts = zip(*counted, strict=True)
+    there = [of for of in distinct if len(of)] or distinct  # what is empty may be of another type
+    distinct, places = np.unique(np.concatenate(there), return_inverse=True)
+    total = np.zeros(len(distinct), np.int64)
+    np.add.at(total, places.ravel(), np.concatenate(counts))
+    return distinct, total
 
 
 def _why_too_small(distinct, kept, max_size, min_count, name):

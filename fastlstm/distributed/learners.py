@@ -1,0 +1,68 @@
+"""What each kind of estimator needs beside the training of a network: a vocabulary, a classifier inside."""
+
+from functools import partial
+
+from fastlstm import symbols
+from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.estimators.base import BaseLSTM
+from fastlstm.language import LSTMLanguageModel
+
+
+def train(engine, estimator, given, held_out, options):
+    """Train an estimator of any kind on an engine."""
+    if isinstance(estimator, LSTMLanguageModel):
+        return _train_language_model(engine, estimator, given, held_out, options)
+    if not isinstance(estimator, BaseLSTM):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; expected LSTMClassifier, LSTMRegressor or LSTMLanguageModel."
+        )
+    if estimator.embedding_size is not None and not _continues(estimator, options):
+        schema = _schema(engine, estimator, given, options)
+        options = options._replace(schema=schema)
+    return engine.train(estimator, given, held_out, options)
+
+
+def _continues(estimator, options):
+    return hasattr(estimator, "weights_") and (options.partial or estimator.warm_start)
+
+
+def _schema(engine, estimator, given, options):
+    """The vocabularies of all chunks."""
+    counted = [of for of in engine.survey(_count, given, options) if of is not None]
+    if not counted:
+        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    return symbols.Schema.of_counts(counted, "X", estimator.max_vocabulary, estimator.min_count)
+
+
+def _count(X, y=None, sample_weight=None):
+    return symbols.counts(X, "X") if len(X) else None
+
+
+def _train_language_model(engine, model, given, held_out, options):
+    """The vocabulary, then the classifier inside, whose examples are made of each chunk where it is read."""
+    if options.partial or not held_out.is_nothing:
+        raise ValueError("A language model has no partial_fit and no X_val: leave them out.")
+    model._validate_params()
+    model._check_parameters()
+    update = AtomicUpdate(model)
+    update.copy._begin(_schema(engine, model, given, options))
+    total = sum(engine.survey(partial(_steps, update.copy), given, options))
+    given = given._replace(then=partial(_examples, update.copy, total))
+    try:
+        engine.train(update.copy.classifier_, given, held_out, options)
+    except KeyboardInterrupt:  # the classifier has kept its complete epochs, if any
+        if hasattr(update.copy.classifier_, "n_iter_"):
+            update.copy._describe()
+            update.commit()
+        raise
+    update.copy._describe()
+    update.commit()
+    return model
+
+
+def _steps(model, X, y=None, sample_weight=None):
+    return sum(len(sequence) + 1 for sequence in model._read(X)) if len(X) else 0
+
+
+def _examples(model, total, X, y=None, sample_weight=None):
+    return model._examples(model._read(X), total) if len(X) else (X, None, None)

@@ -54,6 +54,7 @@ ALLOWED = {
     ),
     "distributed/": (
         "fastlstm.language",
+        "fastlstm.translation",
         "fastlstm.symbols",
         "fastlstm.distributed",
         "fastlstm.estimators",

@@ -111,8 +111,8 @@ def test_the_last_validation_loss_is_that_of_the_fitted_weights():
     translator = LSTMTranslator(**{**QUICK, "max_iter": 5}, dropout=0.3).fit(WORDS, WORTE, **given)
     network = TranslationNetwork(translator._model, "float32", kernels.resolve("auto"))
     pairs, _ = of_training(translator, *given.values())
-    score, loss = translator_fitting.evaluate(network, pairs, 1)
-    assert translator.validation_loss_curve_[-1] == loss == -score == -translator.validation_scores_[-1]
+    total, weight = translator_fitting.evaluate(network, pairs, 1)
+    assert translator.validation_loss_curve_[-1] == total / weight == -translator.validation_scores_[-1]
     assert len(set(translator.validation_loss_curve_)) == 5
 
 

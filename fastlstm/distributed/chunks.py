@@ -11,7 +11,10 @@ import numpy as np
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.estimators.checkpoints import fingerprint
 from fastlstm.estimators.data import Data, check_data
+from fastlstm.estimators.fitting import begin as begin
+from fastlstm.estimators.fitting import prepare as prepare
 
 #: What the attributes set by reading data are called in error messages.
 NAMES = {
@@ -50,7 +53,7 @@ def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="
         return Chunk(Facts(0, "", {}), None)
     update = AtomicUpdate(estimator)
     update.copy._known_schema = schema
-    is_zero = sample_weight is not None and _are_zero(containers.plain(sample_weight, "sample_weight"))
+    is_zero = sample_weight is not None and are_zero(sample_weight)
     data = check_data(update.copy, X, y, None if is_zero else sample_weight, reset, classes, suffix)
     if is_zero:  # an error for all data, but not for some of them
         data.weights[:] = 0
@@ -58,8 +61,9 @@ def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="
     return Chunk(Facts(len(data.series), str(data.series.values.dtype), update.changes()), data)
 
 
-def _are_zero(weights):
+def are_zero(weights):
     """Whether no weight is positive; weights per step may come as a list of arrays."""
+    weights = containers.plain(weights, "sample_weight")
     return not any(np.any(of) for of in weights) if sequences.is_list(weights) else not np.any(weights)
 
 
@@ -70,8 +74,11 @@ def _length(X):
         return 1
 
 
-def merge(facts, what="partition"):
-    """Attributes of the estimator that follow from the facts of all chunks; raise ValueError if these do not agree."""
+def merge(facts, differing=()):
+    """Attributes of the estimator that follow from the facts of all chunks; raise ValueError if these do not agree.
+
+    differing: names of attributes that may differ.
+    """
     there = [(number, of) for number, of in enumerate(facts) if of.n]
     if not there:
         raise ValueError("X has 0 series in all partitions; expected at least 1.")
@@ -80,16 +87,20 @@ def merge(facts, what="partition"):
     for number, of in there[1:]:
         if of.dtype != reference.dtype:
             raise ValueError(
-                f"X is read as {of.dtype} in {what} {number}, but as {reference.dtype} in {what} {first}: convert all "
-                "partitions to the same type."
+                f"X is read as {of.dtype} in partition {number}, but as {reference.dtype} in partition {first}: "
+                "convert all partitions to the same type."
             )
         for name, value in of.attributes.items():
             expected = reference.attributes.get(name)
-            if name == "classes_" or (is_labelled and name == "n_outputs_") or _are_equal(value, expected):
+            if (
+                name in {"classes_", *differing}
+                or (is_labelled and name == "n_outputs_")
+                or _are_equal(value, expected)
+            ):
                 continue
             raise ValueError(
-                f"{what} {number} has {_named(name, value)}, but {what} {first} has {_named(name, expected)}: all "
-                "partitions must have the same."
+                f"partition {number} has {_named(name, value)}, but partition {first} has {_named(name, expected)}: "
+                "all partitions must have the same."
             )
     if not is_labelled:
         return reference.attributes
@@ -158,6 +169,16 @@ def join(parts):
     widths = {of.shape[1] for of in weights}
     if len(widths) > 1:  # one weight for all outputs in one piece, one for each in another
         weights = [np.broadcast_to(of, (len(of), max(widths))) for of in weights]
-    table = np.concatenate([of.table(copy=False) for of in series])
-    lengths = np.concatenate([of.lengths for of in series])
-    return Data(sequences.of_table(table, lengths, "list"), np.concatenate(targets), np.concatenate(weights))
+    return Data(join_series(series), np.concatenate(targets), np.concatenate(weights))
+
+
+def join_series(parts):
+    """Series of one part after another."""
+    table = np.concatenate([of.table(copy=False) for of in parts])
+    return sequences.of_table(table, np.concatenate([of.lengths for of in parts]), "list")
+
+
+def digest_of(estimator, *parts):
+    """Hash of data, and of the vocabularies of their symbols."""
+    vocabularies = estimator._schema.vocabularies if estimator.embedding_size is not None else ()
+    return fingerprint(*parts, vocabularies=vocabularies)

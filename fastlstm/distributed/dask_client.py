@@ -11,6 +11,7 @@ from distributed import CancelledError, KilledWorker, MultiLock, default_client,
 from fastlstm.distributed import chunks, dask_worker
 from fastlstm.distributed.dask_inputs import chunk_futures
 from fastlstm.distributed.dask_worker import PeerError
+from fastlstm.distributed.kinds import kind_of
 from fastlstm.distributed.together import quiet
 from fastlstm.estimators import fitting
 from fastlstm.estimators.atomic import AtomicUpdate
@@ -40,7 +41,7 @@ class Job:
         parts = list(data[:n_parts])
         held_out = list(data[n_parts:]) or None
         given = self.seed, self.continued, self.partial
-        return update, fitting.prepare(update.copy, parts, held_out, *given, None, share)
+        return update, kind_of(update.copy).prepare(update.copy, parts, held_out, *given, None, share)
 
     def prepared(self, update, training):
         """What the client must know of a training before its first epoch."""
@@ -269,16 +270,17 @@ def train(client, estimator, given, validation, options):
     client, partial = client_of(client), options.partial
     client.register_plugin(dask_worker.Connections())
     rounds, key = Rounds(client, options.retries, options.timeout), uuid.uuid4().hex
-    continued = hasattr(estimator, "weights_") and (partial or estimator.warm_start)
+    continued = hasattr(estimator, "weights_") and (partial or getattr(estimator, "warm_start", False))
 
     def prepared(copy):
-        fitting.begin(copy, continued)
+        kind = kind_of(copy)
+        kind.begin(copy, continued)
         seed, checkpoints = fitting.seed_of(copy)
         reader = quiet(copy)
         plan = _Plan(client, rounds, reader)
         read = plan.read(given, not continued, options.of_reading)
         facts = plan.facts(read)
-        attributes = chunks.merge(facts)
+        attributes = kind.merge(facts)
         vars(copy).update(attributes)
         vars(reader).update(attributes)
         n = min(options.n_partitions, sum(of.n for of in facts))
@@ -338,11 +340,11 @@ class _Plan:
         out = []
         for pieces in chunks.pieces([of.n for of in facts], n):
             needed = [read[chunk] for chunk, *_ in pieces]
-            out.append(self._submit(dask_worker.assemble, pieces, attributes, self._estimator._per_step, *needed))
+            out.append(self._submit(dask_worker.assemble, self._estimator, pieces, attributes, *needed))
         return out
 
     def fingerprint(self, parts):
-        return " ".join(self._results([self._submit(dask_worker.fingerprint, part) for part in parts]))
+        return " ".join(self._results([self._submit(dask_worker.digest, self._estimator, part) for part in parts]))
 
     def _submit(self, function, *args):
         return self._client.submit(function, *args, pure=False)

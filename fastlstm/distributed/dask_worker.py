@@ -11,8 +11,7 @@ import numpy as np
 from distributed import WorkerPlugin, get_worker
 from distributed.protocol import to_serialize
 
-from fastlstm.distributed import chunks
-from fastlstm.estimators import checkpoints
+from fastlstm.distributed.kinds import kind_of
 from fastlstm.training.collective import Collective, Node, Share, root, sliced
 
 PLUGIN = "fastlstm"
@@ -176,7 +175,7 @@ def read(number, estimator, reset, given, options, member):
     """Read a chunk; `given` without its data."""
     chunk = given.loaded(member)
     try:
-        return chunks.read(estimator, reset, *chunk, **options)
+        return kind_of(estimator).read(estimator, reset, *chunk, **options)
     except (TypeError, ValueError) as error:
         raise type(error)(f"In partition {number}: {error}") from error
 
@@ -196,15 +195,16 @@ def facts(chunk):
     return chunk.facts
 
 
-def fingerprint(part):
-    """That of a partition, which may have no series."""
-    return "" if part is None else checkpoints.fingerprint(part)
+def digest(estimator, part):
+    """Hash of a partition, which may have no series."""
+    return "" if part is None else kind_of(estimator).digest_of(estimator, part)
 
 
-def assemble(pieces, attributes, per_step, *of_pieces):
+def assemble(estimator, pieces, attributes, *of_pieces):
     """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
-    encoded = [chunks.encode(chunk, attributes) for chunk in of_pieces]
-    return chunks.join([chunks.cut(data, *rows, per_step) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
+    kind, per_step = kind_of(estimator), getattr(estimator, "_per_step", True)
+    encoded = [kind.encode(chunk, attributes) for chunk in of_pieces]
+    return kind.join([kind.cut(data, *rows, per_step) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
 
 
 def run_round(job, group, rank, state, seconds, n_parts, *data):

@@ -5,17 +5,17 @@ from functools import partial
 from fastlstm import symbols
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
-from fastlstm.language import LSTMLanguageModel
+from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 
 
 def train(engine, estimator, given, held_out, options):
     """Train an estimator of any kind on an engine."""
     if isinstance(estimator, LSTMLanguageModel):
         return _train_language_model(engine, estimator, given, held_out, options)
+    if isinstance(estimator, LSTMTranslator):
+        return _train_translator(engine, estimator, given, held_out, options)
     if not isinstance(estimator, BaseLSTM):
-        raise TypeError(
-            f"estimator is a {type(estimator).__name__}; expected LSTMClassifier, LSTMRegressor or LSTMLanguageModel."
-        )
+        raise TypeError(f"estimator is a {type(estimator).__name__}; expected an estimator of fastlstm.")
     if estimator.embedding_size is not None and not _continues(estimator, options):
         schema = _schema(engine, estimator, given, options)
         options = options._replace(schema=schema)
@@ -36,6 +36,28 @@ def _schema(engine, estimator, given, options):
 
 def _count(X, y=None, sample_weight=None):
     return symbols.counts(X, "X") if len(X) else None
+
+
+def _train_translator(engine, translator, given, held_out, options):
+    """The vocabularies of both sides, then the translator."""
+    if options.partial:
+        raise ValueError("A translator has no partial_fit: call fit.")
+    translator._validate_params()
+    counted = [of for of in engine.survey(_count_pairs, given, options) if of is not None]
+    if not counted:
+        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    limits = translator.max_vocabulary, translator.min_count
+    schemas = tuple(
+        symbols.Schema.of_counts(of_side, name, *limits)
+        for of_side, name in zip(zip(*counted, strict=True), ("X", "y"), strict=True)
+    )
+    for schema, name in zip(schemas, ("X", "y"), strict=True):
+        symbols.check_plain(schema.names, name)
+    return engine.train(translator, given, held_out, options._replace(schema=schemas))
+
+
+def _count_pairs(X, y, sample_weight=None):
+    return (symbols.counts(X, "X"), symbols.counts(y, "y", allow_empty=True)) if len(X) else None
 
 
 def _train_language_model(engine, model, given, held_out, options):

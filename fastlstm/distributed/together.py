@@ -1,6 +1,7 @@
 """A fit in several processes, or threads, that all run this program: each reads data of its own."""
 
 from fastlstm.distributed import chunks
+from fastlstm.distributed.kinds import kind_of
 from fastlstm.estimators import fitting
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.training.collective import Share
@@ -18,24 +19,26 @@ def train(estimator, given, validation, members, collective, options):
     options : Options
     """
     partial = options.partial
-    is_first = collective.rank == 0
-    continued = hasattr(estimator, "weights_") and (partial or estimator.warm_start)
+    is_first, kind = collective.rank == 0, kind_of(estimator)
+    continued = hasattr(estimator, "weights_") and (partial or getattr(estimator, "warm_start", False))
 
     def prepared(copy):
-        fitting.begin(copy, continued)
+        kind.begin(copy, continued)
         seed, checkpoints = fitting.seed_of(copy) if is_first else (None, None)
         seed = collective.broadcast(seed)
-        own = [chunks.read(copy, not continued, *given.loaded(member), **options.of_reading) for member in members[0]]
-        attributes, sizes = _survey(collective, own)
+        own = [kind.read(copy, not continued, *given.loaded(member), **options.of_reading) for member in members[0]]
+        facts = gather(collective, [chunk.facts for chunk in own])
+        attributes = kind.merge([of for of_process in facts for of in of_process])
+        sizes = [[of.n for of in of_process] for of_process in facts]
         vars(copy).update(attributes)
         mine = Share(collective, min(options.n_partitions, sum(map(sum, sizes))))
-        parts = _partitions(mine, [chunks.encode(chunk, attributes) for chunk in own], sizes, copy._per_step)
+        parts = _partitions(kind, mine, [kind.encode(chunk, attributes) for chunk in own], sizes, copy)
         held_out = None
         if not validation.is_nothing:
-            read = [chunks.read(copy, False, *validation.loaded(member), suffix="_val") for member in members[1]]
+            read = [kind.read(copy, False, *validation.loaded(member), suffix="_val") for member in members[1]]
             sizes = gather(collective, [chunk.facts.n for chunk in read])
-            held_out = _partitions(mine, [chunk.data for chunk in read], sizes, copy._per_step)
-        training = fitting.prepare(copy, parts, held_out, seed, continued, partial, checkpoints, mine)
+            held_out = _partitions(kind, mine, [chunk.data for chunk in read], sizes, copy)
+        training = kind.prepare(copy, parts, held_out, seed, continued, partial, checkpoints, mine)
         _resume(training, checkpoints, collective)
         return training, checkpoints
 
@@ -59,15 +62,7 @@ def gather(collective, value):
     return [collective.broadcast(value, source) for source in range(collective.size)]
 
 
-def _survey(collective, own):
-    """Attributes of the estimator, and the sizes of the chunks of every process."""
-    facts = gather(collective, [chunk.facts for chunk in own])
-    return chunks.merge([of for of_process in facts for of in of_process]), [
-        [of.n for of in of_process] for of_process in facts
-    ]
-
-
-def _partitions(mine, own, sizes, per_step):
+def _partitions(kind, mine, own, sizes, estimator):
     """The partitions of this process, of its own chunks and of what others send."""
     collective, found = mine.collective, {}
     owners = [process for process, of_process in enumerate(sizes) for _ in of_process]
@@ -79,12 +74,12 @@ def _partitions(mine, own, sizes, per_step):
             for v, of_partition in enumerate(plan):
                 for place, (chunk, *rows) in enumerate(of_partition):
                     if owners[chunk] == source:
-                        piece = chunks.cut(own[chunk - first], *rows, per_step)
+                        piece = kind.cut(own[chunk - first], *rows, getattr(estimator, "_per_step", True))
                         (found if v in mine.mine else sent)[v, place] = piece
         if collective.size > 1:
             received = collective.broadcast(sent if source == collective.rank else None, source)
             found |= {at: piece for at, piece in received.items() if at[0] in mine.mine}
-    return [chunks.join([found[v, place] for place in range(len(plan[v]))]) for v in mine.mine]
+    return [kind.join([found[v, place] for place in range(len(plan[v]))]) for v in mine.mine]
 
 
 def _resume(training, checkpoints, collective):

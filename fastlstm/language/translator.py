@@ -222,7 +222,7 @@ class LSTMTranslator(MetadataRequestMixin, LanguageParameters, CallbackSupportMi
         """
 
         def prepared(copy):
-            return translator_fitting.prepare(copy, X, y, sample_weight, (X_val, y_val, sample_weight_val))
+            return translator_fitting.prepare_pairs(copy, X, y, sample_weight, (X_val, y_val, sample_weight_val))
 
         return fitting.train(self, (X, y, sample_weight), prepared)
 

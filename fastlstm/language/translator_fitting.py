@@ -7,16 +7,18 @@ import numpy as np
 from fastlstm import kernels, sequences, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.checkpoints import fingerprint
-from fastlstm.estimators.data import has_validation_data
+from fastlstm.estimators.data import any_weight, has_validation_data, there
 from fastlstm.estimators.inputs import check_weights
 from fastlstm.estimators.summary import Summary, layer_of, layers_of
 from fastlstm.estimators.validation import check_network_parameters, check_resume
 from fastlstm.layers.checks import check_sizes, named
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
+from fastlstm.training.collective import ALONE
 from fastlstm.training.embedding import Embedding
 from fastlstm.training.loop import Training
 from fastlstm.training.minibatch import Minibatch
+from fastlstm.training.partitions import PartitionedTraining, Partitions
 from fastlstm.translation.model import TranslationModel
 from fastlstm.translation.network import TranslationNetwork
 from fastlstm.translation.pairs import Pairs
@@ -25,28 +27,39 @@ LONGER = 2  # how much longer than the longest target of training translations m
 VALIDATION_ROWS = 64  # pairs held out that are evaluated at once
 
 
-def prepare(translator, X, y, sample_weight, validation_data):
+def prepare_pairs(translator, X, y, sample_weight, validation_data):
     """The `Training` of a translator, and its checkpoints or None."""
-    check_network_parameters(translator)
-    check_resume(translator)
-    dtype = np.dtype(translator.dtype)
+    begin(translator)
     pairs = read_pairs(translator, X, y, sample_weight, reset=True)
     held_out = None
     if has_validation_data(*validation_data):
-        held_out = read_pairs(translator, *validation_data, suffix="_val")
+        held_out = [read_pairs(translator, *validation_data, suffix="_val")]
     seed, checkpoints = fitting.seed_of(translator)
-    rng = np.random.default_rng(seed)
+    return prepare(translator, [pairs], held_out, seed, checkpoints=checkpoints), checkpoints
+
+
+def begin(translator, continued=False):
+    """Check the parameters of a translator."""
+    check_network_parameters(translator)
+    check_resume(translator)
+
+
+def prepare(translator, parts, held_out, seed, continued=False, partial=False, checkpoints=None, share=ALONE):
+    """The `Training` of a translator on partitions of pairs; the parameters are those of ``fitting.prepare``."""
+    dtype, rng = np.dtype(translator.dtype), np.random.default_rng(seed)
     if translator.early_stopping and held_out is None:
-        pairs, held_out = _split(translator, pairs, int(rng.integers(np.iinfo(np.int32).max)))
+        parts, held_out = _split(translator, parts, int(rng.integers(np.iinfo(np.int32).max)), share)
+    sizes = share.gather([(len(of), int(of.sources.lengths.max()), of.n_steps) for of in there(parts)])
+    n, longest, steps = (function(of) for function, of in zip((sum, max, sum), zip(*sizes, strict=True), strict=True))
     given = {name: getattr(translator, name) for name in defaults.NAMES}
-    longest = int(pairs.sources.lengths.max())
-    translator.settings_ = defaults.resolve_for_pairs(given, translator.cell, len(pairs), longest, pairs.n_steps)
-    if checkpoints:
-        parts = [pairs] if held_out is None else [pairs, held_out]
-        data = [(of, part.targets, part.weights) for part in parts for of in (part.sources, part.inputs)]
-        schemas = translator._source_schema, translator._target_schema
-        vocabularies = [schema.vocabularies[0] for schema in schemas]
-        checkpoints.describe(translator, seed, data=fingerprint(*data, vocabularies=vocabularies))
+    translator.settings_ = defaults.resolve_for_pairs(
+        given, translator.cell, n, longest, steps, n_partitions=share.n_partitions
+    )
+    if share.collective.broadcast(checkpoints is not None):
+        digests = share.gather([digest_of(translator, *there(parts), *there(held_out or []))])
+        partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
+        if checkpoints:
+            checkpoints.describe(translator, seed, data=" ".join(digests), **partitions)
     model = model_of(translator)
     longest_lag = fitting.longest_lag_of(translator, longest)
     translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))
@@ -59,7 +72,7 @@ def prepare(translator, X, y, sample_weight, validation_data):
         recurrent_dropout=translator.recurrent_dropout,
         symbol_dropout=translator.symbol_dropout,
         teacher_forcing=translator.teacher_forcing,
-        n_pairs=len(pairs),
+        n_pairs=n,
     )
     validate = None
     if held_out is not None:
@@ -67,18 +80,26 @@ def prepare(translator, X, y, sample_weight, validation_data):
 
         def validate():
             evaluator.parameters[:] = network.parameters
-            return evaluate(evaluator, held_out, translator.n_jobs)
+            loss, total = share.total([evaluate(evaluator, part, translator.n_jobs) for part in there(held_out)])
+            return float(-loss / total), float(loss / total)
 
-    training = Training(
+    kind, examples = (Training, parts[0]) if share is ALONE else (PartitionedTraining, Partitions(share, parts))
+    return kind(
         network,
         fitting.settings_of(translator, model.loss),
-        pairs,
+        examples,
         seed=seed,
         validate=validate,
         save=checkpoints and checkpoints.save,
         n_jobs=translator.n_jobs,
     )
-    return training, checkpoints
+
+
+def digest_of(translator, *parts):
+    """Hash of pairs."""
+    data = [(of, part.targets, part.weights) for part in parts for of in (part.sources, part.inputs)]
+    schemas = translator._source_schema, translator._target_schema
+    return fingerprint(*data, vocabularies=[schema.vocabularies[0] for schema in schemas])
 
 
 def model_of(translator):
@@ -98,8 +119,14 @@ def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
     x_name, y_name, dtype = f"X{suffix}", f"y{suffix}", translator.dtype
     limits = translator.max_vocabulary, translator.min_count
     if reset:
-        sources, translator._source_schema = symbols.learn(X, x_name, dtype, *limits)
-        targets, translator._target_schema = symbols.learn(y, y_name, dtype, *limits, allow_empty=True)
+        known = vars(translator).get("_known_schema")  # of more pairs than these
+        if known is None:
+            sources, translator._source_schema = symbols.learn(X, x_name, dtype, *limits)
+            targets, translator._target_schema = symbols.learn(y, y_name, dtype, *limits, allow_empty=True)
+        else:
+            translator._source_schema, translator._target_schema = known
+            sources = symbols.read(X, x_name, known[0], dtype)
+            targets = symbols.read(y, y_name, known[1], dtype, allow_empty=True)
         for schema, name in ((translator._source_schema, x_name), (translator._target_schema, y_name)):
             symbols.check_plain(schema.names, name)
         longest = int(targets.lengths.max())
@@ -154,27 +181,39 @@ def pairs_of(sources, targets, weights, V):
     return Pairs(sources, inputs, predicted[:, None], of_steps[:, None])
 
 
-def _split(translator, pairs, seed):
-    """The part of the pairs to train on, and the part held out."""
-    held = int(np.ceil(translator.validation_fraction * len(pairs)))
-    if held >= len(pairs):
+def _split(translator, parts, seed, share):
+    """The pairs of each partition to train on, and those held out; None where there are none."""
+    sizes = share.gather([len(pairs) for pairs in parts])
+    n = sum(sizes)
+    held = int(np.ceil(translator.validation_fraction * n))
+    if held >= n:
         raise ValueError(
-            f"validation_fraction={translator.validation_fraction:g} holds out all of the {len(pairs)} pairs: pass "
+            f"validation_fraction={translator.validation_fraction:g} holds out all of the {n} pairs: pass "
             "more pairs, lower validation_fraction, or pass X_val and y_val."
         )
-    order = np.random.default_rng(seed).permutation(len(pairs))
-    parts = np.sort(order[held:]), np.sort(order[:held])
-    for part, what, how in zip(
-        parts,
+    order = np.random.default_rng(seed).permutation(n)
+    firsts = (np.cumsum(sizes) - sizes)[share.mine.start : share.mine.stop]
+    split = [
+        [_taken(pairs, of_all - first) for pairs, first in zip(parts, firsts, strict=True)]
+        for of_all in (np.sort(order[held:]), np.sort(order[:held]))
+    ]
+    for of_kind, what, how in zip(
+        split,
         ("Every pair to train on has weight 0, except those held out", "Every pair held out has weight 0"),
         ("lower", "raise"),
         strict=True,
     ):
-        if not pairs.weights[pairs.inputs.steps_of(part)].any():
+        if not any_weight(of_kind, share):
             raise ValueError(
                 f"{what}: pass X_val and y_val, or {how} validation_fraction (now {translator.validation_fraction:g})."
             )
-    return map(pairs.take, parts)
+    return split
+
+
+def _taken(pairs, rows):
+    """The pairs that are among `rows`, or None if there are none."""
+    rows = rows[(rows >= 0) & (rows < len(pairs))]
+    return pairs.take(rows) if len(rows) else None
 
 
 def minibatches(pairs, dtype, loss):
@@ -197,14 +236,14 @@ def run(network, batch, n_jobs):
 
 
 def evaluate(network, pairs, n_jobs):
-    """Score and loss of validation data: minus the loss, and the loss, when the decoder reads the targets."""
+    """Sums of the losses and of the weights of validation data, when the decoder reads the targets."""
     loss = total = 0.0
     for _, batch in minibatches(pairs, network.parameters.dtype, network.model.loss):
         if batch.total_weight:
             run(network, batch, n_jobs)
             loss += float(network.values.sum() * batch.expected_weight)
             total += float(batch.total_weight)
-    return -loss / total, loss / total
+    return np.array([loss, total])
 
 
 def summarize(model, title):

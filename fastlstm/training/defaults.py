@@ -31,7 +31,7 @@ RATE_OF_PAIRS, SLOWER_PAIRS = 0.005, 2
 NAMES = ("batch_size", "learning_rate", "learning_rate_init", "max_iter", "dropout", "init")
 
 
-def resolve_for_pairs(given, cell, n, longest, steps):
+def resolve_for_pairs(given, cell, n, longest, steps, n_partitions=1):
     """The same for n pairs of sequences, of which an encoder-decoder learns to make one from the other.
 
     It must find out which symbols correspond: a task of its own, which takes longer, and more so at a high rate.
@@ -41,7 +41,7 @@ def resolve_for_pairs(given, cell, n, longest, steps):
         settings["init"] = "standard"
     if settings["learning_rate_init"] == "auto" and settings["learning_rate"] in ("auto", "cosine") and n > FEW:
         settings["learning_rate_init"] = RATE_OF_PAIRS
-    return resolve(settings, cell, n, longest, steps, slower=SLOWER_PAIRS)
+    return resolve(settings, cell, n, longest, steps, slower=SLOWER_PAIRS, n_partitions=n_partitions)
 
 
 def resolve(given, cell, n, longest, steps, online=False, slower=1, n_partitions=1):

@@ -1,0 +1,47 @@
+"""Chunks and partitions of pairs of sequences, for translators; the functions are those of ``chunks.py``."""
+
+import numpy as np
+
+from fastlstm.distributed import chunks
+from fastlstm.distributed.chunks import Chunk, Facts, join_series
+from fastlstm.estimators.atomic import AtomicUpdate
+from fastlstm.language import translator_fitting
+from fastlstm.language.translator_fitting import begin as begin
+from fastlstm.language.translator_fitting import digest_of as digest_of
+from fastlstm.language.translator_fitting import prepare as prepare
+from fastlstm.translation.pairs import Pairs
+
+
+def read(translator, reset, X, y=None, sample_weight=None, suffix="", schema=None, classes=None):
+    if not len(X):
+        return Chunk(Facts(0, "", {}), None)
+    update = AtomicUpdate(translator)
+    update.copy._known_schema = schema
+    is_zero = sample_weight is not None and chunks.are_zero(sample_weight)
+    pairs = translator_fitting.read_pairs(update.copy, X, y, None if is_zero else sample_weight, reset, suffix)
+    if is_zero:
+        pairs = Pairs(pairs.sources, pairs.inputs, pairs.targets, 0 * pairs.weights)
+    del update.copy._known_schema
+    return Chunk(Facts(len(pairs), translator.dtype, update.changes()), pairs)
+
+
+def merge(facts):
+    there = [of for of in facts if of.n]
+    attributes = chunks.merge(facts, differing={"max_length_"})
+    return {**attributes, "max_length_": max(of.attributes["max_length_"] for of in there)}
+
+
+def encode(chunk, attributes):
+    return chunk.data
+
+
+def cut(pairs, first, last, per_step):
+    return pairs.take(np.arange(first, last))
+
+
+def join(parts):
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    sources, inputs = (join_series([getattr(of, side) for of in parts]) for side in ("sources", "inputs"))
+    targets, weights = (np.concatenate([getattr(of, name) for of in parts]) for name in ("targets", "weights"))
+    return Pairs(sources, inputs, targets, weights)

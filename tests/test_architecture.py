@@ -53,6 +53,7 @@ ALLOWED = {
         "fastlstm.kernels",
     ),
     "distributed/": (
+        "fastlstm.forecasting",
         "fastlstm.language",
         "fastlstm.translation",
         "fastlstm.symbols",

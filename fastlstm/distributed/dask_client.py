@@ -106,10 +106,20 @@ class Rounds:
         self._shunned = set()  # workers that did not answer
 
     def run(self, job, state, seconds, parts, held_out, name):
-        """What the first of the tasks returns."""
+        """Some epochs of a training; what the first of the tasks returns."""
+
+        def task(group, rank, size):
+            mine = slice(job.n_partitions * rank // size, job.n_partitions * (rank + 1) // size)
+            data = *parts[mine], *(held_out[mine] if held_out else ())
+            return dask_worker.run_round, job, group, rank, state, seconds, len(parts[mine]), *data
+
+        return self.of_tasks(task, job.n_partitions, name)
+
+    def of_tasks(self, task, most, name):
+        """Run tasks on at most so many workers, ``task(group, rank, size)`` their function and arguments."""
         for attempt in range(self.retries + 1):
             try:
-                return self._once(job, state, seconds, parts, held_out, name)
+                return self._once(task, most, name)
             except OF_WORKERS as error:
                 if attempt == self.retries:
                     raise RuntimeError(
@@ -132,33 +142,17 @@ class Rounds:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _once(self, job, state, seconds, parts, held_out, name):
-        addresses, group = self.workers(job.n_partitions), uuid.uuid4().hex
+    def _once(self, task, most, name):
+        addresses, group = self.workers(most), uuid.uuid4().hex
         size, futures, client = len(addresses), [], self.client
         lock = MultiLock([f"fastlstm-{address}" for address in addresses], client=client)
         if not lock.acquire(timeout=self.timeout):
             raise RuntimeError(f"Another fit has had the workers {', '.join(addresses)} for {self.timeout:g} s.")
         try:
             for rank, address in enumerate(addresses):
-                mine = slice(job.n_partitions * rank // size, job.n_partitions * (rank + 1) // size)
-                futures.append(
-                    client.submit(
-                        dask_worker.run_round,
-                        job,
-                        (group, addresses),
-                        rank,
-                        state,
-                        seconds,
-                        len(parts[mine]),
-                        *parts[mine],
-                        *(held_out[mine] if held_out else ()),
-                        workers=[address],
-                        allow_other_workers=False,
-                        pure=False,
-                        retries=0,
-                        key=f"{name} rank {rank}-{group[:8]}",
-                    )
-                )
+                key = f"{name} rank {rank}-{group[:8]}"
+                pinned = {"workers": [address], "allow_other_workers": False, "pure": False, "retries": 0, "key": key}
+                futures.append(client.submit(*task((group, addresses), rank, size), **pinned))
             self._wait(futures, addresses)
             return futures[0].result()
         except BaseException:
@@ -263,6 +257,18 @@ def survey(client, function, given, options):
     """What a function finds in each chunk."""
     client = client_of(client)
     return _Plan(client, Rounds(client, options.retries, options.timeout), None).survey(function, given)
+
+
+def together(client, function, given, options):
+    """``function(collective, chunks)`` on each worker, with the chunks of all of them; the first result."""
+    client = client_of(client)
+    client.register_plugin(dask_worker.Connections())
+    members = chunk_futures(client, given)
+
+    def task(group, rank, size):
+        return dask_worker.run_together, function, given.without_data, group, rank, options.timeout, *members
+
+    return Rounds(client, options.retries, options.timeout).of_tasks(task, options.n_partitions, "fastlstm fit")
 
 
 def train(client, estimator, given, validation, options):

@@ -190,6 +190,17 @@ def survey(function, given, member):
     return function(*given.loaded(member))
 
 
+def run_together(function, given, group, rank, timeout, *members):
+    """``function(collective, chunks)`` with the chunks of all workers; the first process returns the result."""
+    collective = Group(group[0], group[1], rank, timeout)
+    try:
+        result = function(collective, [given.loaded(member) for member in members])
+        return result if rank == 0 else None
+    except BaseException:
+        collective.leave()
+        raise
+
+
 def facts(chunk):
     """The facts of a chunk."""
     return chunk.facts
@@ -228,6 +239,8 @@ def run_round(job, group, rank, state, seconds, n_parts, *data):
         if key not in connections.trainings:
             connections.trainings[key] = job.prepare(Share(collective, job.n_partitions), data, n_parts)
         estimator, training = connections.trainings[key]
+        if training.n_jobs is None:  # no other task of a fit runs here
+            training.n_jobs = connections.worker.state.nthreads
         training.examples.share.collective = collective
         if state is None:
             return job.prepared(estimator, training) if rank == 0 else None

@@ -55,6 +55,11 @@ class Local:
         """What a function finds in each chunk (X, y, sample_weight)."""
         return [function(*given.loaded(member)) for member in given.members()]
 
+    def together(self, function, given, options):
+        """``function(collective, chunks)`` in each process, with the chunks of all of them; the first result."""
+        chunks = [given.loaded(member) for member in given.members()]
+        return in_threads(self.n_workers, lambda collective: function(collective, chunks))[0]
+
     def train(self, estimator, given, held_out, options):
         return self.run(
             lambda collective, *members: together.train(estimator, given, held_out, members, collective, options),
@@ -87,6 +92,10 @@ class Mpi:
         """What a function finds in each chunk (X, y, sample_weight) of all processes."""
         found = [function(*given.loaded(member)) for member in given.members()]
         return [value for values in together.gather(self._collective, found) for value in values]
+
+    def together(self, function, given, options):
+        """``function(collective, chunks)`` in each process, with the chunks of all of them; that of this process."""
+        return function(self._collective, self.survey(lambda *chunk: chunk, given, options))
 
     def train(self, estimator, given, held_out, options):
         members = given.members(), held_out.members("_val")
@@ -126,6 +135,10 @@ class Dask:
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight), where it is."""
         return self._module.survey(self.client, function, given, options)
+
+    def together(self, function, given, options):
+        """``function(collective, chunks)`` on each worker, with the chunks of all of them; the first result."""
+        return self._module.together(self.client, function, given, options)
 
     def train(self, estimator, given, held_out, options):
         return self._module.train(self.client, estimator, given, held_out, options)

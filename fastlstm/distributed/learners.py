@@ -3,8 +3,10 @@
 from functools import partial
 
 from fastlstm import symbols
+from fastlstm.distributed import panels
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.forecasting import LSTMForecaster
 from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 
 
@@ -12,6 +14,10 @@ def train(engine, estimator, given, held_out, options):
     """Train an estimator of any kind on an engine."""
     if isinstance(estimator, LSTMLanguageModel):
         return _train_language_model(engine, estimator, given, held_out, options)
+    if isinstance(estimator, LSTMForecaster):
+        if options.partial or not held_out.is_nothing:
+            raise ValueError("A forecaster has no partial_fit and no X_val: it holds out the end of each series.")
+        return panels.train(engine, estimator, given, options)
     if isinstance(estimator, LSTMTranslator):
         return _train_translator(engine, estimator, given, held_out, options)
     if not isinstance(estimator, BaseLSTM):

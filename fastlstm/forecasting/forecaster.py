@@ -37,6 +37,7 @@ from fastlstm.forecasting.scaling import SCALINGS
 from fastlstm.forecasting.transforms import Differences
 from fastlstm.layers.checks import named
 from fastlstm.training import losses
+from fastlstm.training.collective import ALONE
 from fastlstm.training.losses import Loss
 from fastlstm.user_warnings import warn
 
@@ -263,12 +264,12 @@ default="squared_error"
         update.commit()
         return self
 
-    def _fit(self, panel, X, static):
+    def _fit(self, panel, X, static, processes=ALONE):
         self.season_length_ = self.season_length or season_of(max(panel.index, key=len))
         if self.seasonal_differences and self.season_length_ == 1:
             raise ValueError("seasonal_differences requires a season: set season_length, the number of its steps.")
         self.window_ = self.window or self._default_window(panel)
-        self._fit_data(read_data(self, panel, X, static, self.window_))
+        self._fit_data(read_data(self, panel, X, static, self.window_), processes)
         if self._fitted.errors is None:
             warn(
                 "No series is long enough to hold out a part of it, so the scaling was not chosen by forecasts, and "
@@ -276,7 +277,7 @@ default="squared_error"
                 UserWarning,
             )
 
-    def _fit_data(self, data):
+    def _fit_data(self, data, processes=ALONE):
         window, H, recursive = self.window_, self.horizon, self.strategy == "recursive"
         counts = self.loss in COUNTS
         scalings = ("none",) if counts else AUTO if self.scaling == "auto" else (self.scaling,)
@@ -297,7 +298,7 @@ default="squared_error"
         self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
         self._data, self._plan, self._parameters = data, plan, clone(self)
         self._fitted = selection.fit(
-            plan, data.values, data.observed, data.channels(plan.shift, 0, plan.differences), self, seed
+            plan, data.values, data.observed, data.channels(plan.shift, 0, plan.differences), self, seed, processes
         )
         self.settings_, self.strategy_ = self._fitted.settings, "recursive" if recursive else "direct"
         self.scaling_, self.network_share_ = self._fitted.predictor.scaling, self._fitted.predictor.share

@@ -15,12 +15,14 @@ from fastlstm.kernels.parts import Part
 from fastlstm.layers.checks import check_sizes
 from fastlstm.stacks import Stack
 from fastlstm.training import defaults
+from fastlstm.training.collective import ALONE
 from fastlstm.training.embedding import Embedding
 from fastlstm.training.loop import Training
 from fastlstm.training.losses import weighted_means, weighted_sums
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.outputs import RegressionOutput
+from fastlstm.training.partitions import PartitionedTraining, Partitions
 from fastlstm.training.progress import Settings
 from fastlstm.training.streaming import Stepper
 
@@ -223,20 +225,22 @@ class Recursive(Predictor):
         return out
 
 
-def resolve_settings(windows, parameters):
+def resolve_settings(windows, parameters, processes=ALONE):
     """Values of the parameters of the network that can be "auto"."""
     given = {field: getattr(parameters, field) for field in defaults.NAMES}
-    return defaults.resolve(given, parameters.cell, len(windows), windows.longest, windows.n_steps)
+    sizes = len(windows), windows.longest, windows.n_steps
+    return defaults.resolve(given, parameters.cell, *sizes, n_partitions=processes.n_partitions)
 
 
-def train_network(windows, parameters, loss, codes, seed, name):
+def train_network(windows, parameters, loss, codes, seed, name, processes=ALONE):
     """Train a network on the targets of `windows`; returns the fitted `Model`.
 
     parameters: the forecaster, which has the network's parameters as attributes.
     codes: number of codes by channel, of the channels of categories.
+    processes: the `Share` of the training of this process, which has all windows.
     """
     rng, dtype = np.random.default_rng(seed), np.dtype(parameters.dtype)
-    settings = resolve_settings(windows, parameters)
+    settings = resolve_settings(windows, parameters, processes)
     sizes = check_sizes(parameters.hidden_size, parameters.num_layers)
     embedding, channels = None, windows.channels
     if codes:
@@ -267,7 +271,12 @@ def train_network(windows, parameters, loss, codes, seed, name):
     values = {field.name: getattr(parameters, field.name, None) for field in fields(Settings)}
     values |= {field: value for field, value in settings.items() if field in values}
     values |= {"loss": loss, "early_stopping": False, "n_iter_no_change": 10, "tol": 0.0}
-    training = Training(network, Settings(**values), windows, seed=seed, n_jobs=parameters.n_jobs)
+    if processes is ALONE:
+        kind, examples = Training, windows
+    else:
+        parts = [windows.part(number, processes.n_partitions) for number in processes.mine]
+        kind, examples = PartitionedTraining, Partitions(processes, parts)
+    training = kind(network, Settings(**values), examples, seed=seed, n_jobs=parameters.n_jobs)
     if parameters.verbose:
         print(f"{name}: {len(windows)} windows  {defaults.summary(settings)}", flush=True)
     for _ in report_epochs(training, parameters.verbose, show_reason=False):

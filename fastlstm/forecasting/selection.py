@@ -11,6 +11,7 @@ from fastlstm.forecasting.linear import fit_linear, intercept_only
 from fastlstm.forecasting.predictor import ONE_SIGMA, Direct, Recursive, Run, resolve_settings, train_network
 from fastlstm.forecasting.transforms import Differences
 from fastlstm.forecasting.windows import RollingWindows, Windows
+from fastlstm.training.collective import ALONE
 
 TAIL = 0.2  # fraction of a series that is held out
 CLOSE = 1.1  # scalings whose linear forecasts are worse than the best by more than this factor are not trained
@@ -144,13 +145,13 @@ def held_out_origins(values, observed, ends, horizon, least):
     return np.repeat(np.arange(len(values)), list(map(len, origins))), np.concatenate(origins)
 
 
-def fit(plan, values, observed, covariates, parameters, seed):
-    """Choose the scaling, fit the predictor, and measure its errors."""
+def fit(plan, values, observed, covariates, parameters, seed, processes=ALONE):
+    """Choose the scaling, fit the predictor, and measure its errors; `processes` as in `train_network`."""
     ends = tails(values, plan)
     series, origins = held_out_origins(values, observed, ends, plan.horizon, plan.differences.lost + plan.window)
     # without a held-out part, nothing says that a network improves on the linear model
     scaling, share, spread, errors, tried = plan.scalings[0], float(not plan.blends), {"sharpness": 0.0}, None, {}
-    trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed)
+    trials = _Trials(plan, values, observed, covariates, ends, series, origins, parameters, seed, processes)
     if trials.are_possible:
         scaling, share, spread, errors, tried = trials.best()
     final = Histories(values, observed, plan.units(values, scaling), covariates, plan.window)
@@ -160,26 +161,28 @@ def fit(plan, values, observed, covariates, parameters, seed):
             f"y has NaN among the {plan.horizon} values after every window: reduce horizon, or impute missing values; "
             "for days without values, such as Sundays, leave them out and pass freq, for example 'B'."
         )
-    predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, share)
+    predictor = fit_predictor(plan, windows, plan.base(windows, final.units), parameters, seed, processes, share)
     if errors is not None and errors.factors is not None and not plan.counts:
         for unit, factor in zip(final.units, errors.factors, strict=True):
             unit.error = factor
-    return Fit(final.units, replace(predictor, **spread), resolve_settings(windows, parameters), errors, tried)
+    settings = resolve_settings(windows, parameters, processes)
+    return Fit(final.units, replace(predictor, **spread), settings, errors, tried)
 
 
-def fit_predictor(plan, windows, base, parameters, seed, share=1.0):
+def fit_predictor(plan, windows, base, parameters, seed, processes, share=1.0):
     """Train the networks on the targets of the base model; there are none if nothing depends on them."""
     windows.base, models = base, []
     for number in range(plan.n_models if share or plan.loss.is_distribution else 0):
         name = f"scaling={windows.scaling!r}"
-        models.append(train_network(windows, parameters, plan.loss, plan.roles.codes, seed + number, name))
+        models.append(train_network(windows, parameters, plan.loss, plan.roles.codes, seed + number, name, processes))
     return plan.predictor(windows.scaling, base, models, share)
 
 
 class _Trials:
     """Fits to the steps before the tails, and their errors in the tails."""
 
-    def __init__(self, plan, values, observed, covariates, ends, series, origins, parameters, seed):
+    def __init__(self, plan, values, observed, covariates, ends, series, origins, parameters, seed, processes):
+        self._processes = processes
         self._data = values, observed, covariates, ends
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
         self._run = Run(parameters.backend, parameters.n_jobs)
@@ -229,7 +232,7 @@ class _Trials:
         """Sizes of the errors, share of the networks, how far to trust their spread, and errors in units."""
         plan = self._plan
         histories, windows = self._windows(scaling)
-        predictor = fit_predictor(plan, windows, base, self._parameters, self._seed)
+        predictor = fit_predictor(plan, windows, base, self._parameters, self._seed, self._processes)
         error, unit = self._error(histories, predictor)
         if plan.blends:
             error_0, _ = self._error(histories, predictor.with_share(0.0))

@@ -1,5 +1,7 @@
 """Windows of series as indices into one table, gathered batch by batch."""
 
+from copy import copy
+
 import numpy as np
 
 from fastlstm.forecasting.scaling import SCALINGS
@@ -68,6 +70,8 @@ class Windows:
     ----------
     base : Linear or Counts
         What forecasts start from, and so what the targets of training are.
+    mean_weight : float
+        Of a window.
     n_distinct : int
         Number of windows without counting the same values again, for statistics.
     """
@@ -85,6 +89,18 @@ class Windows:
         return self.window
 
     def __len__(self):
+        return self._size
+
+    mean_weight = 1.0
+
+    @property
+    def total_weight(self):
+        """Sum of the weights of an epoch."""
+        return float(self._size)
+
+    @property
+    def n_weighted(self):
+        """Number of windows of an epoch that have a weight."""
         return self._size
 
     def starts_of(self, rows):
@@ -108,6 +124,21 @@ class Windows:
     def examples(self, rows):
         """Inputs [n, T, C] and targets [n, H] of a linear model."""
         return self.scaled(self.starts_of(rows))[:2]
+
+    def part(self, number, count):
+        """Windows that are one of `count` equal parts of these, or None if there are none in it."""
+        first, last = (self.n_windows * k // count for k in (number, number + 1))
+        size = self._size * (number + 1) // count - self._size * number // count
+        if not size:
+            return None
+        begins = np.concatenate([[0], self._ends[:-1]])
+        there = (self._ends > first) & (begins < last)
+        part = copy(self)
+        part._starts = self._starts[there] + np.maximum(first - begins[there], 0)
+        part._ends = np.minimum(self._ends[there], last) - first
+        part.n_windows, part._size, part._layouts = last - first, size, {}
+        part.n_steps = size * self.longest
+        return part
 
     # -- training: see `Examples` -------------------------------------------------------------------------
 

@@ -34,7 +34,7 @@ class Partitions:
     channels, longest, n_steps, mean_weight
         As of `Examples`, over all partitions.
     targets, weights : arrays
-        Some rows of those of all partitions.
+        Some rows of those of all partitions, if they have any.
     """
 
     def __init__(self, share, parts):
@@ -45,8 +45,8 @@ class Partitions:
         self.channels, self.longest = there[0]["channels"], max(of["longest"] for of in there)
         self.n_steps = sum(of["n_steps"] for of in there)
         self.mean_weight = sum(of["total_weight"] for of in there) / sum(of["n_weighted"] for of in there)
-        self.per_step = there[0]["per_step"]
-        self.targets, self.weights = (np.concatenate([of[name] for of in there]) for name in ("targets", "weights"))
+        if there[0]["targets"] is not None:
+            self.targets, self.weights = (np.concatenate([of[name] for of in there]) for name in ("targets", "weights"))
         self.before = [0, *accumulate(self.sizes)]  # number of the first series of each partition among all
         for part in parts:
             if part is not None:
@@ -67,15 +67,14 @@ class Partitions:
 
 
 def _facts(part, n_partitions):
-    rows = np.arange(0, len(part.targets), max(1, len(part.targets) * n_partitions // SAMPLED_ROWS))
+    sampled = {"targets": None, "weights": None}
+    if hasattr(part, "targets"):
+        rows = np.arange(0, len(part.targets), max(1, len(part.targets) * n_partitions // SAMPLED_ROWS))
+        sampled = {"targets": part.targets[rows], "weights": part.weights[rows]}
     return {
         "size": len(part),
-        "targets": part.targets[rows],
-        "weights": part.weights[rows],
-        **{
-            name: getattr(part, name)
-            for name in ("channels", "longest", "n_steps", "total_weight", "n_weighted", "per_step")
-        },
+        **sampled,
+        **{name: getattr(part, name) for name in ("channels", "longest", "n_steps", "total_weight", "n_weighted")},
     }
 
 
@@ -114,7 +113,7 @@ class PartitionedTraining(Training):
         steps = self.settings.bptt_steps
         for number, pieces in enumerate(drawn):
             chunks = {v: range(self.examples.parts[v].n_chunks(rows, steps)) for v, rows in pieces}
-            together = steps is not None and self.examples.per_step
+            together = steps is not None and self.network.per_step
             first, more = 0, True
             while more:
                 for v, rows in pieces:

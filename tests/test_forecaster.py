@@ -17,6 +17,7 @@ from fastlstm.forecasting.linear import Inputs, fit_linear, intercept_only
 from fastlstm.forecasting.transforms import Differences, fit_levels
 from fastlstm.forecasting.windows import Table, Windows, complete_runs
 from fastlstm.training.batches import ends_of
+from fastlstm.training.collective import ALONE
 
 QUICK = {"hidden_size": 8, "max_iter": 3, "random_state": 0, "n_jobs": 1}
 
@@ -243,7 +244,7 @@ def test_what_is_held_out_has_no_part_in_the_scaling_of_a_trial():
     model = LSTMForecaster(3, 8, scaling="series", **QUICK).fit(y)
     (end,) = selection.tails([y], model._plan)
     assert end < 90
-    trials = selection._Trials(model._plan, [y], [np.ones(100, bool)], None, [end], [], [], model, 0)
+    trials = selection._Trials(model._plan, [y], [np.ones(100, bool)], None, [end], [], [], model, 0, ALONE)
     histories, _ = trials._windows("series")
     assert (histories.units[0].mean, histories.units[0].std) == (y[:end].mean(), y[:end].std())
 

@@ -8,6 +8,7 @@ from fastlstm import containers
 from fastlstm.distributed.together import quiet
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.validation import check_network_parameters
+from fastlstm.forecasting.calendars import library_of
 from fastlstm.forecasting.checks import check_parameters
 from fastlstm.forecasting.panel import read_panel
 from fastlstm.training.collective import Share
@@ -47,14 +48,8 @@ def _joined(parts, name):
         return {key: value for part in there for key, value in part.items()}
     if isinstance(first, list):
         return [member for part in there for member in part]
-    if containers.is_table(first) and hasattr(first, "iloc"):
-        import pandas as pd
-
-        return pd.concat(there)
     if containers.is_table(first):
-        import polars as pl
-
-        return pl.concat(there)
+        return library_of(first).concat(there)
     if isinstance(first, np.ndarray):
         return np.concatenate(there)
     raise TypeError(f"{name} is in chunks of type {type(first).__name__}; expected long tables, dicts or lists.")

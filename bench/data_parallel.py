@@ -48,10 +48,7 @@ def seconds_of_epoch(engine, batch_size, epochs):
     """Median seconds of an epoch of a fit, without the first."""
     stamps = []
 
-    class Model(LSTMRegressor):
-        pass
-
-    data = [number for number in range(8)]
+    data = list(range(8))
     if isinstance(engine, Mpi):
         from mpi4py import MPI
 

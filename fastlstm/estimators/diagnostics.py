@@ -4,6 +4,7 @@ import numpy as np
 
 MIN_IDS = 50  # minimum number of distinct integers to be taken for ids
 COVERED = 0.5  # minimum fraction of the range from 0 to the maximum that ids cover; amounts leave gaps
+MAX_STEPS = 1 << 20  # number of steps looked at
 UNORDERED = 1.5  # minimum von Neumann ratio (1941) of ids: 2 for values in random order, near 0 for smooth series
 
 
@@ -16,13 +17,20 @@ def data_warnings(series, columns):
             "no sequence to learn from. If X is one long series, split it into windows: "
             "numpy.lib.stride_tricks.sliding_window_view(numpy.ravel(X), 20)."
         )
-    elif series.channels == 1 and _are_ids(series):
-        largest = int(series.table(copy=False).max())
+    elif series.channels == 1 and _are_ids(first := _first_of(series)):
+        largest = int(first.table(copy=False).max())
         messages.append(
             f"X has a single channel of integers from 0 to {largest} in random order. If they are ids (of words, items "
             "or users), their magnitude has no meaning: one-hot encode them, with one channel per id."
         )
     return messages
+
+
+def _first_of(series):
+    """The first of many series, with about `MAX_STEPS` steps."""
+    if series.steps <= MAX_STEPS:
+        return series
+    return series.take(np.arange(max(1, np.searchsorted(series.step_at, MAX_STEPS))))
 
 
 def _are_ids(series):

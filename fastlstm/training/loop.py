@@ -72,6 +72,7 @@ class Training:
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         steps = max(self.examples.steps_of(rows, settings.bptt_steps) for _, rows in drawn)
         with (
+            self.examples.reading(drawn, settings.bptt_steps),
             self.network.team(max(len(rows) for _, rows in drawn), steps, self.n_jobs) as team,
             np.errstate(over="ignore", invalid="ignore"),  # overflow is reported by `prepare_update`
         ):

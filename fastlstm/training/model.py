@@ -6,6 +6,7 @@ Estimators create a `Model`; inspection, export and streams use one.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -121,6 +122,12 @@ def prepared(series, scaling, masked, dtype, name="X"):
     """Series standardised by `scaling`, as `dtype`, and with indicators of missing values if `masked`."""
     if scaling is not None:
         check_channels(series, len(scaling.mean))
+    prepare = partial(_prepared, scaling=scaling, masked=masked, dtype=dtype, name=name)
+    return series.prepared_by(prepare, series.channels * (2 if masked else 1), dtype, masked)
+
+
+def _prepared(series, scaling, masked, dtype, name):
+    if scaling is not None:
         series = series.with_table(scaling.apply(series.table(copy=False), dtype))
         sequences.check_finite(series, name, "keep")  # finite values may be too large for the dtype
     elif series.values.dtype != dtype:  # kernels would read the numbers as those of another type

@@ -39,6 +39,7 @@ class Series:
     flat: np.ndarray | None = None  # [n], for other forms: which series were passed as (T_i,)
     widths: np.ndarray | None = None  # [n, columns], for tables of series: channels of each cell, 0 for (T_i,)
     origin: tuple | None = None  # of parts of other series: the index there [n] and the first step there [n] of each
+    is_scratch: bool = False  # whether `values` may be overwritten
 
     @lazy
     def equal(self):

@@ -70,7 +70,9 @@ def of_dataset(dataset, name):
     spool.close()  # the map remains
     if form == "columns":
         values = values.reshape(len(lengths), -1)
-        return RectangularSource(lambda rows, *steps: values[rows, *steps], values.shape, dtype, schema.empty_table())
+        return RectangularSource(
+            lambda rows, *steps: values[rows, *steps], values.shape, dtype, schema.empty_table(), values
+        )
     values, at = values.reshape(-1, C), np.cumsum(lengths) - lengths
 
     def read_members(rows, first, ends):

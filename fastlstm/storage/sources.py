@@ -7,7 +7,8 @@ A source has these attributes and methods:
 ``flat``, ``widths``                as those of `Series`
 ``dtype``                           type of the numbers; float32 only if all are
 ``lengths``                         [n], number of steps of each series; None for arrays, which may be padded
-``read(rows, first, counts, dtype)``  `Series` of ``counts[k]`` steps of series ``rows[k]`` from step ``first[k]`` on
+``read(rows, first, counts,``         `Series` of ``counts[k]`` steps of series ``rows[k]`` from step ``first[k]`` on,
+``dtype, room)``                      perhaps in the memory of the `Workspace` `room`
 ``empty``                           for tables, one of no rows with the same columns, else None
 ==================================  ================================================================
 """
@@ -35,12 +36,16 @@ class RectangularSource:
     shape : tuple
     dtype : dtype
     empty : table or None
+    in_file : memmap or None
+        The array, if it is one.
     """
 
     form, flat, widths, lengths = "array", None, None, None
 
-    def __init__(self, take, shape, dtype, empty=None):
-        self._take, self.shape, self.dtype, self.empty = take, tuple(shape), dtype, empty
+    def __init__(self, take, shape, dtype, empty=None, in_file=None):
+        self._take, self.shape, self.dtype, self.empty, self._in_file = take, tuple(shape), dtype, empty, None
+        if in_file is not None and in_file.flags.c_contiguous:  # otherwise, reshaping would copy it
+            self._in_file = in_file
         self._columns, self._channels_first = None, False
         self.is_table = len(shape) == 2
         self.T, self.channels = shape[1], 1 if self.is_table else shape[2]
@@ -48,9 +53,10 @@ class RectangularSource:
     def arrange(self, plan):
         """Read the series according to a layout, see `layouts.Plan`."""
         if self.is_table and plan.columns is not None:
-            self._columns = plan.columns
+            self._columns, self._in_file = plan.columns, None
             self.T, self.channels = plan.columns.shape
         elif plan.channels_first and not self.is_table:
+            self._in_file = None
             self._channels_first, (_, self.channels, self.T) = True, self.shape
 
     def __len__(self):
@@ -77,13 +83,23 @@ class RectangularSource:
         with np.errstate(over="ignore"):  # reported as infinite
             return block.astype(dtype, copy=False)
 
-    def read(self, rows, first, counts, dtype):
+    def _copied(self, rows, room):
+        """Whole series of a memory map, copied to `room`."""
+        flat = self._in_file.reshape(len(self), -1)
+        block = room.empty("rows", (len(rows), flat.shape[1]), self.dtype)
+        np.take(flat, rows, axis=0, out=block, mode="clip")
+        return block.reshape(len(rows), self.T, self.channels)
+
+    def read(self, rows, first, counts, dtype, room=None):
         low, ends = int(first.min()), first + counts
         T = int(ends.max()) - low
         if len(rows) > 1 and T * len(rows) * self.channels > max(BLOCK_VALUES, 2 * int(counts.sum()) * self.channels):
             parts = [self.read(rows[k : k + 1], first[k : k + 1], counts[k : k + 1], dtype) for k in range(len(rows))]
             return sequences.of_table(np.concatenate([part.table() for part in parts]), counts, "list")
-        series = sequences.of_array(self.block(rows, low, low + T, dtype))
+        # what other ways of reading return may be a view of the file
+        copied = room is not None and self._in_file is not None and T == self.T and dtype == self.dtype
+        block = self._copied(rows, room) if copied else self.block(rows, low, low + T, dtype)
+        series = sequences.of_array(block)._with(is_scratch=copied)
         if (counts == T).all():
             return series
         return series.cut(first - low, counts)
@@ -118,13 +134,13 @@ class MemberSource:
     def __len__(self):
         return len(self.lengths)
 
-    def read(self, rows, first, counts, dtype):
+    def read(self, rows, first, counts, dtype, room=None):
         members = self._read_members(rows, first, first + counts)
         table = np.empty((int(counts.sum()), self.channels), dtype)
         with np.errstate(over="ignore"):  # reported as infinite
             members = [member.reshape(-1, self.channels) for member in members]
             np.concatenate(members, out=table, casting="unsafe")
-        return sequences.of_table(table, counts, "list")
+        return sequences.of_table(table, counts, "list")._with(is_scratch=True)
 
 
 class ArraysSource(MemberSource):
@@ -169,7 +185,7 @@ def of_array(take, X):
     """Source of an array, whose rows `take` reads; None unless it holds numbers and has 2 or 3 axes."""
     if len(X.shape) not in (2, 3) or 0 in X.shape or X.dtype.kind not in containers.NUMBERS:
         return None
-    return RectangularSource(take, X.shape, X.dtype)
+    return RectangularSource(take, X.shape, X.dtype, in_file=X if isinstance(X, np.memmap) else None)
 
 
 def common_dtype(dtypes):

@@ -1,12 +1,15 @@
 """`Series` that are read from a source when they are needed."""
 
+from itertools import cycle
+
 import numpy as np
 
 from fastlstm import sequences
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import lengths_of
+from fastlstm.kernels.workspace import Workspace
 from fastlstm.sequences import BLOCK_VALUES, Series
-from fastlstm.storage.read_ahead import read_ahead
+from fastlstm.storage.read_ahead import RESULTS, read_ahead
 
 
 class StoredSeries(Series):
@@ -21,15 +24,14 @@ class StoredSeries(Series):
         Number of steps of each series, and of those before them in the source.
     dtype : dtype
         Type to which values are converted.
-    name, missing : str
-        As of ``sequences.check_finite``.
     """
 
-    def __init__(self, source, rows, lengths, skipped, dtype, name, missing):
+    def __init__(self, source, rows, lengths, skipped, dtype):
         vars(self).update(
-            source=source, rows=rows, lengths=lengths, skipped=skipped, read_dtype=dtype, dtype=dtype, name=name,
-            missing=missing, channels=source.channels, form=source.form, T=source.T, flat=source.flat,
-            widths=source.widths, origin=None, _prepare=lambda part: part, _fills=False, _seen={},
+            source=source, rows=rows, lengths=lengths, skipped=skipped, read_dtype=dtype, dtype=dtype,
+            channels=source.channels, form=source.form, T=source.T, flat=source.flat, widths=source.widths,
+            origin=None, is_scratch=False, _prepare=lambda part: part, _fills=False, _seen={},
+            _rooms=cycle([Workspace() for _ in range(RESULTS)]),
         )  # fmt: skip
 
     @lazy
@@ -40,17 +42,21 @@ class StoredSeries(Series):
     @lazy
     def values(self):
         """All values in memory, flat."""
+        return self.table().reshape(-1)
+
+    def table(self, copy=True):
+        if not copy:
+            return self.values.reshape(-1, self.channels)
         table = np.empty((self.steps, self.channels), self.dtype)
         for rows, first, counts in pieces(self.lengths, self.source.channels, split=False):
             steps = self.step_at[rows[0]] + np.arange(counts.sum())
             table[steps] = self._prepare(self._read(rows, first, counts)).table(copy=False)
-        return table.reshape(-1)
+        return table
 
     def take(self, rows):
         flat, widths = (None if of_rows is None else of_rows[rows] for of_rows in (self.flat, self.widths))
         taken = StoredSeries(
-            self.source, self.rows[rows], self.lengths[rows], self.skipped[rows], self.read_dtype, self.name,
-            self.missing,
+            self.source, self.rows[rows], self.lengths[rows], self.skipped[rows], self.read_dtype,
         )  # fmt: skip
         kept = {name: vars(self)[name] for name in ("dtype", "channels", "_prepare", "_fills")}
         vars(taken).update(kept, flat=flat, widths=widths)
@@ -65,15 +71,16 @@ class StoredSeries(Series):
         return prepared
 
     def inputs(self, rows, at, starts):
+        """See `Series`; the memory of the result is used again in the next but one call."""
         counts, first = lengths_of(starts), (at - self.at[rows]) // self.channels
-        part = self._read(rows, first, counts)
-        if not self._fills:
+        part = self._read(rows, first, counts, next(self._rooms))
+        if not self._fills or np.array_equal(counts, self.lengths[rows]):
             part = self._prepare(part)
             return part.values, part.at
         # the values observed before the chunk, as a step of their own
         part = with_step_before(part, self._observed_before(rows, first))
-        if (counts < self.lengths[rows]).any():
-            self._keep_observed(part, rows, first + counts)
+        ends = (first + counts).tolist()
+        self._seen.update(zip(rows.tolist(), zip(ends, last_observed(part), strict=True), strict=True))
         part = self._prepare(part)
         return part.values, part.at + self.channels
 
@@ -84,11 +91,11 @@ class StoredSeries(Series):
         for rows, first, counts in pieces(self.lengths, self.source.channels):
             yield self._read(rows, first, counts)
 
-    def _read(self, rows, first, counts):
+    def _read(self, rows, first, counts, room=None):
         """`Series` in memory: `counts` steps of each of the series `rows`, from step `first` on."""
         rows, skipped = self.rows[rows], self.skipped[rows]
-        part = self.source.read(rows, first + skipped, counts, self.read_dtype)
-        return sequences.check_finite(part.located(rows, first), self.name, self.missing)
+        part = self.source.read(rows, first + skipped, counts, self.read_dtype, room)
+        return part.located(rows, first)
 
     def _observed_before(self, rows, first):
         """Last observed value [rows, C] before step `first` of each series, or NaN."""
@@ -101,9 +108,6 @@ class StoredSeries(Series):
                 values = last_observed(self._read(rows[k : k + 1], first[k : k + 1] * 0, first[k : k + 1]))[0]
             observed[k] = values
         return observed
-
-    def _keep_observed(self, part, rows, ends):
-        self._seen.update(zip(rows.tolist(), zip(ends.tolist(), last_observed(part), strict=True), strict=True))
 
     def bytes_to_hash(self):
         """The same bytes as of these series in memory."""
@@ -157,9 +161,9 @@ def stored_series(source, plan, dtype, name, missing, labels=None):
     else:
         skipped = np.zeros(n, int)
         lengths = np.array([_end(source, row, dtype, name) for row in range(n)])
-    series = StoredSeries(source, np.arange(n), lengths, skipped, dtype, name, missing)
-    for _ in () if checked else series.parts():
-        pass
+    series = StoredSeries(source, np.arange(n), lengths, skipped, dtype)
+    for part in () if checked else series.parts():
+        sequences.check_finite(part, name, missing)
     return series
 
 
@@ -227,4 +231,4 @@ def with_step_before(part, values):
     )
     is_first[first] = True
     table[is_first], table[~is_first] = values, part.table(copy=False)
-    return sequences.of_table(table, lengths, "list").located(*part.origin)
+    return sequences.of_table(table, lengths, "list").located(part.origin[0], part.origin[1] - 1)

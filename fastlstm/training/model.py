@@ -128,10 +128,14 @@ def prepared(series, scaling, masked, dtype, name="X"):
 
 def _prepared(series, scaling, masked, dtype, name):
     if scaling is not None:
-        series = series.with_table(scaling.apply(series.table(copy=False), dtype))
-        sequences.check_finite(series, name, "keep")  # finite values may be too large for the dtype
+        table = series.table(copy=False)
+        out = table if series.is_scratch and table.dtype == dtype else None
+        series = series.with_table(scaling.apply(table, dtype, out))
     elif series.values.dtype != dtype:  # kernels would read the numbers as those of another type
         series = series.with_table(series.table(copy=False).astype(dtype))
+    # finite values may be too large for the dtype, and a file may have changed since it was checked
+    if scaling is not None or series.origin is not None:
+        sequences.check_finite(series, name, "keep" if masked else "error")
     return sequences.with_mask(series) if masked else series
 
 

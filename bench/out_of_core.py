@@ -1,4 +1,6 @@
-"""Memory and time of fits to a file, compared with the same fits in memory: ``python bench/out_of_core.py [GB]``.
+"""Memory and time of fits to a file, compared with the same fits in memory.
+
+Run: python bench/out_of_core.py [GB [CASE ...]]   (0.4 GB by default; "missing='mask'" takes 9 times as much in memory)
 
 Each fit runs in a process of its own; the file is in the page cache. Memory is the peak of anonymous pages (RssAnon)
 during the fit, less those before it, so that neither libraries nor mapped pages of the file count.
@@ -64,12 +66,12 @@ def measure(folder, options, stored):
     return seconds, peak[0] - before, float(sum(np.abs(value).sum(dtype=float) for value in model.weights_.values()))
 
 
-def main(size):
+def main(size, names):
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), size)
         print(f"{size:g} GB of series of {T} steps, {C} channels, float32; LSTMRegressor({HIDDEN}), {EPOCHS} epochs")
         print(f"{'':20}{'in memory':>22}{'from a file':>22}{'time ratio':>12}{'same weights':>14}")
-        for name in CASES:
+        for name in names:
             results = []
             for stored in (0, 1):
                 call = [sys.executable, __file__, "measure", folder, name, str(stored)]
@@ -86,4 +88,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["measure"]:
         print(json.dumps(measure(Path(sys.argv[2]), CASES[sys.argv[3]], bool(int(sys.argv[4])))))
     else:
-        main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.4)
+        main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.4, sys.argv[2:] or CASES)

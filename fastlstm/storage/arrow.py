@@ -46,28 +46,14 @@ def of_dataset(dataset, name):
             f"series, or a single column of lists of numbers. Write these to a file of their own, or pass {name}."
             "to_table(columns=[...]) if they fit into memory."
         )
-    dtype, lengths, C = _dtype(schema), [], 1
-    spool = tempfile.TemporaryFile(prefix="fastlstm-")  # noqa: SIM115 closed when the last memory map of it is
-    size = max(1, BLOCK_VALUES // max(1, len(schema)))
-    batches = dataset.to_batches(
-        batch_size=size if form == "columns" else 1024, batch_readahead=1, fragment_readahead=1
-    )
-    for batch in batches:
-        if form == "columns":
-            values = np.stack([np.asarray(column) for column in batch.columns], axis=1)
-            lengths.append(np.full(len(values), len(schema)))
-        else:
-            lengths.append(_lengths(batch.column(0)))
-            values = _steps(batch.column(0).flatten())
-            C = values.shape[1] if values.ndim == 2 else 1
-        spool.write(np.ascontiguousarray(values, dtype).data.cast("B") if values.size else b"")
-    lengths = np.concatenate(lengths) if lengths else np.zeros(0, int)
-    if not len(lengths) or not lengths.all():
-        where = f"[{int(np.argmin(lengths))}] has length 0" if len(lengths) else " has 0 series"
-        raise ValueError(f"{name}{where}; expected at least 1 series, and 1 step in each.")
-    spool.flush()
-    values = np.memmap(spool, dtype, "r")
-    spool.close()  # the map remains
+    dtype = _dtype(schema)
+    with tempfile.TemporaryFile(prefix="fastlstm-") as file:
+        lengths, C = _write(dataset, form, dtype, file)
+        if not len(lengths) or not lengths.all():
+            where = f"[{int(np.argmin(lengths))}] has length 0" if len(lengths) else " has 0 series"
+            raise ValueError(f"{name}{where}; expected at least 1 series, and 1 step in each.")
+        file.flush()
+        values = np.memmap(file, dtype, "r")  # remains when the file is closed
     if form == "columns":
         values = values.reshape(len(lengths), -1)
         return RectangularSource(
@@ -79,6 +65,22 @@ def of_dataset(dataset, name):
         return [values[n + a : n + b] for n, a, b in zip(at[rows].tolist(), first.tolist(), ends.tolist(), strict=True)]
 
     return _of_lists(read_members, lengths, schema, C)
+
+
+def _write(dataset, form, dtype, file):
+    """Write the numbers of a data set; returns the length of each series, and the number of channels."""
+    lengths, C = [np.zeros(0, int)], 1
+    size = max(1, BLOCK_VALUES // len(dataset.schema)) if form == "columns" else 1024
+    for batch in dataset.to_batches(batch_size=size, batch_readahead=1, fragment_readahead=1):
+        if form == "columns":
+            values = np.stack([np.asarray(column) for column in batch.columns], axis=1)
+            lengths.append(np.full(*values.shape))
+        else:
+            lengths.append(_lengths(batch.column(0)))
+            values = _steps(batch.column(0).flatten())
+            C = values.shape[1] if values.ndim == 2 else 1
+        file.write(np.ascontiguousarray(values, dtype).tobytes())
+    return np.concatenate(lengths), C
 
 
 def _form(schema):

@@ -1,16 +1,18 @@
 """Sources of series: what is read from storage, as `Series` in memory.
 
-A source has these attributes and methods:
+A source has a length, and these attributes and methods:
 
-==================================  ================================================================
-``channels``, ``form``, ``T``       as those of `Series`
-``flat``, ``widths``                as those of `Series`
-``dtype``                           type of the numbers; float32 only if all are
-``lengths``                         [n], number of steps of each series; None for arrays, which may be padded
-``read(rows, first, counts,``         `Series` of ``counts[k]`` steps of series ``rows[k]`` from step ``first[k]`` on,
-``dtype, room)``                      perhaps in the memory of the `Workspace` `room`
-``empty``                           for tables, one of no rows with the same columns, else None
-==================================  ================================================================
+=========================================  =========================================================================
+``channels``, ``form``, ``T``              as those of `Series`
+``flat``, ``widths``                       as those of `Series`
+``shape``, ``is_table``                    shape of an array, else None; whether it is 2-D
+``empty``                                  of tables, one of no rows with the same columns, else None
+``dtype``                                  type of the numbers; float32 only if all are
+``lengths``                                [n], number of steps of each series; None for arrays, which may be padded
+``arrange(plan)``                          takes a layout, see `layouts.Plan`, before anything is read
+``read(rows, first, counts, dtype, room)`` `Series` of ``counts[k]`` steps of series ``rows[k]`` from step ``first[k]``
+                                           on, perhaps in the memory of the `Workspace` `room`
+=========================================  =========================================================================
 """
 
 import numpy as np

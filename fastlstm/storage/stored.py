@@ -55,9 +55,8 @@ class StoredSeries(Series):
 
     def take(self, rows):
         flat, widths = (None if of_rows is None else of_rows[rows] for of_rows in (self.flat, self.widths))
-        taken = StoredSeries(
-            self.source, self.rows[rows], self.lengths[rows], self.skipped[rows], self.read_dtype,
-        )  # fmt: skip
+        parts = self.rows[rows], self.lengths[rows], self.skipped[rows]
+        taken = StoredSeries(self.source, *parts, self.read_dtype)
         kept = {name: vars(self)[name] for name in ("dtype", "channels", "_prepare", "_fills")}
         vars(taken).update(kept, flat=flat, widths=widths)
         return taken
@@ -225,10 +224,8 @@ def with_step_before(part, values):
     """Series with one more step at the start of each, with these values [n, C]."""
     lengths = part.lengths + 1
     first = np.cumsum(lengths) - lengths
-    table, is_first = (
-        np.empty((part.steps + len(part), part.channels), part.values.dtype),
-        np.zeros(int(lengths.sum()), bool),
-    )
+    is_first = np.zeros(int(lengths.sum()), bool)
     is_first[first] = True
+    table = np.empty((len(is_first), part.channels), part.values.dtype)
     table[is_first], table[~is_first] = values, part.table(copy=False)
     return sequences.of_table(table, lengths, "list").located(part.origin[0], part.origin[1] - 1)

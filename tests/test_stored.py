@@ -150,6 +150,16 @@ def test_tables_are_read_as_data_frames_are(read, tmp_path):
         fit(stored).predict(arrow(X, tmp_path).rename_columns([f"other{t}" for t in range(T)]))
 
 
+def test_data_sets_of_several_files_and_filters(tmp_path):
+    ds = pytest.importorskip("pyarrow.dataset")
+    rows = WHOLE[:, :, 0]
+    ds.write_dataset(arrow(rows, tmp_path), tmp_path, format="parquet", max_rows_per_file=25, max_rows_per_group=10)
+    stored = ds.dataset(tmp_path)
+    assert_same(stored, arrow(rows, tmp_path).to_pandas())
+    positive = rows[:, 0] > 5
+    assert_same(stored.filter(ds.field("step0") > 5), arrow(rows[positive], tmp_path).to_pandas(), Y[positive])
+
+
 @pytest.mark.parametrize("read", [hdf5, zarr])
 @pytest.mark.parametrize("X", [WHOLE, PADDED], ids=["whole", "padded"])
 def test_targets_and_weights_may_be_stored(read, X, tmp_path):

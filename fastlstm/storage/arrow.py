@@ -71,7 +71,7 @@ def _write(dataset, form, dtype, file):
     """Write the numbers of a data set; returns the length of each series, and the number of channels."""
     lengths, C = [np.zeros(0, int)], 1
     size = max(1, BLOCK_VALUES // len(dataset.schema)) if form == "columns" else 1024
-    for batch in dataset.to_batches(batch_size=size, batch_readahead=1, fragment_readahead=1):
+    for batch in _batches(dataset, size):
         if form == "columns":
             values = np.stack([np.asarray(column) for column in batch.columns], axis=1)
             lengths.append(np.full(*values.shape))
@@ -81,6 +81,18 @@ def _write(dataset, form, dtype, file):
             C = values.shape[1] if values.ndim == 2 else 1
         file.write(np.ascontiguousarray(values, dtype).tobytes())
     return np.concatenate(lengths), C
+
+
+def _batches(dataset, size):
+    """Batches of at most `size` rows; of Parquet files, one row group at a time, as others are read ahead."""
+    try:
+        fragments = list(dataset.get_fragments())
+    except ValueError:  # a filtered data set has none
+        yield from dataset.to_batches(batch_size=size)
+        return
+    for fragment in fragments:
+        for part in fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]:
+            yield from part.to_batches(schema=dataset.schema, batch_size=size)
 
 
 def _form(schema):

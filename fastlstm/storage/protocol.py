@@ -36,7 +36,8 @@ class SeriesSource(Protocol):
     Shuffling means that a minibatch consists of series from anywhere in the file. Store h5py datasets and Zarr arrays
     in chunks of few series, since a chunk is read as a whole. Files that cannot be read at random at all, those of a
     ``pyarrow.dataset.Dataset``, are first converted to a temporary file of float32 or float64 numbers, in the directory
-    of ``tempfile.gettempdir()``, which is deleted at the end of the call.
+    of ``tempfile.gettempdir()``, which is deleted at the end of the call. Of Parquet files, one row group at a time is
+    in memory.
 
     With `bptt_steps`, only the steps of a chunk are read of arrays. An object with these two methods reads whole
     series, so that a minibatch of whole series should fit into memory.

@@ -11,6 +11,7 @@ from fastlstm.estimators.regressor import LSTMRegressor
 from fastlstm.estimators.scaler import SequenceScaler
 from fastlstm.files import ModelFileError
 from fastlstm.forecasting.forecaster import LSTMForecaster
+from fastlstm.storage.protocol import SeriesSource
 from fastlstm.versions import show_versions
 
 if TYPE_CHECKING:  # otherwise imported when they are first used
@@ -27,6 +28,7 @@ __all__ = [
     "ModelFileError",
     "SequenceEncoder",
     "SequenceScaler",
+    "SeriesSource",
     "TableLayout",
     "__version__",
     "from_keras",

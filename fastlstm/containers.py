@@ -77,7 +77,7 @@ def _unwrap(values, it):
     if isinstance(values, (Mapping, Set, MappingView, Iterator)) and not hasattr(type(values), "shape"):
         members = f"{it}.values()" if isinstance(values, Mapping) else it
         raise UnreadableError(f"a {type(values).__name__}; expected an array or a sequence: pass list({members})")
-    if isinstance(values, memoryview):
+    if isinstance(values, memoryview) or is_stored_array(values):
         return np.asarray(values)
     if is_table(values):
         return _read_table(values, it)
@@ -132,6 +132,12 @@ def names_of(table):
     """Column names of a table."""
     columns = table.column_names if hasattr(type(table), "column_names") else table.columns
     return columns.tolist() if hasattr(columns, "tolist") else list(columns)  # iterating an Index is slower
+
+
+def is_stored_array(values):
+    """Whether `values` is a dataset of h5py or an array of Zarr, which np.asarray reads into memory."""
+    kind = type(values)
+    return kind.__module__.startswith(("h5py.", "zarr.")) and hasattr(kind, "shape") and hasattr(kind, "dtype")
 
 
 def is_column(values):

@@ -11,7 +11,7 @@ form                                meaning
 list, tuple or object array of n    n series ``(T_i, C)`` or ``(T_i,)``, of unequal lengths
 ==================================  ================================================================
 
-Other containers are first converted to one of these by `containers`.
+Other containers are first converted to one of these by `containers`; what is read from storage is in `storage`.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +22,8 @@ import numpy as np
 from fastlstm import containers
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import longest_first
+
+BLOCK_VALUES = 1 << 20  # number of values read or checked at a time
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Series:
     T: int = 0  # number of steps of an array
     flat: np.ndarray | None = None  # [n], for other forms: which series were passed as (T_i,)
     widths: np.ndarray | None = None  # [n, columns], for tables of series: channels of each cell, 0 for (T_i,)
+    origin: tuple | None = None  # of parts of other series: the index there [n] and the first step there [n] of each
+    is_scratch: bool = False  # whether `values` may be overwritten
 
     @lazy
     def equal(self):
@@ -101,6 +105,65 @@ class Series:
         flat, widths = (None if of_rows is None else of_rows[rows] for of_rows in (self.flat, self.widths))
         return replace(self, at=self.at[rows], lengths=self.lengths[rows], flat=flat, widths=widths)
 
+    def cut(self, first, counts):
+        """`counts` steps of each series, from step `first` on, without copying values."""
+        return replace(self, at=self.at + first * self.channels, lengths=counts)
+
+    def located(self, rows, first):
+        """The same as a part of other series, see `origin`."""
+        return self._with(origin=(rows, first))
+
+    def prepared_by(self, prepare, channels, dtype, fills):
+        """The series that `prepare` makes of these, with `channels` channels of type `dtype`.
+
+        fills: whether a value may depend on earlier steps of its series, by those last observed.
+        """
+        return prepare(self)
+
+    def inputs(self, rows, at, starts):
+        """(x, at) of packed series, or chunks of them: flat values, and where in them each of `rows` begins.
+
+        at: where they begin in `values`.
+        starts: first packed row of each step.
+        """
+        return self.values, at
+
+    def each(self, function, requests):
+        """Iterate over ``function(*request)``, where the function reads `inputs`; a generator, to be closed."""
+        return (function(*request) for request in requests)
+
+    def step_table(self):
+        """All steps of all series as a table [steps, C] of which slices of rows may be taken."""
+        return self.table(copy=False)
+
+    def parts(self):
+        """Iterate over parts in memory, which together are all series."""
+        yield self
+
+    def rows_within(self, steps):
+        """The series with steps in a slice of all steps of all series, the first of these in each, and their number."""
+        first, last, _ = steps.indices(self.steps)
+        begin, end = np.searchsorted(self.step_at, (first, last - 1), side="right") - 1
+        rows = np.arange(begin, end + 1)
+        starts = np.maximum(self.step_at[rows], first)
+        ends = np.minimum(self.step_at[rows] + self.lengths[rows], last)
+        return rows, starts - self.step_at[rows], ends - starts
+
+    def bytes_to_hash(self):
+        """Iterate over bytes that differ between different series."""
+        for array in (self.values, self.at, self.lengths):
+            yield from bytes_of(array)
+
+    @property
+    def type_of_values(self):
+        """The dtype of the values."""
+        return self.values.dtype
+
+    def between(self, first, last):
+        """The series first, ..., last - 1, one after another in an array of their own, without a copy if possible."""
+        steps = slice(int(self.step_at[first]), int(self.step_at[last - 1] + self.lengths[last - 1]))
+        return of_table(self.table(copy=False)[steps], self.lengths[first:last], "list")
+
     def pack(self, rows):
         """`rows` sorted by decreasing length, and the first row of each step in a packed batch of them."""
         if self.equal:
@@ -140,6 +203,28 @@ class Series:
             return out
         members = self.members(rows)
         return members if self.form == "list" else containers.objects(members)
+
+
+class PerStep:
+    """Values of series [n, ...] as rows of an array with one row per step, of which slices are made."""
+
+    def __init__(self, values, series):
+        self._values, self._series = values, series
+
+    def __getitem__(self, steps):
+        rows, _, counts = self._series.rows_within(steps)
+        return np.repeat(self._values[rows], counts, axis=0)
+
+
+def header_of(dtype, shape):
+    """Description of an array for a hash."""
+    return f"{dtype} {shape} ".encode()
+
+
+def bytes_of(array):
+    """The bytes of an array, after a description of it."""
+    yield header_of(array.dtype, array.shape)
+    yield np.ascontiguousarray(array).data.cast("B")
 
 
 @lru_cache(maxsize=8)
@@ -193,16 +278,37 @@ def of_table(table, lengths, form, flat=None, widths=None):
     return Series(table.reshape(-1), (np.cumsum(lengths) - lengths) * C, lengths, C, form, flat=flat, widths=widths)
 
 
-def of_padded(X, name):
-    """Series from X of shape (n, T, C), where trailing steps of NaN are padding."""
+def of_padded(X, name, first=0):
+    """Series from X of shape (n, T, C), where trailing steps of NaN are padding; X[0] is series `first` of all."""
     series = of_array(X)
     if not np.isnan(X[:, -1]).all(axis=-1).any():
         return series
-    there = ~np.isnan(X).all(axis=-1)
-    lengths = np.where(there.any(axis=1), X.shape[1] - np.argmax(there[:, ::-1], axis=1), 0)
+    lengths = np.concatenate([_ends(X[rows]) for rows in row_blocks(X)])
     if not lengths.all():
-        raise ValueError(f"{name}[{int(np.argmin(lengths))}] has no steps: all of its values are NaN.")
+        raise without_steps(name, first + int(np.argmin(lengths)))
     return replace(series, lengths=lengths)
+
+
+def _ends(X):
+    there = ~np.isnan(X).all(axis=-1)
+    return np.where(there.any(axis=1), X.shape[1] - np.argmax(there[:, ::-1], axis=1), 0)
+
+
+def without_steps(name, n):
+    return ValueError(f"{name}[{n}] has no steps: all of its values are NaN.")
+
+
+def row_blocks(X):
+    """Slices of the rows of an array with at most about `BLOCK_VALUES` values, so that temporary arrays are small."""
+    size = max(1, BLOCK_VALUES * len(X) // max(1, X.size))
+    return [slice(first, first + size) for first in range(0, len(X), size)]
+
+
+def all_finite(X):
+    """Whether all values of an array are finite."""
+    if X.size <= BLOCK_VALUES:
+        return np.isfinite(X).all()
+    return all(np.isfinite(X[rows]).all() for rows in row_blocks(X))
 
 
 def read_members(X, name, channels_first=False):
@@ -271,20 +377,26 @@ def check_finite(series, name, missing, columns=None, names=None):
     columns: for series read from a table, the label of the column of each step and channel [T, C].
     names: the name of each channel [C], if they have names.
     """
-    if np.isfinite(series.values).all():
+    if all_finite(series.values):
         return series
-    table = series.table()
-    wrong = np.isinf(table) if missing != "error" else ~np.isfinite(table)
-    if not wrong.any():
+    table = series.table(copy=False)
+    for rows in row_blocks(table):
+        wrong = np.isinf(table[rows]) if missing != "error" else ~np.isfinite(table[rows])
+        if wrong.any():
+            break
+    else:
         return series
-    row, channel = np.argwhere(wrong)[0]
-    n = int(np.searchsorted(series.step_at, row, side="right")) - 1
+    row, channel = np.argwhere(wrong)[0] + (rows.start, 0)
+    here = n = int(np.searchsorted(series.step_at, row, side="right")) - 1
     step = row - series.step_at[n]
+    if series.origin is not None:
+        rows, first = series.origin
+        n, step = rows[n], step + first[n]
     infinite = np.isinf(table[row, channel])
     what = f"infinity or a value too large for {table.dtype}" if infinite else "NaN"
     advice = "" if infinite else ": impute missing values, or set missing='mask'"
     if columns is not None:
-        label = columns[step - series.lengths[n], channel]
+        label = columns[row - series.step_at[here] - series.lengths[here], channel]
         place = f"row {n}, column {label if isinstance(label, np.integer) else repr(label)}"
     else:
         place = f"series {n}, step {step}, channel {channel if names is None else repr(names[channel])}"

@@ -20,6 +20,7 @@ ALLOWED = {
     "files.py": (),
     "containers.py": (),
     "sequences.py": ("fastlstm.containers", "fastlstm.kernels"),
+    "storage/": ("fastlstm.storage", "fastlstm.sequences", "fastlstm.containers", "fastlstm.kernels"),
     "symbols/": ("fastlstm.symbols", "fastlstm.sequences", "fastlstm.containers", "fastlstm.kernels"),
     "packing.py": ("fastlstm.kernels", "fastlstm.phases"),
     "phases.py": (),
@@ -76,6 +77,7 @@ ALLOWED = {
     "estimators/": (
         "fastlstm.estimators",
         "fastlstm.files",
+        "fastlstm.storage",
         "fastlstm.symbols",
         "fastlstm.training",
         "fastlstm.layers",

@@ -58,7 +58,7 @@ def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="
     if is_zero:  # an error for all data, but not for some of them
         data.weights[:] = 0
     del update.copy._known_schema
-    return Chunk(Facts(len(data.series), str(data.series.values.dtype), update.changes()), data)
+    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes()), data)
 
 
 def are_zero(weights):
@@ -157,8 +157,7 @@ def cut(data, first, last, per_step):
     series, targets, weights = data
     steps = slice(int(series.step_at[first]), int(series.step_at[last - 1] + series.lengths[last - 1]))
     rows = steps if per_step else slice(first, last)
-    table = series.table(copy=False)[steps]
-    return Data(sequences.of_table(table, series.lengths[first:last], "list"), targets[rows], weights[rows])
+    return Data(series.between(first, last), targets[rows], weights[rows])
 
 
 def join(parts):

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, kernels, sequences
+from fastlstm import containers, kernels, sequences, storage
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.data import check_targets, has_target
@@ -225,6 +225,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         if self._standardised:
             dtype = None  # values may be large, and are not rounded before their mean is subtracted
         if self._reads_symbols:
+            _check_in_memory(X, name)
             return check_symbols(self, X, dtype or "float64", reset, name)
         return check_series(self, X, dtype, reset, name, "keep" if self._masked else "error")
 
@@ -246,10 +247,12 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
             return fitted._score_weighted(X, y, sample_weight)
         y, predicted = containers.plain(y, "y"), fitted.predict(X)
         with named("sample_weight"):
-            weights = None if sample_weight is None else check_weights(sample_weight, X, 1, "sample_weight")[:, 0]
+            weights = (
+                None if sample_weight is None else check_weights(sample_weight, predicted, 1, "sample_weight")[:, 0]
+            )
         with named("y"):
             if weights is not None and not weights.all():
-                check_lengths(X, y, "y")
+                check_lengths(predicted, y, "y")
                 present = has_target(y, weights, "y")
                 y, predicted, weights = (np.asarray(rows)[present] for rows in (y, predicted, weights))
             return metric(y, predicted, weights)
@@ -257,7 +260,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
     def _score_weighted(self, X, y, sample_weight):
         """Score with a weight for each step, or for each output."""
         x = self._check_series(X)
-        y, weights = check_targets(self, x, X, y, sample_weight, n_targets=self._n_targets())
+        y, weights = check_targets(self, x, y, sample_weight, n_targets=self._n_targets())
         with named("y"):
             y = y.toarray() if issparse(y) else np.asarray(y)
             y = y.reshape(len(y), -1)
@@ -374,6 +377,15 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         total                        361  1,444      288 (+ 8 at the end)
         """
         return summarize(self._fitted()._model, type(self).__name__)
+
+
+def _check_in_memory(X, name):
+    """Raise unless X can be read as symbols."""
+    if storage.is_read_when_needed(X):
+        raise ValueError(
+            f"{name} is a {type(X).__name__}, which is read from storage; symbols (embedding_size) are not: pass them "
+            "in memory, for example as an array or a list."
+        )
 
 
 def _scaling_attribute(scaling, name):

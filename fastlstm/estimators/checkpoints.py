@@ -4,11 +4,12 @@ import contextlib
 import hashlib
 import re
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from fastlstm import files, kernels
+from fastlstm import files, kernels, sequences
 from fastlstm._version import __version__
 from fastlstm.layers.checks import check_sizes
 from fastlstm.training.checkpoint_validation import InvalidCheckpointError, require, short
@@ -48,9 +49,8 @@ def fingerprint(*data, vocabularies=()):
     for vocabulary in vocabularies:
         digest.update(repr(vocabulary.symbols.tolist()).encode())
     for series, *arrays in data:
-        for array in (series.values, series.at, series.lengths, *arrays):
-            digest.update(f"{array.dtype} {array.shape} ".encode())
-            digest.update(np.ascontiguousarray(array).data.cast("B"))
+        for part in chain(series.bytes_to_hash(), *map(sequences.bytes_of, arrays)):
+            digest.update(part)
     return digest.hexdigest()
 
 

@@ -114,7 +114,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
             n series of T steps with C channels; 2-D input is n univariate series, or a table described by `layout`.
             Series of unequal lengths can be a list (or tuple, or object array), or an array of shape (n, T, C) padded
-            with NaN at the end.
+            with NaN at the end. Series that do not fit into memory can be read from storage (``numpy.memmap``, h5py,
+            Zarr, Arrow, Parquet and others), see `SeriesSource`.
             With `embedding_size`, n sequences of symbols.
         y : array of shape (n,) or (n, K)
             Class labels of any type, or for multi-label classification indicators 0 or 1 of K labels. If

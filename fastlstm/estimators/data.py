@@ -9,7 +9,7 @@ from scipy.sparse import issparse
 from fastlstm import containers, sequences, symbols
 from fastlstm.estimators.inputs import check_lengths, check_step_weights, check_target_names, check_weights
 from fastlstm.layers.checks import named
-from fastlstm.sequences import Series
+from fastlstm.sequences import PerStep, Series
 from fastlstm.training import standardization
 from fastlstm.training.collective import ALONE
 from fastlstm.training.model import prepared
@@ -26,7 +26,7 @@ class Data(NamedTuple):
 def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
     """Validate X, y and weights as `Data`; with `reset`, set what later data must match, else check against it."""
     series = estimator._check_series(X, reset, "X" + suffix)
-    y, weights = check_targets(estimator, series, X, y, sample_weight, reset, suffix)
+    y, weights = check_targets(estimator, series, y, sample_weight, reset, suffix)
     if reset and estimator._per_step:
         estimator._output_axis = y.ndim > 1
     # with a weight per step or output, a weight of 0 means that there is no target
@@ -41,12 +41,12 @@ def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
         return Data(series, estimator._encode(y, valid, reset, classes, "y" + suffix), weights)
 
 
-def check_targets(estimator, series, X, y, sample_weight, reset=False, suffix="", n_targets=None):
-    """Validate y and weights of `series`, read from X; returns y with a row per series or step, and weights."""
+def check_targets(estimator, series, y, sample_weight, reset=False, suffix="", n_targets=None):
+    """Validate y and weights of `series`; returns y with a row per series or step, and weights."""
     X_name, y_name, weight_name = (name + suffix for name in ("X", "y", "sample_weight"))
     per_step = estimator._per_step
     with named(y_name):
-        check_lengths(X, y, y_name)
+        check_lengths(series, y, y_name)
         if per_step and estimator._reads_symbols:
             are_texts = symbols.are_texts(y)
             y = symbols.characters(y) if are_texts else y
@@ -62,8 +62,8 @@ def check_targets(estimator, series, X, y, sample_weight, reset=False, suffix=""
             raise ValueError(f"{y_name} has {n_outputs} targets per {unit}, but the model was fitted with {n_targets}.")
     with named(weight_name):
         if per_step:
-            return y, check_step_weights(sample_weight, series, X, n_outputs, weight_name, X_name)
-        return y, check_weights(sample_weight, X, n_outputs, weight_name)
+            return y, check_step_weights(sample_weight, series, n_outputs, weight_name, X_name)
+        return y, check_weights(sample_weight, series, n_outputs, weight_name)
 
 
 def has_target(y, weights, name):
@@ -214,14 +214,15 @@ def fit_scalings(parts, per_step, dtype, of_targets, share=ALONE):
     """Weighted `Scaling` of the channels, and of the targets if `of_targets`, else None."""
     parts = there(parts)
     # the weight of a step applies to its target, not to its inputs, so inputs are weighted by series
-    of_steps = [np.repeat(weights_of_series(data, per_step), data.series.lengths)[:, None] for data in parts]
-    tables = [data.series.table(copy=False) for data in parts]
+    tables = [
+        (data.series.step_table(), PerStep(weights_of_series(data, per_step)[:, None], data.series)) for data in parts
+    ]
     try:
-        scaling = standardization.fit_scaling(list(zip(tables, of_steps, strict=True)), "X", share)
+        scaling = standardization.fit_scaling(tables, "X", share)
     except ValueError:
-        for data, table in zip(parts, tables, strict=True):
+        for part in (part for data in parts for part in data.series.parts()):
             with np.errstate(over="ignore"):
-                narrow = data.series.with_table(table.astype(dtype))
+                narrow = part.with_table(part.table(copy=False).astype(dtype))
             sequences.check_finite(narrow, "X", "keep")  # names the position
         raise
     if not of_targets:

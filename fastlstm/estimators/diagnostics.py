@@ -4,6 +4,7 @@ import numpy as np
 
 MIN_IDS = 50  # minimum number of distinct integers to be taken for ids
 COVERED = 0.5  # minimum fraction of the range from 0 to the maximum that ids cover; amounts leave gaps
+MAX_STEPS = 1 << 20  # number of steps looked at
 UNORDERED = 1.5  # minimum von Neumann ratio (1941) of ids: 2 for values in random order, near 0 for smooth series
 
 
@@ -16,8 +17,8 @@ def data_warnings(series, columns):
             "no sequence to learn from. If X is one long series, split it into windows: "
             "numpy.lib.stride_tricks.sliding_window_view(numpy.ravel(X), 20)."
         )
-    elif series.channels == 1 and _are_ids(series):
-        largest = int(series.table(copy=False).max())
+    elif series.channels == 1 and _are_ids(series, values := series.step_table()[:MAX_STEPS][:, 0]):
+        largest = int(values.max())
         messages.append(
             f"X has a single channel of integers from 0 to {largest} in random order. If they are ids (of words, items "
             "or users), their magnitude has no meaning: one-hot encode them, with one channel per id."
@@ -25,12 +26,13 @@ def data_warnings(series, columns):
     return messages
 
 
-def _are_ids(series):
-    values = series.table(copy=False)[:, 0]
+def _are_ids(series, values):
+    """Whether the values of the first steps are ids."""
     if not (values >= 0).all() or (values != np.floor(values)).any():  # also False for NaN
         return False
     distinct = len(np.unique(values))
     if distinct < MIN_IDS or distinct < COVERED * (values.max() + 1):
         return False
-    differences = np.delete(np.diff(values), series.step_at[1:] - 1)  # within series only
+    last = series.step_at[1:] - 1
+    differences = np.delete(np.diff(values), last[last < len(values) - 1])  # within series only
     return len(differences) > 0 and np.mean(differences**2) > UNORDERED * values.var()

@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
     check_consistent_length,
 )
 
-from fastlstm import containers, sequences
+from fastlstm import containers, sequences, storage
 from fastlstm.estimators import layouts
 from fastlstm.layers.checks import named
 from fastlstm.user_warnings import warn
@@ -34,6 +34,9 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
     if series is not None:
         return series
     with named(name):
+        source = storage.source_of(X, name)
+        if source is not None:
+            return _check_stored(estimator, source, dtype, reset, name, missing, warn_of_names)
         return _check_series(estimator, X, dtype, reset, name, missing, warn_of_names)
 
 
@@ -56,7 +59,7 @@ def _usual_series(estimator, given, X, dtype):
     if X.dtype != dtype:
         with np.errstate(over="ignore"):  # reported as infinite
             X = X.astype(dtype)
-    if not np.isfinite(X).all():
+    if not sequences.all_finite(X):
         return None
     return plan.read(X) if X.ndim == 2 else sequences.of_array(X)
 
@@ -103,6 +106,15 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
             _check_row_names(estimator, given, name)
         else:
             names = _channel_names(given, name)
+    return _check_channels(estimator, series, names, plan, shape, reset, name, warn_of_names)
+
+
+def _check_channels(estimator, series, names, plan, shape, reset, name, warn_of_names):
+    """Return series that are not from a 2-D X; with `reset`, their channels are those fitted, else check them.
+
+    names: of the channels, or None.
+    shape: of X, or None.
+    """
     if not reset:
         check_channel_names(FittedNames.of(estimator), names, name, warn_of_names)
     else:
@@ -112,13 +124,32 @@ def _check_series(estimator, X, dtype, reset, name, missing, warn_of_names):
         if names is not None:
             estimator.feature_names_in_ = names
     if series.channels != estimator._channels:
-        given, C = "" if several else f" (its shape is {shape})", estimator._channels
+        given, C = f" (its shape is {shape})" if shape else "", estimator._channels
         axes = f"(n, {C}, T)" if plan.channels_first else f"(n, T, {C})"
         raise ValueError(
             f"{name} has {series.channels} channels{given}, but {type(estimator).__name__} was fitted with {C}: pass "
             f"series with {C} channels, for example an array of shape {axes}."
         )
     return series
+
+
+def _check_stored(estimator, source, dtype, reset, name, missing, warn_of_names):
+    """Like `_check_series`, for the source of stored series."""
+    if not source.is_table:
+        plan = _plan_of_series(estimator, reset, name)
+        source.arrange(plan)
+        series = storage.stored_series(source, plan, dtype or _float_dtype([source]), name, missing)
+        names = None if source.empty is None else _get_feature_names(source.empty)
+        return _check_channels(estimator, series, names, plan, source.shape, reset, name, warn_of_names)
+    dtype, labels = dtype or _float_dtype([source]), None
+    if not reset and estimator._columns is None:
+        _check_univariate(estimator, source.shape, name)
+        plan = layouts.UNIVARIATE
+    else:
+        given = np.broadcast_to(0.0, source.shape)
+        plan, labels = _plan_of_table(estimator, given if source.empty is None else source.empty, given, reset)
+    source.arrange(plan)
+    return storage.stored_series(source, plan, dtype, name, missing, labels)
 
 
 def _refuse_strings(X, name):
@@ -315,22 +346,34 @@ def _check_2d(estimator, given, X, dtype, reset, name, missing):
             "series of one step each."
         )
     if not reset and estimator._columns is None:
-        if estimator._channels != 1:
-            raise ValueError(
-                f"{name} of shape {shape} is interpreted as univariate series, but {type(estimator).__name__} was "
-                f"fitted with {estimator._channels} channels: pass an array of shape (n, T, {estimator._channels})."
-            )
+        _check_univariate(estimator, shape, name)
         return sequences.check_finite(sequences.of_array(check_array(X, **options)), name, missing)
+    X = check_array(X, estimator=estimator, **options)
+    plan, labels = _plan_of_table(estimator, given, X, reset)
+    return sequences.check_finite(plan.read(X), name, missing, labels)
+
+
+def _check_univariate(estimator, shape, name):
+    if estimator._channels != 1:
+        raise ValueError(
+            f"{name} of shape {shape} is interpreted as univariate series, but {type(estimator).__name__} was "
+            f"fitted with {estimator._channels} channels: pass an array of shape (n, T, {estimator._channels})."
+        )
+
+
+def _plan_of_table(estimator, given, X, reset):
+    """The `Plan` of a 2-D X, whose columns are checked or, with `reset`, fitted, and the labels of its columns.
+
+    given: X before conversion, with its column names.
+    """
     # like validate_data, whose messages always call the input X
     _check_feature_names(estimator, given, reset=reset)
-    X = check_array(X, estimator=estimator, **options)
     _check_n_features(estimator, X, reset=reset)
     names = getattr(estimator, "feature_names_in_", None)
     if reset:
         estimator._plan = resolve_layout(estimator, X.shape[1], names)
         estimator._channels, estimator._columns = estimator._plan.n_channels, X.shape[1]
-    plan = estimator._plan
-    return sequences.check_finite(plan.read(X), name, missing, plan.labels(names))
+    return estimator._plan, estimator._plan.labels(names)
 
 
 def resolve_layout(estimator, n_columns=None, names=None):
@@ -390,7 +433,7 @@ def check_weights(weights, X, n_outputs, name):
     return _check_values(weights[:, None], name)
 
 
-def check_step_weights(weights, series, X, n_outputs, name, X_name):
+def check_step_weights(weights, series, n_outputs, name, X_name):
     """Sample weights, float64: one per step of all series [steps, 1], or one per output [steps, K].
 
     They are given per step, in the form of y, or per series, for all its steps.
@@ -398,7 +441,7 @@ def check_step_weights(weights, series, X, n_outputs, name, X_name):
     weights = containers.plain(weights, name)
     of_series = weights is None or isinstance(weights, Real)
     if of_series or (not sequences.is_list(weights) and len(sequences.shape_of(weights)) == 1):
-        return np.repeat(check_weights(weights, X, 1, name), series.lengths, axis=0)
+        return np.repeat(check_weights(weights, series, 1, name), series.lengths, axis=0)
     rows = sequences.rows_of_steps(weights, series, name, X_name)
     rows = check_array(containers.numbers_of(rows, name), dtype="float64", ensure_2d=False, input_name=name)
     rows = rows.reshape(len(rows), -1)

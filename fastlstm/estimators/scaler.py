@@ -23,6 +23,7 @@ from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_series
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.layers.checks import named
+from fastlstm.storage import StoredSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,9 @@ class _TransformerOfSeries(TransformerMixin, auto_wrap_output_keys=None):
         Parameters
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
-            Series with the same channels as in `fit`. NaN remains NaN. X is not modified.
+            Series with the same channels as in `fit`. NaN remains NaN. X is not modified. Series that are read from
+            storage, see `SeriesSource`, are returned in memory; estimators with ``standardize=True`` scale them
+            minibatch by minibatch instead.
 
         Returns
         -------
@@ -225,7 +228,9 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         ----------
         X : array of shape (n, T, C) or (n, T), or list of n arrays of shape (T_i, C) or (T_i,)
             n series of T steps with C channels; 2-D input is n univariate series. Series of unequal lengths can be a
-            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end.
+            list (or tuple, or object array), or an array of shape (n, T, C) padded with NaN at the end. Series that do
+            not fit into memory can be read from storage, see `SeriesSource`, in blocks, unless ``method="robust"``,
+            which needs all values at once.
         y : None
             Ignored.
 
@@ -373,24 +378,30 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
         return tags
 
     def _fit(self, X):
-        table = self._table(X, reset=True)
-        all_nan = _all_nan(table)
-        learned = _scaler(self.method).fit(table)
+        series = check_series(self, X, None, reset=True, missing="keep")
         for name in {name for names in FITTED_ATTRIBUTES.values() for name in names}:
             self.__dict__.pop(name, None)  # attributes of another method
         self._method = self.method
-        self._store(learned, all_nan, {})
+        parts = iter([series]) if self.method == "robust" else series.parts()  # quantiles are those of all values
+        table = next(parts).table()
+        all_nan = _all_nan(table)
+        self._store(_scaler(self.method).fit(table), all_nan, {})
+        self._update_by(parts)
 
     def _update(self, X):
-        table = self._table(X, reset=False)
-        all_nan = _all_nan(table)
-        before = self._fitted_values()
-        start = before | {
-            name: np.where(np.isnan(before[name]), initial, before[name])
-            for name, initial in INITIAL_VALUES.items()
-            if name in before
-        }
-        self._store(self._scaler(start).partial_fit(table), all_nan, before)
+        self._update_by(check_series(self, X, None, reset=False, missing="keep").parts())
+
+    def _update_by(self, parts):
+        for part in parts:
+            table = part.table()
+            all_nan = _all_nan(table)
+            before = self._fitted_values()
+            start = before | {
+                name: np.where(np.isnan(before[name]), initial, before[name])
+                for name, initial in INITIAL_VALUES.items()
+                if name in before
+            }
+            self._store(self._scaler(start).partial_fit(table), all_nan, before)
 
     def _names_of(self, X, number):
         """Names of the `number` columns of the output of `transform`."""
@@ -399,9 +410,6 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             return np.array([name], object)
         names = self.get_feature_names_out()
         return names if len(names) == number else np.array([f"x{k}" for k in range(number)], object)
-
-    def _table(self, X, reset):
-        return check_series(self, X, None, reset, missing="keep").table()
 
     def _fitted_values(self):
         return {name: getattr(self, name) for name in FITTED_ATTRIBUTES[self._method]}
@@ -429,7 +437,7 @@ class SequenceScaler(OneToOneFeatureMixin, _TransformerOfSeries, CallbackSupport
             return series.cells(rows)
         out = series.restore(rows)
         if series.form == "array":
-            return out.reshape(sequences.shape_of(X))
+            return out.reshape(series.source.shape if isinstance(series, StoredSeries) else sequences.shape_of(X))
         for n in np.flatnonzero(series.flat):  # series that were passed as (T_i,)
             out[n] = out[n].reshape(-1)
         return tuple(out) if isinstance(X, tuple) else out

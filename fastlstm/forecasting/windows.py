@@ -1,5 +1,6 @@
 """Windows of series as indices into one table, gathered batch by batch."""
 
+import contextlib
 from copy import copy
 
 import numpy as np
@@ -159,6 +160,10 @@ class Windows:
     def n_chunks(self, rows, steps):
         """Number of chunks of a batch, always 1."""
         return 1
+
+    def reading(self, drawn, steps=None):
+        """Context of an epoch; windows are gathered when their batch is computed."""
+        return contextlib.nullcontext()
 
     def batch(self, rows, number, steps, dtype):
         """The windows `rows`, gathered and scaled."""

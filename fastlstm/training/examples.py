@@ -1,5 +1,6 @@
 """Training data as a source of minibatches."""
 
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ class Examples:
 
     def __init__(self, series, targets, weights, per_step=False):
         self.series, self.targets, self.weights, self.per_step = series, targets, weights, per_step
+        self._chunks = None
         self.channels, self.n_steps, self.longest = series.channels, series.steps, int(series.lengths.max())
         self._has_weight = weights.any(axis=1)
         self._all_weighted = bool(self._has_weight.all())
@@ -86,10 +88,25 @@ class Examples:
         """Number of chunks of at most `steps` steps in a batch; 1 if `steps` is None."""
         return batches.n_chunks(self.series, rows, steps)
 
+    @contextmanager
+    def reading(self, drawn, steps=None):
+        """Context in which `batch` is called for all chunks of these batches in order; stored series are read ahead."""
+        chunks = ((rows, chunk, steps) for _, rows in drawn for chunk in range(self.n_chunks(rows, steps)))
+        with closing(self.series.each(self._chunk, chunks)) as self._chunks:
+            try:
+                yield
+            finally:
+                self._chunks = None
+
     def batch(self, rows, number, steps, dtype):
         """Chunk `number` of a batch, with sample weights of type `dtype`."""
+        batch, places = self._chunk(rows, number, steps) if self._chunks is None else next(self._chunks)
+        return self._weighted(batch, places, dtype)
+
+    def _chunk(self, rows, number, steps):
+        """Chunk `number` of a batch without targets, and the places of these."""
         rows, starts, at, places = batches.chunk(self.series, rows, number, steps, self.per_step)
-        return self._weighted(Batch(rows, starts, self.series.values, at), places, dtype)
+        return Batch(rows, starts, *self.series.inputs(rows, at, starts)), places
 
     def _weighted(self, batch, places, dtype):
         """A batch with the targets and weights at these places."""

@@ -1,5 +1,7 @@
 """The forward pass of a model over prepared series: recurrent layers, then the linear head."""
 
+from contextlib import closing
+
 import numpy as np
 
 from fastlstm import sequences, threads
@@ -55,6 +57,12 @@ def run_over(stack, series, weights, package, n_jobs=None, per_step=False, with_
     return out
 
 
+def _packed(series, rows):
+    """`rows` sorted by decreasing length, the first packed row of each step, and the inputs."""
+    rows, starts = series.pack(rows)
+    return rows, starts, *series.inputs(rows, series.at[rows], starts)
+
+
 class Forward:
     """Forward passes of a stack and a head, one at a time: their buffers, and the run last prepared.
 
@@ -96,15 +104,16 @@ class Forward:
         phases = [Phase(self._fill, recurrent, head)]
         if lookup:
             phases.append(Phase(lookup.multiply))
-        for rows in blocks:
-            self._prepare(series, rows)
-            phases += self._recurrence
-            if self._per_step:
-                phases += ByRows(self._run.outputs, self._features), Phase(self._write_steps, out)
-            else:
-                phases.append(ByRows(self._write_last, out))
-            team.run(phases.__iter__)
-            phases = []
+        with closing(series.each(_packed, ((series, rows) for rows in blocks))) as packed:
+            for block in packed:
+                self._prepare(series, *block)
+                phases += self._recurrence
+                if self._per_step:
+                    phases += ByRows(self._run.outputs, self._features), Phase(self._write_steps, out)
+                else:
+                    phases.append(ByRows(self._write_last, out))
+                team.run(phases.__iter__)
+                phases = []
         self._inputs.x = None  # it belongs to the caller
 
     def _fill(self, part, recurrent, head):
@@ -112,15 +121,14 @@ class Forward:
         if part.rank == 0:
             self._head.fill(*head)
 
-    def _prepare(self, series, rows):
+    def _prepare(self, series, rows, starts, x, at):
         """Set the inputs, and prepare the run unless the last one had the same layout."""
-        rows, starts = series.pack(rows)
-        self._inputs.x, self._inputs.at = series.values, series.at[rows]
+        self._inputs.x, self._inputs.at = x, at
         self._places = series.step_rows(rows, starts) if self._per_step else rows
         if starts is not self._starts:  # the same object for the same equal lengths
             self._make_run(starts)
         if self._lookup:
-            taken = self._lookup.take(series.values, series.at[rows], starts, found=True)
+            taken = self._lookup.take(x, at, starts, found=True)
             self._inputs.x, self._inputs.at, which = taken
             self._run.look_up(self._lookup.known, which)
 

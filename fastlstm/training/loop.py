@@ -70,6 +70,7 @@ class Training:
         drawn, rows, steps = self._draw(key)
         self._loss_sum, self._weight_sum, self._norms = 0.0, 0.0, []
         with (
+            self.examples.reading(drawn, self.settings.bptt_steps),
             self.network.team(rows, steps, self.n_jobs) as team,
             np.errstate(over="ignore", invalid="ignore"),  # overflow is reported by `prepare_update`
         ):

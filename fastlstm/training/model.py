@@ -6,6 +6,7 @@ Estimators create a `Model`; inspection, export and streams use one.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -121,10 +122,20 @@ def prepared(series, scaling, masked, dtype, name="X"):
     """Series standardised by `scaling`, as `dtype`, and with indicators of missing values if `masked`."""
     if scaling is not None:
         check_channels(series, len(scaling.mean))
-        series = series.with_table(scaling.apply(series.table(copy=False), dtype))
-        sequences.check_finite(series, name, "keep")  # finite values may be too large for the dtype
+    prepare = partial(_prepared, scaling=scaling, masked=masked, dtype=dtype, name=name)
+    return series.prepared_by(prepare, series.channels * (2 if masked else 1), dtype, masked)
+
+
+def _prepared(series, scaling, masked, dtype, name):
+    if scaling is not None:
+        table = series.table(copy=False)
+        out = table if series.is_scratch and table.dtype == dtype else None
+        series = series.with_table(scaling.apply(table, dtype, out))
     elif series.values.dtype != dtype:  # kernels would read the numbers as those of another type
         series = series.with_table(series.table(copy=False).astype(dtype))
+    # finite values may be too large for the dtype, and a file may have changed since it was checked
+    if scaling is not None or series.origin is not None:
+        sequences.check_finite(series, name, "keep" if masked else "error")
     return sequences.with_mask(series) if masked else series
 
 

@@ -5,6 +5,7 @@ gradients of the partitions are added in one fixed order, see ``collective.py``,
 are the same bits for any number of processes.
 """
 
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -64,6 +65,16 @@ class Partitions:
                 for number, rows in part.batches(ends, key and (*key, v), steps):
                     drawn[number].append((v, rows))
         return drawn
+
+    @contextmanager
+    def reading(self, drawn, steps=None):
+        """Context of an epoch; see ``Examples.reading``."""
+        with ExitStack() as stack:
+            for v, part in self.parts.items():
+                if part is not None:
+                    of_part = [(number, rows) for number, of in enumerate(drawn) for w, rows in of if w == v]
+                    stack.enter_context(part.reading(of_part, steps))
+            yield
 
 
 def _facts(part, n_partitions):

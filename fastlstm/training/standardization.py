@@ -17,13 +17,21 @@ class Scaling(NamedTuple):
     mean: np.ndarray
     scale: np.ndarray
 
-    def apply(self, rows, dtype):
-        """Standardised rows; values too large for `dtype` become infinite, and NaN is preserved."""
-        out, size = np.empty(rows.shape, dtype), max(1, BLOCK_VALUES // max(1, rows.shape[1]))
+    def apply(self, rows, dtype, out=None):
+        """Standardised rows; values too large for `dtype` become infinite, and NaN is preserved.
+
+        out: where to write them, which may be `rows` itself; otherwise a new array.
+        """
+        out, size = np.empty(rows.shape, dtype) if out is None else out, max(1, BLOCK_VALUES // max(1, rows.shape[1]))
+        mean, scale, buffer = self.mean[None], self.scale[None], np.empty((min(size, len(rows)), rows.shape[1]))
+        if len(rows) > size:  # arrays of equal shapes take less than half the time of rows of few channels
+            mean, scale = (np.repeat(part, size, axis=0) for part in (mean, scale))
         with np.errstate(over="ignore"):
             for block in _blocks(len(rows), size):
-                values = rows[block] - self.mean
-                values /= self.scale
+                values = buffer[: len(out[block])]
+                values[...] = rows[block]
+                values -= mean[: len(values)]
+                values /= scale[: len(values)]
                 out[block] = values
         return out
 

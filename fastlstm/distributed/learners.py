@@ -77,7 +77,7 @@ def _train_language_model(engine, model, given, held_out, options):
     total = sum(engine.survey(partial(_steps, update.copy), given, options))
     given = given._replace(then=partial(_examples, update.copy, total))
     try:
-        engine.train(update.copy.classifier_, given, held_out, options)
+        train(engine, update.copy.classifier_, given, held_out, options)
     except KeyboardInterrupt:  # the classifier has kept its complete epochs, if any
         if hasattr(update.copy.classifier_, "n_iter_"):
             update.copy._describe()

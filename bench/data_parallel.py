@@ -20,7 +20,7 @@ from fastlstm.training.collective import Node, layout
 
 SIZES = (17_000, 300_000, 6_000_000, 25_000_000)  # bytes of a gradient
 V, N, T, C, H = 8, 64, 100, 8, 128
-SERIES = 1024
+SERIES = 4096
 
 
 def toy(number, count=8):

@@ -69,11 +69,13 @@ class Partitions:
     @contextmanager
     def reading(self, drawn, steps=None):
         """Context of an epoch; see ``Examples.reading``."""
+        of_parts = {v: [] for v, part in self.parts.items() if part is not None}
+        for number, pieces in enumerate(drawn):
+            for v, rows in pieces:
+                of_parts[v].append((number, rows))
         with ExitStack() as stack:
-            for v, part in self.parts.items():
-                if part is not None:
-                    of_part = [(number, rows) for number, of in enumerate(drawn) for w, rows in of if w == v]
-                    stack.enter_context(part.reading(of_part, steps))
+            for v, of_part in of_parts.items():
+                stack.enter_context(self.parts[v].reading(of_part, steps))
             yield
 
 

@@ -44,34 +44,33 @@ def times_of_reduce(collective):
     return medians
 
 
-def seconds_of_epoch(engine, batch_size, epochs):
-    """Median seconds of an epoch of a fit, without the first."""
-    stamps = []
-
-    data = list(range(8))
-    if isinstance(engine, Mpi):
-        from mpi4py import MPI
-
-        rank, size = MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size
-        data = data[8 * rank // size : 8 * (rank + 1) // size]
-    for n in (1, 1 + epochs):
+def seconds_of_epoch(train, epochs):
+    """Seconds of an epoch of ``train(n_epochs)``, without those of setting up; the first call warms up."""
+    seconds = []
+    for n in (1, 1, 1 + epochs):
         begin = time.perf_counter()
-        fit(
-            LSTMRegressor(H, batch_size=batch_size, max_iter=n, random_state=0, n_jobs=1),
-            data, load=toy, engine=engine, n_partitions=V,
-        )  # fmt: skip
-        stamps.append(time.perf_counter() - begin)
-    return (stamps[1] - stamps[0]) / epochs
+        train(n)
+        seconds.append(time.perf_counter() - begin)
+    return (seconds[2] - seconds[1]) / epochs
 
 
-def seconds_of_plain_epoch(batch_size, epochs):
+def model(batch_size, n_epochs):
+    return LSTMRegressor(H, batch_size=batch_size, max_iter=n_epochs, random_state=0, n_jobs=1)
+
+
+def of_plain_fit(batch_size, epochs):
     X, y = (np.concatenate(of) for of in zip(*map(toy, range(8)), strict=True))
-    stamps = []
-    for n in (1, 1 + epochs):
-        begin = time.perf_counter()
-        LSTMRegressor(H, batch_size=batch_size, max_iter=n, random_state=0, n_jobs=1).fit(X, y)
-        stamps.append(time.perf_counter() - begin)
-    return (stamps[1] - stamps[0]) / epochs
+    return seconds_of_epoch(lambda n: model(batch_size, n).fit(X, y), epochs)
+
+
+def of_fit(engine, batch_size, epochs, rank=0, size=1):
+    """The same by an engine; a process of several loads its share."""
+    data = range(8 * rank // size, 8 * (rank + 1) // size)
+
+    def train(n_epochs):
+        fit(model(batch_size, n_epochs), list(data), load=toy, engine=engine, n_partitions=V)
+
+    return seconds_of_epoch(train, epochs)
 
 
 def report(name, reduced, epoch, batch_size):
@@ -91,7 +90,7 @@ def of_dask(processes, epochs):
     ):
         options = Options(n_partitions=processes)
         reduced = dask_client.together(client, _reduce, Given([None], load=_nothing), options)
-        report(f"Dask, {processes}", reduced, seconds_of_epoch(Dask(client), processes * N, epochs), processes * N)
+        report(f"Dask, {processes}", reduced, of_fit(Dask(client), processes * N, epochs), processes * N)
 
 
 def _nothing(member):
@@ -109,7 +108,7 @@ def of_mpi(epochs):
 
     collective = MpiCollective(MPI.COMM_WORLD)
     reduced = times_of_reduce(collective)
-    epoch = seconds_of_epoch(Mpi(), collective.size * N, epochs)
+    epoch = of_fit(Mpi(), collective.size * N, epochs, collective.rank, collective.size)
     if collective.rank == 0:
         report(f"MPI, {collective.size}", reduced, epoch, collective.size * N)
 
@@ -124,8 +123,8 @@ def main():
         return of_mpi(epochs)
     print("| processes | 17 KB, ms | 300 KB | 6 MB | 25 MB | batch size | epoch, s |\n|---|---|---|---|---|---|---|")
     for batch_size in (N, 2 * N):
-        report("one, without partitions", None, seconds_of_plain_epoch(batch_size, epochs), batch_size)
-        report("one, 8 partitions", None, seconds_of_epoch(Local(1), batch_size, epochs), batch_size)
+        report("one, without partitions", None, of_plain_fit(batch_size, epochs), batch_size)
+        report("one, 8 partitions", None, of_fit(Local(1), batch_size, epochs), batch_size)
     for processes in (1, 2):
         of_dask(processes, epochs)
     mpiexec = Path(sys.executable).with_name("mpiexec")

@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     n: int  # number of series
     dtype: str
     attributes: dict  # that reading it sets in the estimator
+    has_weight: bool = True
 
 
 class Chunk(NamedTuple):
@@ -58,7 +59,7 @@ def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="
     if is_zero:  # an error for all data, but not for some of them
         data.weights[:] = 0
     del update.copy._known_schema
-    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes()), data)
+    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes(), not is_zero), data)
 
 
 def are_zero(weights):
@@ -82,6 +83,8 @@ def merge(facts, differing=()):
     there = [(number, of) for number, of in enumerate(facts) if of.n]
     if not there:
         raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    if not any(of.has_weight for _, of in there):
+        raise ValueError("sample_weight is zero for every sample: at least one weight must be positive.")
     first, reference = there[0]
     is_labelled = "classes_" in reference.attributes and not reference.attributes["_multilabel"]
     for number, of in there[1:]:

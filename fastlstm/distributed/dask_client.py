@@ -335,7 +335,8 @@ class _Plan:
     def survey(self, function, given):
         """What a function finds in each chunk."""
         members = chunk_futures(self._client, given)
-        return self._results([self._submit(dask_worker.survey, function, given.without_data, of) for of in members])
+        how = function, given.without_data
+        return self._results([self._submit(dask_worker.survey, n, *how, member) for n, member in enumerate(members)])
 
     def facts(self, read):
         """The facts of chunks; what they are of stays where it is."""

@@ -6,6 +6,7 @@ Dask's peer-to-peer shuffle does the same: a plugin adds handlers to a worker, w
 import asyncio
 import pickle
 import time
+from functools import partial
 
 import numpy as np
 from distributed import WorkerPlugin, get_worker
@@ -173,11 +174,8 @@ def copied(parameters, progress):
 
 def read(number, estimator, reset, given, options, member):
     """Read a chunk; `given` without its data."""
-    chunk = given.loaded(member)
-    try:
-        return kind_of(estimator).read(estimator, reset, *chunk, **options)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"In partition {number}: {error}") from error
+    read_chunk = partial(kind_of(estimator).read, estimator, reset, **options)
+    return given.apply(read_chunk, number, member, options.get("suffix", ""))
 
 
 def together(X, y, sample_weight):
@@ -185,9 +183,9 @@ def together(X, y, sample_weight):
     return X, y, sample_weight
 
 
-def survey(function, given, member):
+def survey(number, function, given, member):
     """What `function` finds in a chunk."""
-    return function(*given.loaded(member))
+    return given.apply(function, number, member)
 
 
 def run_together(function, given, group, rank, timeout, *members):

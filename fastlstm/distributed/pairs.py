@@ -22,7 +22,7 @@ def read(translator, reset, X, y=None, sample_weight=None, suffix="", schema=Non
     if is_zero:
         pairs = Pairs(pairs.sources, pairs.inputs, pairs.targets, 0 * pairs.weights)
     del update.copy._known_schema
-    return Chunk(Facts(len(pairs), translator.dtype, update.changes()), pairs)
+    return Chunk(Facts(len(pairs), translator.dtype, update.changes(), not is_zero), pairs)
 
 
 def merge(facts):

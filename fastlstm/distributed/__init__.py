@@ -62,7 +62,7 @@ def fit(
         If given, X is a list of paths, or of anything else from which ``load(path)`` makes ``(X_i, y_i)`` or
         ``(X_i, y_i, sample_weight_i)`` where it is needed.
     n_partitions : int, default=8
-        V, the number of partitions, and so the most processes that can take part. The result depends on it.
+        V, the number of partitions, and so the most processes that can share the work. The result depends on it.
     X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
         Validation data.
     retries : int, default=3

@@ -109,7 +109,8 @@ class Group(Collective):
 
     def reduce(self, nodes, layout):
         self._step += 1
-        slices, sums = sliced(nodes, self.size), np.array([node.sums for node in nodes])
+        gradient, sums = nodes[0].gradient, np.array([node.sums for node in nodes])
+        slices = sliced(nodes, self.size, gradient.size, gradient.dtype)
         about = {
             "group": self._name, "step": self._step, "rank": self.rank, "size": self.size,
             "places": layout[self.rank],
@@ -126,7 +127,7 @@ class Group(Collective):
             return [address for rank, address in enumerate(self._addresses) if rank not in there]
 
         parts = self._run(self._all(map(ask, range(self.size)), lacks))
-        return np.concatenate([part for part, _ in parts])[: nodes[0].gradient.size], parts[self.rank][1]
+        return np.concatenate([part for part, _ in parts])[: gradient.size], parts[self.rank][1]
 
     def broadcast(self, value, source=0):
         self._step += 1

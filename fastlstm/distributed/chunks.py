@@ -11,7 +11,6 @@ import numpy as np
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate
-from fastlstm.estimators.checkpoints import fingerprint
 from fastlstm.estimators.data import Data, check_data
 from fastlstm.estimators.fitting import begin as begin
 from fastlstm.estimators.fitting import prepare as prepare
@@ -178,9 +177,3 @@ def join_series(parts):
     """Series of one part after another."""
     table = np.concatenate([of.table(copy=False) for of in parts])
     return sequences.of_table(table, np.concatenate([of.lengths for of in parts]), "list")
-
-
-def digest_of(estimator, *parts):
-    """Hash of data, and of the vocabularies of their symbols."""
-    vocabularies = estimator._schema.vocabularies if estimator.embedding_size is not None else ()
-    return fingerprint(*parts, vocabularies=vocabularies)

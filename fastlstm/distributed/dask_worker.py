@@ -6,6 +6,7 @@ Dask's peer-to-peer shuffle does the same: a plugin adds handlers to a worker, w
 import asyncio
 import pickle
 import time
+from collections import deque
 from functools import partial
 
 import numpy as np
@@ -13,9 +14,11 @@ from distributed import WorkerPlugin, get_worker
 from distributed.protocol import to_serialize
 
 from fastlstm.distributed.kinds import kind_of
+from fastlstm.distributed.together import gather
 from fastlstm.training.collective import Collective, Node, Share, root, sliced
 
 PLUGIN = "fastlstm"
+HANDLERS = "add", "put", "leave", "forget"
 
 
 class PeerError(RuntimeError):
@@ -28,17 +31,32 @@ class Connections(WorkerPlugin):
     name, idempotent = PLUGIN, True
 
     def setup(self, worker):
-        self.worker, self.trainings = worker, {}
-        self._open, self._left = {}, set()
-        worker.handlers.update(fastlstm_add=self.add, fastlstm_put=self.put, fastlstm_leave=self.leave)
+        self.worker, self._trainings = worker, {}
+        self._open, self._ended = {}, deque(maxlen=1000)  # of groups and fits, the last that have ended
+        worker.handlers.update({f"fastlstm_{name}": getattr(self, name) for name in HANDLERS})
 
     def teardown(self, worker):
-        for name in ("fastlstm_add", "fastlstm_put", "fastlstm_leave"):
-            worker.handlers.pop(name, None)
+        for name in HANDLERS:
+            worker.handlers.pop(f"fastlstm_{name}", None)
+
+    def take(self, key, addresses):
+        """The training of a fit by these workers, or None; no other task uses it until it is kept again."""
+        of_addresses, *training = self._trainings.pop(key, (None,))
+        return training if of_addresses == addresses else None
+
+    def keep(self, key, addresses, training):
+        """Keep a training for the next round, unless the fit has ended."""
+        if key not in self._ended:
+            self._trainings[key] = addresses, *training
+
+    async def forget(self, key):
+        """Drop what is kept of a fit that has ended."""
+        self._ended.append(key)
+        self._trainings.pop(key, None)
 
     def _slot(self, group, step):
         """What processes have sent for a step, and the future of the result."""
-        if group in self._left:
+        if group in self._ended:
             raise PeerError("another process of the training has failed")
         if (group, step) not in self._open:
             self._open[group, step] = {}, asyncio.get_running_loop().create_future()
@@ -69,7 +87,7 @@ class Connections(WorkerPlugin):
 
     async def leave(self, group):
         """End a group: nobody need wait for others any more."""
-        self._left.add(group)
+        self._ended.append(group)
         for key in [key for key in self._open if key[0] == group]:
             total = self._open.pop(key)[1]
             if not total.done():
@@ -155,16 +173,6 @@ class Group(Collective):
         await asyncio.gather(*map(tell, self._addresses), return_exceptions=True)  # some may be lost
 
 
-def leave(group, dask_worker):
-    """End a group on a worker."""
-    return dask_worker.plugins[PLUGIN].leave(group)
-
-
-def forget(key, dask_worker):
-    """Drop what a worker keeps of a fit."""
-    dask_worker.plugins[PLUGIN].trainings.pop(key, None)
-
-
 def copied(parameters, progress):
     """A copy of the state of a training: workers may be threads of the client's process."""
     return parameters.copy(), progress.copy(progress.moments.copy())
@@ -205,11 +213,6 @@ def facts(chunk):
     return chunk.facts
 
 
-def digest(estimator, part):
-    """Hash of a partition, which may have no series."""
-    return "" if part is None else kind_of(estimator).digest_of(estimator, part)
-
-
 def assemble(estimator, pieces, attributes, *of_pieces):
     """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
     kind, per_step = kind_of(estimator), getattr(estimator, "_per_step", True)
@@ -225,30 +228,34 @@ def run_round(job, group, rank, state, seconds, n_parts, *data):
     group : (str, list of str)
         Name and addresses of a `Group`.
     state : (parameters, Progress) or None
-        From which to go on; None to prepare the training, and go through no epoch.
+        Of the first process: from which to go on; None to prepare the training, and go through no epoch.
     seconds : float
         After which not to begin another epoch.
     n_parts : int
         How many of `data` are partitions to train on; the others are held out.
     """
     begin, connections = time.monotonic(), get_worker().plugins[PLUGIN]
-    collective = Group(group[0], group[1], rank, job.timeout)
-    key = job.key, tuple(group[1])
+    name, addresses = group
+    collective = Group(name, addresses, rank, job.timeout)
     try:
-        if key not in connections.trainings:
-            connections.trainings[key] = job.prepare(Share(collective, job.n_partitions), data, n_parts)
-        estimator, training = connections.trainings[key]
+        state = collective.broadcast(state)
+        kept = connections.take(job.key, addresses)
+        if not all(gather(collective, kept is not None)):  # all processes prepare a training, or none
+            kept = job.prepare(Share(collective, job.n_partitions), data, n_parts)
+        estimator, training, description = kept
         if training.n_jobs is None:  # no other task of a fit runs here
             training.n_jobs = connections.worker.state.nthreads
         training.examples.share.collective = collective
         if state is None:
-            return job.prepared(estimator, training) if rank == 0 else None
-        training.network.parameters[:], training.progress = copied(*state)
-        for _ in training.run():
-            if training.finished or collective.broadcast(time.monotonic() - begin >= seconds):
-                break
-        return copied(training.network.parameters, training.progress) if rank == 0 else None
+            result = job.prepared(estimator, training, description) if rank == 0 else None
+        else:
+            training.network.parameters[:], training.progress = copied(*state)
+            for _ in training.run():
+                if training.finished or collective.broadcast(time.monotonic() - begin >= seconds):
+                    break
+            result = copied(training.network.parameters, training.progress) if rank == 0 else None
     except BaseException:
-        connections.trainings.pop(key, None)
         collective.leave()
         raise
+    connections.keep(job.key, addresses, kept)
+    return result

@@ -7,7 +7,6 @@ from fastlstm.distributed.chunks import Chunk, Facts, join_series
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.language import translator_fitting
 from fastlstm.language.translator_fitting import begin as begin
-from fastlstm.language.translator_fitting import digest_of as digest_of
 from fastlstm.language.translator_fitting import prepare as prepare
 from fastlstm.translation.pairs import Pairs
 

@@ -131,20 +131,21 @@ def survey(client, function, given, options):
 def together(client, function, given, options):
     """``function(collective, chunks)`` on each worker, with the chunks of all of them; the first result."""
     client = client_of(client)
-    client.register_plugin(dask_worker.Connections())
+    rounds = Rounds(client, options.retries, options.timeout)
+    rounds.connect()
     members = chunk_futures(client, given)
 
     def task(group, rank, size):
         return dask_worker.run_together, function, given.without_data, group, rank, options.timeout, *members
 
-    return Rounds(client, options.retries, options.timeout).run(task, options.n_partitions, "fastlstm fit")
+    return rounds.run(task, options.n_partitions, "fastlstm fit")
 
 
 def train(client, estimator, given, validation, options):
     """Train an estimator on the workers of a client."""
     client, partial = client_of(client), options.partial
-    client.register_plugin(dask_worker.Connections())
     rounds, key = Rounds(client, options.retries, options.timeout), uuid.uuid4().hex
+    rounds.connect()
     continued = hasattr(estimator, "weights_") and (partial or getattr(estimator, "warm_start", False))
 
     def prepared(copy):

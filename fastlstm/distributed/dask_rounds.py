@@ -6,11 +6,13 @@ import uuid
 
 import dask
 from distributed import CancelledError, KilledWorker, Semaphore, wait
+from distributed.comm import CommClosedError
 
-from fastlstm.distributed.dask_worker import PeerError
+from fastlstm.distributed.dask_worker import Connections, PeerError
 
 POLL_SECONDS = 0.5  # how often to see whether workers are there
 TELL_SECONDS = 5.0  # how long to wait for workers that are told something
+LOST = "The Dask client was closed, or has lost its scheduler: pass another, as engine=Dask(client)."
 #: Errors of which another attempt may not suffer.
 OF_WORKERS = PeerError, CancelledError, KilledWorker
 
@@ -39,14 +41,25 @@ class Rounds:
         for attempt in range(self.retries + 1):
             try:
                 return self._once(task, most, name)
+            except CommClosedError as error:
+                raise RuntimeError(LOST) from error
             except OF_WORKERS as error:
                 check_connected(self.client)
                 if attempt == self.retries:
-                    silent = f" ({', '.join(self.watch.silent)} did not answer)" if self.watch.silent else ""
                     raise RuntimeError(
-                        f"{name} failed {attempt + 1} times, the last time because {_described(error)}{silent}. See "
-                        "the logs of the workers; retries sets how often to try again, and timeout how long to wait."
+                        f"{name} failed {attempt + 1} times, the last time because {_described(error)}. See the logs "
+                        "of the workers; retries sets how often to try again, and timeout how long to wait."
                     ) from error
+
+    def connect(self):
+        """Connect the workers with each other, also those that come later."""
+        for attempt in range(self.retries + 1):
+            try:
+                return self.client.register_plugin(Connections())
+            except OSError as error:  # a worker was lost meanwhile, or the scheduler
+                check_connected(self.client)
+                if attempt == self.retries:
+                    raise RuntimeError(f"The workers could not be connected with each other: {error}") from error
 
     def workers(self, most):
         """Addresses of at most so many workers that answer."""
@@ -94,11 +107,11 @@ class Rounds:
                 raise
 
     def _wait(self, futures, addresses):
-        """Wait for tasks; raise the first error of any, or if a worker is lost.
+        """Wait for tasks; raise the first error of any, or if a worker is lost or silent.
 
-        A task that is pinned to a worker that is lost would never end.
+        A task that is pinned to a worker that is lost would never end, and one that needs its data never begin.
         """
-        running = set(futures)
+        begin, running = time.monotonic(), set(futures)
         while running:
             done, running = _some(running, POLL_SECONDS)
             failed = [future for future in done if future.status != "finished"]
@@ -109,28 +122,34 @@ class Rounds:
             check_connected(self.client)
             self.watch.look()
             self.watch.check(addresses)
+            waits = any(of in running and at in self.watch.idle for of, at in zip(futures, addresses, strict=True))
+            if waits and time.monotonic() - begin > self.timeout:
+                self.watch.check(addresses + self.watch.silent)
 
 
 class Watch:
-    """Which workers are there, and which of them the scheduler has heard of lately."""
+    """Which workers are there, and which of them the scheduler has heard of lately.
+
+    Attributes
+    ----------
+    silent, idle : lists of str
+        Addresses of workers that had not been heard of for `timeout` seconds, or ran no task, at the last look.
+    """
 
     def __init__(self, client, timeout):
-        self._client, self._timeout, self._heard = client, timeout, {}
+        self._client, self._timeout, self._heard, self.silent, self.idle = client, timeout, {}, [], []
 
     def look(self):
         """Addresses of all workers."""
-        info, now, heard = self._client.scheduler_info(n_workers=-1), time.monotonic(), self._heard
+        workers, now, heard = self._client.scheduler_info(n_workers=-1)["workers"], time.monotonic(), self._heard
         self._heard = {}
-        for address, of in sorted(info["workers"].items()):
+        for address, of in sorted(workers.items()):
             last, since = heard.get(address, (None, now))
             self._heard[address] = of["last_seen"], since if of["last_seen"] == last else now
+        self.silent = [address for address, (_, since) in self._heard.items() if now - since > self._timeout]
+        running = {address: of["metrics"].get("task_counts", {}) for address, of in workers.items()}
+        self.idle = [address for address, tasks in running.items() if not tasks.get("executing")]
         return list(self._heard)
-
-    @property
-    def silent(self):
-        """Addresses of workers that had not been heard of for too long at the last look."""
-        now = time.monotonic()
-        return [address for address, (_, since) in self._heard.items() if now - since > self._timeout]
 
     def check(self, addresses):
         """Raise PeerError if one of the workers was lost or silent at the last look."""
@@ -181,7 +200,7 @@ def tell(client, handler, workers=None, **message):
 def check_connected(client):
     """Raise RuntimeError if a client is closed."""
     if client.status not in ("running", "connecting"):
-        raise RuntimeError(f"The Dask client is {client.status}: it was closed, or its scheduler has ended.")
+        raise RuntimeError(LOST)
 
 
 def _some(futures, seconds):

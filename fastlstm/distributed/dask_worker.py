@@ -95,6 +95,16 @@ class Connections(WorkerPlugin):
                 total.exception()  # else asyncio complains of an error that nobody has looked at
 
 
+def connections():
+    """The `Connections` of this worker, which may have come a moment ago."""
+    worker = get_worker()
+    for _ in range(100):
+        if PLUGIN in worker.plugins:
+            return worker.plugins[PLUGIN]
+        time.sleep(0.1)
+    raise PeerError(f"{worker.address} is not connected with the others")
+
+
 class Group(Collective):
     """The collective of one of several workers.
 
@@ -109,8 +119,7 @@ class Group(Collective):
     def __init__(self, name, addresses, rank, timeout):
         self.rank, self.size, self._step = rank, len(addresses), 0
         self._name, self._addresses, self._timeout = name, addresses, timeout
-        self._worker = get_worker()
-        self._here = self._worker.plugins[PLUGIN]
+        self._worker, self._here = get_worker(), connections()
 
     def _run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._worker.loop.asyncio_loop).result()
@@ -234,17 +243,17 @@ def run_round(job, group, rank, state, seconds, n_parts, *data):
     n_parts : int
         How many of `data` are partitions to train on; the others are held out.
     """
-    begin, connections = time.monotonic(), get_worker().plugins[PLUGIN]
+    begin, here = time.monotonic(), connections()
     name, addresses = group
     collective = Group(name, addresses, rank, job.timeout)
     try:
         state = collective.broadcast(state)
-        kept = connections.take(job.key, addresses)
+        kept = here.take(job.key, addresses)
         if not all(gather(collective, kept is not None)):  # all processes prepare a training, or none
             kept = job.prepare(Share(collective, job.n_partitions), data, n_parts)
         estimator, training, description = kept
         if training.n_jobs is None:  # no other task of a fit runs here
-            training.n_jobs = connections.worker.state.nthreads
+            training.n_jobs = here.worker.state.nthreads
         training.examples.share.collective = collective
         if state is None:
             result = job.prepared(estimator, training, description) if rank == 0 else None
@@ -257,5 +266,5 @@ def run_round(job, group, rank, state, seconds, n_parts, *data):
     except BaseException:
         collective.leave()
         raise
-    connections.keep(job.key, addresses, kept)
+    here.keep(job.key, addresses, kept)
     return result

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from fastlstm.distributed import learners
 from fastlstm.distributed.engines import Dask, Local, Mpi
 from fastlstm.distributed.given import Given, Options
+from fastlstm.estimators.data import has_validation_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def fit(
         If given, X is a list of paths, or of anything else from which ``load(path)`` makes ``(X_i, y_i)`` or
         ``(X_i, y_i, sample_weight_i)`` where it is needed.
     n_partitions : int, default=8
-        V, the number of partitions, and so the most processes that can take part. The result depends on it.
+        V, the number of partitions, and so the most processes that can share the work. The result depends on it.
     X_val, y_val, sample_weight_val : like X, y, sample_weight, default=None
         Validation data.
     retries : int, default=3
@@ -96,7 +97,9 @@ def fit(
     >>> model.predict(load(4)[0]).shape
     (50,)
     """
-    options = Options(_count(n_partitions, "n_partitions"), retries=_count(retries, "retries", 0), timeout=timeout)
+    options = _options(n_partitions, retries, timeout)
+    if X_val is None:
+        has_validation_data(X_val, y_val, sample_weight_val)  # raises if there are only the others
     given, held_out = Given(X, y, sample_weight, load), Given(X_val, y_val, sample_weight_val, load)
     return learners.train(_engine(engine), estimator, given, held_out, options)
 
@@ -144,9 +147,7 @@ def partial_fit(
     >>> model.n_iter_
     2
     """
-    options = Options(
-        _count(n_partitions, "n_partitions"), True, classes, retries=_count(retries, "retries", 0), timeout=timeout
-    )
+    options = _options(n_partitions, retries, timeout)._replace(partial=True, classes=classes)
     return learners.train(_engine(engine), estimator, Given(X, y, sample_weight, load), Given(None), options)
 
 
@@ -195,6 +196,12 @@ def _engine(engine):
     if not isinstance(engine, (Dask, Mpi, Local)):
         raise TypeError(f"engine is {engine!r}; expected Dask(client), Mpi(comm) or Local(n_workers).")
     return engine
+
+
+def _options(n_partitions, retries, timeout):
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout > 0:
+        raise ValueError(f"timeout={timeout!r}: expected a number of seconds greater than 0.")
+    return Options(_count(n_partitions, "n_partitions"), retries=_count(retries, "retries", 0), timeout=timeout)
 
 
 def _count(value, name, least=1):

@@ -11,7 +11,6 @@ import numpy as np
 
 from fastlstm import containers, sequences
 from fastlstm.estimators.atomic import AtomicUpdate
-from fastlstm.estimators.checkpoints import fingerprint
 from fastlstm.estimators.data import Data, check_data
 from fastlstm.estimators.fitting import begin as begin
 from fastlstm.estimators.fitting import prepare as prepare
@@ -35,6 +34,7 @@ class Facts(NamedTuple):
     n: int  # number of series
     dtype: str
     attributes: dict  # that reading it sets in the estimator
+    has_weight: bool = True
 
 
 class Chunk(NamedTuple):
@@ -58,7 +58,7 @@ def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="
     if is_zero:  # an error for all data, but not for some of them
         data.weights[:] = 0
     del update.copy._known_schema
-    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes()), data)
+    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes(), not is_zero), data)
 
 
 def are_zero(weights):
@@ -82,6 +82,8 @@ def merge(facts, differing=()):
     there = [(number, of) for number, of in enumerate(facts) if of.n]
     if not there:
         raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    if not any(of.has_weight for _, of in there):
+        raise ValueError("sample_weight is zero for every sample: at least one weight must be positive.")
     first, reference = there[0]
     is_labelled = "classes_" in reference.attributes and not reference.attributes["_multilabel"]
     for number, of in there[1:]:
@@ -175,9 +177,3 @@ def join_series(parts):
     """Series of one part after another."""
     table = np.concatenate([of.table(copy=False) for of in parts])
     return sequences.of_table(table, np.concatenate([of.lengths for of in parts]), "list")
-
-
-def digest_of(estimator, *parts):
-    """Hash of data, and of the vocabularies of their symbols."""
-    vocabularies = estimator._schema.vocabularies if estimator.embedding_size is not None else ()
-    return fingerprint(*parts, vocabularies=vocabularies)

@@ -6,15 +6,19 @@ Dask's peer-to-peer shuffle does the same: a plugin adds handlers to a worker, w
 import asyncio
 import pickle
 import time
+from collections import deque
+from functools import partial
 
 import numpy as np
 from distributed import WorkerPlugin, get_worker
 from distributed.protocol import to_serialize
 
 from fastlstm.distributed.kinds import kind_of
+from fastlstm.distributed.together import gather
 from fastlstm.training.collective import Collective, Node, Share, root, sliced
 
 PLUGIN = "fastlstm"
+HANDLERS = "add", "put", "leave", "forget"
 
 
 class PeerError(RuntimeError):
@@ -27,17 +31,32 @@ class Connections(WorkerPlugin):
     name, idempotent = PLUGIN, True
 
     def setup(self, worker):
-        self.worker, self.trainings = worker, {}
-        self._open, self._left = {}, set()
-        worker.handlers.update(fastlstm_add=self.add, fastlstm_put=self.put, fastlstm_leave=self.leave)
+        self.worker, self._trainings = worker, {}
+        self._open, self._ended = {}, deque(maxlen=1000)  # of groups and fits, the last that have ended
+        worker.handlers.update({f"fastlstm_{name}": getattr(self, name) for name in HANDLERS})
 
     def teardown(self, worker):
-        for name in ("fastlstm_add", "fastlstm_put", "fastlstm_leave"):
-            worker.handlers.pop(name, None)
+        for name in HANDLERS:
+            worker.handlers.pop(f"fastlstm_{name}", None)
+
+    def take(self, key, addresses):
+        """The training of a fit by these workers, or None; no other task uses it until it is kept again."""
+        of_addresses, *training = self._trainings.pop(key, (None,))
+        return training if of_addresses == addresses else None
+
+    def keep(self, key, addresses, training):
+        """Keep a training for the next round, unless the fit has ended."""
+        if key not in self._ended:
+            self._trainings[key] = addresses, *training
+
+    async def forget(self, key):
+        """Drop what is kept of a fit that has ended."""
+        self._ended.append(key)
+        self._trainings.pop(key, None)
 
     def _slot(self, group, step):
         """What processes have sent for a step, and the future of the result."""
-        if group in self._left:
+        if group in self._ended:
             raise PeerError("another process of the training has failed")
         if (group, step) not in self._open:
             self._open[group, step] = {}, asyncio.get_running_loop().create_future()
@@ -68,12 +87,22 @@ class Connections(WorkerPlugin):
 
     async def leave(self, group):
         """End a group: nobody need wait for others any more."""
-        self._left.add(group)
+        self._ended.append(group)
         for key in [key for key in self._open if key[0] == group]:
             total = self._open.pop(key)[1]
             if not total.done():
                 total.set_exception(PeerError("another process of the training has failed"))
                 total.exception()  # else asyncio complains of an error that nobody has looked at
+
+
+def connections():
+    """The `Connections` of this worker, which may have come a moment ago."""
+    worker = get_worker()
+    for _ in range(100):
+        if PLUGIN in worker.plugins:
+            return worker.plugins[PLUGIN]
+        time.sleep(0.1)
+    raise PeerError(f"{worker.address} is not connected with the others")
 
 
 class Group(Collective):
@@ -90,8 +119,7 @@ class Group(Collective):
     def __init__(self, name, addresses, rank, timeout):
         self.rank, self.size, self._step = rank, len(addresses), 0
         self._name, self._addresses, self._timeout = name, addresses, timeout
-        self._worker = get_worker()
-        self._here = self._worker.plugins[PLUGIN]
+        self._worker, self._here = get_worker(), connections()
 
     def _run(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._worker.loop.asyncio_loop).result()
@@ -108,7 +136,8 @@ class Group(Collective):
 
     def reduce(self, nodes, layout):
         self._step += 1
-        slices, sums = sliced(nodes, self.size), np.array([node.sums for node in nodes])
+        gradient, sums = nodes[0].gradient, np.array([node.sums for node in nodes])
+        slices = sliced(nodes, self.size, gradient.size, gradient.dtype)
         about = {
             "group": self._name, "step": self._step, "rank": self.rank, "size": self.size,
             "places": layout[self.rank],
@@ -125,7 +154,7 @@ class Group(Collective):
             return [address for rank, address in enumerate(self._addresses) if rank not in there]
 
         parts = self._run(self._all(map(ask, range(self.size)), lacks))
-        return np.concatenate([part for part, _ in parts])[: nodes[0].gradient.size], parts[self.rank][1]
+        return np.concatenate([part for part, _ in parts])[: gradient.size], parts[self.rank][1]
 
     def broadcast(self, value, source=0):
         self._step += 1
@@ -153,16 +182,6 @@ class Group(Collective):
         await asyncio.gather(*map(tell, self._addresses), return_exceptions=True)  # some may be lost
 
 
-def leave(group, dask_worker):
-    """End a group on a worker."""
-    return dask_worker.plugins[PLUGIN].leave(group)
-
-
-def forget(key, dask_worker):
-    """Drop what a worker keeps of a fit."""
-    dask_worker.plugins[PLUGIN].trainings.pop(key, None)
-
-
 def copied(parameters, progress):
     """A copy of the state of a training: workers may be threads of the client's process."""
     return parameters.copy(), progress.copy(progress.moments.copy())
@@ -173,11 +192,8 @@ def copied(parameters, progress):
 
 def read(number, estimator, reset, given, options, member):
     """Read a chunk; `given` without its data."""
-    chunk = given.loaded(member)
-    try:
-        return kind_of(estimator).read(estimator, reset, *chunk, **options)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"In partition {number}: {error}") from error
+    read_chunk = partial(kind_of(estimator).read, estimator, reset, **options)
+    return given.apply(read_chunk, number, member, options.get("suffix", ""))
 
 
 def together(X, y, sample_weight):
@@ -185,9 +201,9 @@ def together(X, y, sample_weight):
     return X, y, sample_weight
 
 
-def survey(function, given, member):
+def survey(number, function, given, member):
     """What `function` finds in a chunk."""
-    return function(*given.loaded(member))
+    return given.apply(function, number, member)
 
 
 def run_together(function, given, group, rank, timeout, *members):
@@ -206,11 +222,6 @@ def facts(chunk):
     return chunk.facts
 
 
-def digest(estimator, part):
-    """Hash of a partition, which may have no series."""
-    return "" if part is None else kind_of(estimator).digest_of(estimator, part)
-
-
 def assemble(estimator, pieces, attributes, *of_pieces):
     """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
     kind, per_step = kind_of(estimator), getattr(estimator, "_per_step", True)
@@ -226,30 +237,34 @@ def run_round(job, group, rank, state, seconds, n_parts, *data):
     group : (str, list of str)
         Name and addresses of a `Group`.
     state : (parameters, Progress) or None
-        From which to go on; None to prepare the training, and go through no epoch.
+        Of the first process: from which to go on; None to prepare the training, and go through no epoch.
     seconds : float
         After which not to begin another epoch.
     n_parts : int
         How many of `data` are partitions to train on; the others are held out.
     """
-    begin, connections = time.monotonic(), get_worker().plugins[PLUGIN]
-    collective = Group(group[0], group[1], rank, job.timeout)
-    key = job.key, tuple(group[1])
+    begin, here = time.monotonic(), connections()
+    name, addresses = group
+    collective = Group(name, addresses, rank, job.timeout)
     try:
-        if key not in connections.trainings:
-            connections.trainings[key] = job.prepare(Share(collective, job.n_partitions), data, n_parts)
-        estimator, training = connections.trainings[key]
+        state = collective.broadcast(state)
+        kept = here.take(job.key, addresses)
+        if not all(gather(collective, kept is not None)):  # all processes prepare a training, or none
+            kept = job.prepare(Share(collective, job.n_partitions), data, n_parts)
+        estimator, training, description = kept
         if training.n_jobs is None:  # no other task of a fit runs here
-            training.n_jobs = connections.worker.state.nthreads
+            training.n_jobs = here.worker.state.nthreads
         training.examples.share.collective = collective
         if state is None:
-            return job.prepared(estimator, training) if rank == 0 else None
-        training.network.parameters[:], training.progress = copied(*state)
-        for _ in training.run():
-            if training.finished or collective.broadcast(time.monotonic() - begin >= seconds):
-                break
-        return copied(training.network.parameters, training.progress) if rank == 0 else None
+            result = job.prepared(estimator, training, description) if rank == 0 else None
+        else:
+            training.network.parameters[:], training.progress = copied(*state)
+            for _ in training.run():
+                if training.finished or collective.broadcast(time.monotonic() - begin >= seconds):
+                    break
+            result = copied(training.network.parameters, training.progress) if rank == 0 else None
     except BaseException:
-        connections.trainings.pop(key, None)
         collective.leave()
         raise
+    here.keep(job.key, addresses, kept)
+    return result

@@ -43,7 +43,7 @@ class Local:
     def run(self, function, data):
         """``function(collective, *parts)`` in each thread, with its part of the chunks of `data`; the first result."""
         size = self.n_workers
-        members = [of.members(suffix) for of, suffix in zip(data, ("", "_val"), strict=False)]
+        members = [list(enumerate(of.members(suffix))) for of, suffix in zip(data, ("", "_val"), strict=False)]
 
         def part(collective):
             own = [of[len(of) * collective.rank // size : len(of) * (collective.rank + 1) // size] for of in members]
@@ -53,7 +53,7 @@ class Local:
 
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight)."""
-        return [function(*given.loaded(member)) for member in given.members()]
+        return [given.apply(function, *member) for member in enumerate(given.members())]
 
     def together(self, function, given, options):
         """``function(collective, chunks)`` in each process, with the chunks of all of them; the first result."""
@@ -90,7 +90,7 @@ class Mpi:
 
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight) of all processes."""
-        found = [function(*given.loaded(member)) for member in given.members()]
+        found = [given.apply(function, *member) for member in enumerate(given.members())]
         return [value for values in together.gather(self._collective, found) for value in values]
 
     def together(self, function, given, options):
@@ -98,8 +98,11 @@ class Mpi:
         return function(self._collective, self.survey(lambda *chunk: chunk, given, options))
 
     def train(self, estimator, given, held_out, options):
-        members = given.members(), held_out.members("_val")
-        return together.train(estimator, given, held_out, members, self._collective, options)
+        members = list(enumerate(given.members())), list(enumerate(held_out.members("_val")))
+        fitted = together.train(estimator, given, held_out, members, self._collective, options)
+        if fitted is not estimator:  # but a copy with other parameters
+            vars(estimator).update({**vars(fitted), **estimator.get_params(deep=False)})
+        return estimator
 
     @property
     def _collective(self):

@@ -42,7 +42,7 @@ class Given(NamedTuple):
             raise ValueError(f"{X} is {self.X!r}; expected a list of paths, or whatever else `load` reads.")
 
     def members(self, suffix=""):
-        """What `loaded` is called with, if the data are in this process."""
+        """What `loaded` is called with, for each chunk, if the data are in this process."""
         if self.is_nothing:
             return []
         if self.load is None:
@@ -57,6 +57,14 @@ class Given(NamedTuple):
             how = "load returned" if self.load else "a chunk is"
             raise TypeError(f"{how} a {type(chunk).__name__}; expected a tuple (X, y) or (X, y, sample_weight).")
         return self.then(*chunk) if self.then else tuple(chunk)
+
+    def apply(self, function, number, member, suffix=""):
+        """``function(X, y, sample_weight)`` of a chunk; a note on its error says which chunk it is."""
+        try:
+            return function(*self.loaded(member))
+        except Exception as error:
+            error.add_note(f"This was in partition {number} of X{suffix}.")
+            raise
 
 
 class Options(NamedTuple):

@@ -6,6 +6,7 @@ from fastlstm import symbols
 from fastlstm.distributed import panels
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.validation import validates_parameters
 from fastlstm.forecasting import LSTMForecaster
 from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 
@@ -22,6 +23,11 @@ def train(engine, estimator, given, held_out, options):
         return _train_translator(engine, estimator, given, held_out, options)
     if not isinstance(estimator, BaseLSTM):
         raise TypeError(f"estimator is a {type(estimator).__name__}; expected an estimator of fastlstm.")
+    return _train_network(estimator, engine, given, held_out, options)
+
+
+@validates_parameters
+def _train_network(estimator, engine, given, held_out, options):
     if estimator.embedding_size is not None and not _continues(estimator, options):
         schema = _schema(engine, estimator, given, options)
         options = options._replace(schema=schema)

@@ -7,7 +7,6 @@ from fastlstm.distributed.chunks import Chunk, Facts, join_series
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.language import translator_fitting
 from fastlstm.language.translator_fitting import begin as begin
-from fastlstm.language.translator_fitting import digest_of as digest_of
 from fastlstm.language.translator_fitting import prepare as prepare
 from fastlstm.translation.pairs import Pairs
 
@@ -22,7 +21,7 @@ def read(translator, reset, X, y=None, sample_weight=None, suffix="", schema=Non
     if is_zero:
         pairs = Pairs(pairs.sources, pairs.inputs, pairs.targets, 0 * pairs.weights)
     del update.copy._known_schema
-    return Chunk(Facts(len(pairs), translator.dtype, update.changes()), pairs)
+    return Chunk(Facts(len(pairs), translator.dtype, update.changes(), not is_zero), pairs)
 
 
 def merge(facts):

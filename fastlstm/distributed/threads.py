@@ -62,14 +62,14 @@ def in_threads(size, function):
             board.barrier.abort()
 
     threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(1, size)]
-    for thread in threads:
-        thread.start()
     try:
+        for thread in threads:
+            thread.start()
         run(0)
     finally:
         board.barrier.abort()
         for thread in threads:
-            with suppress(RuntimeError):
+            with suppress(RuntimeError):  # if it could not be started
                 thread.join()
     if errors:
         raise errors[0]

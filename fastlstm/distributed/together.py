@@ -1,5 +1,8 @@
 """A fit in several processes, or threads, that all run this program: each reads data of its own."""
 
+import pickle
+from functools import partial
+
 from fastlstm.distributed import chunks
 from fastlstm.distributed.kinds import kind_of
 from fastlstm.estimators import fitting
@@ -13,20 +16,20 @@ def train(estimator, given, validation, members, collective, options):
     Parameters
     ----------
     given, validation : Given
-    members : (list, list)
-        The members of both that this process reads.
+    members : (list of (int, member), list of (int, member))
+        The members of both that this process reads, with their numbers.
     collective : Collective
     options : Options
     """
-    partial = options.partial
     is_first, kind = collective.rank == 0, kind_of(estimator)
-    continued = hasattr(estimator, "weights_") and (partial or getattr(estimator, "warm_start", False))
+    continued = hasattr(estimator, "weights_") and (options.partial or getattr(estimator, "warm_start", False))
 
     def prepared(copy):
         kind.begin(copy, continued)
         seed, checkpoints = fitting.seed_of(copy) if is_first else (None, None)
         seed = collective.broadcast(seed)
-        own = [kind.read(copy, not continued, *given.loaded(member), **options.of_reading) for member in members[0]]
+        read = partial(kind.read, copy, not continued, **options.of_reading)
+        own = [given.apply(read, *member) for member in members[0]]
         facts = gather(collective, [chunk.facts for chunk in own])
         attributes = kind.merge([of for of_process in facts for of in of_process])
         sizes = [[of.n for of in of_process] for of_process in facts]
@@ -35,15 +38,16 @@ def train(estimator, given, validation, members, collective, options):
         parts = _partitions(kind, mine, [kind.encode(chunk, attributes) for chunk in own], sizes, copy)
         held_out = None
         if not validation.is_nothing:
-            read = [kind.read(copy, False, *validation.loaded(member), suffix="_val") for member in members[1]]
-            sizes = gather(collective, [chunk.facts.n for chunk in read])
-            held_out = _partitions(kind, mine, [chunk.data for chunk in read], sizes, copy)
-        training = kind.prepare(copy, parts, held_out, seed, continued, partial, checkpoints, mine)
+            read = partial(kind.read, copy, False, suffix="_val")
+            of_validation = [validation.apply(read, *member, "_val") for member in members[1]]
+            sizes = gather(collective, [chunk.facts.n for chunk in of_validation])
+            held_out = _partitions(kind, mine, [chunk.data for chunk in of_validation], sizes, copy)
+        training = kind.prepare(copy, parts, held_out, seed, continued, options.partial, checkpoints, mine)
         _resume(training, checkpoints, collective)
         return training, checkpoints
 
     own = estimator if is_first else quiet(estimator)
-    if partial:
+    if options.partial:
         return fitting.train_once(own, prepared)
     return fitting.train(own, given[:3], prepared, warns=is_first)
 
@@ -87,7 +91,7 @@ def _resume(training, checkpoints, collective):
     state = None
     if checkpoints and checkpoints.earlier:
         checkpoints.restore(training)
-        state = training.state()
+        state = pickle.dumps(training.state())  # threads must not share its lists
     state = collective.broadcast(state)
     if state is not None and collective.rank:
-        training.restore(*state)
+        training.restore(*pickle.loads(state))

@@ -182,11 +182,11 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
     )
     if share.collective.broadcast(checkpoints is not None):
         vocabularies = estimator._schema.vocabularies if embedding else ()
-        data = [*there(unweighted), *there(held_out or [])]
-        digests = share.gather([fingerprint(*data, vocabularies=vocabularies)])
+        data = zip(unweighted, held_out or [None] * len(unweighted), strict=True)
+        digests = share.gather([fingerprint(*there(of), vocabularies=vocabularies) for of in data])
         partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
         if checkpoints:
-            checkpoints.describe(estimator, seed, data=" ".join(digests), **partitions)
+            checkpoints.describe(estimator, seed, **partitions, data=" ".join(digests))
     how = scaling, target_scaling, estimator._masked, dtype
     parts = [part and transform(part, *how) for part in parts]
     if held_out is not None:

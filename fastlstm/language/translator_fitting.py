@@ -56,10 +56,11 @@ def prepare(translator, parts, held_out, seed, continued=False, partial=False, c
         given, translator.cell, n, longest, steps, n_partitions=share.n_partitions
     )
     if share.collective.broadcast(checkpoints is not None):
-        digests = share.gather([digest_of(translator, *there(parts), *there(held_out or []))])
+        data = zip(parts, held_out or [None] * len(parts), strict=True)
+        digests = share.gather([digest_of(translator, *there(of)) for of in data])
         partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
         if checkpoints:
-            checkpoints.describe(translator, seed, data=" ".join(digests), **partitions)
+            checkpoints.describe(translator, seed, **partitions, data=" ".join(digests))
     model = model_of(translator)
     longest_lag = fitting.longest_lag_of(translator, longest)
     translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))

@@ -61,11 +61,10 @@ def layout(n_partitions, size):
     return out
 
 
-def sliced(nodes, size):
-    """Gradients of k nodes as an array [size, k, m]: the m numbers that each process adds up; filled with 0."""
-    k, n = len(nodes), nodes[0].gradient.size
+def sliced(nodes, size, n, dtype):
+    """Gradients [n] of k nodes as an array [size, k, m]: the m numbers that each process adds up; filled with 0."""
     m = -(-n // size)
-    out = np.empty((size, k, m), nodes[0].gradient.dtype)
+    out = np.empty((size, len(nodes), m), dtype)
     for number, node in enumerate(nodes):
         for rank in range(size):
             part = node.gradient[rank * m : (rank + 1) * m]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from distributed import default_client
+from distributed import Future, default_client
 
 from fastlstm.distributed import chunks, dask_worker
 from fastlstm.distributed.dask_inputs import chunk_futures
@@ -138,7 +138,7 @@ def together(client, function, given, options):
     def task(group, rank, size):
         return dask_worker.run_together, function, given.without_data, group, rank, options.timeout, *members
 
-    return rounds.run(task, options.n_partitions, "fastlstm fit")
+    return rounds.run(task, options.n_partitions, "fastlstm fit", [of for of in members if isinstance(of, Future)])
 
 
 def train(client, estimator, given, validation, options):
@@ -175,7 +175,7 @@ def train(client, estimator, given, validation, options):
                 given = state if rank == 0 else None, 0 if every else ROUND_SECONDS, len(parts[mine])
                 return dask_worker.run_round, job, group, rank, *given, *data
 
-            return rounds.run(task, n, name)
+            return rounds.run(task, n, name, [*parts, *(held_out or ())])
 
         def go_on(parameters, progress):
             return run(f"fastlstm epoch {progress.epochs + 1}", (parameters, progress))

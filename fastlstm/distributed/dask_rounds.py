@@ -33,14 +33,15 @@ class Rounds:
         self.client, self.retries, self.timeout = client, retries, timeout
         self.watch = Watch(client, timeout)
 
-    def run(self, task, most, name):
+    def run(self, task, most, name, data=()):
         """Run tasks on at most so many workers; what the first of them returns.
 
         task: ``task(group, rank, size)`` returns the function and arguments of a task.
+        data: futures among the arguments of any of them.
         """
         for attempt in range(self.retries + 1):
             try:
-                return self._once(task, most, name)
+                return self._once(task, most, name, data)
             except CommClosedError as error:
                 raise RuntimeError(LOST) from error
             except OF_WORKERS as error:
@@ -78,7 +79,12 @@ class Rounds:
             time.sleep(POLL_SECONDS)
 
     def results(self, futures):
-        """Results of tasks that are not pinned, so that Dask itself repeats those of lost workers."""
+        """Results of tasks that are not pinned."""
+        self._wait_for_data(futures)
+        return self.client.gather(futures)
+
+    def _wait_for_data(self, futures):
+        """Wait for tasks that are not pinned, so that Dask itself repeats those of lost workers."""
         running = set(futures)
         while running:
             done, running = _some(running, POLL_SECONDS)
@@ -87,11 +93,12 @@ class Rounds:
                     raise _error_of(future)
             self.workers(1)  # raises if there have been none for too long
             self.watch.check(self.watch.look())
-        return self.client.gather(futures)
 
-    def _once(self, task, most, name):
+    def _once(self, task, most, name, data):
         client = self.client
         with _turn(client, self.timeout):
+            # else a task could wait for others whose data are to be made by the worker that it occupies
+            self._wait_for_data(data)
             addresses, group, futures = self.workers(most), uuid.uuid4().hex, []
             try:
                 for rank, address in enumerate(addresses):

@@ -32,7 +32,7 @@ STOPPING = LSTMRegressor(**QUICK, early_stopping=True, dropout=0.2, recurrent_dr
 @pytest.fixture(scope="module")
 def client():
     """Client of three processes of one thread each, which have ended afterwards."""
-    options = {"processes": True, "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 50}
+    options = {"processes": True, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
     unchanged = patch.dict(os.environ)  # Dask sets variables for its processes in this one
     with (
         unchanged,

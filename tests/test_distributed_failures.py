@@ -29,7 +29,7 @@ LONG = new(MODEL, max_iter=100_000, n_iter_no_change=100_000)  # goes on until i
 @contextlib.contextmanager
 def cluster_of(n_workers, **config):
     """Client of a cluster, whose processes have ended afterwards."""
-    options = {"processes": True, "host": "127.0.0.1", "dashboard_address": None, "silence_logs": 60}
+    options = {"processes": True, "host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 60}
     before = set(psutil.Process().children(recursive=True))
     with (
         patch.dict(os.environ),
@@ -155,7 +155,7 @@ def test_the_scheduler_ends(short_rounds):
     """Within the time that Dask itself takes to connect again."""
     with dask.config.set({"distributed.comm.timeouts.connect": "3s"}):
         scheduler = distributed.LocalCluster(
-            n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, silence_logs=60
+            n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=60
         )
         with distributed.Client(scheduler.scheduler_address):
             within(LIMIT, lambda: fit(new(MODEL, max_iter=1), X, Y))
@@ -165,7 +165,10 @@ def test_the_scheduler_ends(short_rounds):
 
 def test_a_client_that_was_killed_does_not_keep_the_workers():
     """Its turn ends when nobody renews it."""
-    locks, here = "distributed.scheduler.locks", {"processes": False, "dashboard_address": None, "silence_logs": 60}
+    locks, here = (
+        "distributed.scheduler.locks",
+        {"processes": False, "dashboard_address": "127.0.0.1:0", "silence_logs": 60},
+    )
     with (
         dask.config.set({f"{locks}.lease-timeout": "3s", f"{locks}.lease-validation-interval": "0.2s"}),
         distributed.LocalCluster(n_workers=1, **here) as cluster,

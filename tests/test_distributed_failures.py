@@ -60,11 +60,11 @@ def pids(client):
 
 
 def fit_and(action, seconds, model=MODEL, **options):
-    """A fit during which an action is taken after some seconds."""
+    """A fit during which an action is taken after some seconds; it fails where workers wait for each other."""
     timer = threading.Timer(seconds, action)
     timer.start()
     try:
-        return within(LIMIT, lambda: fit(new(model), X, Y, **{"timeout": 20, **options}))
+        return within(LIMIT, lambda: fit(new(model), X, Y, **{"timeout": 2 * LIMIT, **options}))
     finally:
         timer.cancel()
         timer.join()

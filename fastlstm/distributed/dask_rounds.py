@@ -91,8 +91,9 @@ class Rounds:
             for future in done:
                 if future.status != "finished":
                     raise _error_of(future)
-            self.workers(1)  # raises if there have been none for too long
-            self.watch.check(self.watch.look())
+            if running:
+                self.workers(1)  # raises if there have been none for too long
+                self.watch.check(self.watch.look())
 
     def _once(self, task, most, name, data):
         client = self.client

@@ -551,8 +551,9 @@ def test_a_part_held_out_keeps_targets_and_weights_with_their_steps(monkeypatch)
     monkeypatch.setattr(fitting, "split", lambda *args: parts.extend(split(*args)) or parts)
     model = bare(LSTMRegressor, **STEPS, early_stopping=True, validation_fraction=0.3, dtype="float64")
     model.fit(MEMBERS, [member[:, 0] for member in MEMBERS], [np.abs(member[:, 1]) for member in MEMBERS])
-    assert [len(x) for x, _, _ in parts] == [14, 7]
-    for x, targets, weights in parts:
+    (trained,), (held_out,) = parts
+    assert [len(x) for x, _, _ in (trained, held_out)] == [14, 7]
+    for x, targets, weights in (trained, held_out):
         assert_array_equal(targets[:, 0], x.table()[:, 0])
         assert_array_equal(weights[:, 0], np.abs(x.table()[:, 1]))
 

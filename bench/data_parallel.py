@@ -85,7 +85,9 @@ def of_dask(processes, epochs):
     from fastlstm.distributed.given import Given, Options
 
     with (
-        LocalCluster(processes, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as cluster,
+        LocalCluster(
+            n_workers=processes, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1"
+        ) as cluster,
         Client(cluster) as client,
     ):
         options = Options(n_partitions=processes)

@@ -11,7 +11,7 @@ from distributed.comm import CommClosedError
 from fastlstm.distributed.dask_worker import Connections, PeerError
 
 POLL_SECONDS = 0.5  # how often to see whether workers are there
-TELL_SECONDS = 5.0  # how long to wait for workers that are told something
+TELL_SECONDS = 2.0  # how long to wait for workers that are told something
 LOST = "The Dask client was closed, or has lost its scheduler: pass another, as engine=Dask(client)."
 #: Errors of which another attempt may not suffer.
 OF_WORKERS = PeerError, CancelledError, KilledWorker
@@ -89,8 +89,9 @@ class Rounds:
         while running:
             done, running = _some(running, POLL_SECONDS)
             for future in done:
-                if future.status != "finished":
+                if future.status in ("error", "cancelled"):
                     raise _error_of(future)
+            running |= {future for future in done if future.status != "finished"}  # lost since, and made again
             if running:
                 self.workers(1)  # raises if there have been none for too long
                 self.watch.check(self.watch.look())
@@ -107,12 +108,24 @@ class Rounds:
                     pinned = {"workers": [address], "allow_other_workers": False, "retries": 0}
                     futures.append(submit(client, *task((group, addresses), rank, len(addresses)), key=key, **pinned))
                 self._wait(futures, addresses)
-                return futures[0].result()
+                return self._result(futures[0], addresses)
             except BaseException:
                 if client.status == "running":
                     client.cancel(futures, force=True)
-                tell(client, "fastlstm_leave", addresses, group=group)
+                    there = set(self.watch.look())
+                    tell(client, "fastlstm_leave", [of for of in addresses if of in there], group=group)
                 raise
+
+    def _result(self, future, addresses):
+        """Result of a task that has finished; raise if its worker is lost before it has been fetched."""
+        seconds = 1.0
+        while True:
+            try:
+                return future.result(timeout=seconds)
+            except TimeoutError:
+                self.watch.look()
+                self.watch.check(addresses)
+                seconds *= 2  # each attempt starts from scratch
 
     def _wait(self, futures, addresses):
         """Wait for tasks; raise the first error of any, or if a worker is lost or silent.
@@ -223,9 +236,8 @@ def _some(futures, seconds):
 
 
 def _error_of(future):
-    if future.status == "cancelled":
-        return CancelledError(future.key)
-    return future.exception()
+    """The error of a task that has not finished; it may also have been lost with its worker."""
+    return future.exception() if future.status == "error" else CancelledError(future.key)
 
 
 def _described(error):

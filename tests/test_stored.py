@@ -221,3 +221,9 @@ def test_scalers_read_blocks(method, read, tmp_path, monkeypatch):
         expected.partial_fit(WHOLE), scaler.partial_fit(Source(list(WHOLE)))
         np.testing.assert_allclose(scaler.scale_, expected.scale_, rtol=1e-12)
     np.testing.assert_allclose(scaler.transform(read(X, tmp_path)), expected.transform(X), rtol=1e-9)
+
+
+def test_steps_that_a_layout_leaves_out_are_left_out_of_a_file(tmp_path):
+    table = np.random.default_rng(0).normal(size=(60, 8))
+    table[:20, :3] = np.nan  # series that begin later
+    assert_same(memmap(table, tmp_path), table, table[:, -1], layout="sktime")

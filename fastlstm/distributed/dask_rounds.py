@@ -140,7 +140,6 @@ class Rounds:
                 done, _ = _some(running, 1.0)  # the cause may be the error of another
                 errors = [_error_of(future) for future in [*failed, *done] if future.status != "finished"]
                 raise next((error for error in errors if not isinstance(error, OF_WORKERS)), errors[0])
-            check_connected(self.client)
             self.watch.look()
             self.watch.check(addresses)
             waits = any(of in running and at in self.watch.idle for of, at in zip(futures, addresses, strict=True))
@@ -162,8 +161,9 @@ class Watch:
 
     def look(self):
         """Addresses of all workers."""
-        workers, now, heard = self._client.scheduler_info(n_workers=-1)["workers"], time.monotonic(), self._heard
-        self._heard = {}
+        check_connected(self._client)
+        info, now, heard = self._client.scheduler_info(n_workers=-1), time.monotonic(), self._heard
+        workers, self._heard = info.get("workers", {}), {}  # there are none while the client connects again
         for address, of in sorted(workers.items()):
             last, since = heard.get(address, (None, now))
             self._heard[address] = of["last_seen"], since if of["last_seen"] == last else now

@@ -161,8 +161,12 @@ class Series:
 
     def between(self, first, last):
         """The series first, ..., last - 1, one after another in an array of their own, without a copy if possible."""
-        steps = slice(int(self.step_at[first]), int(self.step_at[last - 1] + self.lengths[last - 1]))
-        return of_table(self.table(copy=False)[steps], self.lengths[first:last], "list")
+        table = self.table(copy=False)[self.steps_between(first, last)]
+        return of_table(table, self.lengths[first:last], "list")
+
+    def steps_between(self, first, last):
+        """Slice of the rows, in an array with one row per step, of the series first, ..., last - 1."""
+        return slice(int(self.step_at[first]), int(self.step_at[last - 1] + self.lengths[last - 1]))
 
     def pack(self, rows):
         """`rows` sorted by decreasing length, and the first row of each step in a packed batch of them."""

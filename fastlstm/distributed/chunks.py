@@ -81,7 +81,7 @@ def merge(facts, differing=()):
     """
     there = [(number, of) for number, of in enumerate(facts) if of.n]
     if not there:
-        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+        raise without_series()
     if not any(of.has_weight for _, of in there):
         raise ValueError("sample_weight is zero for every sample: at least one weight must be positive.")
     first, reference = there[0]
@@ -115,6 +115,11 @@ def merge(facts, differing=()):
         )
     classes = np.unique(np.concatenate([of.attributes["classes_"] for _, of in there]))
     return {**reference.attributes, "classes_": classes, "n_outputs_": len(classes)}
+
+
+def without_series():
+    """The error if all chunks are empty."""
+    return ValueError("X has 0 series in all partitions; expected at least 1.")
 
 
 def _are_equal(value, other):
@@ -154,11 +159,10 @@ def pieces(sizes, n_partitions):
     return out
 
 
-def cut(data, first, last, per_step):
+def cut(estimator, data, first, last):
     """The series first, ..., last - 1 of data."""
     series, targets, weights = data
-    steps = slice(int(series.step_at[first]), int(series.step_at[last - 1] + series.lengths[last - 1]))
-    rows = steps if per_step else slice(first, last)
+    rows = series.steps_between(first, last) if estimator._per_step else slice(first, last)
     return Data(series.between(first, last), targets[rows], weights[rows])
 
 

@@ -46,9 +46,9 @@ class Job:
     def prepared(self, update, training, description):
         """What the client must know of a training before its first epoch."""
         examples = training.examples
-        facts = Facts(len(examples), examples.n_steps, examples.longest, examples.targets, examples.weights)
+        about = RemoteExamples(len(examples), examples.n_steps, examples.longest, examples.targets, examples.weights)
         state = dask_worker.copied(training.network.parameters, training.progress)
-        return update.changes(), facts, state, training.validate is not None, description
+        return update.changes(), about, state, training.validate is not None, description
 
 
 class Description:
@@ -61,7 +61,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RemoteExamples:
     """Of the examples on the workers, what the client needs; see `Partitions`."""
 
     n: int
@@ -91,10 +91,10 @@ class RemoteTraining(Training):
         ``go_on(parameters, progress)`` runs some epochs, and returns the two as they are then.
     """
 
-    def __init__(self, network, settings, facts, progress, go_on, validated, save):
-        self.network, self.settings, self.examples, self.progress = network, settings, facts, progress
+    def __init__(self, network, settings, examples, progress, go_on, validated, save):
+        self.network, self.settings, self.examples, self.progress = network, settings, examples, progress
         self.validate, self._go_on, self._save = validated or None, go_on, save
-        self.n_batches = -(-len(facts) // settings.batch_size)
+        self.n_batches = -(-len(examples) // settings.batch_size)
 
     def run(self):
         while not self.finished:
@@ -146,7 +146,7 @@ def train(client, estimator, given, validation, options):
     client, partial = client_of(client), options.partial
     rounds, key = Rounds(client, options.retries, options.timeout), uuid.uuid4().hex
     rounds.connect()
-    continued = hasattr(estimator, "weights_") and (partial or getattr(estimator, "warm_start", False))
+    continued = options.continues(estimator)
 
     def prepared(copy):
         kind = kind_of(copy)

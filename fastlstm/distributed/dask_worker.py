@@ -14,8 +14,7 @@ from distributed import WorkerPlugin, get_worker
 from distributed.protocol import to_serialize
 
 from fastlstm.distributed.kinds import kind_of
-from fastlstm.distributed.together import gather
-from fastlstm.training.collective import Collective, Node, Share, root, sliced
+from fastlstm.training.collective import Collective, Node, Share, gather, root, sliced
 
 PLUGIN = "fastlstm"
 HANDLERS = "add", "put", "leave", "forget"
@@ -224,9 +223,9 @@ def facts(chunk):
 
 def assemble(estimator, pieces, attributes, *of_pieces):
     """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
-    kind, per_step = kind_of(estimator), getattr(estimator, "_per_step", True)
+    kind = kind_of(estimator)
     encoded = [kind.encode(chunk, attributes) for chunk in of_pieces]
-    return kind.join([kind.cut(data, *rows, per_step) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
+    return kind.join([kind.cut(estimator, data, *rows) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
 
 
 def run_round(job, group, rank, state, seconds, n_parts, *data):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastlstm.distributed import together
 from fastlstm.distributed.threads import in_threads
+from fastlstm.training.collective import gather
 
 if TYPE_CHECKING:
     from typing import Any
@@ -40,20 +41,9 @@ class Local:
         if not isinstance(self.n_workers, int) or self.n_workers < 1:
             raise ValueError(f"n_workers={self.n_workers!r}: expected a number of threads, at least 1.")
 
-    def run(self, function, data):
-        """``function(collective, *parts)`` in each thread, with its part of the chunks of `data`; the first result."""
-        size = self.n_workers
-        members = [list(enumerate(of.members(suffix))) for of, suffix in zip(data, ("", "_val"), strict=False)]
-
-        def part(collective):
-            own = [of[len(of) * collective.rank // size : len(of) * (collective.rank + 1) // size] for of in members]
-            return function(collective, *own)
-
-        return in_threads(size, part)[0]
-
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight)."""
-        return [given.apply(function, *member) for member in enumerate(given.members())]
+        return [given.apply(function, *member) for member in given.numbered()]
 
     def together(self, function, given, options):
         """``function(collective, chunks)`` in each process, with the chunks of all of them; the first result."""
@@ -61,10 +51,13 @@ class Local:
         return in_threads(self.n_workers, lambda collective: function(collective, chunks))[0]
 
     def train(self, estimator, given, held_out, options):
-        return self.run(
-            lambda collective, *members: together.train(estimator, given, held_out, members, collective, options),
-            (given, held_out),
-        )
+        size, members = self.n_workers, (given.numbered(), held_out.numbered("_val"))
+
+        def run(collective):
+            own = [of[len(of) * collective.rank // size : len(of) * (collective.rank + 1) // size] for of in members]
+            return together.train(estimator, given, held_out, own, collective, options)
+
+        return in_threads(size, run)[0]
 
 
 @dataclass(frozen=True)
@@ -90,15 +83,15 @@ class Mpi:
 
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight) of all processes."""
-        found = [given.apply(function, *member) for member in enumerate(given.members())]
-        return [value for values in together.gather(self._collective, found) for value in values]
+        found = [given.apply(function, *member) for member in given.numbered()]
+        return [value for values in gather(self._collective, found) for value in values]
 
     def together(self, function, given, options):
         """``function(collective, chunks)`` in each process, with the chunks of all of them; that of this process."""
         return function(self._collective, self.survey(lambda *chunk: chunk, given, options))
 
     def train(self, estimator, given, held_out, options):
-        members = list(enumerate(given.members())), list(enumerate(held_out.members("_val")))
+        members = given.numbered(), held_out.numbered("_val")
         fitted = together.train(estimator, given, held_out, members, self._collective, options)
         if fitted is not estimator:  # but a copy with other parameters
             vars(estimator).update({**vars(fitted), **estimator.get_params(deep=False)})

@@ -50,6 +50,10 @@ class Given(NamedTuple):
         self.check_load(suffix)
         return list(self.X)
 
+    def numbered(self, suffix=""):
+        """The members with their numbers, which errors name."""
+        return list(enumerate(self.members(suffix)))
+
     def loaded(self, member):
         """A chunk (X, y, sample_weight)."""
         chunk = self.load(member) if self.load else member
@@ -76,6 +80,10 @@ class Options(NamedTuple):
     schema: Any = None  # of the symbols of X
     retries: int = 3
     timeout: float = 300.0
+
+    def continues(self, estimator):
+        """Whether training goes on from the weights of an estimator."""
+        return hasattr(estimator, "weights_") and (self.partial or getattr(estimator, "warm_start", False))
 
     @property
     def of_reading(self):

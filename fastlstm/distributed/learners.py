@@ -4,6 +4,7 @@ from functools import partial
 
 from fastlstm import symbols
 from fastlstm.distributed import panels
+from fastlstm.distributed.chunks import without_series
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.validation import validates_parameters
@@ -28,21 +29,23 @@ def train(engine, estimator, given, held_out, options):
 
 @validates_parameters
 def _train_network(estimator, engine, given, held_out, options):
-    if estimator.embedding_size is not None and not _continues(estimator, options):
+    if estimator.embedding_size is not None and not options.continues(estimator):
         schema = _schema(engine, estimator, given, options)
         options = options._replace(schema=schema)
     return engine.train(estimator, given, held_out, options)
 
 
-def _continues(estimator, options):
-    return hasattr(estimator, "weights_") and (options.partial or estimator.warm_start)
+def _counted(engine, count, given, options):
+    """What a function that counts symbols finds in each chunk that has any."""
+    counted = [of for of in engine.survey(count, given, options) if of is not None]
+    if not counted:
+        raise without_series()
+    return counted
 
 
 def _schema(engine, estimator, given, options):
     """The vocabularies of all chunks."""
-    counted = [of for of in engine.survey(_count, given, options) if of is not None]
-    if not counted:
-        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    counted = _counted(engine, _count, given, options)
     return symbols.Schema.of_counts(counted, "X", estimator.max_vocabulary, estimator.min_count)
 
 
@@ -55,9 +58,7 @@ def _train_translator(engine, translator, given, held_out, options):
     if options.partial:
         raise ValueError("A translator has no partial_fit: call fit.")
     translator._validate_params()
-    counted = [of for of in engine.survey(_count_pairs, given, options) if of is not None]
-    if not counted:
-        raise ValueError("X has 0 series in all partitions; expected at least 1.")
+    counted = _counted(engine, _count_pairs, given, options)
     limits = translator.max_vocabulary, translator.min_count
     schemas = tuple(
         symbols.Schema.of_counts(of_side, name, *limits)

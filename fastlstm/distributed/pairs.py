@@ -34,7 +34,7 @@ def encode(chunk, attributes):
     return chunk.data
 
 
-def cut(pairs, first, last, per_step):
+def cut(translator, pairs, first, last):
     return pairs.take(np.arange(first, last))
 
 

@@ -12,7 +12,7 @@ class Board:
     """What the threads of one training share."""
 
     def __init__(self, size):
-        self.barrier, self.slots, self.whole, self.sums = threading.Barrier(size), [None] * size, None, None
+        self.barrier, self.slots, self.whole = threading.Barrier(size), [None] * size, None
 
 
 class Threads(Collective):
@@ -22,7 +22,7 @@ class Threads(Collective):
         self.rank, self.size, self._board = rank, len(board.slots), board
 
     def _exchange(self, value):
-        """What all threads pass; another `_wait` must follow before the next exchange."""
+        """What all threads pass; they must wait once more before the next exchange."""
         self._board.slots[self.rank] = value
         self._board.barrier.wait()
         return self._board.slots

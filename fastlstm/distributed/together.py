@@ -7,7 +7,7 @@ from fastlstm.distributed import chunks
 from fastlstm.distributed.kinds import kind_of
 from fastlstm.estimators import fitting
 from fastlstm.estimators.atomic import snapshot
-from fastlstm.training.collective import Share
+from fastlstm.training.collective import Share, gather
 
 
 def train(estimator, given, validation, members, collective, options):
@@ -22,7 +22,7 @@ def train(estimator, given, validation, members, collective, options):
     options : Options
     """
     is_first, kind = collective.rank == 0, kind_of(estimator)
-    continued = hasattr(estimator, "weights_") and (options.partial or getattr(estimator, "warm_start", False))
+    continued = options.continues(estimator)
 
     def prepared(copy):
         kind.begin(copy, continued)
@@ -61,11 +61,6 @@ def quiet(estimator):
     return copy
 
 
-def gather(collective, value):
-    """The values of all processes."""
-    return [collective.broadcast(value, source) for source in range(collective.size)]
-
-
 def _partitions(kind, mine, own, sizes, estimator):
     """The partitions of this process, of its own chunks and of what others send."""
     collective, found = mine.collective, {}
@@ -78,7 +73,7 @@ def _partitions(kind, mine, own, sizes, estimator):
             for v, of_partition in enumerate(plan):
                 for place, (chunk, *rows) in enumerate(of_partition):
                     if owners[chunk] == source:
-                        piece = kind.cut(own[chunk - first], *rows, getattr(estimator, "_per_step", True))
+                        piece = kind.cut(estimator, own[chunk - first], *rows)
                         (found if v in mine.mine else sent)[v, place] = piece
         if collective.size > 1:
             received = collective.broadcast(sent if source == collective.rank else None, source)

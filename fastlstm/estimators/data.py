@@ -146,9 +146,8 @@ def split(estimator, parts, rng, share=ALONE):
         if estimator._has_labels and not estimator._per_step:
             targets = joined(share.gather([data.targets for data in parts]))
         rows = estimator._random_split(n, held, targets, int(rng.integers(np.iinfo(np.int32).max)))
-    firsts = (np.cumsum(sizes) - sizes)[share.mine.start : share.mine.stop]
     trained, held_out = (
-        [_taken(estimator, data, of_all - first) for data, first in zip(parts, firsts, strict=True)] for of_all in rows
+        [_taken(estimator, *of) for of in zip(parts, share.rows_of_mine(of_all, sizes), strict=True)] for of_all in rows
     )
     if not any_weight(trained, share):
         raise ValueError(
@@ -161,8 +160,7 @@ def split(estimator, parts, rng, share=ALONE):
 
 
 def _taken(estimator, data, rows):
-    """The series of data that are among `rows`, or None if there are none."""
-    rows = rows[(rows >= 0) & (rows < len(data.series))]
+    """The series `rows` of data, or None if there are none."""
     if not len(rows):
         return None
     at = data.series.steps_of(rows) if estimator._per_step else rows

@@ -1,6 +1,7 @@
 """Implementation of `fit` and `partial_fit`."""
 
 import contextlib
+import functools
 import math
 from dataclasses import fields, replace
 from numbers import Integral
@@ -33,11 +34,10 @@ from fastlstm.training import convergence, defaults
 from fastlstm.training.collective import ALONE
 from fastlstm.training.examples import Examples
 from fastlstm.training.inference import run_over
-from fastlstm.training.loop import Training
 from fastlstm.training.losses import weighted_means, weighted_sums
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
-from fastlstm.training.partitions import PartitionedTraining, Partitions
+from fastlstm.training.partitions import training_on
 from fastlstm.training.progress import Settings
 from fastlstm.training.solvers import SOLVERS
 from fastlstm.user_warnings import warn
@@ -160,8 +160,8 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
     if estimator.early_stopping and not partial and held_out is None:
         parts, held_out = split(estimator, parts, rng, share)
     dtype, unweighted, parts = np.dtype(estimator.dtype), parts, combine_weights(estimator, parts, share)
-    sizes = share.gather([(len(of.series), int(of.series.lengths.max()), of.series.steps) for of in there(parts)])
-    n, longest, steps = (function(of) for function, of in zip((sum, max, sum), zip(*sizes, strict=True), strict=True))
+    sizes = [(len(of.series), int(of.series.lengths.max()), of.series.steps) for of in there(parts)]
+    n, longest, steps = sizes_of_all(sizes, share)
     if continued:
         scaling, target_scaling = estimator._model.scaling, estimator._model.target_scaling
         embedding = estimator._model.embedding
@@ -180,13 +180,9 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
     estimator.settings_ = defaults.resolve(
         given, estimator.cell, n, longest, steps, online=partial, n_partitions=share.n_partitions
     )
-    if share.collective.broadcast(checkpoints is not None):
-        vocabularies = estimator._schema.vocabularies if embedding else ()
-        data = zip(unweighted, held_out or [None] * len(unweighted), strict=True)
-        digests = share.gather([fingerprint(*there(of), vocabularies=vocabularies) for of in data])
-        partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
-        if checkpoints:
-            checkpoints.describe(estimator, seed, **partitions, data=" ".join(digests))
+    vocabularies = estimator._schema.vocabularies if embedding else ()
+    digest = functools.partial(fingerprint, vocabularies=vocabularies)
+    describe(checkpoints, estimator, seed, digest, unweighted, held_out, share)
     how = scaling, target_scaling, estimator._masked, dtype
     parts = [part and transform(part, *how) for part in parts]
     if held_out is not None:
@@ -229,22 +225,41 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
         symbol_dropout=estimator.symbol_dropout,
     )
     examples = [part and Examples(*part, estimator._per_step) for part in parts]
-    kind, examples = (Training, examples[0]) if share is ALONE else (PartitionedTraining, Partitions(share, examples))
 
     def validate():
         scores = share.gather([_scores(estimator, network, part.series) for part in held_out])
         return _validate(estimator, joined(scores), targets, weights)
 
-    return kind(
+    return training_on(
+        examples,
+        share,
         network,
         settings_of(estimator, output.loss),
-        examples,
         seed=seed,
         validate=None if held_out is None else validate,
         progress=_earlier_progress(estimator, network, partial) if continued else None,
         save=checkpoints and checkpoints.save,
         n_jobs=estimator.n_jobs,
     )
+
+
+def sizes_of_all(sizes, share):
+    """Number of series, length of the longest and number of steps of all partitions, from those of each."""
+    n, longest, steps = zip(*share.gather(sizes), strict=True)
+    return sum(n), max(longest), sum(steps)
+
+
+def describe(checkpoints, estimator, seed, digest, parts, held_out, share):
+    """Describe the checkpoints, if the first process has any, by hashes of the data of all partitions.
+
+    digest: function of the part to train on and the part held out of a partition, of those that it has.
+    """
+    if share.collective.broadcast(checkpoints is not None):
+        data = zip(parts, held_out or [None] * len(parts), strict=True)
+        digests = share.gather([digest(*there(of)) for of in data])
+        partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
+        if checkpoints:
+            checkpoints.describe(estimator, seed, **partitions, data=" ".join(digests))
 
 
 def _warn_of_data(estimator, parts, share):

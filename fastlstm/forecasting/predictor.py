@@ -17,12 +17,11 @@ from fastlstm.stacks import Stack
 from fastlstm.training import defaults
 from fastlstm.training.collective import ALONE
 from fastlstm.training.embedding import Embedding
-from fastlstm.training.loop import Training
 from fastlstm.training.losses import weighted_means, weighted_sums
 from fastlstm.training.model import Model
 from fastlstm.training.network import Network, initialise
 from fastlstm.training.outputs import RegressionOutput
-from fastlstm.training.partitions import PartitionedTraining, Partitions
+from fastlstm.training.partitions import training_on
 from fastlstm.training.progress import Settings
 from fastlstm.training.streaming import Stepper
 
@@ -271,12 +270,8 @@ def train_network(windows, parameters, loss, codes, seed, name, processes=ALONE)
     values = {field.name: getattr(parameters, field.name, None) for field in fields(Settings)}
     values |= {field: value for field, value in settings.items() if field in values}
     values |= {"loss": loss, "early_stopping": False, "n_iter_no_change": 10, "tol": 0.0}
-    if processes is ALONE:
-        kind, examples = Training, windows
-    else:
-        parts = [windows.part(number, processes.n_partitions) for number in processes.mine]
-        kind, examples = PartitionedTraining, Partitions(processes, parts)
-    training = kind(network, Settings(**values), examples, seed=seed, n_jobs=parameters.n_jobs)
+    parts = [windows] if processes is ALONE else [windows.part(v, processes.n_partitions) for v in processes.mine]
+    training = training_on(parts, processes, network, Settings(**values), seed=seed, n_jobs=parameters.n_jobs)
     if parameters.verbose:
         print(f"{name}: {len(windows)} windows  {defaults.summary(settings)}", flush=True)
     for _ in report_epochs(training, parameters.verbose, show_reason=False):

@@ -1,5 +1,6 @@
 """What a fit of an `LSTMTranslator` trains: the network, the pairs, and the parts held out."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,8 @@ from fastlstm.stacks import Stack
 from fastlstm.training import defaults
 from fastlstm.training.collective import ALONE
 from fastlstm.training.embedding import Embedding
-from fastlstm.training.loop import Training
 from fastlstm.training.minibatch import Minibatch
-from fastlstm.training.partitions import PartitionedTraining, Partitions
+from fastlstm.training.partitions import training_on
 from fastlstm.translation.model import TranslationModel
 from fastlstm.translation.network import TranslationNetwork
 from fastlstm.translation.pairs import Pairs
@@ -49,18 +49,13 @@ def prepare(translator, parts, held_out, seed, continued=False, partial=False, c
     dtype, rng = np.dtype(translator.dtype), np.random.default_rng(seed)
     if translator.early_stopping and held_out is None:
         parts, held_out = _split(translator, parts, int(rng.integers(np.iinfo(np.int32).max)), share)
-    sizes = share.gather([(len(of), int(of.sources.lengths.max()), of.n_steps) for of in there(parts)])
-    n, longest, steps = (function(of) for function, of in zip((sum, max, sum), zip(*sizes, strict=True), strict=True))
+    sizes = [(len(of), int(of.sources.lengths.max()), of.n_steps) for of in there(parts)]
+    n, longest, steps = fitting.sizes_of_all(sizes, share)
     given = {name: getattr(translator, name) for name in defaults.NAMES}
     translator.settings_ = defaults.resolve_for_pairs(
         given, translator.cell, n, longest, steps, n_partitions=share.n_partitions
     )
-    if share.collective.broadcast(checkpoints is not None):
-        data = zip(parts, held_out or [None] * len(parts), strict=True)
-        digests = share.gather([digest_of(translator, *there(of)) for of in data])
-        partitions = {"n_partitions": share.n_partitions} if share is not ALONE else {}
-        if checkpoints:
-            checkpoints.describe(translator, seed, **partitions, data=" ".join(digests))
+    fitting.describe(checkpoints, translator, seed, functools.partial(digest_of, translator), parts, held_out, share)
     model = model_of(translator)
     longest_lag = fitting.longest_lag_of(translator, longest)
     translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))
@@ -84,11 +79,11 @@ def prepare(translator, parts, held_out, seed, continued=False, partial=False, c
             loss, total = share.total([evaluate(evaluator, part, translator.n_jobs) for part in there(held_out)])
             return float(-loss / total), float(loss / total)
 
-    kind, examples = (Training, parts[0]) if share is ALONE else (PartitionedTraining, Partitions(share, parts))
-    return kind(
+    return training_on(
+        parts,
+        share,
         network,
         fitting.settings_of(translator, model.loss),
-        examples,
         seed=seed,
         validate=validate,
         save=checkpoints and checkpoints.save,
@@ -193,9 +188,11 @@ def _split(translator, parts, seed, share):
             "more pairs, lower validation_fraction, or pass X_val and y_val."
         )
     order = np.random.default_rng(seed).permutation(n)
-    firsts = (np.cumsum(sizes) - sizes)[share.mine.start : share.mine.stop]
     split = [
-        [_taken(pairs, of_all - first) for pairs, first in zip(parts, firsts, strict=True)]
+        [
+            pairs.take(rows) if len(rows) else None
+            for pairs, rows in zip(parts, share.rows_of_mine(of_all, sizes), strict=True)
+        ]
         for of_all in (np.sort(order[held:]), np.sort(order[:held]))
     ]
     for of_kind, what, how in zip(
@@ -209,12 +206,6 @@ def _split(translator, parts, seed, share):
                 f"{what}: pass X_val and y_val, or {how} validation_fraction (now {translator.validation_fraction:g})."
             )
     return split
-
-
-def _taken(pairs, rows):
-    """The pairs that are among `rows`, or None if there are none."""
-    rows = rows[(rows >= 0) & (rows < len(pairs))]
-    return pairs.take(rows) if len(rows) else None
 
 
 def minibatches(pairs, dtype, loss):

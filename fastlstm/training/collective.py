@@ -103,6 +103,11 @@ class Collective:
         return value
 
 
+def gather(collective, value):
+    """The values of all processes."""
+    return [collective.broadcast(value, source) for source in range(collective.size)]
+
+
 class Share:
     """The partitions of one process, and what it learns of those of the others.
 
@@ -120,12 +125,15 @@ class Share:
 
     def gather(self, values):
         """One value for each partition of this process -> for each partition of all processes, in order."""
-        size, rank = self.collective.size, self.collective.rank
-        return [
-            value
-            for source in range(size)
-            for value in self.collective.broadcast(values if source == rank else None, source)
-        ]
+        return [value for of_process in gather(self.collective, values) for value in of_process]
+
+    def rows_of_mine(self, rows, sizes):
+        """Which series of each partition of this process are among `rows`, the numbers of some of all series.
+
+        sizes: number of series of each partition of all processes.
+        """
+        firsts = np.cumsum(sizes) - sizes
+        return [rows[(rows >= firsts[v]) & (rows < firsts[v] + sizes[v])] - firsts[v] for v in self.mine]
 
     def total(self, values):
         """Sum of one number or array for each partition, over all processes."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastlstm.phases import Alone, Phase
 from fastlstm.training import minibatch
-from fastlstm.training.collective import Node, push
+from fastlstm.training.collective import ALONE, Node, push
 from fastlstm.training.loop import Training
 
 SAMPLED_ROWS = 4000  # targets of all partitions together by which a finished training is judged
@@ -193,6 +193,13 @@ class PartitionedTraining(Training):
 
     def _batch_loss(self):
         return self.minibatch.loss
+
+
+def training_on(parts, share, network, settings, **others):
+    """The training on partitions of the data, or on the only one of a process that is alone."""
+    if share is ALONE:
+        return Training(network, settings, parts[0], **others)
+    return PartitionedTraining(network, settings, Partitions(share, parts), **others)
 
 
 def _nothing(part):

@@ -4,13 +4,10 @@ python bench/data_parallel.py [--quick]
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-
-os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 

@@ -74,6 +74,20 @@ def test_fewer_workers_give_the_same_bits(client):
         assert_same_bits(results_of(fitted(STOPPING, X, Y, **options)), expected(STOPPING, X, Y, **options))
 
 
+def test_large_gradients_are_added_in_slices_to_the_same_bits(client):
+    def send_whole(up_to):
+        from fastlstm.distributed import dask_worker
+
+        dask_worker.WHOLE_BYTES, before = up_to, dask_worker.WHOLE_BYTES
+        return before
+
+    (before,) = set(client.run(send_whole, 0).values())
+    try:
+        assert_same_bits(results_of(fitted(STOPPING, X, Y)), expected(STOPPING, X, Y))
+    finally:
+        client.run(send_whole, before)
+
+
 def test_partial_fit_gives_the_same_bits(client):
     def trained(engine):
         model = LSTMClassifier(hidden_size=4, random_state=0)

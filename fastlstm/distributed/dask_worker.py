@@ -18,6 +18,8 @@ from fastlstm.training.collective import Collective, Node, Share, gather, root, 
 
 PLUGIN = "fastlstm"
 HANDLERS = "add", "put", "leave", "forget"
+#: A process sends whole gradients up to this size in all, since one message takes less time than two smaller ones.
+WHOLE_BYTES = 1 << 20
 
 
 class PeerError(RuntimeError):
@@ -61,14 +63,14 @@ class Connections(WorkerPlugin):
             self._open[group, step] = {}, asyncio.get_running_loop().create_future()
         return self._open[group, step]
 
-    async def add(self, group, step, rank, size, places, gradients, sums):
-        """Add up the slices of all processes; returns this slice of the whole gradient, and the sums."""
+    async def add(self, group, step, rank, size, places, gradients, sums, wait=True):
+        """Add up the slices of all processes; returns this slice of the whole gradient, and the sums, if it waits."""
         there, total = self._slot(group, step)
         there[rank] = [Node(*place, *row) for place, *row in zip(places, np.array(gradients), sums, strict=True)]
         if len(there) == size:
             del self._open[group, step]
             total.set_result(root([node for source in range(size) for node in there[source]]))
-        return await asyncio.shield(total)
+        return await asyncio.shield(total) if wait else None
 
     async def put(self, group, step, value):
         """Receive the value of a broadcast."""
@@ -136,7 +138,11 @@ class Group(Collective):
     def reduce(self, nodes, layout):
         self._step += 1
         gradient, sums = nodes[0].gradient, np.array([node.sums for node in nodes])
-        slices = sliced(nodes, self.size, gradient.size, gradient.dtype)
+        whole = (self.size - 1) * max(map(len, layout)) * gradient.nbytes <= WHOLE_BYTES
+        if whole:  # to be added up by each process, without an answer
+            slices = [np.array([node.gradient for node in nodes])] * self.size
+        else:
+            slices = sliced(nodes, self.size, gradient.size, gradient.dtype)
         about = {
             "group": self._name, "step": self._step, "rank": self.rank, "size": self.size,
             "places": layout[self.rank],
@@ -146,14 +152,17 @@ class Group(Collective):
             if rank == self.rank:
                 return self._here.add(gradients=slices[rank], sums=sums, **about)
             given = {"gradients": to_serialize(slices[rank]), "sums": to_serialize(sums)}
-            return self._worker.rpc(self._addresses[rank]).fastlstm_add(**given, **about)
+            return self._worker.rpc(self._addresses[rank]).fastlstm_add(
+                **given, **about, wait=not whole, reply=not whole
+            )
 
         def lacks():
             there = self._here.has_from(self._name, self._step)
             return [address for rank, address in enumerate(self._addresses) if rank not in there]
 
         parts = self._run(self._all(map(ask, range(self.size)), lacks))
-        return np.concatenate([part for part, _ in parts])[: gradient.size], parts[self.rank][1]
+        gradients = parts[self.rank][:1] if whole else [part for part, _ in parts]
+        return np.concatenate(gradients)[: gradient.size], parts[self.rank][1]
 
     def broadcast(self, value, source=0):
         self._step += 1

@@ -106,6 +106,10 @@ def in_delayed(path, client):
     return [[dask.delayed(chunk) for chunk in cut((X, Y, WEIGHTS), BOUNDS)]]
 
 
+def in_delayed_calls(path, client):
+    return [[dask.delayed(tuple)(chunk) for chunk in cut((X, Y, WEIGHTS), BOUNDS)]]
+
+
 def in_futures(path, client):
     return [client.scatter(cut((X, Y, WEIGHTS), BOUNDS))]
 
@@ -121,7 +125,7 @@ def read_file(path):
         return tuple(arrays.values())
 
 
-@pytest.mark.parametrize("make", [in_arrays, in_delayed, in_futures, in_files])
+@pytest.mark.parametrize("make", [in_arrays, in_delayed, in_delayed_calls, in_futures, in_files])
 def test_data_come_in_all_forms(client, make, tmp_path):
     given = make(tmp_path, client)
     load = read_file if make is in_files else None

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import dask
+from dask.delayed import Delayed
 from distributed import Future
 
 from fastlstm import containers
@@ -48,11 +49,7 @@ def chunk_futures(client, given, suffix=""):
 
 
 def are_chunks(X):
-    return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(of, Future) or _is_delayed(of) for of in X)
-
-
-def _is_delayed(value):
-    return isinstance(value, dask.delayed(None).__class__)
+    return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(of, (Future, Delayed)) for of in X)
 
 
 def parts_of(collection, name):

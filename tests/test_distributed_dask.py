@@ -141,6 +141,26 @@ def test_dataframes_hold_a_series_in_each_row(client):
     assert_array_equal(within(LIMIT, predict(model, X_dask).compute), model.predict(frame))
 
 
+def test_columns_of_small_files_stay_together(client, tmp_path):
+    pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(X[:, :, 0]).add_prefix("step")
+    for number, rows in enumerate(cut((frame,), BOUNDS)):
+        rows[0].to_parquet(tmp_path / f"{number}.parquet")
+    table = dd.read_parquet(tmp_path)
+    columns = list(frame.columns)
+    model = fitted(STOPPING, table[columns[:-1]], table[columns[-1]])
+    assert_same_bits(results_of(model), expected(STOPPING, frame[columns[:-1]], frame[columns[-1]]))
+
+
+def test_arrays_that_have_tasks_in_common_are_computed_together(client, caplog):
+    X_dask, y_dask, _ = in_arrays(None, client)
+    some = X_dask[:, 0, 0] > 0  # so that their sizes are unknown, too
+    with caplog.at_level("WARNING", "distributed.scheduler"):  # it warns of tasks of the same name that differ
+        model = fitted(STOPPING, X_dask[some], y_dask[some])
+    assert_same_bits(results_of(model), expected(STOPPING, X[X[:, 0, 0] > 0], Y[X[:, 0, 0] > 0]))
+    assert not [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_validation_data_come_in_arrays(client):
     X_val, y_val = X[:9] + 0.1, Y[:9]
     arrays = [da.from_array(of, chunks=(5, *((-1,) * (of.ndim - 1)))) for of in (X_val, y_val)]

@@ -30,20 +30,21 @@ def chunk_futures(client, given, suffix=""):
         return [client.compute(chunk) if dask.is_dask_collection(chunk) else chunk for chunk in X]
     if not dask.is_dask_collection(X):
         return _pieces(X, y, sample_weight)
-    parts = parts_of(X, names[0])
-    columns = [parts]
     for name, given in zip(names[1:], (y, sample_weight), strict=True):
-        if given is None:
-            columns.append([None] * len(parts))
-            continue
-        if not dask.is_dask_collection(given):
+        if given is not None and not dask.is_dask_collection(given):
             raise ValueError(
                 f"{name} is a {type(given).__name__}, but {names[0]} a Dask {type(X).__name__}: convert {name} with "
                 f"the same chunks, for example dask.array.from_array({name}, chunks={names[0]}.chunks[0])."
             )
-        of_given = parts_of(given, name)
-        _check_alike(X, given, names[0], name, len(parts), len(of_given))
-        columns.append(of_given)
+    there = {name: of for name, of in zip(names, (X, y, sample_weight), strict=True) if of is not None}
+    are_arrays = all(hasattr(of, "numblocks") for of in there.values())
+    if are_arrays:  # one by one, what they have in common could become different tasks of the same name
+        there = dict(zip(there, dask.optimize(*there.values()), strict=True))
+    parts = {name: parts_of(of, name, optimize=not are_arrays) for name, of in there.items()}
+    n = len(parts[names[0]])
+    for name, of in list(there.items())[1:]:
+        _check_alike(there[names[0]], of, names[0], name, n, len(parts[name]))
+    columns = [parts.get(name, [None] * n) for name in names]
     futures = [client.compute(column) if column[0] is not None else column for column in columns]
     return [client.submit(together, *row, pure=False) for row in zip(*futures, strict=True)]
 
@@ -52,7 +53,7 @@ def are_chunks(X):
     return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(of, (Future, Delayed)) for of in X)
 
 
-def parts_of(collection, name):
+def parts_of(collection, name, optimize=True):
     """The partitions of a Dask array, which must be cut along axis 0 only, or of a Dask dataframe."""
     if hasattr(collection, "numblocks"):
         if any(number > 1 for number in collection.numblocks[1:]):
@@ -61,8 +62,9 @@ def parts_of(collection, name):
                 f"{name} has {collection.numblocks} chunks along its axes; expected chunks of whole series: pass "
                 f"{name}.rechunk({{{chunks}}}), for example."
             )
-        return list(collection.to_delayed().ravel())
-    return list(collection.to_delayed())
+        return list(collection.to_delayed(optimize_graph=optimize).ravel())
+    # further optimization could merge small files, and those of y otherwise than those of X
+    return list(collection.simplify().to_delayed(optimize_graph=False))
 
 
 def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):

@@ -236,7 +236,7 @@ def test_an_error_in_one_thread_ends_all_and_names_the_partition(bad):
             raise FileNotFoundError(2, "No such file", f"part{number}")
         return X[8 * number : 8 * number + 8], Y[8 * number : 8 * number + 8]
 
-    with pytest.raises(FileNotFoundError, match=f"(?s)part{bad}.*partition {bad} of X") as caught:
+    with pytest.raises(FileNotFoundError, match=rf"(?s)part{bad}.*chunk {bad} of X \({bad}\)") as caught:
         within(LIMIT, lambda: fit(LSTMRegressor(**QUICK), range(5), load=load, engine=Local(3)))
     assert caught.value.filename == f"part{bad}"
     assert set(threading.enumerate()) <= before
@@ -266,14 +266,14 @@ def chunks(n_chunks=3, **others):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (chunks(_1=(X[:10, :, :1], Y[:10])), "partition 1 has 1 channels, but partition 0 has 2 channels"),
-        (chunks(_2=(X[:10].astype("f4"), Y[:10])), "read as float32 in partition 2, but as float64 in partition 0"),
-        (chunks(_1=(X[:10], np.stack([Y[:10]] * 2, 1))), "partition 1 has 2 outputs per series"),
-        (chunks(_1=(X[:10], Y[:9])), "(?s)inconsistent numbers of samples.*partition 1 of X"),
-        (chunks(_1=(X[:10], np.full(10, np.nan))), "(?s)y contains NaN.*partition 1 of X"),
+        (chunks(_1=(X[:10, :, :1], Y[:10])), "chunk 1 has 1 channels, but chunk 0 has 2 channels"),
+        (chunks(_2=(X[:10].astype("f4"), Y[:10])), "read as float32 in chunk 2, but as float64 in chunk 0"),
+        (chunks(_1=(X[:10], np.stack([Y[:10]] * 2, 1))), "chunk 1 has 2 outputs per series"),
+        (chunks(_1=(X[:10], Y[:9])), "(?s)inconsistent numbers of samples.*chunk 1 of X"),
+        (chunks(_1=(X[:10], np.full(10, np.nan))), "(?s)y contains NaN.*chunk 1 of X"),
         (chunks(_1=X[:10]), "load returned a ndarray; expected a tuple"),
-        (cut((X[:0], Y[:0]), [0, 0, 0]), "X has 0 series in all partitions"),
-        ([], "X has 0 series in all partitions"),
+        (cut((X[:0], Y[:0]), [0, 0, 0]), "X has 0 series in all chunks"),
+        ([], "X has 0 series in all chunks"),
         (cut((X[:20], Y[:20], np.zeros(20)), [0, 10, 20]), "sample_weight is zero for every sample"),
         ("part*.npy", "expected a list of paths"),
     ],
@@ -285,12 +285,12 @@ def test_bad_chunks_are_reported(given, message):
 
 def test_labels_of_several_types_are_reported():
     given = cut((X, LABELS), [0, 20]) + cut((X, np.arange(N) % 2), [20, N])
-    with pytest.raises(ValueError, match="The labels in y are of several types, for example in partitions"):
+    with pytest.raises(ValueError, match="The labels in y are of several types, for example in chunks"):
         within(LIMIT, lambda: fit(LSTMClassifier(**QUICK), given, load=itself, engine=Local(2)))
 
 
 def test_bad_validation_data_are_reported():
-    with pytest.raises(ValueError, match="partition 1 of X_val"):
+    with pytest.raises(ValueError, match="chunk 1 of X_val"):
         fit(
             LSTMRegressor(**QUICK), chunks(), load=itself, X_val=chunks(2, _1=(X[:10, :, :1], Y[:10])), engine=Local(2)
         )  # fmt: skip
@@ -321,5 +321,5 @@ def test_invalid_parameters_are_reported():
 
 
 def test_an_estimator_of_another_kind_is_reported():
-    with pytest.raises(TypeError, match="estimator is a object; expected an estimator of fastlstm"):
+    with pytest.raises(TypeError, match="estimator is a object; expected an LSTMClassifier"):
         fit(object(), X, Y, engine=Local(2))

@@ -185,9 +185,9 @@ def test_predictions_are_lazy_and_have_the_bits_of_the_model(client):
         ((da.from_array(X, chunks=(20, 3, -1)), da.from_array(Y, chunks=20)), "expected chunks of whole series"),
         ((da.from_array(X, chunks=(20, -1, -1)), Y), "y is a ndarray, but X a Dask Array"),
         (([dask.delayed((X, Y))], Y), "y was passed, but the members of X are chunks"),
-        (([dask.delayed(X)],), "(?s)a chunk is a ndarray; expected a tuple.*partition 0 of X"),
-        ((X[:, :, :1], np.append(Y[:-1], np.nan)), "(?s)y contains NaN.*partition 7 of X"),
-        ((X[:0], Y[:0]), "X has 0 series in all partitions"),
+        (([dask.delayed(X)],), "(?s)a chunk is a ndarray; expected a tuple.*chunk 0 of X"),
+        ((X[:, :, :1], np.append(Y[:-1], np.nan)), "(?s)y contains NaN.*chunk 7 of X"),
+        ((X[:0], Y[:0]), "X has 0 series in all chunks"),
     ],
 )
 def test_bad_data_are_reported(client, data, message):
@@ -219,7 +219,7 @@ def load_but_one(number):
 
 def test_an_error_of_load_is_raised_at_once_and_names_the_partition(client):
     began = time.monotonic()
-    with pytest.raises(BadFileError, match=r"(?s)part 2 is bad: too short.*partition 2 of X"):
+    with pytest.raises(BadFileError, match=r"(?s)part 2 is bad: too short.*chunk 2 of X"):
         fitted(STOPPING, range(4), load=load_but_one)
     assert time.monotonic() - began < 10
 

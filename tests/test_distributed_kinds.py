@@ -55,7 +55,7 @@ def test_vocabularies_are_those_of_all_chunks():
 
 def test_chunks_of_other_kinds_of_symbols_are_refused():
     chunks = [(["ab", "cb"], [0, 1]), ([[1, 2], [3]], [0, 1])]
-    with pytest.raises(ValueError, match=r"Partition 1 of X has kinds \('integers',\), but partition 0 has \('char"):
+    with pytest.raises(ValueError, match=r"Chunk 1 of X has kinds \('integers',\), but chunk 0 has \('char"):
         fit(LSTMClassifier(embedding_size=4), chunks, load=tuple, engine=Local())
 
 
@@ -124,7 +124,7 @@ def test_chunks_may_be_files_that_stay_on_disk(tmp_path):
 
 
 def test_other_objects_are_refused():
-    with pytest.raises(TypeError, match="estimator is a dict; expected an estimator of fastlstm"):
+    with pytest.raises(TypeError, match="estimator is a dict; expected an LSTMClassifier"):
         fit({}, WORDS, engine=Local())
     with pytest.raises(TypeError, match=r"engine is 'dask'; expected Dask\(client\), Mpi\(comm\) or Local"):
         fit(LSTMRegressor(), WORDS, engine="dask")

@@ -46,4 +46,10 @@ def test_a_process_that_fails_ends_all():
     done = run(3, "error")
     assert done.returncode != 0
     assert "OSError: no data for 0" in done.stderr
-    assert "This was in partition 0 of X." in done.stderr
+    assert "This was in chunk 0 of X (0) in process 2." in done.stderr
+
+
+def test_processes_of_different_parameters_do_not_wait_for_each_other():
+    done = run(2, "differing")
+    assert done.returncode != 0
+    assert "ValueError: Process 1 has max_iter: 3, but process 0 has 2." in done.stderr

@@ -89,8 +89,8 @@ def merge(facts, differing=()):
     for number, of in there[1:]:
         if of.dtype != reference.dtype:
             raise ValueError(
-                f"X is read as {of.dtype} in partition {number}, but as {reference.dtype} in partition {first}: "
-                "convert all partitions to the same type."
+                f"X is read as {of.dtype} in chunk {number}, but as {reference.dtype} in chunk {first}: "
+                "convert all chunks to the same type."
             )
         for name, value in of.attributes.items():
             expected = reference.attributes.get(name)
@@ -101,8 +101,8 @@ def merge(facts, differing=()):
             ):
                 continue
             raise ValueError(
-                f"partition {number} has {_named(name, value)}, but partition {first} has {_named(name, expected)}: "
-                "all partitions must have the same."
+                f"chunk {number} has {_named(name, value)}, but chunk {first} has {_named(name, expected)}: "
+                "all chunks must have the same."
             )
     if not is_labelled:
         return reference.attributes
@@ -110,7 +110,7 @@ def merge(facts, differing=()):
     if len({"number" if kind in "iufb" else kind for kind in kinds}) > 1:
         of_kinds = {of.attributes["classes_"].dtype.kind: number for number, of in there}
         raise ValueError(
-            f"The labels in y are of several types, for example in partitions {sorted(of_kinds.values())}: use labels "
+            f"The labels in y are of several types, for example in chunks {sorted(of_kinds.values())}: use labels "
             "of a single type."
         )
     classes = np.unique(np.concatenate([of.attributes["classes_"] for _, of in there]))
@@ -119,7 +119,7 @@ def merge(facts, differing=()):
 
 def without_series():
     """The error if all chunks are empty."""
-    return ValueError("X has 0 series in all partitions; expected at least 1.")
+    return ValueError("X has 0 series in all chunks; expected at least 1.")
 
 
 def _are_equal(value, other):

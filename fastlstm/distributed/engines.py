@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+COMPARED = str, int, float, bool, type(None), tuple, list, dict
+#: Parameters that may differ between processes, as only those of the first have an effect, or none on the result.
+OF_FIRST = "random_state", "verbose", "checkpoint_path", "resume", "n_jobs"
+
+
 @dataclass(frozen=True)
 class Local:
     """Threads of this process, each of which trains on its share of the partitions.
@@ -83,6 +88,7 @@ class Mpi:
 
     def survey(self, function, given, options):
         """What a function finds in each chunk (X, y, sample_weight) of all processes."""
+        given = given._replace(process=self._collective.rank)
         found = [given.apply(function, *member) for member in given.numbered()]
         return [value for values in gather(self._collective, found) for value in values]
 
@@ -91,11 +97,29 @@ class Mpi:
         return function(self._collective, self.survey(lambda *chunk: chunk, given, options))
 
     def train(self, estimator, given, held_out, options):
-        members = given.numbered(), held_out.numbered("_val")
-        fitted = together.train(estimator, given, held_out, members, self._collective, options)
+        collective, members = self._collective, (given.numbered(), held_out.numbered("_val"))
+        given, held_out = (of._replace(process=collective.rank) for of in (given, held_out))
+        fitted = together.train(estimator, given, held_out, members, collective, options)
         if fitted is not estimator:  # but a copy with other parameters
             vars(estimator).update({**vars(fitted), **estimator.get_params(deep=False)})
         return estimator
+
+    def check_alike(self, estimator, held_out, options):
+        """Raise ValueError if the processes have passed different estimators or options, with which they would hang."""
+        passed = {"estimator": type(estimator).__name__, "partial_fit": options.partial}
+        passed |= {"n_partitions": options.n_partitions}
+        passed |= {"validation data": not held_out.is_nothing, "weights to go on from": options.continues(estimator)}
+        passed |= {name: value for name, value in estimator.get_params(deep=False).items() if name not in OF_FIRST}
+        # the repr of other objects may be that of their place in memory
+        shown = {name: repr(value) for name, value in passed.items() if isinstance(value, COMPARED)}
+        first, *others = gather(self._collective, shown)
+        for number, of in enumerate(others, 1):
+            for name in first.keys() | of.keys():
+                if first.get(name) != of.get(name):
+                    raise ValueError(
+                        f"Process {number} has {name}: {of.get(name)}, but process 0 has {first.get(name)}. Pass an "
+                        "estimator of the same parameters, and the same options, in all processes."
+                    )
 
     @property
     def _collective(self):
@@ -103,6 +127,8 @@ class Mpi:
             from fastlstm.distributed.mpi import MpiCollective, world
         except ImportError as error:
             raise ImportError("engine=Mpi() requires mpi4py: pip install fastlstm[mpi], and an MPI library.") from error
+        if self.comm is not None and not hasattr(self.comm, "Alltoallv"):
+            raise TypeError(f"comm is {self.comm!r}; expected a communicator of mpi4py, such as MPI.COMM_WORLD.")
         return MpiCollective(world() if self.comm is None else self.comm)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
+
+from fastlstm import containers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,7 @@ class Given(NamedTuple):
     sample_weight: Any = None
     load: Callable | None = None  # makes (X, y) or (X, y, sample_weight) of each member of X
     then: Callable | None = None  # what else to make of a chunk, where it is read
+    process: int | None = None  # which has the data, if each has its own
 
     @property
     def is_nothing(self):
@@ -40,6 +44,8 @@ class Given(NamedTuple):
                 raise ValueError(f"{name} was passed, but `load` returns it together with {X}: leave it out.")
         if isinstance(self.X, (str, bytes)):
             raise ValueError(f"{X} is {self.X!r}; expected a list of paths, or whatever else `load` reads.")
+        if not callable(self.load):
+            raise TypeError(f"load is {containers.brief(self.load)}; expected a function that reads a member of {X}.")
 
     def members(self, suffix=""):
         """What `loaded` is called with, for each chunk, if the data are in this process."""
@@ -67,7 +73,10 @@ class Given(NamedTuple):
         try:
             return function(*self.loaded(member))
         except Exception as error:
-            error.add_note(f"This was in partition {number} of X{suffix}.")
+            path = repr(member) if isinstance(member, (str, PathLike)) else containers.brief(member)
+            what = f" ({path})" if self.load else ""
+            where = "" if self.process is None else f" in process {self.process}"
+            error.add_note(f"This was in chunk {number} of X{suffix}{what}{where}.")
             raise
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from fastlstm import symbols
 from fastlstm.distributed import panels
 from fastlstm.distributed.chunks import without_series
+from fastlstm.distributed.engines import Mpi
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
 from fastlstm.estimators.validation import validates_parameters
@@ -14,6 +15,13 @@ from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 
 def train(engine, estimator, given, held_out, options):
     """Train an estimator of any kind on an engine."""
+    if not isinstance(estimator, (BaseLSTM, LSTMForecaster, LSTMLanguageModel, LSTMTranslator)):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}; expected an LSTMClassifier, LSTMRegressor, LSTMForecaster, "
+            "LSTMLanguageModel or LSTMTranslator of fastlstm."
+        )
+    if isinstance(engine, Mpi):
+        engine.check_alike(estimator, held_out, options)
     if isinstance(estimator, LSTMLanguageModel):
         return _train_language_model(engine, estimator, given, held_out, options)
     if isinstance(estimator, LSTMForecaster):
@@ -22,8 +30,6 @@ def train(engine, estimator, given, held_out, options):
         return panels.train(engine, estimator, given, options)
     if isinstance(estimator, LSTMTranslator):
         return _train_translator(engine, estimator, given, held_out, options)
-    if not isinstance(estimator, BaseLSTM):
-        raise TypeError(f"estimator is a {type(estimator).__name__}; expected an estimator of fastlstm.")
     return _train_network(estimator, engine, given, held_out, options)
 
 

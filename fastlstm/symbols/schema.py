@@ -64,8 +64,8 @@ class Schema:
             for what, fitted, given in (("columns", first.names, of.names), ("kinds", first.kinds, of.kinds)):
                 if fitted != given:
                     raise ValueError(
-                        f"Partition {number} of {name} has {what} {given}, but partition 0 has {fitted}: all "
-                        "partitions must have the same."
+                        f"Chunk {number} of {name} has {what} {given}, but chunk 0 has {fitted}: all chunks must have "
+                        "the same."
                     )
         columns = [k for k, kind in enumerate(first.kinds) if kind != "numbers"]
         vocabularies = tuple(

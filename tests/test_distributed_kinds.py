@@ -108,6 +108,17 @@ def test_forecasters_have_all_series(options, library):
     assert found[0] == found[1] != []
 
 
+def test_forecasters_have_the_same_seed_in_all_processes():
+    y = {n: np.sin(np.arange(60) / 4 + n) for n in range(4)}
+    options = {"window": 10, "hidden_size": 8, "n_models": 1, "loss": "gaussian_nll", **QUICK}
+    found = []
+    for n in (1, 2):
+        model = LSTMForecaster(4, **{**options, "random_state": np.random.RandomState(0)})
+        done = fit(model, y, engine=Local(n))
+        found.append([digest(network.weights) for network in done._fitted.predictor.networks])
+    assert found[0] == found[1] != []
+
+
 def test_chunks_may_be_files_that_stay_on_disk(tmp_path):
     X, y = RNG.normal(size=(60, 12, 3)).astype("float32"), RNG.normal(size=60)
     paths = []

@@ -295,7 +295,10 @@ default="squared_error"
             max(1, EPOCH_STEPS // (window + H - 1 if recursive else window)),
         )
         self._check_lengths(data, plan)
-        self._seed = seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+        seed = None  # the first process draws that of all
+        if processes.collective.rank == 0:
+            seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+        self._seed = seed = processes.collective.broadcast(seed)
         self._data, self._plan, self._parameters = data, plan, clone(self)
         self._fitted = selection.fit(
             plan, data.values, data.observed, data.channels(plan.shift, 0, plan.differences), self, seed, processes

@@ -303,6 +303,7 @@ def test_bad_validation_data_are_reported():
         ({"n_partitions": 0}, ValueError, "n_partitions=0: expected an integer, at least 1"),
         ({"n_partitions": 2.0}, ValueError, "n_partitions=2.0: expected an integer"),
         ({"retries": -1}, ValueError, "retries=-1: expected an integer, at least 0"),
+        ({"load": "npz", "X": ["a.npz"], "y": None}, TypeError, "load is 'npz'; expected a function that reads"),
         ({"timeout": 0}, ValueError, "timeout=0: expected a number of seconds"),
         ({"load": itself}, ValueError, "y was passed, but `load` returns it together with X: leave it out"),
         ({"y_val": Y}, ValueError, "y_val was passed, but X_val is None"),
@@ -310,7 +311,7 @@ def test_bad_validation_data_are_reported():
 )
 def test_bad_arguments_are_reported(options, error, message):
     with pytest.raises(error, match=message):
-        fit(LSTMRegressor(**QUICK), X, Y, **{"engine": Local(2), **options})
+        fit(LSTMRegressor(**QUICK), **{"X": X, "y": Y, "engine": Local(2), **options})
 
 
 def test_invalid_parameters_are_reported():

@@ -15,6 +15,7 @@ from test_distributed import results as results_of
 
 from fastlstm import LSTMClassifier, LSTMRegressor
 from fastlstm.distributed import Dask, Local, fit, partial_fit, predict
+from fastlstm.forecasting import LSTMForecaster
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="Dask is not installed")
@@ -185,6 +186,8 @@ def test_predictions_are_lazy_and_have_the_bits_of_the_model(client):
         ((da.from_array(X, chunks=(20, 3, -1)), da.from_array(Y, chunks=20)), "expected chunks of whole series"),
         ((da.from_array(X, chunks=(20, -1, -1)), Y), "y is a ndarray, but X a Dask Array"),
         (([dask.delayed((X, Y))], Y), "y was passed, but the members of X are chunks"),
+        ((dask.delayed((X, Y)),), "X is a single delayed object; expected a list of them"),
+        (([(dask.delayed(X), dask.delayed(Y))],), r"X\[0\] is a tuple.* dask.delayed\(\(X_i, y_i\)\)"),
         (([dask.delayed(X)],), "(?s)a chunk is a ndarray; expected a tuple.*chunk 0 of X"),
         ((X[:, :, :1], np.append(Y[:-1], np.nan)), "(?s)y contains NaN.*chunk 7 of X"),
         ((X[:0], Y[:0]), "X has 0 series in all chunks"),
@@ -193,6 +196,17 @@ def test_predictions_are_lazy_and_have_the_bits_of_the_model(client):
 def test_bad_data_are_reported(client, data, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fitted(STOPPING, *data)
+
+
+def test_collections_need_dask_as_their_engine(client):
+    for given in (in_delayed(None, client)[0], in_futures(None, client)[0]):
+        with pytest.raises(TypeError, match="X is held by Dask: pass engine=Dask"):
+            fit(STOPPING, given, engine=Local(2))
+
+
+def test_forecasts_are_not_lazy(client):
+    with pytest.raises(TypeError, match="A forecaster has the series that it was fitted to"):
+        predict(LSTMForecaster(2), dask.delayed(X))
 
 
 def test_data_in_memory_are_not_for_lazy_predictions(client):
@@ -327,11 +341,13 @@ def test_large_data_and_networks_are_sent_without_warnings(client):
 
 
 def test_a_client_that_cannot_be_used_is_reported(client):
-    asynchronous = type("Client", (), {"asynchronous": True})()
-    closed = type("Client", (), {"asynchronous": False, "status": "closed"})()
+    asynchronous = type("Client", (), {"asynchronous": True, "scheduler_info": None})()
+    closed = type("Client", (), {"asynchronous": False, "status": "closed", "scheduler_info": None})()
     for unusable, message in [(asynchronous, "is asynchronous"), (closed, "is closed: create another")]:
         with pytest.raises(ValueError, match=f"The Dask client {message}"):
             fit(STOPPING, X, Y, engine=Dask(unusable))
+    with pytest.raises(TypeError, match=r"Dask\('tls://host'\): expected a Dask client, such as distributed.Client"):
+        fit(STOPPING, X, Y, engine=Dask("tls://host"))
     with (
         patch("fastlstm.distributed.dask_client.default_client", side_effect=ValueError),
         pytest.raises(ValueError, match=r"There is no Dask client: create one, for example distributed.Client\(\)"),

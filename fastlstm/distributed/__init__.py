@@ -13,6 +13,7 @@ program: ``together`` in threads and MPI processes, ``dask_client`` on Dask's wo
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 from fastlstm.distributed import learners
@@ -50,12 +51,16 @@ def fit(
 
     Parameters
     ----------
-    estimator : LSTMClassifier, LSTMRegressor or LSTMLanguageModel
+    estimator : LSTMClassifier, LSTMRegressor, LSTMForecaster, LSTMLanguageModel or LSTMTranslator
     X, y, sample_weight
         With the engine `Dask`: Dask arrays whose chunks divide axis 0 only, as by ``X.rechunk({0: 1000, 1: -1})``;
         Dask dataframes of univariate series, one in each row; or, as X alone, a list of delayed objects or futures of
         ``(X_i, y_i)`` or ``(X_i, y_i, sample_weight_i)``. With `Mpi`: what this process has. In each chunk, in any form
         that the estimator's `fit` takes.
+
+        For a forecaster, the three are its ``y``, ``X`` and ``static``: the first is a long table (also as a Dask
+        dataframe), a dict or a list of series, or such a part of it in each chunk, which may end within a series of a
+        table. For a language model, X alone, and ``(X_i,)`` in each chunk.
     engine : Dask, Mpi, Local or None, default=None
         What runs the training; if None, ``Dask()``.
     load : callable or None, default=None
@@ -199,12 +204,12 @@ def _engine(engine):
 
 
 def _options(n_partitions, retries, timeout):
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not timeout > 0:
+    if not isinstance(timeout, Real) or isinstance(timeout, bool) or not timeout > 0:
         raise ValueError(f"timeout={timeout!r}: expected a number of seconds greater than 0.")
     return Options(_count(n_partitions, "n_partitions"), retries=_count(retries, "retries", 0), timeout=timeout)
 
 
 def _count(value, name, least=1):
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name}={value!r}: expected an integer, at least {least}.")
-    return value
+    return int(value)

@@ -115,6 +115,8 @@ def client_of(client):
         raise ValueError(
             "There is no Dask client: create one, for example distributed.Client(), or pass engine=Dask(client)."
         ) from None
+    if not hasattr(client, "asynchronous") or not hasattr(client, "scheduler_info"):
+        raise TypeError(f"engine=Dask({client!r}): expected a Dask client, such as distributed.Client({client!r}).")
     if client.asynchronous:
         raise ValueError("The Dask client is asynchronous: pass another, as engine=Dask(Client(address)).")
     if client.status != "running":

@@ -28,6 +28,7 @@ def chunk_futures(client, given, suffix=""):
                     "leave it out."
                 )
         return [client.compute(chunk) if dask.is_dask_collection(chunk) else chunk for chunk in X]
+    _check_form(X, names[0])
     if not dask.is_dask_collection(X):
         return _pieces(X, y, sample_weight)
     for name, given in zip(names[1:], (y, sample_weight), strict=True):
@@ -47,6 +48,19 @@ def chunk_futures(client, given, suffix=""):
     columns = [parts.get(name, [None] * n) for name in names]
     futures = [client.compute(column) if column[0] is not None else column for column in columns]
     return [client.submit(together, *row, pure=False) for row in zip(*futures, strict=True)]
+
+
+def _check_form(X, name):
+    """Raise TypeError for delayed objects or futures that are not a list of chunks."""
+    if isinstance(X, (Future, Delayed)):
+        what = "future" if isinstance(X, Future) else "delayed object"
+        raise TypeError(f"{name} is a single {what}; expected a list of them, one for each chunk (X_i, y_i).")
+    first = X[0] if isinstance(X, (list, tuple)) and X else None
+    if isinstance(first, (list, tuple)) and any(isinstance(of, (Future, Delayed)) for of in first):
+        raise TypeError(
+            f"{name}[0] is a {type(first).__name__} of delayed objects or futures; expected one for the whole chunk, "
+            "such as dask.delayed((X_i, y_i))."
+        )
 
 
 def are_chunks(X):
@@ -80,8 +94,14 @@ def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):
         are_alike = divisions == of_y if known else n_parts == n_parts_of_y
         sizes, sizes_of_y = (divisions, of_y) if known else (f"{n_parts} partitions", f"{n_parts_of_y} partitions")
         how = f"{y_name}.repartition(divisions={X_name}.divisions)"
+        if hasattr(y, "chunks"):
+            how = f"{y_name}.rechunk((tuple({X_name}.map_partitions(len).compute()), *{y_name}.chunks[1:]))"
     if not are_alike:
-        unknown = "" if known else f" Where divisions are not known, set them by {X_name}.set_index(...) first."
+        unknown = (
+            ""
+            if known or hasattr(y, "chunks")
+            else f" Where divisions are not known, set them by {X_name}.set_index(...) first."
+        )
         raise ValueError(
             f"{y_name} is partitioned otherwise than {X_name}: {containers.brief(sizes_of_y)}, but {X_name} has "
             f"{containers.brief(sizes)}. Pass {how}.{unknown}"

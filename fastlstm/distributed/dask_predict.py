@@ -5,10 +5,16 @@ import dask.array as da
 import numpy as np
 
 from fastlstm.distributed.dask_inputs import are_chunks, parts_of
+from fastlstm.forecasting import LSTMForecaster
 
 
 def predict(estimator, X, method):
     """See ``fastlstm.distributed.predict``."""
+    if isinstance(estimator, LSTMForecaster):
+        raise TypeError(
+            "A forecaster has the series that it was fitted to: call estimator.predict(), or estimator.predict(y=...) "
+            "for others."
+        )
     call = dask.delayed(_call, pure=False)
     model = dask.delayed(estimator, pure=False)
     if are_chunks(X):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from fastlstm.distributed import together
@@ -43,7 +44,7 @@ class Local:
     n_workers: int = 1
 
     def __post_init__(self):
-        if not isinstance(self.n_workers, int) or self.n_workers < 1:
+        if not isinstance(self.n_workers, Integral) or self.n_workers < 1:
             raise ValueError(f"n_workers={self.n_workers!r}: expected a number of threads, at least 1.")
 
     def survey(self, function, given, options):

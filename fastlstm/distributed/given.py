@@ -36,6 +36,12 @@ class Given(NamedTuple):
         """How to read the data, without these."""
         return self._replace(X=None, y=None, sample_weight=None)
 
+    def _check_here(self, suffix):
+        """Raise TypeError if X are delayed objects or futures, which only Dask can read."""
+        first = self.X[0] if isinstance(self.X, (list, tuple)) and self.X else self.X
+        if type(first).__module__.partition(".")[0] in ("dask", "distributed") and not hasattr(first, "__array__"):
+            raise TypeError(f"X{suffix} is held by Dask: pass engine=Dask(), or what is computed from it.")
+
     def check_load(self, suffix=""):
         """Raise ValueError unless X can be loaded."""
         X, y, sample_weight = self.named(suffix)
@@ -52,6 +58,7 @@ class Given(NamedTuple):
         if self.is_nothing:
             return []
         if self.load is None:
+            self._check_here(suffix)
             return [(self.X, self.y, self.sample_weight)]
         self.check_load(suffix)
         return list(self.X)

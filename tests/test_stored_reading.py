@@ -204,6 +204,16 @@ def test_wrong_shapes_are_refused(tmp_path):
         regressor().fit([memmap(X[0], tmp_path), X[1, :, :2]], Y[:2])
 
 
+def test_paths_are_not_opened_but_the_error_says_how(tmp_path):
+    for path in (tmp_path / "X.npy", str(tmp_path / "X.npy")):
+        with pytest.raises(ValueError, match=r"To read series from a file, open it: np.load\(X, mmap_mode='r'\)"):
+            regressor().fit(path, Y)
+    pq, table = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow").table({"step0": Y})
+    pq.write_table(table, tmp_path / "X.parquet")
+    with pytest.raises(ValueError, match=r"open them as pyarrow.dataset.dataset\(paths\)"):
+        regressor().fit(pq.ParquetFile(tmp_path / "X.parquet"), Y)
+
+
 def test_symbols_are_not_read_from_storage():
     with pytest.raises(ValueError, match=r"X is a Source, which is read from storage; symbols .* pass them in memory"):
         LSTMClassifier(embedding_size=4).fit(Source(), Y > 0)

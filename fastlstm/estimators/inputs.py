@@ -1,6 +1,7 @@
 """Validation of X, y and weights."""
 
 from numbers import Real
+from os import PathLike
 from typing import NamedTuple
 
 import numpy as np
@@ -331,8 +332,20 @@ def _shape(X, name):
     shape = None if X is None else sequences.shape_of(X)
     if not shape:
         what = repr(X) if X is None or isinstance(X, Real) else f"a {type(X).__name__}"
-        raise ValueError(f"{name} is {what}; expected {FORMS}.")
+        raise ValueError(f"{name} is {what}; expected {FORMS}.{_how_to_open(X, name)}")
     return shape
+
+
+def _how_to_open(X, name):
+    """How to pass what is stored in a file, if X may be its path or what has opened it."""
+    if isinstance(X, (str, PathLike)):
+        return (
+            f" To read series from a file, open it: np.load({name}, mmap_mode='r'), h5py.File({name})[...] or "
+            f"pyarrow.dataset.dataset({name}), for example."
+        )
+    if type(X).__module__.startswith("pyarrow.parquet"):
+        return " To read series from Parquet files, open them as pyarrow.dataset.dataset(paths)."
+    return ""
 
 
 def _check_2d(estimator, given, X, dtype, reset, name, missing):

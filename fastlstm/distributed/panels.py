@@ -19,16 +19,17 @@ def train(engine, forecaster, given, options):
     forecaster._validate_params()
     check_network_parameters(forecaster)
     check_parameters(forecaster)
-    changes = engine.together(partial(_fit, forecaster, options.n_partitions), given, options)
+    seed = forecaster._draw_seed()  # here, so that a worker that begins again has the same
+    changes = engine.together(partial(_fit, forecaster, seed, options.n_partitions), given, options)
     vars(forecaster).update(changes)
     return forecaster
 
 
-def _fit(forecaster, n_partitions, collective, chunks):
+def _fit(forecaster, seed, n_partitions, collective, chunks):
     """Attributes of the fitted forecaster, the same in each process."""
     y, X, static = (_joined(of, name) for of, name in zip(_columns(chunks), ("y", "X", "static"), strict=True))
     update = AtomicUpdate(forecaster if collective.rank == 0 else quiet(forecaster))
-    update.copy._fit(read_panel(y, freq=forecaster.freq), X, static, Share(collective, n_partitions))
+    update.copy._fit(read_panel(y, freq=forecaster.freq), X, static, Share(collective, n_partitions), seed)
     return update.changes()
 
 

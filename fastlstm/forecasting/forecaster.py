@@ -264,12 +264,15 @@ default="squared_error"
         update.commit()
         return self
 
-    def _fit(self, panel, X, static, processes=ALONE):
+    def _draw_seed(self):
+        return int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
+
+    def _fit(self, panel, X, static, processes=ALONE, seed=None):
         self.season_length_ = self.season_length or season_of(max(panel.index, key=len))
         if self.seasonal_differences and self.season_length_ == 1:
             raise ValueError("seasonal_differences requires a season: set season_length, the number of its steps.")
         self.window_ = self.window or self._default_window(panel)
-        self._fit_data(read_data(self, panel, X, static, self.window_), processes)
+        self._fit_data(read_data(self, panel, X, static, self.window_), processes, seed)
         if self._fitted.errors is None:
             warn(
                 "No series is long enough to hold out a part of it, so the scaling was not chosen by forecasts, and "
@@ -277,7 +280,7 @@ default="squared_error"
                 UserWarning,
             )
 
-    def _fit_data(self, data, processes=ALONE):
+    def _fit_data(self, data, processes=ALONE, seed=None):
         window, H, recursive = self.window_, self.horizon, self.strategy == "recursive"
         counts = self.loss in COUNTS
         scalings = ("none",) if counts else AUTO if self.scaling == "auto" else (self.scaling,)
@@ -295,10 +298,7 @@ default="squared_error"
             max(1, EPOCH_STEPS // (window + H - 1 if recursive else window)),
         )
         self._check_lengths(data, plan)
-        seed = None  # the first process draws that of all
-        if processes.collective.rank == 0:
-            seed = int(check_random_state(self.random_state).randint(MAX_SEED - self.n_models))
-        self._seed = seed = processes.collective.broadcast(seed)
+        self._seed = seed = processes.collective.broadcast(self._draw_seed() if seed is None else seed)
         self._data, self._plan, self._parameters = data, plan, clone(self)
         self._fitted = selection.fit(
             plan, data.values, data.observed, data.channels(plan.shift, 0, plan.differences), self, seed, processes

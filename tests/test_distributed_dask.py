@@ -204,9 +204,17 @@ def test_collections_need_dask_as_their_engine(client):
             fit(STOPPING, given, engine=Local(2))
 
 
-def test_forecasts_are_not_lazy(client):
-    with pytest.raises(TypeError, match="A forecaster has the series that it was fitted to"):
-        predict(LSTMForecaster(2), dask.delayed(X))
+def test_forecasts_of_other_series_are_lazy(client):
+    pd, dd = pytest.importorskip("pandas"), pytest.importorskip("dask.dataframe")
+    tables = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2026-01-01", periods=40), "y": np.sin(np.arange(40) / 4)})
+        for name in "ab"
+    ]
+    model = LSTMForecaster(2, window=8, n_models=1, **QUICK).fit(pd.concat(tables))
+    expected_of = [model.predict(y=table) for table in tables]
+    for chunks in ([client.scatter(table) for table in tables], dd.from_map(pd.DataFrame, tables)):
+        for forecast, table in zip(within(LIMIT, dask.compute, *predict(model, chunks)), expected_of, strict=True):
+            pd.testing.assert_frame_equal(forecast, table, check_dtype=False)
 
 
 def test_data_in_memory_are_not_for_lazy_predictions(client):

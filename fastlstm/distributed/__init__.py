@@ -163,14 +163,16 @@ def predict(estimator: Any, X: Any, method: str = "predict") -> Any:
     ----------
     estimator : fitted estimator
     X : dask.array.Array, dask.dataframe.DataFrame, or list of delayed objects or futures
-        Chunks of series in any form that the estimator's `predict` takes.
+        Chunks of series in any form that the estimator's `predict` takes; for a forecaster, what it takes as `y`, such
+        as a long table of whole series.
     method : str, default="predict"
         Or "predict_proba", for example.
 
     Returns
     -------
     dask.array.Array, or list of delayed objects
-        A Dask array for a Dask array or dataframe, else one delayed object for each chunk.
+        A Dask array for a Dask array or dataframe, else one delayed object for each chunk; of a forecaster, one for
+        each partition of a dataframe, too.
 
     Raises
     ------

@@ -10,15 +10,12 @@ from fastlstm.forecasting import LSTMForecaster
 
 def predict(estimator, X, method):
     """See ``fastlstm.distributed.predict``."""
-    if isinstance(estimator, LSTMForecaster):
-        raise TypeError(
-            "A forecaster has the series that it was fitted to: call estimator.predict(), or estimator.predict(y=...) "
-            "for others."
-        )
     call = dask.delayed(_call, pure=False)
     model = dask.delayed(estimator, pure=False)
     if are_chunks(X):
         return [call(model, method, chunk) for chunk in X]
+    if isinstance(estimator, LSTMForecaster) and dask.is_dask_collection(X) and hasattr(X, "divisions"):
+        return [call(model, method, part) for part in parts_of(X, "X")]
     if not dask.is_dask_collection(X):
         raise ValueError(
             f"X is a {type(X).__name__}; expected a Dask array or dataframe, or a list of delayed objects or futures. "
@@ -36,6 +33,8 @@ def predict(estimator, X, method):
 
 
 def _call(estimator, method, X):
+    if isinstance(estimator, LSTMForecaster):
+        return getattr(estimator, method)(y=_chunk(X))
     return getattr(estimator, method)(_chunk(X))
 
 

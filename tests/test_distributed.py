@@ -160,6 +160,15 @@ def test_more_workers_than_partitions_give_the_same_bits():
     assert_same_bits(results(fitted(new(model), (X, Y), 5, n_partitions=3)), expected)
 
 
+def test_validation_data_of_fewer_series_than_partitions_are_those_of_a_plain_fit():
+    """The partitions without any of them may end where a chunk does, or within one."""
+    model, held_out = LSTMRegressor(**QUICK, batch_size=N, dtype="float64"), {"X_val": X[:3], "y_val": Y[:3]}
+    plain = new(model).fit(X, Y, **held_out)
+    for n_workers in (1, 3):
+        of_partitions = fitted(new(model), (X, Y), n_workers, **held_out)
+        assert_allclose(of_partitions.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-9)
+
+
 def test_the_number_of_partitions_is_part_of_the_result():
     of_three, of_eight = (fit(LSTMRegressor(**QUICK), X, Y, engine=Local(2), n_partitions=n) for n in (3, 8))
     assert of_three.loss_curve_ != of_eight.loss_curve_

@@ -153,8 +153,9 @@ def pieces(sizes, n_partitions):
         of_partition = []
         for chunk, (size, end) in enumerate(zip(sizes, ends, strict=True)):
             begin = int(end) - size
-            if size and begin < last and end > first:
-                of_partition.append((chunk, max(first - begin, 0), min(last - begin, size)))
+            piece = max(first - begin, 0), min(last - begin, size)
+            if piece[0] < piece[1]:
+                of_partition.append((chunk, *piece))
         out.append(of_partition)
     return out
 

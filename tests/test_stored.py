@@ -160,6 +160,17 @@ def test_data_sets_of_several_files_and_filters(tmp_path):
     assert_same(stored.filter(ds.field("step0") > 5), arrow(rows[positive], tmp_path).to_pandas(), Y[positive])
 
 
+@pytest.mark.parametrize("members", [MEMBERS, [member[:, 0] for member in MEMBERS]], ids=["nested", "flat"])
+def test_chunks_and_files_without_series(members, tmp_path):
+    pa, ds, parquet = (pytest.importorskip(f"pyarrow{name}") for name in ("", ".dataset", ".parquet"))
+    whole = arrow(members, tmp_path)
+    chunks = whole[:5], whole[:0], whole[5:]
+    assert_same(pa.concat_tables(chunks), members)
+    for number, chunk in enumerate(chunks):
+        parquet.write_table(chunk, tmp_path / f"{number}.parquet")
+    assert_same(ds.dataset(tmp_path).filter(ds.field("series").is_valid()), members)
+
+
 @pytest.mark.parametrize("read", [hdf5, zarr])
 @pytest.mark.parametrize("X", [WHOLE, PADDED], ids=["whole", "padded"])
 def test_targets_and_weights_may_be_stored(read, X, tmp_path):

@@ -193,6 +193,18 @@ def test_data_sets_of_other_columns_are_refused(tmp_path):
         regressor().fit(ds.dataset(pa.table({"x": [[[1.0, 2.0], [1.0]]]})), [1])
 
 
+def test_chunks_of_other_channels_are_refused(tmp_path):
+    """Even if there are as many numbers as series of one channel would have."""
+    pa, ds = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.dataset")
+    one, two = pa.table({"x": [[[1.0]], [[2.0]]]}), pa.table({"x": [[[1.0, 2.0]]]})
+    for chunks, message in [((one, two), "a step of 2 numbers, but others have 1"), ((two, one), "1 numbers, .* 2")]:
+        for stored in (pa.concat_tables(chunks), ds.dataset([ds.dataset(chunk) for chunk in chunks])):
+            with pytest.raises(ValueError, match=message):
+                regressor().fit(stored, [1, 2, 3])
+    with pytest.raises(ValueError, match=r"column 'x' of type list<.*list<.*list<.*; expected columns of numbers"):
+        regressor().fit(ds.dataset(pa.table({"x": [[[[1.0]]]]})), [1])
+
+
 def test_wrong_shapes_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected 2D array, got 1D array instead"):
         regressor().fit(memmap(Y, tmp_path), Y)

@@ -21,7 +21,10 @@ def of_table(table):
         return None
     if form == "lists":
         lengths = np.concatenate([_lengths(chunk) for chunk in table.column(0).chunks])
-        return None if not lengths.all() else _of_lists(_table_reader(table), lengths, table.schema)
+        if not lengths.all():
+            return None
+        ((step,),) = _table_reader(table)(np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
+        return _of_lists(_table_reader(table, step.size), lengths, table.schema, step.size)
 
     def take(rows, steps=slice(None)):
         part = _rows(table.select(range(table.num_columns)[steps]), rows)
@@ -69,16 +72,16 @@ def of_dataset(dataset, name):
 
 def _write(dataset, form, dtype, file):
     """Write the numbers of a data set; returns the length of each series, and the number of channels."""
-    lengths, C = [np.zeros(0, int)], 1
+    lengths, C = [np.zeros(0, int)], None
     size = max(1, BLOCK_VALUES // len(dataset.schema)) if form == "columns" else 1024
-    for batch in _batches(dataset, size):
+    for batch in filter(len, _batches(dataset, size)):  # filters leave empty ones
         if form == "columns":
             values = np.stack([np.asarray(column) for column in batch.columns], axis=1)
             lengths.append(np.full(*values.shape))
         else:
             lengths.append(_lengths(batch.column(0)))
-            values = _steps(batch.column(0).flatten())
-            C = values.shape[1] if values.ndim == 2 else 1
+            values = _steps(batch.column(0).flatten(), C)
+            C = values[0].size if len(values) else C
         file.write(np.ascontiguousarray(values, dtype).tobytes())
     return np.concatenate(lengths), C
 
@@ -106,11 +109,9 @@ def _form(schema):
 def _kind(of):
     if str(of) in NUMBERS:
         return "number"
-    while str(of).startswith(LISTS):
-        of = of.value_type
-        if str(of) in NUMBERS:
-            return "lists"
-    return None
+    for _ in range(2):
+        of = of.value_type if str(of).startswith(LISTS) else of
+    return "lists" if str(of) in NUMBERS else None
 
 
 def _dtype(schema):
@@ -134,32 +135,31 @@ def _lengths(lists):
     return np.nan_to_num(np.asarray(lists.value_lengths())).astype(np.int64)
 
 
-def _steps(values):
-    """Numbers [steps], or [steps, C] if each step is a list of C numbers."""
+def _steps(values, C=None):
+    """Numbers [steps], or [steps, C] if each step is a list of C numbers, by default as many as in the first."""
     if not str(values.type).startswith(LISTS):
         return np.asarray(values)
     lengths = _lengths(values)
-    if len(lengths) and (lengths != lengths[0]).any():
-        n = int(np.argmax(lengths != lengths[0]))
-        raise ValueError(f"X has a step of {lengths[n]} numbers, but others have {lengths[0]}: one for each channel.")
-    return np.asarray(values.flatten()).reshape(len(values), -1)
+    if C is None:
+        C = lengths[0] if len(lengths) else 0
+    if (lengths != C).any():
+        n = int(np.argmax(lengths != C))
+        raise ValueError(f"X has a step of {lengths[n]} numbers, but others have {C}: one for each channel.")
+    return np.asarray(values.flatten()).reshape(len(values), C)
 
 
-def _table_reader(table):
+def _table_reader(table, C=None):
     def read_members(rows, first, ends):
         column, members = _rows(table, consecutive(rows)).column(0), []
-        for chunk in column.chunks:
+        for chunk in filter(len, column.chunks):
             ends_of = np.cumsum(_lengths(chunk))
-            members += np.split(_steps(chunk.flatten()), ends_of[:-1])
+            members += np.split(_steps(chunk.flatten(), C), ends_of[:-1])
         return [member[a:b] for member, a, b in zip(members, first.tolist(), ends.tolist(), strict=True)]
 
     return read_members
 
 
-def _of_lists(read_members, lengths, schema, channels=None):
-    if channels is None:
-        (member,) = read_members(np.zeros(1, int), np.zeros(1, int), np.ones(1, int))
-        channels = member[0].size
+def _of_lists(read_members, lengths, schema, channels):
     nested = str(schema.field(0).type.value_type).startswith(LISTS)
     n = len(lengths)
     widths = np.full((n, 1), channels if nested else 0)

@@ -174,6 +174,11 @@ def test_the_number_of_partitions_is_part_of_the_result():
     assert of_three.loss_curve_ != of_eight.loss_curve_
 
 
+def test_the_first_partial_fit_needs_all_classes():
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        partial_fit(LSTMClassifier(**QUICK), X, LABELS, engine=Local(2))
+
+
 class InterruptedFitError(Exception):
     pass
 

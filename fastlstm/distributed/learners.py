@@ -8,6 +8,7 @@ from fastlstm.distributed.chunks import without_series
 from fastlstm.distributed.engines import Mpi
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.base import BaseLSTM
+from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.forecasting import LSTMForecaster
 from fastlstm.language import LSTMLanguageModel, LSTMTranslator
@@ -38,6 +39,8 @@ def _train_network(estimator, engine, given, held_out, options):
     if estimator.embedding_size is not None and not options.continues(estimator):
         schema = _schema(engine, estimator, given, options)
         options = options._replace(schema=schema)
+    if options.partial and isinstance(estimator, LSTMClassifier):
+        options = options._replace(classes=estimator._check_classes(options.classes))
     return engine.train(estimator, given, held_out, options)
 
 

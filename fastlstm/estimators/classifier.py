@@ -185,11 +185,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         >>> model.partial_fit([[1, 0]], ["fall"]).n_iter_
         2
         """
+        return fitting.partial_fit(self, X, y, sample_weight, self._check_classes(classes))
+
+    def _check_classes(self, classes):
+        """Validate `classes` of `partial_fit`."""
         if classes is None and not hasattr(self, "classes_"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None:
-            classes = _check_classes(classes)
-        return fitting.partial_fit(self, X, y, sample_weight, classes)
+        return None if classes is None else _check_classes(classes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

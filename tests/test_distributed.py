@@ -321,6 +321,7 @@ def test_bad_validation_data_are_reported():
         ({"timeout": 0}, ValueError, "timeout=0: expected a number of seconds"),
         ({"load": itself}, ValueError, "y was passed, but `load` returns it together with X: leave it out"),
         ({"y_val": Y}, ValueError, "y_val was passed, but X_val is None"),
+        ({"X_val": X[:0], "y_val": Y[:0]}, ValueError, "X_val has 0 series in all chunks"),
     ],
 )
 def test_bad_arguments_are_reported(options, error, message):

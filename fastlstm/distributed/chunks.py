@@ -117,13 +117,13 @@ def merge(facts, differing=()):
     return {**reference.attributes, "classes_": classes, "n_outputs_": len(classes)}
 
 
-def without_series():
+def without_series(name="X"):
     """The error if all chunks are empty."""
-    return ValueError("X has 0 series in all chunks; expected at least 1.")
+    return ValueError(f"{name} has 0 series in all chunks; expected at least 1.")
 
 
 def _are_equal(value, other):
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) or isinstance(other, np.ndarray):
         return np.array_equal(value, other)
     return value == other
 

@@ -166,7 +166,10 @@ def train(client, estimator, given, validation, options):
         parts, held_out = plan.partitions(read, facts, n, attributes), None
         if not validation.is_nothing:
             read = plan.read(validation, False, {"suffix": "_val"})
-            held_out = plan.partitions(read, plan.facts(read), n, {})
+            facts = plan.facts(read)
+            if not any(of.n for of in facts):
+                raise chunks.without_series("X_val")
+            held_out = plan.partitions(read, facts, n, {})
         job = Job(key, reader, seed, continued, partial, n, options.timeout, checkpoints is not None)
         every = copy.verbose or checkpoints or hasattr(estimator, "_skl_callbacks")
 

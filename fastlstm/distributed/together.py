@@ -41,6 +41,8 @@ def train(estimator, given, validation, members, collective, options):
             read = partial(kind.read, copy, False, suffix="_val")
             of_validation = [validation.apply(read, *member, "_val") for member in members[1]]
             sizes = gather(collective, [chunk.facts.n for chunk in of_validation])
+            if not sum(map(sum, sizes)):
+                raise chunks.without_series("X_val")
             held_out = _partitions(kind, mine, [chunk.data for chunk in of_validation], sizes, copy)
         training = kind.prepare(copy, parts, held_out, seed, continued, options.partial, checkpoints, mine)
         _resume(training, checkpoints, collective)

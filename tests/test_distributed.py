@@ -169,6 +169,61 @@ def test_validation_data_of_fewer_series_than_partitions_are_those_of_a_plain_fi
         assert_allclose(of_partitions.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-9)
 
 
+def test_a_fitted_model_is_fitted_again_from_scratch():
+    model = LSTMClassifier(**QUICK)
+    first = results(fitted(model, (X, LABELS), 2))
+    assert_same_bits(results(fitted(model, (X, LABELS), 3)), first)
+    wide = [(X[:20], LABELS[:20]), (np.tile(X[20:], 2), LABELS[20:])]
+    with pytest.raises(ValueError, match="chunk 1 has 4 channels, but chunk 0 has 2 channels"):
+        fit(model, wide, load=itself, engine=Local(2))
+
+
+def test_names_of_an_earlier_fit_are_forgotten():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(X[:, :, 0], columns=list("abcdef"))
+    model = fit(LSTMRegressor(**QUICK), frame, Y, engine=Local(2))
+    assert model.feature_names_in_.tolist() == list("abcdef")
+    assert not hasattr(fit(model, X[:, :, 0], Y, engine=Local(2)), "feature_names_in_")
+    with pytest.raises(ValueError, match="chunk 1 has no names of channels, but chunk 0 has names"):
+        fit(model, [(frame[:9], Y[:9]), (X[9:, :, 0], Y[9:])], load=itself, engine=Local(2))
+
+
+ABSENT = np.arange(N) >= 21  # of whole chunks
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (LSTMRegressor(**QUICK), (X, np.where(ABSENT, np.nan, Y), 1.0 * ~ABSENT)),
+        (LSTMClassifier(**QUICK), (X, np.where(ABSENT, np.nan, LABELS.astype(object)), 1.0 * ~ABSENT)),
+        (
+            LSTMClassifier(**QUICK, return_sequences=True),
+            (X, np.where(ABSENT[:, None], "absent", LABELS[:, None].repeat(6, 1)), 1.0 * ~ABSENT[:, None].repeat(6, 1)),
+        ),
+    ],
+    ids=["regressor", "classifier", "labels per step"],
+)
+def test_targets_without_weight_may_be_absent_from_whole_chunks(model, data):
+    expected = fit(new(model), *data, engine=Local(1))
+    of_chunks = fitted(new(model), data, 3)
+    assert_same_bits(results(of_chunks), results(expected))
+    if hasattr(expected, "classes_"):
+        assert of_chunks.classes_.tolist() == expected.classes_.tolist() == ["high", "low", "medium"]
+
+
+def test_weights_of_zero_are_checked():
+    given = [(X[:20], Y[:20]), (X[20:], Y[20:], np.zeros(3))]
+    with pytest.raises(ValueError, match=r"(?s)sample_weight.shape == \(3,\).*chunk 1"):
+        fit(LSTMRegressor(**QUICK), given, load=itself, engine=Local(2))
+
+
+def test_resuming_does_not_depend_on_the_chunks_of_labels_without_weight(tmp_path):
+    y, weights = [np.sort(RNG.choice(3, len(of))) for of in LISTS], [1.0 * (np.arange(len(of)) > 2) for of in LISTS]
+    model = LSTMClassifier(**QUICK, return_sequences=True, checkpoint_path=tmp_path / "model.ckpt", resume=True)
+    one, three = (fitted(new(model), (LISTS, y, weights), n_workers) for n_workers in (1, 3))
+    assert_same_bits(results(three), results(one))
+
+
 def test_the_number_of_partitions_is_part_of_the_result():
     of_three, of_eight = (fit(LSTMRegressor(**QUICK), X, Y, engine=Local(2), n_partitions=n) for n in (3, 8))
     assert of_three.loss_curve_ != of_eight.loss_curve_

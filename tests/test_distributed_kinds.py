@@ -80,6 +80,12 @@ def test_translators(early_stopping):
         assert len({tuple(model.validation_scores_) for model in models}) == 1
 
 
+def test_translators_are_fitted_again():
+    model = LSTMTranslator(4, **QUICK)
+    first, second = (digest(fit(model, WORDS, WORDS, engine=Local(n)).weights_) for n in (1, 2))
+    assert first == second
+
+
 def test_translators_with_the_validation_data_of_a_plain_fit_have_its_loss():
     """Full batches, so that training is the same up to rounding."""
     options = {"batch_size": 60, "dtype": "float64", "dropout": 0.0, "symbol_dropout": 0.0, **QUICK}

@@ -44,27 +44,24 @@ class Chunk(NamedTuple):
     data: Data | None  # None if the chunk has no series
 
 
+NOTHING = Chunk(Facts(0, "", {}), None)
+
+
 def read(estimator, reset, X, y=None, sample_weight=None, classes=None, suffix="", schema=None):
     """Validate a chunk, which may be empty; `reset` and the others as in `check_data`.
 
     schema: where X are symbols, that of all chunks.
     """
     if not _length(X):
-        return Chunk(Facts(0, "", {}), None)
-    update = AtomicUpdate(estimator)
+        return NOTHING
+    update = AtomicUpdate(unfitted(estimator) if reset else estimator)
     update.copy._known_schema = schema
-    is_zero = sample_weight is not None and are_zero(sample_weight)
-    data = check_data(update.copy, X, y, None if is_zero else sample_weight, reset, classes, suffix)
-    if is_zero:  # an error for all data, but not for some of them
-        data.weights[:] = 0
+    data = check_data(update.copy, X, y, sample_weight, reset, classes, suffix, of_all=False)
+    if data is None:
+        return NOTHING
     del update.copy._known_schema
-    return Chunk(Facts(len(data.series), str(data.series.type_of_values), update.changes(), not is_zero), data)
-
-
-def are_zero(weights):
-    """Whether no weight is positive; weights per step may come as a list of arrays."""
-    weights = containers.plain(weights, "sample_weight")
-    return not any(np.any(of) for of in weights) if sequences.is_list(weights) else not np.any(weights)
+    n, has_weight = len(data.series), bool(data.weights.any())
+    return Chunk(Facts(n, str(data.series.type_of_values), update.changes(), has_weight), data)
 
 
 def _length(X):
@@ -72,6 +69,13 @@ def _length(X):
         return len(X) if X is not None else 1
     except TypeError:
         return 1
+
+
+def unfitted(estimator):
+    """A copy with the parameters alone: whatever reading sets is a change, even if an earlier fit has set the same."""
+    copy = object.__new__(type(estimator))
+    vars(copy).update(estimator.get_params(deep=False))
+    return copy
 
 
 def merge(facts, differing=()):
@@ -92,8 +96,8 @@ def merge(facts, differing=()):
                 f"X is read as {of.dtype} in chunk {number}, but as {reference.dtype} in chunk {first}: "
                 "convert all chunks to the same type."
             )
-        for name, value in of.attributes.items():
-            expected = reference.attributes.get(name)
+        for name in {**reference.attributes, **of.attributes}:
+            value, expected = of.attributes.get(name), reference.attributes.get(name)
             if (
                 name in {"classes_", *differing}
                 or (is_labelled and name == "n_outputs_")
@@ -106,14 +110,15 @@ def merge(facts, differing=()):
             )
     if not is_labelled:
         return reference.attributes
-    kinds = {of.attributes["classes_"].dtype.kind for _, of in there}
-    if len({"number" if kind in "iufb" else kind for kind in kinds}) > 1:
-        of_kinds = {of.attributes["classes_"].dtype.kind: number for number, of in there}
+    # a chunk of targets per step has no classes where no step has a weight
+    labels = {number: of.attributes["classes_"] for number, of in there if len(of.attributes["classes_"])}
+    of_kinds = {of_chunk.dtype.kind: number for number, of_chunk in labels.items()}
+    if len({"number" if kind in "iufb" else kind for kind in of_kinds}) > 1:
         raise ValueError(
             f"The labels in y are of several types, for example in chunks {sorted(of_kinds.values())}: use labels "
             "of a single type."
         )
-    classes = np.unique(np.concatenate([of.attributes["classes_"] for _, of in there]))
+    classes = np.unique(np.concatenate(list(labels.values())))
     return {**reference.attributes, "classes_": classes, "n_outputs_": len(classes)}
 
 
@@ -130,18 +135,22 @@ def _are_equal(value, other):
 
 def _named(name, value):
     what = NAMES.get(name, name)
+    if value is None:
+        return f"no {what}"
     if isinstance(value, bool):
         return what if value else f"not {what}"
     return f"{what} {containers.few(list(value))}" if isinstance(value, np.ndarray) else f"{value} {what}"
 
 
-def encode(chunk, attributes):
+def encode(estimator, chunk, attributes):
     """The data of a chunk with labels encoded by the classes of all chunks."""
-    own, classes = chunk.facts.attributes.get("classes_"), attributes.get("classes_")
-    if chunk.data is None or own is None or np.array_equal(own, classes):
-        return chunk.data
-    codes = np.searchsorted(classes, own)
-    return chunk.data._replace(targets=codes[chunk.data.targets])
+    own, classes, data = chunk.facts.attributes.get("classes_"), attributes.get("classes_"), chunk.data
+    if data is None or own is None or not len(own) or np.array_equal(own, classes):
+        return data
+    targets = np.searchsorted(classes, own)[data.targets]
+    if estimator._per_step:
+        targets[~data.weights.any(axis=1)] = 0  # whatever the chunk, since checkpoints know the data by these
+    return data._replace(targets=targets)
 
 
 def pieces(sizes, n_partitions):

@@ -233,7 +233,7 @@ def facts(chunk):
 def assemble(estimator, pieces, attributes, *of_pieces):
     """A partition, of the pieces (chunk, first, last); the chunks are `of_pieces`."""
     kind = kind_of(estimator)
-    encoded = [kind.encode(chunk, attributes) for chunk in of_pieces]
+    encoded = [kind.encode(estimator, chunk, attributes) for chunk in of_pieces]
     return kind.join([kind.cut(estimator, data, *rows) for data, (_, *rows) in zip(encoded, pieces, strict=True)])
 
 

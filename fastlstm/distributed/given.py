@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,8 +81,7 @@ class Given(NamedTuple):
         try:
             return function(*self.loaded(member))
         except Exception as error:
-            path = repr(member) if isinstance(member, (str, PathLike)) else containers.brief(member)
-            what = f" ({path})" if self.load else ""
+            what = f" ({member!r})" if self.load and isinstance(member, (str, PathLike, Number)) else ""
             where = "" if self.process is None else f" in process {self.process}"
             error.add_note(f"This was in chunk {number} of X{suffix}{what}{where}.")
             raise

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlstm.distributed import chunks
-from fastlstm.distributed.chunks import Chunk, Facts, join_series
+from fastlstm.distributed.chunks import NOTHING, Chunk, Facts, join_series
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.language import translator_fitting
 from fastlstm.language.translator_fitting import begin as begin
@@ -13,15 +13,12 @@ from fastlstm.translation.pairs import Pairs
 
 def read(translator, reset, X, y=None, sample_weight=None, suffix="", schema=None, classes=None):
     if not len(X):
-        return Chunk(Facts(0, "", {}), None)
-    update = AtomicUpdate(translator)
+        return NOTHING
+    update = AtomicUpdate(chunks.unfitted(translator) if reset else translator)
     update.copy._known_schema = schema
-    is_zero = sample_weight is not None and chunks.are_zero(sample_weight)
-    pairs = translator_fitting.read_pairs(update.copy, X, y, None if is_zero else sample_weight, reset, suffix)
-    if is_zero:
-        pairs = Pairs(pairs.sources, pairs.inputs, pairs.targets, 0 * pairs.weights)
+    pairs = translator_fitting.read_pairs(update.copy, X, y, sample_weight, reset, suffix, of_all=False)
     del update.copy._known_schema
-    return Chunk(Facts(len(pairs), translator.dtype, update.changes(), not is_zero), pairs)
+    return Chunk(Facts(len(pairs), translator.dtype, update.changes(), bool(pairs.weights.any())), pairs)
 
 
 def merge(facts):
@@ -30,7 +27,7 @@ def merge(facts):
     return {**attributes, "max_length_": max(of.attributes["max_length_"] for of in there)}
 
 
-def encode(chunk, attributes):
+def encode(translator, chunk, attributes):
     return chunk.data
 
 

@@ -35,7 +35,7 @@ def train(estimator, given, validation, members, collective, options):
         sizes = [[of.n for of in of_process] for of_process in facts]
         vars(copy).update(attributes)
         mine = Share(collective, min(options.n_partitions, sum(map(sum, sizes))))
-        parts = _partitions(kind, mine, [kind.encode(chunk, attributes) for chunk in own], sizes, copy)
+        parts = _partitions(kind, mine, [kind.encode(copy, chunk, attributes) for chunk in own], sizes, copy)
         held_out = None
         if not validation.is_nothing:
             read = partial(kind.read, copy, False, suffix="_val")

@@ -23,10 +23,13 @@ class Data(NamedTuple):
     weights: np.ndarray
 
 
-def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
-    """Validate X, y and weights as `Data`; with `reset`, set what later data must match, else check against it."""
+def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix="", of_all=True):
+    """Validate X, y and weights as `Data`; with `reset`, set what later data must match, else check against it.
+
+    of_all: whether these are all data, and not a chunk; None is returned for a chunk of which no series has a target.
+    """
     series = estimator._check_series(X, reset, "X" + suffix)
-    y, weights = check_targets(estimator, series, y, sample_weight, reset, suffix)
+    y, weights = check_targets(estimator, series, y, sample_weight, reset, suffix, of_all=of_all)
     if reset and estimator._per_step:
         estimator._output_axis = y.ndim > 1
     # with a weight per step or output, a weight of 0 means that there is no target
@@ -34,6 +37,8 @@ def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
     valid = weights > 0 if ignorable else np.ones_like(weights, bool)
     if not ignorable:
         present = has_target(y, weights[:, 0], "y" + suffix)
+        if not present.any():
+            return None
         if not present.all():
             rows = np.flatnonzero(present)
             series, y, weights, valid = series.take(rows), np.asarray(y)[rows], weights[rows], valid[rows]
@@ -41,8 +46,11 @@ def check_data(estimator, X, y, sample_weight, reset, classes=None, suffix=""):
         return Data(series, estimator._encode(y, valid, reset, classes, "y" + suffix), weights)
 
 
-def check_targets(estimator, series, y, sample_weight, reset=False, suffix="", n_targets=None):
-    """Validate y and weights of `series`; returns y with a row per series or step, and weights."""
+def check_targets(estimator, series, y, sample_weight, reset=False, suffix="", n_targets=None, of_all=True):
+    """Validate y and weights of `series`; returns y with a row per series or step, and weights.
+
+    of_all: as in `check_weights`.
+    """
     X_name, y_name, weight_name = (name + suffix for name in ("X", "y", "sample_weight"))
     per_step = estimator._per_step
     with named(y_name):
@@ -62,8 +70,8 @@ def check_targets(estimator, series, y, sample_weight, reset=False, suffix="", n
             raise ValueError(f"{y_name} has {n_outputs} targets per {unit}, but the model was fitted with {n_targets}.")
     with named(weight_name):
         if per_step:
-            return y, check_step_weights(sample_weight, series, n_outputs, weight_name, X_name)
-        return y, check_weights(sample_weight, series, n_outputs, weight_name)
+            return y, check_step_weights(sample_weight, series, n_outputs, weight_name, X_name, of_all)
+        return y, check_weights(sample_weight, series, n_outputs, weight_name, of_all)
 
 
 def has_target(y, weights, name):

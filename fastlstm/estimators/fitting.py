@@ -137,7 +137,8 @@ def begin(estimator, continued):
     if continued:
         check_compatible(estimator)
     else:
-        vars(estimator).pop("_model", None)
+        for name in ("_model", "feature_names_in_"):
+            vars(estimator).pop(name, None)
     estimator._make_loss()  # raises if the parameters are invalid
 
 

@@ -413,8 +413,11 @@ def _plan_of_series(estimator, reset, name):
     return estimator._plan
 
 
-def check_weights(weights, X, n_outputs, name):
-    """Sample weights, float64: one per series [n, 1], or one per output [n, K]."""
+def check_weights(weights, X, n_outputs, name, of_all=True):
+    """Sample weights, float64: one per series [n, 1], or one per output [n, K].
+
+    of_all: whether these are the weights of all data, one of which must be positive.
+    """
     if isinstance(weights, (str, dict)):
         given = repr(weights) if len(weights) <= 5 else f"a {type(weights).__name__}"
         raise ValueError(f"{name} is {given}; expected None, or one weight per series.")
@@ -436,41 +439,41 @@ def check_weights(weights, X, n_outputs, name):
                 f"{name} has shape {weights.shape}; expected ({_num_samples(X)},) or ({_num_samples(X)}, {n_outputs}): "
                 "one weight per series, or one per output."
             )
-        return _check_values(weights, name)
+        return _check_values(weights, name, of_all)
     if weights is not None:
         weights = check_array(weights, dtype="float64", ensure_2d=False, allow_nd=True, input_name=name)
     if np.ndim(weights) == 1 and len(weights) != _num_samples(X):
         raise ValueError(f"{name}.shape == {np.shape(weights)}, expected {(_num_samples(X),)}!")
     if weights is None or np.ndim(weights) != 1 or weights.any():  # all zeros are reported below
         weights = _check_sample_weight(weights, X, dtype="float64")
-    return _check_values(weights[:, None], name)
+    return _check_values(weights[:, None], name, of_all)
 
 
-def check_step_weights(weights, series, n_outputs, name, X_name):
+def check_step_weights(weights, series, n_outputs, name, X_name, of_all=True):
     """Sample weights, float64: one per step of all series [steps, 1], or one per output [steps, K].
 
-    They are given per step, in the form of y, or per series, for all its steps.
+    They are given per step, in the form of y, or per series, for all its steps. `of_all` as in `check_weights`.
     """
     weights = containers.plain(weights, name)
     of_series = weights is None or isinstance(weights, Real)
     if of_series or (not sequences.is_list(weights) and len(sequences.shape_of(weights)) == 1):
-        return np.repeat(check_weights(weights, series, 1, name), series.lengths, axis=0)
+        return np.repeat(check_weights(weights, series, 1, name, of_all), series.lengths, axis=0)
     rows = sequences.rows_of_steps(weights, series, name, X_name)
     rows = check_array(containers.numbers_of(rows, name), dtype="float64", ensure_2d=False, input_name=name)
     rows = rows.reshape(len(rows), -1)
     if rows.shape[1] not in (1, n_outputs):
         expected = "1" if n_outputs == 1 else f"1, or {n_outputs}: one per output"
         raise ValueError(f"{name} has {rows.shape[1]} weights per step; expected {expected}.")
-    return _check_values(rows, name)
+    return _check_values(rows, name, of_all)
 
 
-def _check_values(weights, name):
+def _check_values(weights, name, of_all):
     if (weights < 0).any():
         row = int(np.argmax((weights < 0).any(axis=1)))
         raise ValueError(
             f"Negative values in {name}: expected non-negative weights, got {weights[row].min():g} for sample {row}."
         )
-    if not weights.any():
+    if of_all and not weights.any():
         raise ValueError(f"{name} is zero for every sample: at least one weight must be positive.")
     return check_total(weights, name)
 

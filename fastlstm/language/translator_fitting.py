@@ -110,8 +110,8 @@ def model_of(translator):
     return TranslationModel(encoder, decoder, source, target, translator.attention, V_target + 1, {})
 
 
-def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
-    """Validate sources and targets; with `reset`, learn their vocabularies."""
+def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix="", of_all=True):
+    """Validate sources and targets; with `reset`, learn their vocabularies. `of_all` as in `check_weights`."""
     x_name, y_name, dtype = f"X{suffix}", f"y{suffix}", translator.dtype
     limits = translator.max_vocabulary, translator.min_count
     if reset:
@@ -139,7 +139,7 @@ def read_pairs(translator, X, y, sample_weight=None, reset=False, suffix=""):
             f"{translator.max_length_}: raise max_length, or leave out longer sequences."
         )
     with named(f"sample_weight{suffix}"):
-        weights = check_weights(sample_weight, X, 1, f"sample_weight{suffix}")[:, 0]
+        weights = check_weights(sample_weight, X, 1, f"sample_weight{suffix}", of_all)[:, 0]
     return pairs_of(sources, targets, weights, len(translator.target_vocabulary_))
 
 

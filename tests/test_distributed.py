@@ -169,6 +169,17 @@ def test_validation_data_of_fewer_series_than_partitions_are_those_of_a_plain_fi
         assert_allclose(of_partitions.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-9)
 
 
+def test_no_more_threads_than_partitions_are_used():
+    seen = set()
+
+    def load(chunk):
+        seen.add(threading.get_ident())
+        return chunk
+
+    fit(LSTMRegressor(**QUICK), cut((X, Y), range(N + 1)), load=load, engine=Local(N), n_partitions=2)
+    assert len(seen) == 2
+
+
 def test_a_fitted_model_is_fitted_again_from_scratch():
     model = LSTMClassifier(**QUICK)
     first = results(fitted(model, (X, LABELS), 2))

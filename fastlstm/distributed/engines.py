@@ -54,16 +54,19 @@ class Local:
     def together(self, function, given, options):
         """``function(collective, chunks)`` in each process, with the chunks of all of them; the first result."""
         chunks = [given.loaded(member) for member in given.members()]
-        return in_threads(self.n_workers, lambda collective: function(collective, chunks))[0]
+        return in_threads(self._size(options), lambda collective: function(collective, chunks))[0]
 
     def train(self, estimator, given, held_out, options):
-        size, members = self.n_workers, (given.numbered(), held_out.numbered("_val"))
+        size, members = self._size(options), (given.numbered(), held_out.numbered("_val"))
 
         def run(collective):
             own = [of[len(of) * collective.rank // size : len(of) * (collective.rank + 1) // size] for of in members]
             return together.train(estimator, given, held_out, own, collective, options)
 
         return in_threads(size, run)[0]
+
+    def _size(self, options):
+        return min(self.n_workers, options.n_partitions)
 
 
 @dataclass(frozen=True)

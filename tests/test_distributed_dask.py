@@ -217,6 +217,28 @@ def test_forecasts_of_other_series_are_lazy(client):
             pd.testing.assert_frame_equal(forecast, table, check_dtype=False)
 
 
+class Source:
+    """Series of which only the lengths are known."""
+
+    def lengths(self):
+        return np.full(N, X.shape[1])
+
+    def read(self, rows):
+        return X[rows]
+
+
+def test_a_source_of_series_is_read_on_the_workers(client):
+    assert_same_bits(results_of(fitted(STOPPING, Source(), Y)), expected(STOPPING, X, Y))
+
+
+def test_chunks_that_turn_out_to_be_empty_have_empty_predictions(client):
+    model, array = LSTMClassifier(**QUICK).fit(X, LABELS), in_arrays(None, client)[0]
+    threshold = np.sort(X[:, 0, 0])[-5]
+    lazy = predict(model, array[array[:, 0, 0] > threshold], "predict_proba")
+    assert_array_equal(within(LIMIT, lazy.compute), model.predict_proba(X[X[:, 0, 0] > threshold]))
+    assert (within(LIMIT, array[:, 0, 0].map_blocks(lambda of: np.array([(of > threshold).sum()])).compute) == 0).any()
+
+
 def test_data_in_memory_are_not_for_lazy_predictions(client):
     with pytest.raises(ValueError, match="X is a ndarray; expected a Dask array or dataframe"):
         predict(STOPPING, X)

@@ -109,8 +109,8 @@ def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):
 
 
 def _pieces(X, y, sample_weight):
-    """Data of the client in a few pieces."""
-    n = len(X)
+    """Data of the client in a few pieces; a source of series without a length is one."""
+    n = len(X) if hasattr(X, "__len__") else 0
     bounds = sorted({n * number // IN_MEMORY for number in range(IN_MEMORY + 1)})
 
     def rows(data, first, last):

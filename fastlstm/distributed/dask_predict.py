@@ -22,7 +22,7 @@ def predict(estimator, X, method):
             f"Data in memory are predicted by the estimator itself: estimator.{method}(X)."
         )
     like = getattr(estimator, method)(_one(X))
-    parts = [call(model, method, part) for part in parts_of(X, "X")]
+    parts = [call(model, method, part, like[:0]) for part in parts_of(X, "X")]
     sizes = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * len(parts)
     return da.concatenate(
         [
@@ -32,10 +32,12 @@ def predict(estimator, X, method):
     )
 
 
-def _call(estimator, method, X):
-    if isinstance(estimator, LSTMForecaster):
-        return getattr(estimator, method)(y=_chunk(X))
-    return getattr(estimator, method)(_chunk(X))
+def _call(estimator, method, X, of_none=None):
+    """The prediction of a chunk; `of_none`: of a chunk without series, which is known if all are alike."""
+    if of_none is not None and not len(X):
+        return of_none
+    series = {"y": _chunk(X)} if isinstance(estimator, LSTMForecaster) else {"X": _chunk(X)}
+    return getattr(estimator, method)(**series)
 
 
 def _chunk(X):

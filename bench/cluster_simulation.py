@@ -19,8 +19,8 @@ from fastlstm import LSTMRegressor
 
 #: Measured seconds of an allreduce between two processes on one machine, by the bytes of the gradient.
 COLLECTIVES = {
-    "Dask": {17e3: 1.1e-3, 300e3: 3.2e-3, 6e6: 20e-3, 25e6: 45e-3},
-    "MPI": {17e3: 0.2e-3, 300e3: 0.44e-3, 6e6: 12e-3, 25e6: 54e-3},
+    "Dask": {17e3: 0.87e-3, 300e3: 1.79e-3, 6e6: 18.9e-3, 25e6: 45e-3},
+    "MPI": {17e3: 0.1e-3, 300e3: 0.5e-3, 6e6: 6.3e-3, 25e6: 21.7e-3},
 }
 #: Latency of a message, in seconds, and bytes per second: what the network adds to the costs above.
 NETWORKS = {

@@ -2,7 +2,7 @@ import numpy as np
 
 from fastlstm import LSTMRegressor
 
-X = np.lib.format.open_memmap("series.npy", "w+", "float32", (4000, 50, 4))  # as large as the disk allows
+X = np.lib.format.open_memmap("series.npy", "w+", "float32", (4000, 50, 4))  # or larger than memory
 for block in np.split(X, 8):
     block[:] = np.random.default_rng(0).normal(size=block.shape)
 y = X[:, -5:, 0].mean(axis=1)

@@ -80,19 +80,24 @@ class BuildExt(build_ext):
         super(BuildExt, own).build_extension(extension)
 
 
-def extension(bits):
+def extension(name, **macros):
+    macros |= {"Py_LIMITED_API": "0x030B0000"} if LIMITED else {}
     return Extension(
-        f"fastlstm.kernels.cython.f{bits}",
-        [f"csrc/{name}" for name in (f"f{bits}.pyx", "avx512.c", "avx2.c", "baseline.c")],
+        f"fastlstm.kernels.cython.{name}",
+        [f"csrc/{file}" for file in (f"{name}.pyx", "avx512_bf16.c", "avx512.c", "avx2.c", "baseline.c")],
         include_dirs=["csrc"],
-        define_macros=[("FL_BITS", str(bits)), *([("Py_LIMITED_API", "0x030B0000")] if LIMITED else [])],
+        define_macros=list(macros.items()),
         py_limited_api=LIMITED,
         depends=sorted(glob("csrc/*")),
     )
 
 
 setup(
-    ext_modules=[extension(32), extension(64)],
+    ext_modules=[
+        extension("f32", FL_BITS="32"),
+        extension("f64", FL_BITS="64"),
+        extension("bf16", FL_BITS="32", FL_BFLOAT16="1"),
+    ],
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )

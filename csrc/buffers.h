@@ -1,9 +1,7 @@
-/* What all cells share: the layout of rows, packing of weights, sequences in and gradients out. */
+/* What all cells share: the layout of rows, sequences in and gradients out. */
 
 #define transpose FL(transpose)
 #define copy FL(copy)
-#define pack_gates FL(pack_gates)
-#define pack_groups FL(pack_groups)
 #define unpack_gates FL(unpack_gates)
 
 #define AHEAD 8 /* rows to prefetch before they are copied */
@@ -31,53 +29,6 @@ INLINE void copy(int64_t size, const real *a, real *out)
         vstore(out + j, vload(a + j));
     for (int64_t j = whole; j < size; j++)
         out[j] = a[j];
-}
-
-/* out[P/L][C+1+H][G][L], of some units: for each vector of them, the weights of [x, 1, h'] of its G gates. */
-static void pack_gates(int64_t G, const fl_weights *weights, range units, real *out)
-{
-    const int64_t C = weights->C, H = weights->H, K = C + 1 + H;
-    for (int64_t unit = units.first; unit < smaller(units.last, H); unit += L) {
-        const int64_t size = smaller(L, H - unit);
-        real *const block = out + unit * G * K;
-        if (size < L)
-            for (int64_t j = 0; j < K * G * L; j++)
-                block[j] = 0;
-        for (int64_t gate = 0; gate < G; gate++) {
-            const int64_t row = gate * H + unit;
-            real *const x_part = block + gate * L, *const bias = x_part + C * G * L, *const h_part = bias + G * L;
-            transpose(C, size, weights->weight_ih + row * C, C, x_part, G * L);
-            transpose(H, size, weights->weight_hh + row * H, H, h_part, G * L);
-            for (int64_t j = 0; j < size; j++)
-                bias[j] = weights->bias_ih[row + j] + weights->bias_hh[row + j];
-        }
-    }
-}
-
-/* `pack_panels` of w[G, H, M]: each of the G groups, from `start` on and then from 0, becomes P rows. */
-static void pack_groups(int64_t G, int64_t start, int64_t H, int64_t P, int64_t M, range columns, const real *w,
-                        real *out)
-{
-    for (int64_t m = columns.first, wide; m < columns.last; m += wide) {
-        wide = m + 4 * L <= columns.last ? 4 * L : m + 2 * L <= columns.last ? 2 * L : L;
-        const int64_t filled = larger(0, smaller(wide, M - m));
-        real *row_out = out + m * G * P;
-        for (int64_t g = 0; g < G; g++) {
-            const int64_t group = g + start < G ? g + start : g + start - G;
-            for (int64_t row = 0; row < P; row++, row_out += wide) {
-                const int64_t size = row < H ? filled : 0;
-                if (size > 0)
-                    copy(size, w + (group * H + row) * M + m, row_out);
-                for (int64_t j = size; j < wide; j++)
-                    row_out[j] = 0;
-            }
-        }
-    }
-}
-
-static void FL(pack_panels)(int64_t H, int64_t P, int64_t M, int64_t first, int64_t last, const real *w, real *out)
-{
-    pack_groups(1, 0, H, P, M, (range){first, last}, w, out);
 }
 
 /* Gradients in the shapes of the weights, from a part's columns of d_w[C+1+H, G*P]. */
@@ -123,8 +74,8 @@ static void FL(load_rows)(const fl_run *run, const fl_part *part, const real *x,
             real *const row = run->rows + (starts[t] + n) * stride;
             if (x) {
                 /* series and rows lie far apart: no hardware prefetches them */
-                PREFETCH(x, at[smaller(n + AHEAD, end - 1)] + t * C);
-                PREFETCH(row, AHEAD * stride);
+                PREFETCH(ADDRESS(x, at[smaller(n + AHEAD, end - 1)] + t * C));
+                PREFETCH(ADDRESS(row, AHEAD * stride));
                 copy(C, x + at[n] + (reverse ? lengths[n] - 1 - t : t) * C, row);
             }
             row[C] = 1;

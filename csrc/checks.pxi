@@ -48,6 +48,11 @@ cdef inline int64_t padded(int64_t size) noexcept:
     return product(total(size, table.lanes - 1) // table.lanes, table.lanes)
 
 
+cdef inline int64_t operands_of(int64_t size) noexcept:
+    """Operands of so many factors of a sum."""
+    return total(size, WIDTH - 1) // WIDTH
+
+
 # -- arrays ------------------------------------------------------------------------------------------------------------
 
 cdef int too_short(str name, int64_t size, int64_t needed) except -1:

@@ -43,6 +43,15 @@ static inline bool cpu_has_avx2(void)
 static inline bool cpu_has_avx512(void) { return cpu_has_avx2() && __builtin_cpu_supports("avx512f"); }
 #endif
 
+static inline bool cpu_has_avx512_bf16(void)
+{
+#if FL_AVX512_BF16
+    return cpu_has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
 #endif
 
 #endif

@@ -17,6 +17,8 @@ cdef extern from *:
     static const fl_kernels *table_of(const char *level)
     {
     #if FL_X86
+        if (strcmp(level, "avx512_bf16") == 0)
+            return cpu_has_avx512_bf16() ? &FL_BEST : NULL;
         if (strcmp(level, "avx512") == 0)
             return cpu_has_avx512() ? &FL_LEVEL(avx512) : NULL;
         if (strcmp(level, "avx2") == 0)
@@ -35,7 +37,7 @@ cdef str name_of_level
 
 def levels():
     """Names of the CPU levels that this CPU and its operating system support, the best first."""
-    return tuple([name for name in ("avx512", "avx2", "sse2", "neon") if table_of(name.encode()) is not NULL])
+    return tuple([name for name in ("avx512_bf16", "avx512", "avx2", "sse2", "neon") if table_of(name.encode()) is not NULL])
 
 
 def use(str name):
@@ -54,6 +56,11 @@ def level():
 def lanes():
     """Number of elements in a vector of the level in use, L."""
     return table.lanes
+
+
+def operands(int64_t n):
+    """Number of operands of n factors of a sum: one of each or, of bfloat16, of two."""
+    return operands_of(n)
 
 
 use(levels()[0])

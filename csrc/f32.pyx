@@ -6,8 +6,13 @@ cdef extern from *:
     #include "fastlstm.h"
     #define FL_TYPE(name) name##_f32
     #define FL_LEVEL(name) fl_f32_##name
+    #define FL_BEST fl_f32_avx512 /* on a CPU with AVX512-BF16 */
     """
 
 ctypedef float real
+ctypedef float operand
+ctypedef float factor
+cdef enum:
+    WIDTH = 1 # factors in an operand
 
 include "entries.pxi"

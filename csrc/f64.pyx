@@ -6,8 +6,13 @@ cdef extern from *:
     #include "fastlstm.h"
     #define FL_TYPE(name) name##_f64
     #define FL_LEVEL(name) fl_f64_##name
+    #define FL_BEST fl_f64_avx512 /* on a CPU with AVX512-BF16 */
     """
 
 ctypedef double real
+ctypedef double operand
+ctypedef double factor
+cdef enum:
+    WIDTH = 1 # factors in an operand
 
 include "entries.pxi"

@@ -37,6 +37,15 @@
 #error "csrc has kernels for x86-64 and arm64; other CPUs have the Numba backend"
 #endif
 
+/* Whether the compiler knows AVX512-BF16. */
+#if FL_X86 && defined(__clang__)
+#define FL_AVX512_BF16 (__clang_major__ >= 9)
+#elif FL_X86 && defined(__GNUC__)
+#define FL_AVX512_BF16 (__GNUC__ >= 10)
+#else
+#define FL_AVX512_BF16 0
+#endif
+
 /* Gradients are summed over blocks of so many rows; a panel holds one block. */
 #define FL_BLOCK_ROWS 64
 /* Bytes of the gates' sums that are kept in the first-level cache; see `sums` of a run. */
@@ -85,24 +94,44 @@ typedef struct {
 } fl_draw;
 
 #define FL_REAL float
+#define FL_OPERAND float
+#define FL_FACTOR float
 #define FL_NAME(name) name##_f32
 #include "table.h"
+#undef FL_OPERAND
+#undef FL_FACTOR
+#undef FL_NAME
+
+#define FL_OPERAND uint32_t
+#define FL_FACTOR uint16_t
+#define FL_NAME(name) name##_bf16
+#include "table.h"
 #undef FL_REAL
+#undef FL_OPERAND
+#undef FL_FACTOR
 #undef FL_NAME
 
 #define FL_REAL double
+#define FL_OPERAND double
+#define FL_FACTOR double
 #define FL_NAME(name) name##_f64
 #include "table.h"
 #undef FL_REAL
+#undef FL_OPERAND
+#undef FL_FACTOR
 #undef FL_NAME
 
 #if FL_X86
 extern const fl_kernels_f32 fl_f32_avx512; /* AVX-512F, and what AVX2 needs */
 extern const fl_kernels_f64 fl_f64_avx512;
+extern const fl_kernels_bf16 fl_bf16_avx512;
+extern const fl_kernels_bf16 fl_bf16_avx512_bf16; /* and AVX512-BF16 */
 extern const fl_kernels_f32 fl_f32_avx2; /* AVX2 and FMA */
 extern const fl_kernels_f64 fl_f64_avx2;
+extern const fl_kernels_bf16 fl_bf16_avx2;
 #endif
 extern const fl_kernels_f32 fl_f32_baseline; /* SSE2 on x86-64, without FMA; NEON on arm64 */
 extern const fl_kernels_f64 fl_f64_baseline;
+extern const fl_kernels_bf16 fl_bf16_baseline;
 
 #endif

@@ -15,28 +15,27 @@
 #define SEPARATE_BIASES 1 /* b_m */
 #define HAS_C 0
 #define DIRECT 1
-#define AHEAD_OF(run) ((run)->H)
+#define AHEAD_OF(run) OPERANDS((run)->H)
 #define GROUP GROUP_IN_CACHE
 #define SUM(active, n, unit) (((unit) * (active) + (n) * L) * 4) /* of 4 slots */
 
-/* out, for each vector of units: b_m [L], the weights of [x, 1] [C+1][n, r, z][L], those of h' [H][r, z, m][L]. */
-static void OF(pack_forward)(const fl_weights *weights, range units, real *out)
+/* out, for each vector of units: b_m [L], real numbers, then operands: the weights of [x, 1] [OF_X][n, r, z][L], those
+   of h' [OPERANDS(H)][r, z, m][L]. */
+static void OF(pack_forward)(const fl_weights *weights, range units, operand *out)
 {
-    const int64_t C = weights->C, H = weights->H, size = (1 + 3 * (C + 1 + H)) * L;
+    const int64_t C = weights->C, H = weights->H, size = (1 + 3 * OF_ROW(weights)) * L;
     for (int64_t unit = units.first; unit < smaller(units.last, H); unit += L) {
         const int64_t filled = smaller(L, H - unit);
-        real *const bias_m = out + unit / L * size, *const x_part = bias_m + L;
-        real *const bias = x_part + C * 3 * L, *const h_part = bias + 3 * L;
-        if (filled < L)
-            for (int64_t j = 0; j < size; j++)
-                bias_m[j] = 0;
+        operand *const block = out + unit / L * size, *const x_part = block + L, *const h_part = x_part + OF_X(weights) * 3 * L;
+        real *const bias_m = (real *)block;
+        clear_unless_full(weights, filled, L, size, block);
         for (int64_t gate = 0; gate < 3; gate++) { /* r, z, n as the weights have them */
             const int64_t row = gate * H + unit, x_slot = (gate + 1) % 3 * L, h_slot = gate * L;
             const real *const bias_ih = weights->bias_ih + row, *const bias_hh = weights->bias_hh + row;
-            transpose(C, filled, weights->weight_ih + row * C, C, x_part + x_slot, 3 * L);
-            transpose(H, filled, weights->weight_hh + row * H, H, h_part + h_slot, 3 * L);
+            put_transposed(C, filled, weights->weight_ih + row * C, C, x_part + x_slot, 3 * L);
+            put_transposed(H, filled, weights->weight_hh + row * H, H, h_part + h_slot, 3 * L);
             for (int64_t j = 0; j < filled; j++) {
-                bias[x_slot + j] = gate < 2 ? bias_ih[j] + bias_hh[j] : bias_ih[j];
+                put_factor(x_part + x_slot + j, C, 3 * L, gate < 2 ? bias_ih[j] + bias_hh[j] : bias_ih[j]);
                 if (gate == 2)
                     bias_m[j] = bias_hh[j];
             }
@@ -80,20 +79,21 @@ static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_
     add_products(run, part, (range){C, K}, 3, 1, 4, d_w + OF_M(run), accumulate);
 }
 
-INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)
+INLINE void OF(sums)(const fl_run *run, struct step step, range units, const operand *w, int64_t ahead, real *out)
 {
-    const int64_t C = run->C, H = run->H, P = run->P, next_gates = run->gates ? step.later * 4 * P : 0;
-    const real *const x = run->rows + step.now * run->stride, *const h = x + C + 1;
+    const int64_t P = run->P, X = OF_X(run), next_gates = run->gates ? step.later * 4 * P : 0;
+    const factor *const x = run->factors + step.now * run->f_stride, *const h = x + STATES_AT(run->C);
     for (int64_t unit = units.first; unit < units.last; unit += L) {
-        const real *const bias_m = w + unit * (1 + 3 * (C + 1 + H)), *const w_x = bias_m + L;
+        const operand *const block = w + unit * (1 + 3 * OF_ROW(run)), *const w_x = block + L;
+        const real *const bias_m = (const real *)block;
         real *const at = out + (unit - units.first) * step.active * 4;
         for (int64_t n = 0; n < step.active; n++)
             vstore(at + (n * 4 + 3) * L, vload(bias_m));
         if (run->known)
             start_from_known(run, step, unit, 3, at, 4 * L);
-        products(3, step.active, C + 1, run->known ? at : run->zero, run->known ? 4 * L : 0, x, run->stride, w_x,
+        products(3, step.active, X, run->known ? at : run->zero, run->known ? 4 * L : 0, x, run->f_stride, w_x,
                  at, 4 * L, run->gates, next_gates, 0, 0);
-        products(3, step.active, H, at + L, 4 * L, h, run->stride, w_x + 3 * (C + 1) * L, at + L, 4 * L, run->gates,
+        products(3, step.active, OPERANDS(run->H), at + L, 4 * L, h, run->f_stride, w_x + 3 * X * L, at + L, 4 * L, run->gates,
                  next_gates + unit * 4 * ROWS, 4 * P, ahead);
     }
 }

@@ -2,15 +2,18 @@
 
    Not BLAS, whose order of additions depends on the number of rows. Here every output is summed in one order (the
    gradient of weights in blocks of rows), whatever rows are computed beside it: so a row's result has the same bits in
-   every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits. */
+   every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits.
 
-#define multiply_add FL(multiply_add)
-#define product_tile FL(product_tile)
-#define products FL(products)
-#define multiply FL(multiply)
-#define gradient_tile FL(gradient_tile)
-#define add_panel FL(add_panel)
-#define gradient_of_panels FL(gradient_of_panels)
+   reals.h or pairs.h, included before, says what is multiplied: `factor` is a stored number, `operand` what a
+   multiply-add takes of a sum, one factor or two, and OF_FACTORS(name) a name for this type. */
+
+#define multiply_add OF_FACTORS(multiply_add)
+#define product_tile OF_FACTORS(product_tile)
+#define products OF_FACTORS(products)
+#define multiply OF_FACTORS(multiply)
+#define gradient_tile OF_FACTORS(gradient_tile)
+#define add_panel OF_FACTORS(add_panel)
+#define gradient_of_panels OF_FACTORS(gradient_of_panels)
 
 /* Bytes of weights that stay in the first-level cache (32 KiB or more) while all rows pass over them. */
 #define BLOCK_BYTES (24 * 1024)
@@ -22,80 +25,81 @@
 /* call(rows), with `rows` a compile-time constant. */
 #define FOR_ROWS(rows, call) \
     switch (rows) { \
-    case 6: if (ROWS >= 6) call(6); break; \
-    case 5: if (ROWS >= 5) call(5); break; \
-    case 4: if (ROWS >= 4) call(4); break; \
-    case 3: call(3); break; \
+    case 6: if (TALLEST >= 6) call(6); break; \
+    case 5: if (TALLEST >= 5) call(5); break; \
+    case 4: if (TALLEST >= 4) call(4); break; \
+    case 3: if (TALLEST >= 3) call(3); break; \
     case 2: call(2); break; \
     default: call(1); \
     }
 
 /* sum[rows][vecs] += sum over k < K of a[r * a_row + k * a_k] * w[k][vecs * L]
 
-   K >= 1 products, added in the order of k. Step k prefetches p[p_at + k * p_k] and q[q_at + k * q_k], which are
-   needed next. */
-INLINE void multiply_add(const int rows, const int vecs, vec sum[][4], int64_t K, const real *a, int64_t a_row,
-                         int64_t a_k, const real *w, const real *p, int64_t p_at, int64_t p_k, const real *q,
-                         int64_t q_at, int64_t q_k)
+   K >= 1 operands, added in the order of k. Each prefetches what is needed next: the addresses p and q, which then
+   advance by so many bytes. */
+INLINE void multiply_add(const int rows, const int vecs, vec sum[][4], int64_t K, const factor *a, int64_t a_row,
+                         int64_t a_k, const operand *w, uintptr_t p, uintptr_t p_step, uintptr_t q, uintptr_t q_step)
 {
     int64_t k = 0;
     do {
-        PREFETCH(p, p_at + k * p_k);
-        PREFETCH(q, q_at + k * q_k);
-        const real *const a_now = a + k * a_k, *const w_now = w + k * vecs * L;
+        PREFETCH(p + k * p_step);
+        PREFETCH(q + k * q_step);
+        const factor *const a_now = a + k * a_k;
+        const operand *const w_now = w + k * vecs * L;
         /* Registers decide the order. With room for all weight vectors, they are loaded first and each element lives
            for `vecs` multiplications; otherwise the elements are loaded first and each weight vector just before its
            use. The wrong order spills accumulators and halves the speed. */
         if (rows * vecs + vecs + 1 <= REGISTERS) {
-            vec weights[4];
+            operands weights[4];
             UNROLLED for (int v = 0; v < vecs; v++)
-                weights[v] = vload(w_now + v * L);
+                weights[v] = load_operands(w_now + v * L);
             UNROLLED for (int r = 0; r < rows; r++) {
-                const vec element = vsplat(a_now[r * a_row]);
+                const operands element = splat_operand(a_now + r * a_row);
                 UNROLLED for (int v = 0; v < vecs; v++)
-                    sum[r][v] = vfma(element, weights[v], sum[r][v]);
+                    sum[r][v] = add_product(element, weights[v], sum[r][v]);
             }
         } else {
-            vec elements[ROWS];
+            operands elements[TALLEST];
             UNROLLED for (int r = 0; r < rows; r++)
-                elements[r] = vsplat(a_now[r * a_row]);
+                elements[r] = splat_operand(a_now + r * a_row);
             UNROLLED for (int v = 0; v < vecs; v++) {
-                const vec weights = vload(w_now + v * L);
+                const operands weights = load_operands(w_now + v * L);
                 UNROLLED for (int r = 0; r < rows; r++)
-                    sum[r][v] = vfma(elements[r], weights, sum[r][v]);
+                    sum[r][v] = add_product(elements[r], weights, sum[r][v]);
             }
         }
     } while (++k < K);
 }
 
-/* out[rows, vecs * L] = start[rows, vecs * L] + a[rows, K] @ w[K, vecs * L] */
+/* out[rows, vecs * L] = start[rows, vecs * L] + a[rows, K] @ w[K, vecs * L], K operands */
 INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *start, int64_t start_stride,
-                         const real *a, int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *p,
-                         int64_t p_at, int64_t p_k, const real *q, int64_t q_at, int64_t q_k)
+                         const factor *a, int64_t a_stride, const operand *w, real *out, int64_t out_stride,
+                         uintptr_t p, uintptr_t p_step, uintptr_t q, uintptr_t q_step)
 {
-    vec sum[ROWS][4];
+    vec sum[TALLEST][4];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             sum[r][v] = vload(start + r * start_stride + v * L);
-    multiply_add(rows, vecs, sum, K, a, a_stride, 1, w, p, p_at, p_k, q, q_at, q_k);
+    multiply_add(rows, vecs, sum, K, a, a_stride, WIDTH, w, p, p_step, q, q_step);
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             vstore(out + r * out_stride + v * L, sum[r][v]);
 }
 
-/* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L]; w is contiguous, start_stride may be 0.
+/* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L], K operands; w is contiguous, start_stride may be
+   0.
 
    Also prefetches soon[soon_at + n * soon_row + k * soon_k], which the caller needs next; but not beyond the last rows,
    where memory may be another thread's, which would lose it from its cache. */
-INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride, const real *a,
-                     int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at,
+INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride, const factor *a,
+                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at,
                      int64_t soon_row, int64_t soon_k)
 {
     /* Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads. */
     int64_t tiles = 1, height = N, taller = 0, length = K;
-    if (N > ROWS) { /* divisions would cost a single tile as much as its products */
+    if (N > TALLEST) { /* divisions would cost a single tile as much as its products */
         const int64_t block = BLOCK_BYTES / (vecs * VECTOR_BYTES), blocks = (K + block - 1) / block;
-        tiles = (N + ROWS - 1) / ROWS;
+        tiles = (N + TALLEST - 1) / TALLEST;
         height = N / tiles;
         taller = N % tiles;
         length = (K + blocks - 1) / blocks;
@@ -106,14 +110,15 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
             start_stride = out_stride;
         }
         const int64_t here = smaller(length, K - k);
-        const real *const w_k = w + k * vecs * L;
+        const operand *const w_k = w + k * vecs * L;
         for (int64_t tile = 0, n = 0; tile < tiles; tile++) {
             const int64_t rows = height + (tile < taller);
-            const int64_t ahead = here * (vecs + tile % vecs) * L; /* of the next block: each tile prefetches a share */
-            const int64_t near = soon_at + n * soon_row + k * soon_k, near_k = tile + 1 < tiles ? soon_k : 0;
+            const uintptr_t ahead = ADDRESS(w_k, here * (vecs + tile % vecs) * L); /* of the next block, a share */
+            const uintptr_t near = ADDRESS(soon, soon_at + n * soon_row + k * soon_k);
+            const uintptr_t near_step = tile + 1 < tiles ? (uintptr_t)soon_k * sizeof(real) : 0;
 #define TILE(rows) \
-    product_tile(rows, vecs, here, start + n * start_stride, start_stride, a + n * a_stride + k, a_stride, w_k, \
-                 out + n * out_stride, out_stride, w_k, ahead, L, soon, near, near_k)
+    product_tile(rows, vecs, here, start + n * start_stride, start_stride, a + n * a_stride + k * WIDTH, a_stride, w_k, \
+                 out + n * out_stride, out_stride, ahead, VECTOR_BYTES, near, near_step)
             FOR_ROWS(rows, TILE)
 #undef TILE
             n += rows;
@@ -121,11 +126,11 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
     }
 }
 
-/* out[N, M] = start[N, M] + a[N, K] @ w[K, M], w packed as by `pack_panels`, M a multiple of L.
+/* out[N, M] = start[N, M] + a[N, K] @ w[K, M], K operands, w packed as by `pack_panels`, M a multiple of L.
 
    Also prefetches soon[N, K] from soon_at on, a share of it with each panel of columns. */
-static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const real *a,
-                     int64_t a_stride, const real *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
+static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const factor *a,
+                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
 {
     const int64_t panels = larger(1, M / (4 * L)), share = (ROWS + panels - 1) / panels;
     for (int64_t m = 0; m < M;) {
@@ -146,24 +151,24 @@ static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t
     }
 }
 
-static void FL(multiply_rows)(int64_t first, int64_t last, const fl_matrix *a, const real *w, int64_t M,
-                              const real *start, real *out)
+static void OF_FACTORS(multiply_rows)(int64_t first, int64_t last, const matrix *a, const operand *w, int64_t M,
+                                      const real *start, real *out)
 {
     if (first < last)
-        multiply(last - first, a->columns, M, start, 0, a->at + first * a->stride, a->stride, w, out + first * M, M,
-                 a->at, first * a->stride);
+        multiply(last - first, OPERANDS(a->columns), M, start, 0, a->at + first * a->stride, a->stride, w,
+                 out + first * M, M, (const real *)(a->at + first * a->stride), 0);
 }
 
-/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], with `accumulate` added to what is there. */
-INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const real *a, int64_t a_stride,
-                          const real *panel, real *out, int64_t Q, bool accumulate, int64_t a_next, const real *b,
-                          int64_t b_next, int64_t b_stride)
+/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], M operands, with `accumulate` added to what is there. */
+INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const factor *a, int64_t a_stride,
+                          const operand *panel, real *out, int64_t Q, bool accumulate, uintptr_t p, uintptr_t p_step,
+                          uintptr_t q, uintptr_t q_step)
 {
-    vec sum[ROWS][4];
+    vec sum[TALLEST][4];
     UNROLLED for (int r = 0; r < rows; r++)
         UNROLLED for (int v = 0; v < vecs; v++)
             sum[r][v] = vsplat(0);
-    multiply_add(rows, vecs, sum, M, a, 1, a_stride, panel, a, a_next, a_stride, b, b_next, b_stride);
+    multiply_add(rows, vecs, sum, M, a, WIDTH, a_stride, panel, p, p_step, q, q_step);
     if (accumulate) {
         UNROLLED for (int r = 0; r < rows; r++)
             UNROLLED for (int v = 0; v < vecs; v++)
@@ -174,18 +179,19 @@ INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const real 
             vstore(out + r * Q + v * L, sum[r][v]);
 }
 
-/* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], with `accumulate` added to what is there.
+/* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], M operands, with `accumulate` added to what is there.
 
-   Also prefetches M rows of b from b_next on, and the next M rows of a. */
-INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64_t a_stride, const real *panel,
-                      real *out, int64_t Q, bool accumulate, const real *b, int64_t b_next, int64_t b_stride)
+   Each operand of a tile also prefetches a row of a, from `a_next` on and so many bytes apart, and one of b. */
+INLINE void add_panel(const int vecs, int64_t M, int64_t R, const factor *a, int64_t a_stride, const operand *panel,
+                      real *out, int64_t Q, bool accumulate, uintptr_t a_next, uintptr_t a_step, uintptr_t b_next,
+                      uintptr_t b_step)
 {
-    const int64_t tiles = (R + ROWS - 1) / ROWS, height = R / tiles, taller = R % tiles;
+    const int64_t tiles = (R + TALLEST - 1) / TALLEST, height = R / tiles, taller = R % tiles;
     for (int64_t tile = 0, r = 0; tile < tiles; tile++) {
         const int64_t rows = height + (tile < taller);
 #define TILE(rows) \
-    gradient_tile(rows, vecs, M, a + r, a_stride, panel, out + r * Q, Q, accumulate, M * a_stride, b, \
-                  b_next + tile % vecs * L, b_stride)
+    gradient_tile(rows, vecs, M, a + r * WIDTH, a_stride, panel, out + r * Q, Q, accumulate, \
+                  a_next + (uintptr_t)r * sizeof(factor), a_step, b_next + tile % vecs * L * sizeof(factor), b_step)
         FOR_ROWS(rows, TILE)
 #undef TILE
         r += rows;
@@ -193,32 +199,36 @@ INLINE void add_panel(const int vecs, int64_t M, int64_t R, const real *a, int64
 }
 
 /* `gradient`, in panels of vecs * L columns, from q_first to q_last. */
-INLINE void gradient_of_panels(const int vecs, const fl_matrix *a, const fl_matrix *b, int64_t q_first, int64_t q_last,
-                               real *panel, real *out, bool accumulate)
+INLINE void gradient_of_panels(const int vecs, const matrix *a, const matrix *b, int64_t q_first, int64_t q_last,
+                               operand *panel, real *out, bool accumulate)
 {
     /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b are read. */
     const int64_t M = a->rows, R = a->columns, a_stride = a->stride, Q = b->columns, b_stride = b->stride;
     const int64_t chunks = (R + CHUNK - 1) / CHUNK, chunk = (R + chunks - 1) / chunks, wide = vecs * L;
     const int64_t group = larger(1, GROUP_BYTES / (chunk * vecs * VECTOR_BYTES)) * wide;
+    const uintptr_t a_step = WIDTH * (uintptr_t)a_stride * sizeof(factor);
+    const uintptr_t b_step = WIDTH * (uintptr_t)b_stride * sizeof(factor);
+    operand block[LEFT_OPERANDS];
     for (int64_t first = q_first; first < q_last; first += group) {
         const int64_t last = smaller(first + group, q_last);
         for (int64_t r = 0; r < R; r += chunk)
             for (int64_t m = 0; m < M; m += FL_BLOCK_ROWS) {
-                const int64_t here = smaller(FL_BLOCK_ROWS, M - m);
+                const int64_t here = smaller(FL_BLOCK_ROWS, M - m), columns = smaller(chunk, R - r);
+                const factor *const a_here = a->at + m * a_stride + r;
+                const factor *const left = left_operands(here, columns, a_here, a_stride, block);
                 for (int64_t q = first; q < last; q += wide) {
-                    for (int64_t row = 0; row < here; row++)
-                        UNROLLED for (int v = 0; v < vecs; v++)
-                            vstore(panel + row * wide + v * L, vload(b->at + (m + row) * b_stride + q + v * L));
+                    right_operands(here, wide, b->at + m * b_stride + q, b_stride, panel);
                     const int64_t b_next = q + wide < last ? m * b_stride + q + wide : (m + here) * b_stride + first;
-                    add_panel(vecs, here, smaller(chunk, R - r), a->at + m * a_stride + r, a_stride, panel,
-                              out + r * Q + q, Q, accumulate || m > 0, b->at, b_next, b_stride);
+                    add_panel(vecs, OPERANDS(here), columns, left, LEFT_STRIDE(a_stride, columns), panel,
+                              out + r * Q + q, Q, accumulate || m > 0, ADDRESS(a_here, here * a_stride), a_step, ADDRESS(b->at, b_next),
+                              b_step);
                 }
             }
     }
 }
 
-static void FL(gradient)(const fl_matrix *a, const fl_matrix *b, int64_t first, int64_t last, real *panel, real *out,
-                         bool accumulate)
+static void OF_FACTORS(gradient)(const matrix *a, const matrix *b, int64_t first, int64_t last, operand *panel,
+                                 real *out, bool accumulate)
 {
     int64_t end = first + (last - first) / (4 * L) * 4 * L;
     gradient_of_panels(4, a, b, first, end, panel, out, accumulate);

@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "fastlstm.h"
 
@@ -29,16 +30,17 @@ static inline range share(const fl_part *part, int64_t n, int64_t multiple)
     return (range){smaller(first * multiple, n), smaller(last * multiple, n)};
 }
 
-/* Prefetch the cache line of array[offset], which may lie outside the array, into the second-level cache. (Macros,
-   because GCC drops calls of functions that do nothing else.) */
-#define PREFETCH(array, offset) FETCH((uintptr_t)(array) + (uintptr_t)((offset) * (int64_t)sizeof *(array)))
+/* The address of array[offset], which may lie outside the array. */
+#define ADDRESS(array, offset) ((uintptr_t)(array) + (uintptr_t)((offset) * (int64_t)sizeof *(array)))
 
+/* Prefetch the cache line at an address, of an array or not, into the second-level cache. (Macros, because GCC drops
+   calls of functions that do nothing else.) */
 #if FL_X86
-#define FETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
+#define PREFETCH(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
 #elif defined(_MSC_VER)
-#define FETCH(address) __prefetch((const void *)(address))
+#define PREFETCH(address) __prefetch((const void *)(address))
 #else
-#define FETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
+#define PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 2)
 #endif
 
 #endif

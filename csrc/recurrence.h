@@ -34,12 +34,17 @@ static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_pa
         pack_groups(GATES, SLOTS > GATES ? GATES - 1 : 0, H, P, C, inputs, weights->weight_ih, packed->inputs);
 }
 
-static void OF(forward)(const fl_run *run_, const fl_part *part, const real *w)
+static void OF(forward)(const fl_run *run_, const fl_part *part, const operand *w)
 {
     const fl_run copied = *run_, *const run = &copied; /* a copy that stores through pointers cannot change */
     const range rows = rows_of(run, part), units = units_of(run, part);
     if (rows.first >= rows.last)
         return;
+    const uint64_t mode = without_subnormals();
+#if HAS_FACTORS
+    show_inputs(run, part);
+    end_step(part);
+#endif
     real *const sums = run->sums + part->rank * size_of_sums(run);
     const int64_t group = GROUP(rows.last - rows.first);
     /* Each unit's products prefetch a share of the memory that the next step's gates are written to. */
@@ -56,18 +61,21 @@ static void OF(forward)(const fl_run *run_, const fl_part *part, const real *w)
                     const struct place at = place_of(run, step, n, unit, SLOTS);
                     vstore(run->states + at.after, OF(state)(run, &at, sums + SUM(step.active, n, unit - first)));
                 }
-            if (run->mask)
-                mask_states(run_, step, here);
+            if (HAS_FACTORS || run->mask)
+                for (int64_t n = 0; n < step.active; n++)
+                    show_states(run_, step.r_first + n, row_after(step, n), here);
         }
         end_step(part);
     }
+    restore(mode);
 }
 
-static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w, bool to_start)
+static void OF(backward)(const fl_run *run_, const fl_part *part, const operand *w, bool to_start)
 {
     const fl_run copied = *run_, *const run = &copied;
     const range rows = rows_of(run, part), units = units_of(run, part);
-    const int64_t P = run->P, K = GATES * P;
+    const int64_t P = run->P, K = OPERANDS(GATES * P);
+    const uint64_t mode = without_subnormals();
     for (int64_t t = run->batch.T - 1; t >= (to_start ? -1 : 0); t--) {
         const struct step step = step_of(&run->batch, rows, t);
         if (step.going_on > 0) {
@@ -79,7 +87,7 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w,
                 start = run->d_h + output;
             real *const out = DIRECT && run->mask ? run->d_seen : run->dh;
             multiply(step.going_on, K, units.last - units.first, start, start == run->zero ? 0 : P,
-                     run->dz + step.later * SLOTS * P + (SLOTS - GATES) * P, SLOTS * P, w + units.first * K,
+                     run->dz_factors + step.later * SLOTS * P + (SLOTS - GATES) * P, SLOTS * P, w + units.first * K,
                      out + sequence, P, KEEPS_GATES ? run->gates : run->states,
                      step.now * (KEEPS_GATES ? SLOTS * P : run->s_stride));
         }
@@ -97,6 +105,9 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w,
                 OF(gradients)(run, &at, dh);
             }
             clear_padding(SLOTS, run->H, P, units, run->dz + (step.now + n) * SLOTS * P);
+#if HAS_FACTORS
+            show_gradients(run, SLOTS, step.now + n, units);
+#endif
         }
         end_step(part);
     }
@@ -108,9 +119,10 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const real *w,
                 vstore(dh, DIRECT ? vadd(vload(dh), vmul(vload(run->d_seen + n * P + unit), mask))
                                   : vmul(vload(dh), mask));
             }
+    restore(mode);
 }
 
-static void OF(step)(const fl_run *run, const fl_part *part, const real *w, const real *x, int64_t x_stride, real *h,
+static void OF(step)(const fl_run *run, const fl_part *part, const operand *w, const real *x, int64_t x_stride, real *h,
                      int64_t h_stride)
 {
     const range rows = rows_of(run, part);
@@ -119,11 +131,13 @@ static void OF(step)(const fl_run *run, const fl_part *part, const real *w, cons
     take_states(run, rows, h, h_stride);
 }
 
-static void OF(input_gradient)(const fl_run *run, const fl_part *part, const real *w, real *d_x)
+static void OF(input_gradient)(const fl_run *run, const fl_part *part, const operand *w, real *d_x)
 {
-    const fl_matrix dz = {run->dz, run->batch.M, GATES * run->P, SLOTS * run->P};
+    const matrix dz = {run->dz_factors, run->batch.M, GATES * run->P, SLOTS * run->P};
     const range rows = share(part, dz.rows, 1);
-    FL(multiply_rows)(rows.first, rows.last, &dz, w, (run->C + L - 1) / L * L, run->zero, d_x);
+    const uint64_t mode = without_subnormals();
+    OF_FACTORS(multiply_rows)(rows.first, rows.last, &dz, w, (run->C + L - 1) / L * L, run->zero, d_x);
+    restore(mode);
 }
 
 static const fl_cell OF(cell) = {

@@ -16,20 +16,18 @@
 #define SUM(active, n, unit) ((n) * 4 * L + (unit))
 
 /* The weights of [x, 1, h'], in panels like those of `pack_panels`. */
-static void OF(pack_forward)(const fl_weights *weights, range units, real *out)
+static void OF(pack_forward)(const fl_weights *weights, range units, operand *out)
 {
-    const int64_t C = weights->C, H = weights->H, K = C + 1 + H;
+    const int64_t C = weights->C, H = weights->H, K = OF_ROW(weights);
     for (int64_t unit = units.first, wide; unit < units.last; unit += wide) {
         wide = unit + 4 * L <= units.last ? 4 * L : unit + 2 * L <= units.last ? 2 * L : L;
         const int64_t filled = smaller(wide, H - unit);
-        real *const x_part = out + unit * K, *const bias = x_part + C * wide, *const h_part = bias + wide;
-        if (filled < wide)
-            for (int64_t j = 0; j < K * wide; j++)
-                x_part[j] = 0;
-        transpose(C, filled, weights->weight_ih + unit * C, C, x_part, wide);
-        transpose(H, filled, weights->weight_hh + unit * H, H, h_part, wide);
+        operand *const x_part = out + unit * K, *const h_part = x_part + OF_X(weights) * wide;
+        clear_unless_full(weights, filled, wide, K * wide, x_part);
+        put_transposed(C, filled, weights->weight_ih + unit * C, C, x_part, wide);
+        put_transposed(H, filled, weights->weight_hh + unit * H, H, h_part, wide);
         for (int64_t j = 0; j < filled; j++)
-            bias[j] = weights->bias_ih[unit + j] + weights->bias_hh[unit + j];
+            put_factor(x_part + j, C, wide, weights->bias_ih[unit + j] + weights->bias_hh[unit + j]);
     }
 }
 
@@ -43,15 +41,15 @@ static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_
     add_products(run, part, (range){0, run->C + 1 + run->H}, 0, 1, 1, d_w, accumulate);
 }
 
-INLINE void OF(sums)(const fl_run *run, struct step step, range units, const real *w, int64_t ahead, real *out)
+INLINE void OF(sums)(const fl_run *run, struct step step, range units, const operand *w, int64_t ahead, real *out)
 {
     (void)ahead;
-    const int64_t K = run->C + 1 + run->H, now = step.now * run->stride;
+    const int64_t K = OF_ROW(run), now = step.now * run->stride;
     if (run->known)
         for (int64_t unit = units.first; unit < units.last; unit += L)
             start_from_known(run, step, unit, 1, out + unit - units.first, 4 * L);
     multiply(step.active, K, units.last - units.first, run->known ? out : run->zero, run->known ? 4 * L : 0,
-             run->rows + now, run->stride, w + units.first * K, out, 4 * L, run->rows, now);
+             run->factors + step.now * run->f_stride, run->f_stride, w + units.first * K, out, 4 * L, run->rows, now);
 }
 
 INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)

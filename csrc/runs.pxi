@@ -24,6 +24,11 @@ cdef inline int is_given(str name, real[::1] array, int64_t needed) except -1:
     return fits(name, array.shape[0], needed)
 
 
+cdef inline int64_t of_row(int64_t C, int64_t H) noexcept:
+    """Operands of a row."""
+    return total(operands_of(total(C, 1)), operands_of(H))
+
+
 cdef class Part:
     """A thread's part: the sequences from `first` to `last`, and the thread's rank in a team; see fl_part."""
 
@@ -46,29 +51,32 @@ cdef class Packed:
     cdef const fl_cell *cell
     cdef fl_weights sizes
     cdef fl_packed of
-    cdef real[::1] forward, backward, inputs, gradient
+    cdef operand[::1] forward, backward, inputs
+    cdef real[::1] gradient
 
     def __cinit__(
-        self, str cell, int64_t C, int64_t H, real[::1] forward, real[::1] backward, real[::1] inputs,
+        self, str cell, int64_t C, int64_t H, operand[::1] forward, operand[::1] backward, operand[::1] inputs,
         real[::1] gradient,
     ):
-        cdef int64_t P = padded(H), G, numbers
+        cdef int64_t P = padded(H), G, biases
         at_least("C", C, 0)
         at_least("H", H, 1)
         self.cell = cell_of(cell)
-        G = self.cell.gates
-        numbers = product(total(product(G, total(total(C, 1), H)), self.cell.separate_biases), P)
+        G, biases = self.cell.gates, self.cell.separate_biases
         if forward is not None:
-            fits("forward", forward.shape[0], numbers)
+            fits("forward", forward.shape[0], product(total(product(G, of_row(C, H)), biases), P))
         if backward is not None:
-            fits("backward", backward.shape[0], product(product(G, P), P))
+            fits("backward", backward.shape[0], product(operands_of(product(G, P)), P))
         if inputs is not None:
-            fits("inputs", inputs.shape[0], product(product(G, P), padded(C)))
+            fits("inputs", inputs.shape[0], product(operands_of(product(G, P)), padded(C)))
         if gradient is not None:
-            fits("gradient", gradient.shape[0], numbers)
+            fits("gradient", gradient.shape[0], product(total(product(G, total(total(C, 1), H)), biases), P))
         self.sizes.C, self.sizes.H, self.sizes.P = C, H, P
         self.forward, self.backward, self.inputs, self.gradient = forward, backward, inputs, gradient
-        self.of = fl_packed(start_of(forward), start_of(backward), start_of(inputs), start_of(gradient))
+        self.of.forward = &forward[0] if forward is not None else NULL
+        self.of.backward = &backward[0] if backward is not None else NULL
+        self.of.inputs = &inputs[0] if inputs is not None else NULL
+        self.of.gradient = start_of(gradient)
 
     cdef fl_weights weights(
         self, str prefix, const real[::1] weight_ih, const real[::1] weight_hh, const real[::1] bias_ih,
@@ -111,13 +119,15 @@ cdef class Packed:
 
 cdef class Run:
     """A run of a cell over a batch. Its `buffers` are flat arrays, as fl_run lists them: rows, with their `stride`, c,
-    gates, sums and zero; mask and h, the states that are not in the rows, may both be None."""
+    gates, sums and zero; mask and h, the states that are not in the rows, may both be None. Where operands are not
+    numbers of the rows themselves, factors and f_stride."""
 
     cdef const fl_cell *cell
     cdef const fl_kernels *table  # of the level in use when it was made
     cdef Batch batch
     cdef fl_run of
     cdef real[::1] rows, h, c, gates, sums
+    cdef factor[::1] factors
     cdef const real[::1] mask, zero, products
     cdef const int64_t[:, ::1] which
     cdef int64_t threads  # for which `sums` has room
@@ -145,6 +155,14 @@ cdef class Run:
         self.threads = self.sums.shape[0] // of_sums
         self.of.batch, self.of.C, self.of.H, self.of.P = self.batch.of, C, H, P
         self.of.rows, self.of.stride = &self.rows[0], stride
+        self.of.factors, self.of.f_stride = <factor *>self.of.rows, stride
+        if WIDTH > 1:
+            self.factors, self.of.f_stride = buffers.factors, buffers.f_stride
+            rows_fit(
+                "factors", self.factors.shape[0], 0, total(M, N), self.of.f_stride,
+                total(product(WIDTH, operands_of(total(C, 1))), P),
+            )
+            self.of.factors = &self.factors[0]
         self.of.states, self.of.s_stride = &self.rows[C + 1], stride
         if self.mask is not None:
             self.of.mask, self.of.states, self.of.s_stride = &self.mask[0], &self.h[0], P
@@ -161,7 +179,7 @@ cdef class Run:
             raise ValueError(f"{name} has room for {threads} threads, but rank is {part.of.rank}.")
         return self.fits_part(part)
 
-    cdef int fits_packed(self, Packed packed, const real *of, str name) except -1:
+    cdef int fits_packed(self, Packed packed, const void *of, str name) except -1:
         """The weights are of the run's cell, level and sizes, and have been packed for this use."""
         if packed.cell != self.cell or packed.sizes.C != self.of.C or packed.sizes.H != self.of.H:
             raise ValueError("packed is of another cell, level or size than the run.")
@@ -250,10 +268,11 @@ cdef class Run:
             self.cell.step(&self.of, &whole, packed.of.forward, &x_t[0, 0], x_stride, &h_t[0, 0], h_stride)
 
     def prepare_backward(
-        self, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc, real[::1] d_seen
+        self, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc, real[::1] d_seen,
+        factor[::1] dz_factors=None,
     ):
-        """The backward run, with these buffers; d_h, dc and d_seen may be None."""
-        return Backward(self, dz, dh, panels, d_h, dc, d_seen)
+        """The backward run, with these buffers; d_h, dc, d_seen and, except for bfloat16, dz_factors may be None."""
+        return Backward(self, dz, dh, panels, d_h, dc, d_seen, dz_factors)
 
 
 # -- backward ----------------------------------------------------------------------------------------------------------
@@ -264,11 +283,12 @@ cdef class Backward:
     cdef Run run
     cdef fl_run of
     cdef real[::1] dz, dh, panels, d_h, dc, d_seen
+    cdef factor[::1] dz_factors
     cdef int64_t threads
 
     def __cinit__(
         self, Run run not None, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc,
-        real[::1] d_seen,
+        real[::1] d_seen, factor[::1] dz_factors,
     ):
         cdef int64_t M = run.of.batch.M, of_states = product(run.of.batch.N, run.of.P)
         cdef int64_t of_panels = FL_BLOCK_ROWS * 4 * run.table.lanes
@@ -287,6 +307,12 @@ cdef class Backward:
         self.dz, self.dh, self.panels, self.d_h, self.dc, self.d_seen = dz, dh, panels, d_h, dc, d_seen
         self.of = run.of
         self.of.dz, self.of.dh, self.of.panels = &dz[0], &dh[0], &panels[0]
+        self.of.dz_factors = <factor *>self.of.dz
+        if WIDTH > 1:
+            if dz_factors is None:
+                raise ValueError("dz_factors is None: products need dz in their own format.")
+            fits("dz_factors", dz_factors.shape[0], product(product(M, run.cell.slots), run.of.P))
+            self.dz_factors, self.of.dz_factors = dz_factors, &dz_factors[0]
         self.of.d_h, self.of.dc, self.of.d_seen = start_of(d_h), start_of(dc), start_of(d_seen)
 
     def add_gradients(

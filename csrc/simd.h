@@ -1,19 +1,25 @@
 /* Vectors of floating-point numbers of FL_BITS bits: the operations the kernels are written in.
 
-   The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS. Multiplications and additions are fused only by
+   The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS; the command line FL_BITS and, where products are
+   of bfloat16 numbers, FL_BFLOAT16. Multiplications and additions are fused only by
    vfma and vnfma, so that a result has the same bits on every vector width with fused multiply-add hardware.
 
    Names of functions are macros that add type and level to them: no two files have one symbol. */
 
 #define JOIN_(a, b, c, d) a##b##c##d
 #define JOIN(a, b, c, d) JOIN_(a, b, c, d)
+#ifdef FL_BFLOAT16
+#define FL(name) JOIN(name, _bf16, _, FL_LEVEL)
+#define OF_TYPE(name) JOIN(name, _bf16, , )
+#else
 #define FL(name) JOIN(name##_f, FL_BITS, _, FL_LEVEL)
+#define OF_TYPE(name) JOIN(name, _f, FL_BITS, )
+#endif
 
 #define real FL(real)
 #define vec FL(vec)
 
 /* Structs of fastlstm.h for this type. */
-#define OF_TYPE(name) JOIN(name, _f, FL_BITS, )
 #define fl_matrix OF_TYPE(fl_matrix)
 #define fl_blocks OF_TYPE(fl_blocks)
 #define fl_weights OF_TYPE(fl_weights)

@@ -6,7 +6,7 @@
 #define size_of_sums FL(size_of_sums)
 #define step_of FL(step_of)
 #define row_after FL(row_after)
-#define mask_states FL(mask_states)
+#define show_states FL(show_states)
 #define clear_padding FL(clear_padding)
 #define put_inputs FL(put_inputs)
 #define take_states FL(take_states)
@@ -37,16 +37,13 @@ INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
 /* The row of the n-th sequence's state after the step. */
 INLINE int64_t row_after(struct step step, int64_t n) { return (n < step.going_on ? step.later : step.end) + n; }
 
-/* Write a step's states times the mask into the rows, where the gates of the next step read them; for some units. */
-static void mask_states(const fl_run *run, struct step step, range units)
+/* Write the states of sequence n in a row as factors, times its mask, for the gates of the next step; for some units. */
+INLINE void show_states(const fl_run *run, int64_t n, int64_t row, range units)
 {
-    for (int64_t n = 0; n < step.active; n++) {
-        const int64_t after = row_after(step, n);
-        const real *const mask = run->mask + (step.r_first + n) * run->P;
-        for (int64_t unit = units.first; unit < units.last; unit += L) {
-            const vec h = vload(run->states + after * run->s_stride + unit);
-            vstore(run->rows + after * run->stride + run->C + 1 + unit, vmul(h, vload(mask + unit)));
-        }
+    factor *const seen = run->factors + row * run->f_stride + STATES_AT(run->C);
+    for (int64_t unit = units.first; unit < units.last; unit += L) {
+        const vec h = vload(run->states + row * run->s_stride + unit);
+        put_factors(seen + unit, run->mask ? vmul(h, vload(run->mask + n * run->P + unit)) : h);
     }
 }
 
@@ -57,6 +54,34 @@ INLINE void clear_padding(int64_t slots, int64_t H, int64_t P, range units, real
         for (int64_t unit = larger(H, units.first); unit < units.last; unit++)
             dz[slot * P + unit] = 0;
 }
+
+#if HAS_FACTORS
+#define show_inputs FL(show_inputs)
+/* Write the inputs of a part's sequences and their initial states as factors. */
+static void show_inputs(const fl_run *run, const fl_part *part)
+{
+    const int64_t C = run->C, *const starts = run->batch.starts;
+    for (int64_t t = 0; t < run->batch.T; t++)
+        for (int64_t row = starts[t] + part->first; row < smaller(starts[t] + part->last, starts[t + 1]); row++) {
+            factor *const seen = run->factors + row * run->f_stride;
+            round_row(C + 1, run->rows + row * run->stride, seen);
+            for (int64_t k = C + 1; k < STATES_AT(C); k++)
+                seen[k] = 0;
+        }
+    for (int64_t n = part->first; n < part->last; n++)
+        show_states(run, n, n, (range){0, run->P});
+}
+
+#define show_gradients FL(show_gradients)
+/* Write dz[slots, P] of a row as factors, for some units. */
+INLINE void show_gradients(const fl_run *run, int64_t slots, int64_t row, range units)
+{
+    for (int64_t slot = 0; slot < slots; slot++) {
+        const int64_t at = (row * slots + slot) * run->P + units.first;
+        round_row(units.last - units.first, run->dz + at, run->dz_factors + at);
+    }
+}
+#endif
 
 /* Write these rows of x[N, C : x_stride] into the first rows, as inputs. */
 static void put_inputs(const fl_run *run, range rows, const real *x, int64_t x_stride)
@@ -140,12 +165,20 @@ INLINE int64_t size_of_sums(const fl_run *run)
 static void add_products(const fl_run *run, const fl_part *part, range inputs, int64_t slot, int64_t gates,
                          int64_t slots, real *out, bool accumulate)
 {
-    const int64_t P = run->P, M = run->batch.M;
-    const fl_matrix of_rows = {run->rows + inputs.first, M, inputs.last - inputs.first, run->stride};
-    const fl_matrix of_dz = {run->dz + slot * P, M, gates * P, slots * P};
+    const int64_t P = run->P, M = run->batch.M, of_x = run->C + 1;
+    if (HAS_FACTORS && inputs.first < of_x && inputs.last > of_x) { /* the factors may have a gap there */
+        add_products(run, part, (range){inputs.first, of_x}, slot, gates, slots, out, accumulate);
+        out += (of_x - inputs.first) * gates * P;
+        inputs.first = of_x;
+    }
+    const int64_t column = inputs.first < of_x ? inputs.first : inputs.first - of_x + STATES_AT(run->C);
+    const matrix of_rows = {run->factors + column, M, inputs.last - inputs.first, run->f_stride};
+    const matrix of_dz = {run->dz_factors + slot * P, M, gates * P, slots * P};
     const range columns = share(part, gates * P, 4 * L);
-    real *const panel = run->panels + part->rank * FL_BLOCK_ROWS * 4 * L;
-    FL(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, accumulate);
+    operand *const panel = (operand *)(run->panels + part->rank * FL_BLOCK_ROWS * 4 * L);
+    const uint64_t mode = without_subnormals();
+    OF_FACTORS(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, accumulate);
+    restore(mode);
 }
 
 /* OF(name): a function of the cell whose file this is. */

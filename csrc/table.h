@@ -1,6 +1,9 @@
 /* The functions of one level for one floating-point type, FL_REAL, and their arguments; fastlstm.h includes this for
    each type.
 
+   FL_OPERAND and FL_FACTOR are the types of packed weights, and of what they are multiplied with: FL_REAL or, for
+   bfloat16, pairs and single numbers (see pairs.h).
+
    Arguments are grouped into structs: the batch, a run over it, a thread's part of it. A function that takes a part
    computes only that part, and nothing if it is empty. */
 
@@ -31,10 +34,10 @@ typedef struct {
 
 /* The same, packed for the kernels; each is NULL if it is not needed. */
 typedef struct {
-    FL_REAL *forward;  /* [(G * (C+1+H) + separate_biases) * P], in the cell's own order */
-    FL_REAL *backward; /* [G, P, P], as `pack_panels` lays it out */
-    FL_REAL *inputs;   /* [G, P, C padded to whole vectors], likewise: for the gradient of the inputs */
-    FL_REAL *gradient; /* as many as `forward`, in the cell's own order */
+    FL_OPERAND *forward;  /* [(G * (C+1+H) + separate_biases) * P], in the cell's own order */
+    FL_OPERAND *backward; /* [G, P, P], as `pack_panels` lays it out */
+    FL_OPERAND *inputs;   /* [G, P, C padded to whole vectors], likewise: for the gradient of the inputs */
+    FL_REAL *gradient;    /* as many as `forward`, in the cell's own order */
 } FL_NAME(fl_packed);
 
 /* A run over a batch: its buffers. */
@@ -45,6 +48,9 @@ typedef struct {
     int64_t stride;
     FL_REAL *states; /* [M+N, P : s_stride]: in the rows or, with a mask, in an array of their own */
     int64_t s_stride;
+    FL_FACTOR *factors; /* [M+N, C+1+P : f_stride]: what products read of the rows; the rows themselves or, for bfloat16,
+                           rounded ones, in which [x, 1] and h' have an even number of factors each */
+    int64_t f_stride;
     const FL_REAL *mask; /* [N, P]: the gates see the states times this; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */
     FL_REAL *gates;      /* [M, slots, P]: what backward reads of each step; or NULL */
@@ -57,6 +63,7 @@ typedef struct {
     /* of a backward run */
     FL_REAL *d_h;    /* [M, P]: the gradient of the outputs; or NULL */
     FL_REAL *dz;     /* [M, slots, P]: that of the gates' sums; may be `gates` */
+    FL_FACTOR *dz_factors; /* dz itself or, for bfloat16, rounded */
     FL_REAL *dh;     /* [N, P]: that of every sequence's last state, and finally of its first */
     FL_REAL *dc;     /* [N, P]: likewise, of the cell states; or NULL */
     FL_REAL *d_seen; /* [N, P]: the part of dh that comes through the gates, where a mask and a `direct` cell need it */
@@ -101,25 +108,25 @@ typedef struct {
 
     /* All steps of a part; w is `forward` of the packed weights. On entry, the rows hold the inputs, ones
        and initial states; on return, all states. */
-    void (*forward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w);
+    void (*forward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w);
     /* Backpropagation through these steps; w is `backward`. With `to_start`, dh (and dc) return the gradient of the
        initial states. */
-    void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, bool to_start);
+    void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, bool to_start);
     /* h[N, H : h_stride]: the state of a part's sequences after the inputs x[N, C : x_stride], which also becomes the
        run's initial state for the next call. For runs of one step, without mask or gates; divided by rows. */
-    void (*step)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, const FL_REAL *x, int64_t x_stride,
+    void (*step)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, const FL_REAL *x, int64_t x_stride,
                  FL_REAL *h, int64_t h_stride);
     /* This part's share of d_w, `gradient` of the packed weights; with `accumulate`, added to what is there. */
     void (*weight_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, FL_REAL *d_w, bool accumulate);
     /* This part's rows of d_x[M, C padded to whole vectors]; w is `inputs`. */
-    void (*input_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_REAL *w, FL_REAL *d_x);
+    void (*input_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, FL_REAL *d_x);
 } FL_NAME(fl_cell);
 
 /* A layer of a recursive forecast. */
 typedef struct {
     const FL_NAME(fl_cell) *cell;
     const FL_NAME(fl_run) *run; /* of one step, loaded */
-    const FL_REAL *w;           /* `forward` of the packed weights */
+    const FL_OPERAND *w;        /* `forward` of the packed weights */
 } FL_NAME(fl_layer);
 
 /* A recursive forecast of S steps, from T lags and the scores of a linear layer after stacked layers. */

@@ -66,9 +66,9 @@ cdef extern from *:
         real *bias_hh
 
     ctypedef struct fl_packed:
-        real *forward
-        real *backward
-        real *inputs
+        operand *forward
+        operand *backward
+        operand *inputs
         real *gradient
 
     ctypedef struct fl_run:
@@ -76,6 +76,8 @@ cdef extern from *:
         int64_t C, H, P
         real *rows
         int64_t stride
+        factor *factors
+        int64_t f_stride
         real *states
         int64_t s_stride
         const real *mask
@@ -88,6 +90,7 @@ cdef extern from *:
         int64_t S
         real *d_h
         real *dz
+        factor *dz_factors
         real *dh
         real *dc
         real *d_seen
@@ -115,17 +118,17 @@ cdef extern from *:
         bint keeps_gates, has_c, direct
         void (*pack)(const fl_weights *, const fl_part *, const fl_packed *) noexcept nogil
         void (*unpack)(const fl_weights *, const fl_part *, const real *) noexcept nogil
-        void (*forward)(const fl_run *, const fl_part *, const real *) noexcept nogil
-        void (*backward)(const fl_run *, const fl_part *, const real *, bint) noexcept nogil
-        void (*step)(const fl_run *, const fl_part *, const real *, const real *, int64_t, real *,
+        void (*forward)(const fl_run *, const fl_part *, const operand *) noexcept nogil
+        void (*backward)(const fl_run *, const fl_part *, const operand *, bint) noexcept nogil
+        void (*step)(const fl_run *, const fl_part *, const operand *, const real *, int64_t, real *,
             int64_t) noexcept nogil
         void (*weight_gradient)(const fl_run *, const fl_part *, real *, bint) noexcept nogil
-        void (*input_gradient)(const fl_run *, const fl_part *, const real *, real *) noexcept nogil
+        void (*input_gradient)(const fl_run *, const fl_part *, const operand *, real *) noexcept nogil
 
     ctypedef struct fl_layer:
         const fl_cell *cell
         const fl_run *run
-        const real *w
+        const operand *w
 
     ctypedef struct fl_roll_out:
         int64_t T, S, C, depth

@@ -17,7 +17,7 @@ from fastlstm.kernels.parts import BROKEN, starts_of
 PART = ["first", "last", "rank", "size", "by_units", "barrier"]
 PACKED = ["forward", "backward", "inputs", "gradient"]
 BUFFERS = list(Buffers._fields)
-BACKWARD = ["dz", "dh", "panels", "d_h", "dc", "d_seen"]
+BACKWARD = ["dz", "dh", "panels", "d_h", "dc", "d_seen", "dz_factors"]
 WEIGHTS = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
 D_WEIGHTS = [f"d_{name}" for name in WEIGHTS]
 
@@ -83,14 +83,13 @@ def alike(array):
     return copy
 
 
-def good_calls(backend, dtype):
-    """A call of every entry of a backend for numbers of this type, by name."""
-    entries, dtype = kernels.load(backend).entries(np.dtype(dtype)), np.dtype(dtype)
-    calls = {}
+def good_calls(entries, dtype):
+    """A call of every one of these entries, for numbers of this type, by name."""
+    dtype, calls = np.dtype(dtype), {}
     for cell in kernels.CELLS:
         special = {"step": arguments_of_step, "roll_out": arguments_of_roll_out}
         for method, names in METHODS.items():
-            given = special.get(method, arguments_of_run)(entries.lanes(), cell, dtype)
+            given = special.get(method, arguments_of_run)(entries, cell, dtype)
             function = method_of(entries, cell, method)
             calls[f"{cell}_{method}"] = Call(function, {name: given[name] for name in names if name in given})
     return calls | others(entries, dtype)
@@ -113,7 +112,9 @@ def method_of(entries, cell, method):
         run = entries.Run(cell, *of(["C", "H", "starts"]), Buffers(*of(BUFFERS)))
         if "products" in given:
             run.look_up(*of(["products", "which"]))
-        back = run.prepare_backward(*of(BACKWARD)) if "dz" in given else None
+        back = (
+            run.prepare_backward(*of(BACKWARD if "dz_factors" in given else BACKWARD[:-1])) if "dz" in given else None
+        )
         if method == "load":
             run.load(part, *of(["x", "at"]), state, given["reverse"])
         elif method == "begin":
@@ -143,18 +144,31 @@ def padded(units, lanes):
 
 
 def sizes_of(cell, C, H, lanes):
-    """P, G, the numbers of the packed weights and of the gradient of the inputs in a row."""
+    """P, G, the numbers of the weights and of the gradient of the inputs in a row."""
     P, G = padded(H, lanes), len(kernels.CELLS[cell].gates)
     return P, G, (G * (C + 1 + H) + kernels.CELLS[cell].separate_biases) * P, padded(C, lanes)
 
 
-def arguments_of_run(lanes, cell, dtype):
+def narrow(entries, given, cell, C, H, M, N):
+    """What takes the place of some arguments where products are of bfloat16 numbers."""
+    P, G, _, columns = sizes_of(cell, C, H, entries.lanes())
+    rng, kind, of = np.random.default_rng(3), kernels.CELLS[cell], entries.operands
+    sizes = {"forward": (G * (of(C + 1) + of(H)) + kind.separate_biases) * P, "backward": of(G * P) * P}
+    sizes["inputs"] = of(G * P) * columns
+    small = 0x3C003C00  # both numbers of a pair near 0.01
+    packed = {name: small + rng.integers(0, 1 << 7, size, np.uint32) for name, size in sizes.items()}
+    f_stride = 2 * of(C + 1) + P
+    factors = {"factors": np.zeros((M + N) * f_stride, np.uint16), "f_stride": f_stride}
+    return given | packed | factors | {"dz_factors": np.zeros(M * kind.n_slots * P, np.uint16)}
+
+
+def arguments_of_run(entries, cell, dtype):
     """Those of a thread that has half of the rows or the last of the units, of a run with every array there is."""
-    rng, kind = np.random.default_rng(0), kernels.CELLS[cell]
+    rng, kind, lanes = np.random.default_rng(0), kernels.CELLS[cell], entries.lanes()
     C, H, N, lengths = 3, 21, 4, np.array([4, 4, 3, 1])
     starts = starts_of(lengths).astype(np.int64)
     M, (P, G, of_weights, columns) = int(starts[-1]), sizes_of(cell, C, H, lanes)
-    _, stride = row_layout(C, P, dtype)
+    _, stride = row_layout(C + 1, P, dtype)
 
     def normal(*shape):
         return rng.standard_normal(shape).astype(dtype)
@@ -188,11 +202,11 @@ def arguments_of_run(lanes, cell, dtype):
         given |= {"c": states(M + N), "dc": states(N), "c_0": normal(N, 2 * H)[:, :H]}
     if kind.direct:
         given["d_seen"] = states(N)
-    return given
+    return narrow(entries, given, cell, C, H, M, N) if entries.operands(2) == 1 else given
 
 
-def arguments_of_step(lanes, cell, dtype):
-    given, N = arguments_of_run(lanes, cell, dtype), 4
+def arguments_of_step(entries, cell, dtype):
+    given, N, lanes = arguments_of_run(entries, cell, dtype), 4, entries.lanes()
     C, H, stride, rng = given["C"], given["H"], given["stride"], np.random.default_rng(1)
     given |= {
         "starts": np.array([0, N], np.int64), "rows": rng.standard_normal(2 * N * stride).astype(dtype),
@@ -203,9 +217,9 @@ def arguments_of_step(lanes, cell, dtype):
     return {name: value for name, value in given.items() if name not in ("h", "mask", "gates")}
 
 
-def arguments_of_roll_out(lanes, cell, dtype):
+def arguments_of_roll_out(entries, cell, dtype):
     """As many steps as channels, after windows of 18 steps."""
-    given, rng = arguments_of_step(lanes, cell, dtype), np.random.default_rng(2)
+    given, rng = arguments_of_step(entries, cell, dtype), np.random.default_rng(2)
     N, T, S, C, K, H = 4, 18, 3, given["C"], 2, given["H"]
     forecast = {
         "series": rng.standard_normal((N, T + S)), "lags": rng.standard_normal(T),

@@ -347,7 +347,7 @@ def test_barriers(arrivals, both):
 
 
 def test_every_entry_is_compared():
-    classes = {"lanes", "Part", "Packed", "Run", "Linear", "Loss", "LOSSES", "RollOut", "Attention"}
+    classes = {"lanes", "operands", "Part", "Packed", "Run", "Linear", "Loss", "LOSSES", "RollOut", "Attention"}
     assert vars(entries(np.dtype("float32"))).keys() - classes == {
         "wait", "pack_panels", "multiply_rows", "gradient", "gradient_of_rows", "gather", "scatter", "draw", "scale",
         "square_sums", "adam", "sgd", "rmsprop", "tanh_rows",

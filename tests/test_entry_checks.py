@@ -37,6 +37,8 @@ EMPTY = {f"{cell}_load": ("x", "at") for cell in kernels.CELLS} | {
     "gather": ("order",),
     "draw": ("sequences",),
 }
+#: The modules, and the type of their numbers.
+MODULES = {"f32": "float32", "f64": "float64", "bf16": "float32"}
 #: What an object holds for all of its methods, of which some write to it.
 HELD = {*BUFFERS, *BACKWARD, *PACKED} - {"mask", "zero"}
 HELD_BY_ATTENTION = {"context", "weights", "keys_t", "memory_t", "d_keys", "d_queries", "d_memory", "d_vector"}
@@ -44,13 +46,23 @@ HELD_BY_ATTENTION = {"context", "weights", "keys_t", "memory_t", "d_keys", "d_qu
 
 @pytest.fixture(scope="module")
 def calls():
-    """Good calls, by the type of numbers and name."""
-    return {f"f{8 * np.dtype(dtype).itemsize}": good_calls("cython", dtype) for dtype in ("float32", "float64")}
+    """Good calls, by module and name."""
+    return {name: good_calls(getattr(cython, name), dtype) for name, dtype in MODULES.items()}
+
+
+@pytest.fixture(params=MODULES)
+def module(request):
+    return getattr(cython, request.param)
+
+
+@pytest.fixture
+def calls_of(module, calls):
+    return calls[module.__name__.rpartition(".")[2]]
 
 
 @pytest.fixture(params=NAMES)
-def call(request, dtype, calls):
-    return calls[f"f{8 * np.dtype(dtype).itemsize}"][request.param]
+def call(request, calls_of):
+    return calls_of[request.param]
 
 
 def first_rows(array, size):
@@ -101,7 +113,8 @@ def test_nothing_is_read_or_written_beyond_what_is_needed(call, name_of):
     beyond = {}
     for name, size in lengths.items():
         beyond[name] = alike(call.given[name])
-        beyond[name][size:] = np.nan if beyond[name].dtype.kind == "f" else -(2**40)
+        kind = beyond[name].dtype.kind
+        beyond[name][size:] = np.nan if kind == "f" else 0xFFFF if kind == "u" else -(2**40)
     before = {name: alike(array) for name, array in beyond.items()}
     after = call(**beyond)
     exact = call(**{name: first_rows(call.given[name], size) for name, size in lengths.items()})
@@ -173,8 +186,8 @@ def test_places_outside_an_array_are_refused(call, bad):
 
 
 @pytest.mark.parametrize("label", [-1, 2, 2**40, -(2**63)])
-def test_labels_without_a_score_are_refused_where_they_have_a_weight(dtype, calls, label):
-    of = calls[f"f{8 * np.dtype(dtype).itemsize}"]["linear_differentiate"]
+def test_labels_without_a_score_are_refused_where_they_have_a_weight(calls_of, label):
+    of = calls_of["linear_differentiate"]
     targets, weights = of.given["targets"].copy(), of.given["weights"].copy()
     targets[3] = label
     assert "targets[3]" in of.refused(targets=targets)
@@ -206,12 +219,11 @@ def test_what_is_not_there_is_refused_where_it_is_needed(name, calls):
             call.refused((ValueError, TypeError), **{array: None})
 
 
-def test_weights_of_another_run_are_refused(dtype):
-    module = cython.entries(np.dtype(dtype))
-    given = good_calls("cython", dtype)["lstm_forward"].given
+def test_weights_of_another_run_are_refused(module, calls_of):
+    given = calls_of["lstm_forward"].given
     run = module.Run("lstm", given["C"], given["H"], given["starts"], Buffers(*map(given.get, BUFFERS)))
     part = module.Part(0, 1, 0, 1, False, given["barrier"])
-    numbers = np.zeros(10**5, dtype)
+    numbers = np.zeros(10**5, given["forward"].dtype)
     for cell, C, H in (("gru", given["C"], given["H"]), ("lstm", 1, given["H"]), ("lstm", given["C"], 1)):
         with pytest.raises(ValueError, match="packed is of another cell, level or size"):
             run.forward(part, module.Packed(cell, C, H, numbers, None, None, None))
@@ -225,15 +237,15 @@ def test_weights_of_another_run_are_refused(dtype):
             run.forward(part, packed)
 
 
-def test_a_batch_that_changes_later_changes_no_run(dtype):
-    module, given = cython.entries(np.dtype(dtype)), dict(good_calls("cython", dtype)["lstm_forward"].given)
+def test_a_batch_that_changes_later_changes_no_run(module, calls_of):
+    given = dict(calls_of["lstm_forward"].given)
     starts = given["starts"].copy()
     run = module.Run("lstm", given["C"], given["H"], starts, Buffers(*map(given.get, BUFFERS)))
-    expected, given["rows"][:] = given["rows"].copy(), given["rows"]
+    before = given["h"].copy()
     starts[:] = 2**62
     packed = module.Packed("lstm", given["C"], given["H"], given["forward"], None, None, None)
     run.forward(module.Part(0, 4, 0, 1, False, given["barrier"]), packed)
-    assert not np.array_equal(given["rows"], expected)
+    assert not np.array_equal(given["h"], before)
 
 
 def test_an_unknown_cell_is_refused():
@@ -242,7 +254,7 @@ def test_an_unknown_cell_is_refused():
 
 
 def test_a_level_that_is_not_there_is_refused():
-    for module in (cython.f32, cython.f64):
+    for module in (cython.f32, cython.f64, cython.bf16):
         for name in ("", "avx", "AVX2", "é"):
             with pytest.raises(ValueError, match=re.escape(str(list(module.levels())))):
                 module.use(name)

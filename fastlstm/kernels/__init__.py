@@ -133,6 +133,11 @@ order[n]. With `reverse`, the rows are in reversed time:
 ``square_sums(first, last, g, sums)``
     sums[b] = sum of squares, in float64, of block b of g; blocks have `BLOCK` elements.
 
+``bfloat16`` has the same modules of cells for float32 numbers, with products of bfloat16 numbers: what they read,
+weights, inputs, states and gradients of sums, is rounded to the nearest of these, the even one of two; they are summed
+in float32, each two products of neighbours one after the other, the second first (so does the instruction vdpbf16ps).
+States, gradients and all else stay float32. A backend without the attribute does not have them.
+
 All arrays passed to a call have the same dtype, float32 or float64, and are contiguous unless noted otherwise. Inputs
 are never modified, and weights and x may be read-only. The results of a row are bitwise identical whatever other rows
 are in the batch, and all results are bitwise identical however the work is divided into parts. The caller places a
@@ -184,7 +189,7 @@ OF_LEVEL = "FASTLSTM_ISA"
 NO_COMPILER = "NUMBA_DISABLE_JIT"
 
 
-EXTENSIONS = ("fastlstm.kernels.cython.f32", "fastlstm.kernels.cython.f64")
+EXTENSIONS = tuple(f"fastlstm.kernels.cython.{name}" for name in ("f32", "f64", "bf16"))
 NOT_BUILT = (
     "its extension modules were not built; install a wheel of fastlstm or, if you have a C compiler, run "
     "`FASTLSTM_BUILD_EXT=require pip install .` in a checkout to see why the build fails"

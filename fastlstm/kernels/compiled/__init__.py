@@ -5,6 +5,7 @@ with classes that hold the arguments shared by many calls of compiled functions.
 optional arrays may be None.
 
 ``lanes()``: number of elements per vector; ``wait(barrier, size)``: as in the contract.
+``operands(n)``: how many multiply-adds, of one factor or of two, make a sum of n products; see ``csrc/matmul.h``.
 ``Part(first, last, rank, size, by_units, barrier)``: the part of a thread that computes the sequences `first` to
 `last`.
 ``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights, with the methods
@@ -12,8 +13,8 @@ optional arrays may be None.
 ``Run(cell, C, H, starts, buffers)``: for the buffers, see `recurrence.Buffers`. The methods are
 ``load(part, x, at, state, reverse)``, ``begin(part, state)``, ``copy_outputs(part, reverse, out, column, stride)``,
 ``look_up(products, which)``, ``forward(part, packed)``, ``step(packed, x, h)`` and
-``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``. The last returns an object with the methods
-``add_gradients(part, reverse, d, column, stride, accumulate)``, ``backward(part, packed, to_start)``,
+``prepare_backward(dz, dh, panels, d_h, dc, d_seen)``, with dz_factors for bfloat16. The last returns an object with the
+methods ``add_gradients(part, reverse, d, column, stride, accumulate)``, ``backward(part, packed, to_start)``,
 ``weight_gradient(part, packed, accumulate)``, ``add_rows(first, last, d_products)`` and
 ``input_gradient(part, packed, d_x)``.
 ``Linear(weight, bias)``: a layer of one or two outputs, with the methods ``forward(first, last, features, scores)``,
@@ -43,17 +44,19 @@ from fastlstm.kernels.compiled import attention, dropout, head, layout, packing,
 class Backend:
     """Implementation of the contract on top of a backend's entries.
 
+    `bfloat16`, if given, are the entries whose products are of bfloat16 numbers.
+
     ``isa()`` returns the name of the vector instruction set, ``fused()`` whether it has fused multiply-add. Results are
     bitwise identical on all instruction sets with fused multiply-add.
     """
 
     PARALLEL = True
 
-    def __init__(self, name, entries, isa, fused):
+    def __init__(self, name, entries, isa, fused, bfloat16=None):
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
-        def module_of(cell):
+        def module_of(cell, entries=entries):
             own = {"entries_of": staticmethod(entries), "cell": cell}
             return SimpleNamespace(
                 **{of.__name__: type(of.__name__, (of,), own) for of in (recurrence.Packed, recurrence.Run)}
@@ -62,6 +65,9 @@ class Backend:
         self.entries, self.isa, self._name, self._fused = entries, isa, name, fused
         self.wait = entries(np.dtype("float32")).wait
         vars(self).update({cell: module_of(cell) for cell in CELLS})
+        self.narrow = bfloat16
+        if bfloat16:
+            self.bfloat16 = SimpleNamespace(**{cell: module_of(cell, lambda dtype: bfloat16) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
         self.attention = over(attention, "Attention", "tanh")

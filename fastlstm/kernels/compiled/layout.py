@@ -35,12 +35,15 @@ def padded(units, lanes):
     return -(-units // lanes) * lanes
 
 
-def row_layout(C, P, dtype):
-    """Offset of the first row, such that its h' is aligned to a cache line, and the stride between rows."""
+def row_layout(before, P, dtype):
+    """Offset of the first row, such that its h' is aligned to a cache line, and the stride between rows.
+
+    before: elements of a row before h'.
+    """
     line = ALIGNMENT // dtype.itemsize
-    begin = -(C + 1) % line
+    begin = -before % line
     # The stride is an odd number of cache lines: an even one would map the rows to only a few sets of the cache.
-    return begin, (-(-(begin + C + 1 + P) // line) | 1) * line
+    return begin, (-(-(begin + before + P) // line) | 1) * line
 
 
 def flat(array):

@@ -9,6 +9,13 @@ from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, WIDEST, fla
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import row_bounds
 
+FACTOR = np.dtype(np.uint16)  # of a bfloat16 number
+
+
+def is_narrow(entries):
+    """Whether products are of pairs of bfloat16 numbers."""
+    return entries.operands(2) == 1
+
 
 class Buffers(NamedTuple):
     """Flat arrays that a run reads and writes; None if not needed."""
@@ -21,6 +28,8 @@ class Buffers(NamedTuple):
     gates: np.ndarray | None  # [M, slots, P]
     sums: np.ndarray  # per thread, SUMS_BYTES or [N, 4, lanes], whichever is larger
     zero: np.ndarray  # zeros, [4, P] or [padded C], whichever is larger
+    factors: np.ndarray | None  # bfloat16 [M+N, ., P : f_stride]: the rows as products read them
+    f_stride: int
 
 
 class Packed:
@@ -32,15 +41,17 @@ class Packed:
         entries, kind = self.entries_of(dtype), CELLS[self.cell]
         lanes = entries.lanes()
         P, G = padded(H, lanes), len(kind.gates)
-        size = (G * (C + 1 + H) + kind.separate_biases) * P
+        n_operands, narrow = entries.operands, is_narrow(entries)
+        size = (G * (n_operands(C + 1) + n_operands(H)) + kind.separate_biases) * P
+        of_operands = np.dtype(np.uint32) if narrow else dtype
         self.forward = self.backward = self.inputs = self.gradient = None
         if forward:
-            self.forward = workspace.empty("packed", (size,), dtype)
+            self.forward = workspace.empty("packed", (size,), of_operands)
         if backward:
-            self.backward = workspace.empty("packed_hh", (G * P * P,), dtype)
-            self.gradient = workspace.empty("gradient", (size,), dtype)
+            self.backward = workspace.empty("packed_hh", (n_operands(G * P) * P,), of_operands)
+            self.gradient = workspace.empty("gradient", ((G * (C + 1 + H) + kind.separate_biases) * P,), dtype)
         if inputs:
-            self.inputs = workspace.empty("packed_ih", (G * P * padded(C, lanes),), dtype)
+            self.inputs = workspace.empty("packed_ih", (n_operands(G * P) * padded(C, lanes),), of_operands)
         self.kernel = entries.Packed(self.cell, C, H, self.forward, self.backward, self.inputs, self.gradient)
         self._new_part = entries.Part
 
@@ -64,11 +75,15 @@ class Run:
         self._lanes = lanes = entries.lanes()
         self.starts, self.C, self.H, self.P, self.dtype = starts, C, H, padded(H, lanes), dtype
         self.N, self.M, self._kind = int(starts[1]), int(starts[-1]), CELLS[self.cell]
-        begin, stride = row_layout(C, self.P, dtype)
+        begin, stride = row_layout(C + 1, self.P, dtype)
         self.workspace, self._threads, self._bounds = workspace, threads, {1: [0, self.N]}
         rows = workspace.empty("rows", (self.M + self.N, stride), dtype)
         self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
-        h = mask = c = self._c = self._gates = None
+        h = mask = c = self._c = self._gates = factors = None
+        f_stride = 0
+        if is_narrow(entries):
+            f_begin, f_stride = row_layout(2 * entries.operands(C + 1), self.P, FACTOR)
+            factors = workspace.empty("factors", ((self.M + self.N) * f_stride,), FACTOR)[f_begin:]
         if masked:  # the rows hold the masked states, as the gates see them; the states have a buffer of their own
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
@@ -83,7 +98,7 @@ class Run:
         flat_h, flat_mask, flat_c = (array if array is None else array.reshape(-1) for array in (h, mask, c))
         self._buffers = Buffers(
             rows.reshape(-1)[begin:], stride, flat_h, flat_mask, flat_c, self._gates, self._sums,
-            zeros(max(4 * self.P, padded(C, lanes)), dtype),
+            zeros(max(4 * self.P, padded(C, lanes)), dtype), factors, f_stride,
         )  # fmt: skip
         self._kernel = entries.Run(self.cell, C, H, starts, self._buffers)
 
@@ -151,8 +166,9 @@ class Run:
         if inputs:
             self.d_inputs = empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)
             self.d_x = self.d_inputs[:, : self.C]
+        narrow = [] if self._buffers.factors is None else [empty("dz_factors", self._dz.shape, FACTOR)]
         dh, dc = room[0].reshape(-1), room[1].reshape(-1) if len(room) > 1 else None
-        self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen)
+        self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen, *narrow)
 
     def _room(self, name, rows):
         """Buffer for states or their gradient, with zeros in the padded units."""

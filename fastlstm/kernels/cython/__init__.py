@@ -2,6 +2,7 @@
 
 import os
 
+import fastlstm.kernels.cython.bf16 as bf16
 import fastlstm.kernels.cython.f32 as f32
 import fastlstm.kernels.cython.f64 as f64
 from fastlstm.kernels import OF_LEVEL, LevelError
@@ -9,7 +10,7 @@ from fastlstm.kernels.compiled import Backend
 
 
 def take(level):
-    """Select the kernels of a CPU level in both modules; LevelError if this CPU or operating system lacks support."""
+    """Select the kernels of a CPU level in all modules; LevelError if this CPU or operating system lacks support."""
     if level not in f32.levels():
         raise LevelError(
             f"{OF_LEVEL}={level} is not a level that this CPU and its operating system support; expected one of "
@@ -17,6 +18,7 @@ def take(level):
         )
     f32.use(level)
     f64.use(level)
+    bf16.use(level)
 
 
 def entries(dtype):
@@ -24,4 +26,4 @@ def entries(dtype):
 
 
 take(os.environ.get(OF_LEVEL) or f32.levels()[0])
-BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2")
+BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2", bfloat16=bf16)

@@ -12,6 +12,7 @@ def entries(dtype):
     """The entries for a dtype. Numba compiles a separate version of each function for each dtype."""
     return SimpleNamespace(
         lanes=partial(lanes, dtype),
+        operands=lambda n: n,
         wait=barrier.wait,
         Part=runs.Part,
         Packed=partial(runs.Packed, lanes(dtype)),

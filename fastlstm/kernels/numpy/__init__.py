@@ -12,6 +12,13 @@ def wait(barrier, size):
     return True
 
 
+def narrow(cell):
+    """The classes of a cell whose products are of bfloat16 numbers."""
+    own = {"NARROW": True}
+    return SimpleNamespace(**{of.__name__: type(of.__name__, (of,), own) for of in (cell.Packed, cell.Run)})
+
+
+OF_CELLS = {cell: import_module(f"{__name__}.{cell}") for cell in CELLS}
 BACKEND = SimpleNamespace(
     PARALLEL=False,
     bits=lambda: "numpy",
@@ -23,5 +30,6 @@ BACKEND = SimpleNamespace(
     packing=packing,
     roll_out=roll_out,
     solvers=solvers,
-    **{cell: import_module(f"{__name__}.{cell}") for cell in CELLS},
+    bfloat16=SimpleNamespace(**{name: narrow(cell) for name, cell in OF_CELLS.items()}),
+    **OF_CELLS,
 )

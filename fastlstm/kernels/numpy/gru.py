@@ -18,6 +18,10 @@ from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
 class Packed(recurrence.Packed):
     GATES = "rzn"
 
+    def _biases(self, bias_ih, bias_hh):
+        gates = np.arange(len(bias_hh)) < len(bias_hh) // 3 * 2  # of r and z; the candidate has two sums
+        return bias_ih + np.where(gates, bias_hh, 0), np.where(gates, 0, bias_hh)
+
 
 class Run(recurrence.Run):
     GATES, KEPT, ORDER = "rzn", "rznm", "nrz"

@@ -20,10 +20,18 @@ def rows_times(a, w):
         return np.matmul(w, a[..., None])[..., 0]
 
 
+def bfloat16(array):
+    """float32 numbers rounded to the nearest bfloat16 number, the even one of two."""
+    bits = array.astype(np.float32).view(np.uint32)
+    nearest = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000
+    return np.where(np.isnan(array), array, nearest.astype(np.uint32).view(np.float32))
+
+
 class Packed:
     """Weights and their gradient; this backend keeps them in their original shapes."""
 
     GATES = None  # letters, in the order of the weights
+    NARROW = False  # whether products are of bfloat16 numbers
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         G = len(self.GATES) * H
@@ -31,7 +39,15 @@ class Packed:
 
     def fill(self, part, weights):
         self.weights = [np.array(w).reshape(shape) for w, shape in zip(weights, self._shapes, strict=True)]
+        if self.NARROW:
+            weight_ih, weight_hh, bias_ih, bias_hh = self.weights
+            one, other = self._biases(bias_ih, bias_hh)
+            self.weights = [bfloat16(weight_ih), bfloat16(weight_hh), bfloat16(one), other]
         self.gradient = [np.zeros_like(w) for w in self.weights]
+
+    def _biases(self, bias_ih, bias_hh):
+        """The same biases as weights of the 1 beside the inputs, and the rest."""
+        return bias_ih + bias_hh, np.zeros_like(bias_hh)
 
     def unpack(self, part, d_weights):
         for d_w, value in zip(d_weights, self.gradient, strict=True):
@@ -44,6 +60,7 @@ class Run:
     STATES, GATES = "h", None  # letters of the states, and of the gates in the order of the weights
     ORDER = None  # letters of the gates in the order of products that are looked up, if it is another
     KEPT = ""  # letters of the activations that forward stores for backward
+    NARROW = False  # whether products are of bfloat16 numbers
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
@@ -57,12 +74,16 @@ class Run:
         self.state, self.state_n = tuple(self._states[:, : self.N]), tuple(self._states[:, self.M :])
         self._kept, self._products = np.empty((len(self.KEPT), self.M, H), dtype), None
 
+    def _factors(self, array):
+        """Numbers as products read them."""
+        return bfloat16(array) if self.NARROW else array
+
     def look_up(self, products, which):
         self._products, self._which = products, which
 
     def _products_of_x(self, rows, packed):
         """Products of the inputs of these rows, plus those that are looked up."""
-        products = rows_times(self._x[rows], packed.weights[0])
+        products = rows_times(self._factors(self._x[rows]), packed.weights[0])
         if self._products is not None:
             looked_up = self._products[self._which[rows]].sum(axis=1)
             products = products + looked_up[:, [(self.ORDER or self.GATES).index(gate) for gate in self.GATES]].reshape(
@@ -79,13 +100,13 @@ class Run:
             np.add.at(d_products, which, d_rows)
 
     def _seen(self, rows):
-        """The states before a step, multiplied by the recurrent dropout mask if there is one."""
+        """The states before a step as products read them, multiplied by the recurrent dropout mask if there is one."""
         h = self.h[rows]
-        return h if self.mask is None else h * self.mask[: len(h)]
+        return self._factors(h if self.mask is None else h * self.mask[: len(h)])
 
     def _past(self, d_sums, packed):
         """Gradient of the states before a step, given that of the gates' sums."""
-        d_h = rows_times(d_sums, packed.weights[1].T)
+        d_h = rows_times(self._factors(d_sums), packed.weights[1].T)
         return d_h if self.mask is None else d_h * self.mask[: len(d_h)]
 
     def bounds(self, part):
@@ -139,9 +160,9 @@ class Run:
         return d_sums
 
     def weight_gradient(self, part, packed, accumulate=False):
-        of_x, of_h = self._d_of_x, self._d_of_h
+        of_x, of_h = self._factors(self._d_of_x), self._factors(self._d_of_h)
         parts = (
-            np.einsum("mg,mc->gc", of_x, self._x),
+            np.einsum("mg,mc->gc", of_x, self._factors(self._x)),
             np.einsum("mg,mh->gh", of_h, np.concatenate([self._seen(now) for now, _ in self._places])),
             of_x.sum(axis=0),
             of_h.sum(axis=0),
@@ -149,4 +170,4 @@ class Run:
         packed.gradient = [old + new if accumulate else new for old, new in zip(packed.gradient, parts, strict=True)]
 
     def input_gradient(self, part, packed):
-        self.d_x = self.d_inputs = rows_times(self._d_of_x, packed.weights[0].T)
+        self.d_x = self.d_inputs = rows_times(self._factors(self._d_of_x), packed.weights[0].T)

@@ -1,0 +1,24 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""The kernels of csrc for float32, in whose recurrences the products are of bfloat16; see csrc/entries.pxi."""
+
+from libc.stdint cimport uint16_t, uint32_t
+
+cdef extern from *:
+    """
+    #include "fastlstm.h"
+    #define FL_TYPE(name) name##_bf16
+    #define FL_LEVEL(name) fl_bf16_##name
+    #if FL_AVX512_BF16
+    #define FL_BEST fl_bf16_avx512_bf16
+    #else
+    #define FL_BEST fl_bf16_avx512
+    #endif
+    """
+
+ctypedef float real
+ctypedef uint32_t operand
+ctypedef uint16_t factor
+cdef enum:
+    WIDTH = 2 # factors in an operand
+
+include "entries.pxi"

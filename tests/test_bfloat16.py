@@ -1,0 +1,145 @@
+"""Recurrences whose products are of bfloat16 numbers: rounded as the NumPy oracle rounds, and the same bits however the
+work is divided."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from fastlstm import kernels
+from fastlstm.kernels.numpy.recurrence import bfloat16
+from fastlstm.kernels.parts import Part, starts_of
+from fastlstm.kernels.workspace import Workspace
+
+COMPILED = [name for name in kernels.available() if hasattr(kernels.load(name), "bfloat16") and name != "numpy"]
+pytestmark = pytest.mark.skipif(not COMPILED, reason="no compiled backend has products of bfloat16 numbers")
+
+
+@pytest.fixture(params=COMPILED)
+def compiled(request):
+    return kernels.load(request.param)
+
+
+def results_of(module, cell, C, H, lengths, size=1, by_units=False, masked=False, n_drawn=None):
+    """What a run forward and back computes of random numbers; `n_drawn`: lengths of all sequences to draw, or None."""
+    rng, kind = np.random.default_rng((C, H)), kernels.CELLS[cell]
+    G, N, lengths = len(kind.gates), len(lengths), np.asarray(lengths)
+    drawn = np.asarray(lengths if n_drawn is None else n_drawn)
+    starts = starts_of(lengths).astype(np.int64)
+
+    def normal(*shape, scale=1.0):
+        return (scale * rng.standard_normal(shape)).astype(np.float32)
+
+    weights = [normal(*shape, scale=H**-0.5) for shape in ((G * H, C), (G * H, H), (G * H,), (G * H,))]
+    x, state = normal(drawn.sum() * C), [normal(len(drawn), H)[:N] for _ in kind.states]
+    d_state = [normal(N, H) for _ in kind.states]
+    d_outputs, mask = normal(lengths.sum(), H), rng.choice([0, 1.25], (N, H)).astype(np.float32)
+    module, dtype, barrier = getattr(module, cell), np.dtype("float32"), np.zeros(1, np.int64)
+    parts = [Part(rank, size, by_units, barrier) for rank in range(size)]
+    packed = module.Packed(C, H, dtype, Workspace(), backward=True, inputs=True)
+    run = module.Run(C, H, starts, dtype, Workspace(), recording=True, threads=size, masked=masked)
+    if masked:
+        run.mask[:] = mask
+    out, d_weights = np.zeros((len(d_outputs), H), np.float32), [np.zeros_like(of) for of in weights]
+    in_turn(parts, lambda part: packed.fill(part, weights))
+    in_turn(parts, lambda part: run.load(part, x, (np.cumsum(lengths) - lengths) * C, state))
+    at_once(parts, lambda part: run.forward(part, packed))
+    in_turn(parts, lambda part: run.outputs(part, False, out, 0))
+    run.prepare_backward(outputs=True, inputs=True)
+    for to, d in zip(run.d_state, d_state, strict=True):
+        to[:] = d
+    in_turn(parts, lambda part: run.collect(part, [d_outputs], [False], 0))
+    state_n = np.stack(run.state_n)
+    at_once(parts, lambda part: run.backward(part, packed, True))
+    in_turn(parts, lambda part: run.weight_gradient(part, packed))
+    in_turn(parts, lambda part: run.input_gradient(part, packed))
+    in_turn(parts, lambda part: packed.unpack(part, d_weights))
+    named = {f"d_weight_{number}": of for number, of in enumerate(d_weights)}
+    return named | {"out": out, "state_n": state_n, "d_x": np.array(run.d_x), "d_state": np.stack(run.d_state)}
+
+
+def in_turn(parts, work):
+    for part in parts:
+        work(part)
+
+
+def at_once(parts, work):
+    """Parts that wait for each other."""
+    if not parts[0].by_units:
+        return in_turn(parts, work)
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return list(pool.map(work, parts))
+
+
+SIZES = [(1, 1, [1]), (3, 5, [4, 4, 1]), (2, 17, [3] * 7), (16, 33, [5, 4, 4, 2, 1]), (31, 64, [2] * 70)]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("C", "H", "lengths"), SIZES)
+def test_a_run_has_the_oracles_results(compiled, cell, C, H, lengths, masked):
+    ours = results_of(compiled.bfloat16, cell, C, H, lengths, masked=masked)
+    expected = results_of(kernels.load("numpy").bfloat16, cell, C, H, lengths, masked=masked)
+    exact = results_of(kernels.load("numpy"), cell, C, H, lengths, masked=masked)
+    for name, array in expected.items():
+        scale = max(np.abs(array).max(), 1e-3)
+        # here and there, two float32 numbers next to each other are rounded to different bfloat16 numbers
+        error = np.abs(ours[name] - array) / scale
+        assert np.median(error) < 5e-6, name
+        assert error.max() < 2e-3, name
+        assert H == 1 or np.abs(exact[name] - array).max() > 1e-4 * scale, name
+
+
+@pytest.mark.parametrize(("size", "by_units"), [(2, False), (3, False), (2, True)])
+@pytest.mark.parametrize(("C", "H", "lengths"), SIZES[1:])
+def test_threads_change_no_bits(compiled, cell, C, H, lengths, size, by_units):
+    alone = results_of(compiled.bfloat16, cell, C, H, lengths)
+    for name, array in results_of(compiled.bfloat16, cell, C, H, lengths, size, by_units).items():
+        assert_array_equal(array, alone[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("C", "H", "lengths"), SIZES[1:])
+def test_levels_have_the_same_bits(cell, C, H, lengths):
+    """Of the instruction and of two multiply-adds in its place, on vectors of any width."""
+    cython = pytest.importorskip("fastlstm.kernels.cython")
+    before, found = cython.f32.level(), {}
+    try:
+        for level in cython.f32.levels():
+            cython.take(level)
+            found[level] = results_of(cython.BACKEND.bfloat16, cell, C, H, lengths)
+    finally:
+        cython.take(before)
+    for level, results in found.items():
+        for name, array in results.items():
+            if level == "sse2":  # without a fused multiply-add
+                assert np.median(np.abs(array - found[before][name])) < 1e-5, name
+            else:
+                assert_array_equal(array, found[before][name], err_msg=f"{name} on {level}")
+
+
+@pytest.mark.parametrize(("C", "H", "lengths"), SIZES[2:4])
+def test_other_rows_of_a_batch_change_no_bits(compiled, cell, C, H, lengths):
+    """Forward; a batch of the first sequences has the same weights and inputs."""
+    one = results_of(compiled.bfloat16, cell, C, H, lengths[:2], n_drawn=lengths)
+    assert_array_equal(one["state_n"], results_of(compiled.bfloat16, cell, C, H, lengths)["state_n"][:, :2])
+
+
+def test_subnormal_numbers_are_zero_in_products_only(compiled):
+    """As vdpbf16ps has it; the CPU's mode is as before afterwards."""
+    module, part, dtype = compiled.bfloat16.rnn, Part(), np.dtype("float32")
+    packed = module.Packed(1, 1, dtype, Workspace())
+    packed.fill(part, [np.full(size, value, np.float32) for size, value in ((1, 2.0**-30), (1, 0), (1, 0), (1, 0))])
+    run, h = module.Run(1, 1, np.array([0, 1]), dtype, Workspace()), np.ones((1, 1), np.float32)
+    for exponent, expected in ((-100, 0.0), (-90, 2.0**-120)):
+        run.load(part, np.full(1, 2.0**exponent, np.float32), np.zeros(1, np.int64))
+        run.step(packed, np.full((1, 1), 2.0**exponent, np.float32), h)
+        assert h[0, 0] == pytest.approx(expected, rel=1e-6, abs=0)
+    assert np.float32(2.0**-100) * np.float32(2.0**-30) > 0
+
+
+def test_the_oracle_rounds_to_the_nearest_even_number():
+    step = 2.0**-7  # between bfloat16 numbers from 1 on
+    numbers = [1, 1 + step / 2, 1 + 1.5 * step, 1 + 0.51 * step, -1 - step / 2, 3.4e38, np.inf, 0.0]
+    expected = [1, 1, 1 + 2 * step, 1 + step, -1, np.inf, np.inf, 0.0]
+    assert_array_equal(bfloat16(np.array(numbers, np.float32)), np.array(expected, np.float32))
+    assert np.isnan(bfloat16(np.array([np.nan], np.float32))).all()

@@ -4,8 +4,8 @@
    gradient of weights in blocks of rows), whatever rows are computed beside it: so a row's result has the same bits in
    every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits.
 
-   reals.h or pairs.h, included before, says what is multiplied: `factor` is a stored number, `operand` what a
-   multiply-add takes of a sum, one factor or two, and OF_FACTORS(name) a name for this type. */
+   reals.h or pairs.h, included before, says what is multiplied: `factor` is a stored number, `operand` one or two of
+   them that are neighbours in a sum, added in PARTS multiply-adds, and OF_FACTORS(name) a name for this type. */
 
 #define multiply_add OF_FACTORS(multiply_add)
 #define product_tile OF_FACTORS(product_tile)
@@ -49,23 +49,27 @@ INLINE void multiply_add(const int rows, const int vecs, vec sum[][4], int64_t K
         /* Registers decide the order. With room for all weight vectors, they are loaded first and each element lives
            for `vecs` multiplications; otherwise the elements are loaded first and each weight vector just before its
            use. The wrong order spills accumulators and halves the speed. */
-        if (rows * vecs + vecs + 1 <= REGISTERS) {
-            operands weights[4];
-            UNROLLED for (int v = 0; v < vecs; v++)
-                weights[v] = load_operands(w_now + v * L);
-            UNROLLED for (int r = 0; r < rows; r++) {
-                const operands element = splat_operand(a_now + r * a_row);
+        UNROLLED for (int part = 0; part < PARTS; part++) {
+            if (part > 0) /* load all again, since registers do not hold both parts */
+                MEMORY_BARRIER;
+            if (rows * vecs + vecs + 1 <= REGISTERS) {
+                operands weights[4];
                 UNROLLED for (int v = 0; v < vecs; v++)
-                    sum[r][v] = add_product(element, weights[v], sum[r][v]);
-            }
-        } else {
-            operands elements[TALLEST];
-            UNROLLED for (int r = 0; r < rows; r++)
-                elements[r] = splat_operand(a_now + r * a_row);
-            UNROLLED for (int v = 0; v < vecs; v++) {
-                const operands weights = load_operands(w_now + v * L);
+                    weights[v] = load_operands(w_now + v * L, part);
+                UNROLLED for (int r = 0; r < rows; r++) {
+                    const operands element = splat_operand(a_now + r * a_row, part);
+                    UNROLLED for (int v = 0; v < vecs; v++)
+                        sum[r][v] = add_product(element, weights[v], sum[r][v]);
+                }
+            } else {
+                operands elements[TALLEST];
                 UNROLLED for (int r = 0; r < rows; r++)
-                    sum[r][v] = add_product(elements[r], weights, sum[r][v]);
+                    elements[r] = splat_operand(a_now + r * a_row, part);
+                UNROLLED for (int v = 0; v < vecs; v++) {
+                    const operands weights = load_operands(w_now + v * L, part);
+                    UNROLLED for (int r = 0; r < rows; r++)
+                        sum[r][v] = add_product(elements[r], weights, sum[r][v]);
+                }
             }
         }
     } while (++k < K);
@@ -132,7 +136,7 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
 static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const factor *a,
                      int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
 {
-    const int64_t panels = larger(1, M / (4 * L)), share = (ROWS + panels - 1) / panels;
+    const int64_t panels = larger(1, M / (4 * L)), share = (TALLEST + panels - 1) / panels;
     for (int64_t m = 0; m < M;) {
         const int64_t near = soon_at + m / (4 * L) * share * K;
 #define PANEL(vecs) \

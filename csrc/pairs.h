@@ -12,6 +12,7 @@
 #undef OF_FACTORS
 #undef WIDTH
 #undef OPERANDS
+#undef PARTS
 #undef TALLEST
 #undef load_operands
 #undef splat_operand
@@ -31,37 +32,11 @@
 
 #define factor uint16_t /* a bfloat16 number: the upper half of a float32 */
 #define operand uint32_t /* a pair; its first number is the lower half */
-#define operands FL(pairs)
+#define operands FL(operands)
 #define matrix FL(factors)
 #define OF_FACTORS(name) FL(name##_of_pairs)
 #define WIDTH 2
 #define OPERANDS(n) (((n) + 1) / 2)
-
-#if FL_X86 && FL_VECTOR_BITS == 512
-typedef __m512i operands;
-#define load_operands(place) _mm512_loadu_si512(place)
-#define splat_operand(place) _mm512_set1_epi32(bits_of_pair(place))
-#define first_of_pair(pair) _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16))
-#define second_of_pair(pair) _mm512_castsi512_ps(_mm512_and_si512(pair, _mm512_set1_epi32(-65536)))
-#elif FL_X86 && FL_VECTOR_BITS == 256
-typedef __m256i operands;
-#define load_operands(place) _mm256_loadu_si256((const __m256i *)(place))
-#define splat_operand(place) _mm256_set1_epi32(bits_of_pair(place))
-#define first_of_pair(pair) _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16))
-#define second_of_pair(pair) _mm256_castsi256_ps(_mm256_and_si256(pair, _mm256_set1_epi32(-65536)))
-#elif FL_X86
-typedef __m128i operands;
-#define load_operands(place) _mm_loadu_si128((const __m128i *)(place))
-#define splat_operand(place) _mm_set1_epi32(bits_of_pair(place))
-#define first_of_pair(pair) _mm_castsi128_ps(_mm_slli_epi32(pair, 16))
-#define second_of_pair(pair) _mm_castsi128_ps(_mm_and_si128(pair, _mm_set1_epi32(-65536)))
-#else
-typedef uint32x4_t operands;
-#define load_operands(place) vld1q_u32(place)
-#define splat_operand(place) vdupq_n_u32((uint32_t)bits_of_pair(place))
-#define first_of_pair(pair) vreinterpretq_f32_u32(vshlq_n_u32(pair, 16))
-#define second_of_pair(pair) vreinterpretq_f32_u32(vandq_u32(pair, vdupq_n_u32(0xffff0000)))
-#endif
 
 typedef struct {
     const uint16_t *at;
@@ -69,18 +44,38 @@ typedef struct {
 } matrix;
 
 #ifdef FL_PAIR_PRODUCTS /* vdpbf16ps */
+#define PARTS 1
 #define TALLEST ROWS
-#define add_product(a, b, sum) _mm512_dpbf16_ps(sum, (__m512bh)(a), (__m512bh)(b))
+typedef __m512bh operands;
+#define load_operands(place, part) ((__m512bh)_mm512_loadu_si512(place))
+#define splat_operand(place, part) ((__m512bh)_mm512_set1_epi32(bits_of_pair(place)))
+#define add_product(a, b, sum) _mm512_dpbf16_ps(sum, a, b)
 #else
-#define TALLEST (REGISTERS == 32 ? 4 : 2) /* each pair takes two registers */
-#define add_product(a, b, sum) \
-    vfma(first_of_pair(a), first_of_pair(b), vfma(second_of_pair(a), second_of_pair(b), sum))
+#define PARTS 2 /* the second numbers of pairs, then the first: as float32, whose upper halves they are */
+#define TALLEST (REGISTERS == 32 ? ROWS : 2) /* there is a mask, too */
+typedef vec operands;
+#define add_product(a, b, sum) vfma(a, b, sum)
+#if FL_X86 && FL_VECTOR_BITS == 512
+#define number_of_pairs(pairs, part) \
+    _mm512_castsi512_ps(part ? _mm512_slli_epi32(pairs, 16) : _mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))
+#define load_operands(place, part) number_of_pairs(_mm512_loadu_si512(place), part)
+#define splat_operand(place, part) number_of_pairs(_mm512_set1_epi32(bits_of_pair(place)), part)
+#elif FL_X86 && FL_VECTOR_BITS == 256
+#define number_of_pairs(pairs, part) \
+    _mm256_castsi256_ps(part ? _mm256_slli_epi32(pairs, 16) : _mm256_and_si256(pairs, _mm256_set1_epi32(-65536)))
+#define load_operands(place, part) number_of_pairs(_mm256_loadu_si256((const __m256i *)(place)), part)
+#define splat_operand(place, part) number_of_pairs(_mm256_set1_epi32(bits_of_pair(place)), part)
+#elif FL_X86
+#define number_of_pairs(pairs, part) \
+    _mm_castsi128_ps(part ? _mm_slli_epi32(pairs, 16) : _mm_and_si128(pairs, _mm_set1_epi32(-65536)))
+#define load_operands(place, part) number_of_pairs(_mm_loadu_si128((const __m128i *)(place)), part)
+#define splat_operand(place, part) number_of_pairs(_mm_set1_epi32(bits_of_pair(place)), part)
+#else
+#define number_of_pairs(pairs, part) \
+    vreinterpretq_f32_u32(part ? vshlq_n_u32(pairs, 16) : vandq_u32(pairs, vdupq_n_u32(0xffff0000)))
+#define load_operands(place, part) number_of_pairs(vld1q_u32(place), part)
+#define splat_operand(place, part) number_of_pairs(vdupq_n_u32((uint32_t)bits_of_pair(place)), part)
 #endif
-
-#ifdef _MSC_VER /* which keeps such instructions in order */
-#define MEMORY_BARRIER _ReadWriteBarrier()
-#else
-#define MEMORY_BARRIER __asm__ volatile("" : : : "memory")
 #endif
 
 #define bits_of_pair FL(bits_of_pair)

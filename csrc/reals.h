@@ -7,10 +7,11 @@
 #define OF_FACTORS(name) FL(name)
 #define WIDTH 1         /* factors in an operand */
 #define OPERANDS(n) (n) /* in n factors */
+#define PARTS 1         /* multiply-adds of an operand */
 #define TALLEST ROWS    /* rows of the largest tile */
 
-#define load_operands(place) vload(place)
-#define splat_operand(place) vsplat(*(place))
+#define load_operands(place, part) vload(place)
+#define splat_operand(place, part) vsplat(*(place))
 #define add_product(a, b, sum) vfma(a, b, sum)
 
 /* Operands of a weight gradient, each of one number of a column of a and b: those of a are read where they are. */

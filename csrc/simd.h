@@ -58,6 +58,13 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #endif
 
+/* Memory is read and written on either side in the order of the program. */
+#ifdef _MSC_VER
+#define MEMORY_BARRIER _ReadWriteBarrier()
+#else
+#define MEMORY_BARRIER __asm__ volatile("" : : : "memory")
+#endif
+
 /* -- instructions -------------------------------------------------------------------------------------------------- */
 
 #if FL_BITS == 32

@@ -2,6 +2,7 @@
 
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -356,6 +357,7 @@ def chunks(n_chunks=3, **others):
         ([], "X has 0 series in all chunks"),
         (cut((X[:20], Y[:20], np.zeros(20)), [0, 10, 20]), "sample_weight is zero for every sample"),
         ("part*.npy", "expected a list of paths"),
+        (Path("part.npy"), "expected a list of paths"),
     ],
 )
 def test_bad_chunks_are_reported(given, message):
@@ -398,8 +400,9 @@ def test_bad_arguments_are_reported(options, error, message):
 def test_invalid_parameters_are_reported():
     with pytest.raises(ValueError, match="The 'solver' parameter of LSTMRegressor must be"):
         fit(LSTMRegressor(solver="none"), X, Y, engine=Local(2))
-    with pytest.raises(ValueError, match="n_workers=0: expected a number of threads, at least 1"):
-        Local(0)
+    for given in (0, True):
+        with pytest.raises(ValueError, match=f"n_workers={given}: expected a number of threads, at least 1"):
+            Local(given)
 
 
 def test_an_estimator_of_another_kind_is_reported():

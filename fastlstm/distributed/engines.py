@@ -44,7 +44,7 @@ class Local:
     n_workers: int = 1
 
     def __post_init__(self):
-        if not isinstance(self.n_workers, Integral) or self.n_workers < 1:
+        if not isinstance(self.n_workers, Integral) or isinstance(self.n_workers, bool) or self.n_workers < 1:
             raise ValueError(f"n_workers={self.n_workers!r}: expected a number of threads, at least 1.")
 
     def survey(self, function, given, options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from numbers import Number
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,7 +50,7 @@ class Given(NamedTuple):
         for name, given in ((y, self.y), (sample_weight, self.sample_weight)):
             if given is not None:
                 raise ValueError(f"{name} was passed, but `load` returns it together with {X}: leave it out.")
-        if isinstance(self.X, (str, bytes)):
+        if isinstance(self.X, (str, bytes)) or not isinstance(self.X, Iterable):
             raise ValueError(f"{X} is {self.X!r}; expected a list of paths, or whatever else `load` reads.")
         if not callable(self.load):
             raise TypeError(f"load is {containers.brief(self.load)}; expected a function that reads a member of {X}.")

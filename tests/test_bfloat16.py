@@ -1,13 +1,14 @@
 """Recurrences whose products are of bfloat16 numbers: rounded as the NumPy oracle rounds, and the same bits however the
 work is divided."""
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from fastlstm import kernels
+from fastlstm import kernels, layers
 from fastlstm.kernels.numpy.recurrence import bfloat16
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
@@ -143,3 +144,61 @@ def test_the_oracle_rounds_to_the_nearest_even_number():
     expected = [1, 1, 1 + 2 * step, 1 + step, -1, np.inf, np.inf, 0.0]
     assert_array_equal(bfloat16(np.array(numbers, np.float32)), np.array(expected, np.float32))
     assert np.isnan(bfloat16(np.array([np.nan], np.float32))).all()
+
+
+@pytest.fixture(params=["numpy", *COMPILED])
+def name(request):
+    return request.param
+
+
+def of_layer(layer, x):
+    """Outputs, states and gradients of a layer; those of the squares of the outputs."""
+    output, state, tape = layer.record(x)
+    gradients = layer.backward(tape, 2 * output)
+    states = [np.stack(of) for of in (*state, *gradients.state)]
+    return [output, *states, gradients.x, *gradients.weights.values()]
+
+
+def test_layers_are_near_those_of_float32(cell, name):
+    x, make = np.random.default_rng(0).standard_normal((7, 9, 3)).astype("float32"), getattr(layers, cell.upper())
+    options = {"num_layers": 2, "bidirectional": True, "random_state": 0, "backend": name}
+    exact, layer = make(3, 33, **options), make(3, 33, **options, precision="bfloat16")
+    for ours, expected in zip(of_layer(layer, x), of_layer(exact, x), strict=True):
+        error = np.linalg.norm(ours - expected) / np.linalg.norm(expected)
+        assert 1e-5 < error < 0.02
+        assert ours.dtype == np.float32
+    copy = pickle.loads(pickle.dumps(layer))
+    assert copy.precision == "bfloat16"
+    assert "precision='bfloat16'" in repr(copy)
+    assert_array_equal(copy(x)[0], layer(x)[0])
+
+
+def test_streams_and_threads_have_the_bits_of_a_layer(cell, compiled):
+    x = np.random.default_rng(0).standard_normal((7, 9, 3)).astype("float32")
+    layer = getattr(layers, cell.upper())(3, 33, precision="bfloat16", random_state=0, n_jobs=1)
+    output, _ = layer(x)
+    state = layer.initial_state(7)
+    for t in range(9):
+        assert_array_equal(layer.step(x[:, t], state), output[:, t])
+    many = getattr(layers, cell.upper())(3, 33, precision="bfloat16", random_state=0, n_jobs=2)
+    for ours, expected in zip(of_layer(many, x), of_layer(layer, x), strict=True):
+        assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "float16"}, r"precision='float16': expected one of \['float32', 'bfloat16'\]"),
+        ({"precision": None}, r"precision=None: expected one of \['float32', 'bfloat16'\]"),
+        ({"precision": "bfloat16", "dtype": "float64"}, "requires dtype='float32', but dtype is 'float64'"),
+    ],
+)
+def test_precisions_that_are_not_there_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        layers.LSTM(1, 1, **options)
+
+
+def test_backends_without_bfloat16_say_which_have_it():
+    pytest.importorskip("numba")
+    with pytest.raises(ValueError, match=r"not available with backend='numba': use one of \[.*'numpy'\]"):
+        layers.LSTM(1, 1, precision="bfloat16", backend="numba")

@@ -145,12 +145,15 @@ barrier between two calls if a part reads what another part has written. Kernels
 shapes and dtypes are checked in ``fastlstm.layers``.
 """
 
+import copy
 import functools
 import importlib
 import importlib.util
 import os
 import warnings
 from typing import NamedTuple
+
+import numpy as np
 
 
 class LevelError(ValueError):
@@ -184,6 +187,7 @@ CELLS = {
     "cifg": Cell("fgo", ("h", "c")),
 }
 BACKENDS = ("cython", "numba", "numpy")  # in order of preference for "auto"
+PRECISIONS = ("float32", "bfloat16")  # of the products in recurrences, with float32 numbers
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"
 NO_COMPILER = "NUMBA_DISABLE_JIT"
@@ -274,16 +278,40 @@ def resolve(name="auto"):
     return name
 
 
-def load(name="auto"):
-    """Import the backend `name`.
+def load(name="auto", precision="float32"):
+    """Import the backend `name`; with "bfloat16", its recurrences have products of such numbers.
 
     Examples
     --------
     >>> from fastlstm import kernels
     >>> kernels.load("numpy").PARALLEL
     False
+    >>> kernels.load("numpy", "bfloat16").bits()
+    'numpy, bfloat16'
     """
-    return _package(name if name in available() else resolve(name))
+    name = name if name in available() else resolve(name)
+    return _package(name) if precision == "float32" else _narrow_package(name)
+
+
+def check_precision(precision, dtype, name):
+    """Raise ValueError unless the backend `name`, as `resolve` returns it, has products of this precision."""
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}: expected one of {list(PRECISIONS)}.")
+    if precision == "float32":
+        return
+    if np.dtype(dtype) != np.float32:
+        raise ValueError(f"precision={precision!r} requires dtype='float32', but dtype is {np.dtype(dtype).name!r}.")
+    if not hasattr(_package(name), precision):
+        able = [other for other in available() if hasattr(_package(other), precision)]
+        raise ValueError(f"precision={precision!r} is not available with backend={name!r}: use one of {able}.")
+
+
+@functools.cache
+def _narrow_package(name):
+    package = _package(name)
+    narrow = copy.copy(package)
+    vars(narrow).update({**vars(package.bfloat16), "bits": lambda: f"{package.bits()}, bfloat16"})
+    return narrow
 
 
 @functools.cache

@@ -42,12 +42,19 @@ class LSTM(Layer):
         as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
     random_state : int, numpy.random.Generator or None, default=None
         Seed for the initial weights and dropout.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Numbers that are multiplied in the recurrence: with "bfloat16", weights, inputs, states and the gradient of the
+        gates' sums are rounded to 8 significant bits for products, which are summed in float32; states, gradients and
+        weights stay float32 (mixed precision: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training").
+        CPUs with AVX512-BF16 multiply such pairs in one instruction; others compute the same bits, but slower than
+        float32. For dtype="float32" and the backends "cython" and "numpy".
 
     Raises
     ------
     ValueError
         If a size is not a positive integer, `hidden_size` does not have `num_layers` sizes, `dropout` is not in [0, 1)
-        or is used with a single layer, `dtype` or `backend` is unknown, or `n_jobs` is 0 or not an integer.
+        or is used with a single layer, `dtype`, `backend` or `precision` is unknown, or `n_jobs` is 0 or not an
+        integer, or `precision` is "bfloat16" with dtype="float64" or a backend that does not have it.
 
     Examples
     --------
@@ -76,7 +83,7 @@ class GRU(Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state, precision
         See `LSTM`.
 
     Raises
@@ -106,7 +113,7 @@ class RNN(Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state, precision
         See `LSTM`.
 
     Raises
@@ -135,7 +142,7 @@ class CIFG(Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state, precision
         As of `LSTM`.
 
     Raises

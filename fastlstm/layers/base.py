@@ -47,7 +47,7 @@ class Layer:
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state
+    input_size, hidden_size, num_layers, bidirectional, dropout, dtype, backend, n_jobs, random_state, precision
         See `LSTM`.
     """
 
@@ -65,6 +65,7 @@ class Layer:
         backend: str = "auto",
         n_jobs: int | None = None,
         random_state: int | np.random.Generator | None = None,
+        precision: str = "float32",
     ) -> None:
         if not is_count(input_size):
             raise ValueError(f"input_size={input_size!r}: expected an integer of at least 1.")
@@ -78,6 +79,8 @@ class Layer:
         self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
         self.dtype = np.dtype(dtype)
         self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
+        kernels.check_precision(precision, dtype, self.backend)
+        self.precision = precision
         with named("random_state"):
             rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
@@ -100,10 +103,12 @@ class Layer:
     def __getstate__(self):
         made = sys.maxsize - operator.length_hint(self._records) - 1
         options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made
+        options = *options, self.precision
         return {"options": options, "weights": self._weights}
 
     def __setstate__(self, state):
-        self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made = state["options"]
+        options = (*state["options"], "float32")[:8]  # version 0.1 had no precision
+        self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made, self.precision = options
         self._memory = RunMemory(len(self._stack.places))
         self._number_records(made)
         self._set_weights({name: value.copy() for name, value in state["weights"].items()})
@@ -136,15 +141,16 @@ class Layer:
 
     @lazy
     def _kernels(self):
-        return kernels.load(self.backend)
+        return kernels.load(self.backend, self.precision)
 
     def __repr__(self) -> str:
         more = f", {self.num_layers}" if self.num_layers > 1 else ""
         more += ", bidirectional=True" if self.bidirectional else ""
         more += f", dropout={self.dropout}" if self.dropout else ""
+        precision = f", precision={self.precision!r}" if self.precision != "float32" else ""
         return (
             f"{type(self).__name__}({self.input_size}, {self.hidden_size}{more}, dtype={self.dtype.name!r}, "
-            f"backend={self.backend!r})"
+            f"backend={self.backend!r}{precision})"
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -37,7 +37,8 @@ cdef str name_of_level
 
 def levels():
     """Names of the CPU levels that this CPU and its operating system support, the best first."""
-    return tuple([name for name in ("avx512_bf16", "avx512", "avx2", "sse2", "neon") if table_of(name.encode()) is not NULL])
+    names = "avx512_bf16", "avx512", "avx2", "sse2", "neon"
+    return tuple([name for name in names if table_of(name.encode()) is not NULL])
 
 
 def use(str name):

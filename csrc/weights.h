@@ -36,8 +36,8 @@ static inline void pack_gates(int64_t G, const fl_weights *weights, range units,
 }
 
 /* `pack_panels` of w[G, H, M]: each of the G groups, from `start` on and then from 0, becomes P rows. */
-static inline void pack_groups(int64_t G, int64_t start, int64_t H, int64_t P, int64_t M, range columns, const real *w,
-                        operand *out)
+static inline void pack_groups(int64_t G, int64_t start, int64_t H, int64_t P, int64_t M, range columns,
+                               const real *w, operand *out)
 {
     for (int64_t m = columns.first, wide; m < columns.last; m += wide) {
         wide = m + 4 * L <= columns.last ? 4 * L : m + 2 * L <= columns.last ? 2 * L : L;
@@ -56,8 +56,8 @@ static inline void pack_groups(int64_t G, int64_t start, int64_t H, int64_t P, i
     }
 }
 
-static inline void OF_FACTORS(pack_panels)(int64_t H, int64_t P, int64_t M, int64_t first, int64_t last, const real *w,
-                                    operand *out)
+static inline void OF_FACTORS(pack_panels)(int64_t H, int64_t P, int64_t M, int64_t first, int64_t last,
+                                           const real *w, operand *out)
 {
     pack_groups(1, 0, H, P, M, (range){first, last}, w, out);
 }

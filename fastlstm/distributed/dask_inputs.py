@@ -83,6 +83,7 @@ def parts_of(collection, name, optimize=True):
 
 def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):
     """Raise ValueError if, as far as Dask knows, two collections are not partitioned alike."""
+    unknown = ""
     sizes, sizes_of_y = (of.chunks[0] if hasattr(of, "chunks") else None for of in (X, y))
     if sizes is not None and sizes_of_y is not None:
         known = all(size == size for size in sizes + sizes_of_y)  # else NaN
@@ -96,12 +97,9 @@ def _check_alike(X, y, X_name, y_name, n_parts, n_parts_of_y):
         how = f"{y_name}.repartition(divisions={X_name}.divisions)"
         if hasattr(y, "chunks"):
             how = f"{y_name}.rechunk((tuple({X_name}.map_partitions(len).compute()), *{y_name}.chunks[1:]))"
+        elif not known:
+            unknown = f" Where divisions are not known, set them by {X_name}.set_index(...) first."
     if not are_alike:
-        unknown = (
-            ""
-            if known or hasattr(y, "chunks")
-            else f" Where divisions are not known, set them by {X_name}.set_index(...) first."
-        )
         raise ValueError(
             f"{y_name} is partitioned otherwise than {X_name}: {containers.brief(sizes_of_y)}, but {X_name} has "
             f"{containers.brief(sizes)}. Pass {how}.{unknown}"

@@ -102,8 +102,7 @@ class Layer:
 
     def __getstate__(self):
         made = sys.maxsize - operator.length_hint(self._records) - 1
-        options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made
-        options = *options, self.precision
+        options = self._stack, self.dtype, self.backend, self.n_jobs, self._dropout, self._seed, made, self.precision
         return {"options": options, "weights": self._weights}
 
     def __setstate__(self, state):

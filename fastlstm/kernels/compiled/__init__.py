@@ -65,7 +65,6 @@ class Backend:
         self.entries, self.isa, self._name, self._fused = entries, isa, name, fused
         self.wait = entries(np.dtype("float32")).wait
         vars(self).update({cell: module_of(cell) for cell in CELLS})
-        self.narrow = bfloat16
         if bfloat16:
             self.bfloat16 = SimpleNamespace(**{cell: module_of(cell, lambda dtype: bfloat16) for cell in CELLS})
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")

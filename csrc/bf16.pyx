@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """The kernels of csrc for float32, in whose recurrences the products are of bfloat16; see csrc/entries.pxi."""
 
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint32_t
 
 cdef extern from *:
     """
@@ -17,7 +17,6 @@ cdef extern from *:
 
 ctypedef float real
 ctypedef uint32_t operand
-ctypedef uint16_t factor
 cdef enum:
     WIDTH = 2 # factors in an operand
 

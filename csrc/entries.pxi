@@ -28,8 +28,13 @@ cdef extern from *:
         return strcmp(level, "neon") == 0 ? &FL_LEVEL(baseline) : NULL;
     #endif
     }
+
+    #if !FL_X86
+    static bool cpu_multiplies_pairs_fast(void) { return false; }
+    #endif
     """
     const fl_kernels *table_of(const char *level)
+    bint cpu_multiplies_pairs_fast()
 
 cdef const fl_kernels *table  # of the level in use
 cdef str name_of_level
@@ -37,7 +42,9 @@ cdef str name_of_level
 
 def levels():
     """Names of the CPU levels that this CPU and its operating system support, the best first."""
-    names = "avx512_bf16", "avx512", "avx2", "sse2", "neon"
+    names = ["avx512_bf16", "avx512", "avx2", "sse2", "neon"]
+    if not cpu_multiplies_pairs_fast():
+        names[:2] = "avx512", "avx512_bf16"
     return tuple([name for name in names if table_of(name.encode()) is not NULL])
 
 

@@ -11,7 +11,6 @@ cdef extern from *:
 
 ctypedef float real
 ctypedef float operand
-ctypedef float factor
 cdef enum:
     WIDTH = 1 # factors in an operand
 

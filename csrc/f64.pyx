@@ -11,7 +11,6 @@ cdef extern from *:
 
 ctypedef double real
 ctypedef double operand
-ctypedef double factor
 cdef enum:
     WIDTH = 1 # factors in an operand
 

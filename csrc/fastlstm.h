@@ -95,30 +95,24 @@ typedef struct {
 
 #define FL_REAL float
 #define FL_OPERAND float
-#define FL_FACTOR float
 #define FL_NAME(name) name##_f32
 #include "table.h"
 #undef FL_OPERAND
-#undef FL_FACTOR
 #undef FL_NAME
 
 #define FL_OPERAND uint32_t
-#define FL_FACTOR uint16_t
 #define FL_NAME(name) name##_bf16
 #include "table.h"
 #undef FL_REAL
 #undef FL_OPERAND
-#undef FL_FACTOR
 #undef FL_NAME
 
 #define FL_REAL double
 #define FL_OPERAND double
-#define FL_FACTOR double
 #define FL_NAME(name) name##_f64
 #include "table.h"
 #undef FL_REAL
 #undef FL_OPERAND
-#undef FL_FACTOR
 #undef FL_NAME
 
 #if FL_X86

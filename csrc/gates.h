@@ -32,7 +32,7 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
         if (run->known)
             start_from_known(run, step, unit, GATES, at, GATES * L);
         products(GATES, step.active, K, run->known ? at : run->zero, run->known ? GATES * L : 0,
-                 run->factors + step.now * run->f_stride, run->f_stride, w + unit * GATES * K, at, GATES * L, run->gates,
+                 row_factors(run, step.now), ROOM * run->f_stride, w + unit * GATES * K, at, GATES * L, run->gates,
                  next_gates + unit * GATES * ROWS, GATES * P, ahead);
     }
 }

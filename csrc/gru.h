@@ -26,7 +26,8 @@ static void OF(pack_forward)(const fl_weights *weights, range units, operand *ou
     const int64_t C = weights->C, H = weights->H, size = (1 + 3 * OF_ROW(weights)) * L;
     for (int64_t unit = units.first; unit < smaller(units.last, H); unit += L) {
         const int64_t filled = smaller(L, H - unit);
-        operand *const block = out + unit / L * size, *const x_part = block + L, *const h_part = x_part + OF_X(weights) * 3 * L;
+        operand *const block = out + unit / L * size, *const x_part = block + L;
+        operand *const h_part = x_part + OF_X(weights) * 3 * L;
         real *const bias_m = (real *)block;
         clear_unless_full(weights, filled, L, size, block);
         for (int64_t gate = 0; gate < 3; gate++) { /* r, z, n as the weights have them */
@@ -81,8 +82,9 @@ static void OF(weight_gradient)(const fl_run *run, const fl_part *part, real *d_
 
 INLINE void OF(sums)(const fl_run *run, struct step step, range units, const operand *w, int64_t ahead, real *out)
 {
-    const int64_t P = run->P, X = OF_X(run), next_gates = run->gates ? step.later * 4 * P : 0;
-    const factor *const x = run->factors + step.now * run->f_stride, *const h = x + STATES_AT(run->C);
+    const int64_t P = run->P, X = OF_X(run), f_stride = ROOM * run->f_stride;
+    const int64_t next_gates = run->gates ? step.later * 4 * P : 0;
+    const factor *const x = row_factors(run, step.now), *const h = x + STATES_AT(run->C);
     for (int64_t unit = units.first; unit < units.last; unit += L) {
         const operand *const block = w + unit * (1 + 3 * OF_ROW(run)), *const w_x = block + L;
         const real *const bias_m = (const real *)block;
@@ -91,10 +93,10 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
             vstore(at + (n * 4 + 3) * L, vload(bias_m));
         if (run->known)
             start_from_known(run, step, unit, 3, at, 4 * L);
-        products(3, step.active, X, run->known ? at : run->zero, run->known ? 4 * L : 0, x, run->f_stride, w_x,
+        products(3, step.active, X, run->known ? at : run->zero, run->known ? 4 * L : 0, x, f_stride, w_x,
                  at, 4 * L, run->gates, next_gates, 0, 0);
-        products(3, step.active, OPERANDS(run->H), at + L, 4 * L, h, run->f_stride, w_x + 3 * X * L, at + L, 4 * L, run->gates,
-                 next_gates + unit * 4 * ROWS, 4 * P, ahead);
+        products(3, step.active, OPERANDS(run->H), at + L, 4 * L, h, f_stride, w_x + 3 * X * L, at + L, 4 * L,
+                 run->gates, next_gates + unit * 4 * ROWS, 4 * P, ahead);
     }
 }
 

@@ -4,14 +4,12 @@
    gradient of weights in blocks of rows), whatever rows are computed beside it: so a row's result has the same bits in
    every batch, and all results on every vector width with fused multiply-add. Sizes of blocks change no bits.
 
-   reals.h or pairs.h, included before, says what is multiplied: `factor` is a stored number, `operand` one or two of
-   them that are neighbours in a sum, added in PARTS multiply-adds, and OF_FACTORS(name) a name for this type. */
+   reals.h or pairs.h, included before, says what is multiplied: `factor` is a number of a row, `operand` one number of
+   the packed weights or two that are neighbours in a sum, and OF_FACTORS(name) a name for this type. The tiles, of
+   tiles.h, multiply operands as they are or, where WIDENS, blocks of them that `widened` has prepared. */
 
-#define multiply_add OF_FACTORS(multiply_add)
-#define product_tile OF_FACTORS(product_tile)
 #define products OF_FACTORS(products)
 #define multiply OF_FACTORS(multiply)
-#define gradient_tile OF_FACTORS(gradient_tile)
 #define add_panel OF_FACTORS(add_panel)
 #define gradient_of_panels OF_FACTORS(gradient_of_panels)
 
@@ -23,72 +21,15 @@
 #define CHUNK 126
 
 /* call(rows), with `rows` a compile-time constant. */
-#define FOR_ROWS(rows, call) \
+#define FOR_ROWS(rows, tallest, call) \
     switch (rows) { \
-    case 6: if (TALLEST >= 6) call(6); break; \
-    case 5: if (TALLEST >= 5) call(5); break; \
-    case 4: if (TALLEST >= 4) call(4); break; \
-    case 3: if (TALLEST >= 3) call(3); break; \
+    case 6: if (tallest >= 6) call(6); break; \
+    case 5: if (tallest >= 5) call(5); break; \
+    case 4: if (tallest >= 4) call(4); break; \
+    case 3: if (tallest >= 3) call(3); break; \
     case 2: call(2); break; \
     default: call(1); \
     }
-
-/* sum[rows][vecs] += sum over k < K of a[r * a_row + k * a_k] * w[k][vecs * L]
-
-   K >= 1 operands, added in the order of k. Each prefetches what is needed next: the addresses p and q, which then
-   advance by so many bytes. */
-INLINE void multiply_add(const int rows, const int vecs, vec sum[][4], int64_t K, const factor *a, int64_t a_row,
-                         int64_t a_k, const operand *w, uintptr_t p, uintptr_t p_step, uintptr_t q, uintptr_t q_step)
-{
-    int64_t k = 0;
-    do {
-        PREFETCH(p + k * p_step);
-        PREFETCH(q + k * q_step);
-        const factor *const a_now = a + k * a_k;
-        const operand *const w_now = w + k * vecs * L;
-        /* Registers decide the order. With room for all weight vectors, they are loaded first and each element lives
-           for `vecs` multiplications; otherwise the elements are loaded first and each weight vector just before its
-           use. The wrong order spills accumulators and halves the speed. */
-        UNROLLED for (int part = 0; part < PARTS; part++) {
-            if (part > 0) /* load all again, since registers do not hold both parts */
-                MEMORY_BARRIER;
-            if (rows * vecs + vecs + 1 <= REGISTERS) {
-                operands weights[4];
-                UNROLLED for (int v = 0; v < vecs; v++)
-                    weights[v] = load_operands(w_now + v * L, part);
-                UNROLLED for (int r = 0; r < rows; r++) {
-                    const operands element = splat_operand(a_now + r * a_row, part);
-                    UNROLLED for (int v = 0; v < vecs; v++)
-                        sum[r][v] = add_product(element, weights[v], sum[r][v]);
-                }
-            } else {
-                operands elements[TALLEST];
-                UNROLLED for (int r = 0; r < rows; r++)
-                    elements[r] = splat_operand(a_now + r * a_row, part);
-                UNROLLED for (int v = 0; v < vecs; v++) {
-                    const operands weights = load_operands(w_now + v * L, part);
-                    UNROLLED for (int r = 0; r < rows; r++)
-                        sum[r][v] = add_product(elements[r], weights, sum[r][v]);
-                }
-            }
-        }
-    } while (++k < K);
-}
-
-/* out[rows, vecs * L] = start[rows, vecs * L] + a[rows, K] @ w[K, vecs * L], K operands */
-INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *start, int64_t start_stride,
-                         const factor *a, int64_t a_stride, const operand *w, real *out, int64_t out_stride,
-                         uintptr_t p, uintptr_t p_step, uintptr_t q, uintptr_t q_step)
-{
-    vec sum[TALLEST][4];
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++)
-            sum[r][v] = vload(start + r * start_stride + v * L);
-    multiply_add(rows, vecs, sum, K, a, a_stride, WIDTH, w, p, p_step, q, q_step);
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++)
-            vstore(out + r * out_stride + v * L, sum[r][v]);
-}
 
 /* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L], K operands; w is contiguous, start_stride may be
    0.
@@ -96,14 +37,25 @@ INLINE void product_tile(const int rows, const int vecs, int64_t K, const real *
    Also prefetches soon[soon_at + n * soon_row + k * soon_k], which the caller needs next; but not beyond the last rows,
    where memory may be another thread's, which would lose it from its cache. */
 INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride, const factor *a,
-                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at,
-                     int64_t soon_row, int64_t soon_k)
+                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon,
+                     int64_t soon_at, int64_t soon_row, int64_t soon_k)
 {
-    /* Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads. */
     int64_t tiles = 1, height = N, taller = 0, length = K;
-    if (N > TALLEST) { /* divisions would cost a single tile as much as its products */
-        const int64_t block = BLOCK_BYTES / (vecs * VECTOR_BYTES), blocks = (K + block - 1) / block;
-        tiles = (N + TALLEST - 1) / TALLEST;
+#if WIDENS
+    if (N <= TALLEST_OF_PAIRS) { /* too few rows to make up for it */
+        const uintptr_t ahead = ADDRESS(w, K * vecs * L), near = ADDRESS(soon, soon_at);
+#define TILE(rows) \
+    tile_of_pairs(rows, vecs, WIDTH * K, start, start_stride, a, a_stride, w, out, out_stride, ahead, \
+                  VECTOR_BYTES / 2, near, 0)
+        FOR_ROWS(N, TALLEST_OF_PAIRS, TILE)
+#undef TILE
+        return;
+    }
+#endif
+    /* Tiles of nearly equal height: one left with a row or two would make little use of the weights it loads. */
+    if (WIDENS || N > ROWS) { /* divisions would cost a single tile as much as its products */
+        const int64_t block = BLOCK_BYTES / (ENTRIES * vecs * VECTOR_BYTES), blocks = (K + block - 1) / block;
+        tiles = (N + ROWS - 1) / ROWS;
         height = N / tiles;
         taller = N % tiles;
         length = (K + blocks - 1) / blocks;
@@ -115,15 +67,18 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
         }
         const int64_t here = smaller(length, K - k);
         const operand *const w_k = w + k * vecs * L;
+        BLOCK_OF_OPERANDS;
+        const tile_operand *const widened_k = widened(here, vecs, w_k, wide_block);
         for (int64_t tile = 0, n = 0; tile < tiles; tile++) {
             const int64_t rows = height + (tile < taller);
             const uintptr_t ahead = ADDRESS(w_k, here * (vecs + tile % vecs) * L); /* of the next block, a share */
             const uintptr_t near = ADDRESS(soon, soon_at + n * soon_row + k * soon_k);
-            const uintptr_t near_step = tile + 1 < tiles ? (uintptr_t)soon_k * sizeof(real) : 0;
+            const uintptr_t near_step = tile + 1 < tiles ? (uintptr_t)soon_k * sizeof(real) / PARTS : 0;
 #define TILE(rows) \
-    product_tile(rows, vecs, here, start + n * start_stride, start_stride, a + n * a_stride + k * WIDTH, a_stride, w_k, \
-                 out + n * out_stride, out_stride, ahead, VECTOR_BYTES, near, near_step)
-            FOR_ROWS(rows, TILE)
+    product_tile(rows, vecs, WIDTH * here, start + n * start_stride, start_stride, \
+                 a + n * a_stride + k * WIDTH, a_stride, widened_k, out + n * out_stride, out_stride, ahead, \
+                 VECTOR_BYTES / PARTS, near, near_step)
+            FOR_ROWS(rows, ROWS, TILE)
 #undef TILE
             n += rows;
         }
@@ -134,9 +89,10 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
 
    Also prefetches soon[N, K] from soon_at on, a share of it with each panel of columns. */
 static void multiply(int64_t N, int64_t K, int64_t M, const real *start, int64_t start_stride, const factor *a,
-                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon, int64_t soon_at)
+                     int64_t a_stride, const operand *w, real *out, int64_t out_stride, const real *soon,
+                     int64_t soon_at)
 {
-    const int64_t panels = larger(1, M / (4 * L)), share = (TALLEST + panels - 1) / panels;
+    const int64_t panels = larger(1, M / (4 * L)), share = (ROWS + panels - 1) / panels;
     for (int64_t m = 0; m < M;) {
         const int64_t near = soon_at + m / (4 * L) * share * K;
 #define PANEL(vecs) \
@@ -163,40 +119,20 @@ static void OF_FACTORS(multiply_rows)(int64_t first, int64_t last, const matrix 
                  out + first * M, M, (const real *)(a->at + first * a->stride), 0);
 }
 
-/* out[rows, vecs * L : Q] = a[M, rows].T @ panel[M, vecs * L], M operands, with `accumulate` added to what is there. */
-INLINE void gradient_tile(const int rows, const int vecs, int64_t M, const factor *a, int64_t a_stride,
-                          const operand *panel, real *out, int64_t Q, bool accumulate, uintptr_t p, uintptr_t p_step,
-                          uintptr_t q, uintptr_t q_step)
-{
-    vec sum[TALLEST][4];
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++)
-            sum[r][v] = vsplat(0);
-    multiply_add(rows, vecs, sum, M, a, WIDTH, a_stride, panel, p, p_step, q, q_step);
-    if (accumulate) {
-        UNROLLED for (int r = 0; r < rows; r++)
-            UNROLLED for (int v = 0; v < vecs; v++)
-                sum[r][v] = vadd(sum[r][v], vload(out + r * Q + v * L));
-    }
-    UNROLLED for (int r = 0; r < rows; r++)
-        UNROLLED for (int v = 0; v < vecs; v++)
-            vstore(out + r * Q + v * L, sum[r][v]);
-}
-
 /* out[R, vecs * L : Q] = a[M, R].T @ panel[M, vecs * L], M operands, with `accumulate` added to what is there.
 
    Each operand of a tile also prefetches a row of a, from `a_next` on and so many bytes apart, and one of b. */
-INLINE void add_panel(const int vecs, int64_t M, int64_t R, const factor *a, int64_t a_stride, const operand *panel,
-                      real *out, int64_t Q, bool accumulate, uintptr_t a_next, uintptr_t a_step, uintptr_t b_next,
-                      uintptr_t b_step)
+INLINE void add_panel(const int vecs, int64_t M, int64_t R, const factor *a, int64_t a_stride,
+                      const tile_operand *panel, real *out, int64_t Q, bool accumulate, uintptr_t a_next,
+                      uintptr_t a_step, uintptr_t b_next, uintptr_t b_step)
 {
-    const int64_t tiles = (R + TALLEST - 1) / TALLEST, height = R / tiles, taller = R % tiles;
+    const int64_t tiles = (R + ROWS - 1) / ROWS, height = R / tiles, taller = R % tiles;
     for (int64_t tile = 0, r = 0; tile < tiles; tile++) {
         const int64_t rows = height + (tile < taller);
 #define TILE(rows) \
-    gradient_tile(rows, vecs, M, a + r * WIDTH, a_stride, panel, out + r * Q, Q, accumulate, \
+    gradient_tile(rows, vecs, M, a + r * LEFT_WIDTH, a_stride, panel, out + r * Q, Q, accumulate, \
                   a_next + (uintptr_t)r * sizeof(factor), a_step, b_next + tile % vecs * L * sizeof(factor), b_step)
-        FOR_ROWS(rows, TILE)
+        FOR_ROWS(rows, ROWS, TILE)
 #undef TILE
         r += rows;
     }
@@ -204,15 +140,15 @@ INLINE void add_panel(const int vecs, int64_t M, int64_t R, const factor *a, int
 
 /* `gradient`, in panels of vecs * L columns, from q_first to q_last. */
 INLINE void gradient_of_panels(const int vecs, const matrix *a, const matrix *b, int64_t q_first, int64_t q_last,
-                               operand *panel, real *out, bool accumulate)
+                               tile_operand *panel, real *out, bool accumulate)
 {
     /* A chunk of rows and a group of columns of `out` stay in the second-level cache while all of a and b are read. */
     const int64_t M = a->rows, R = a->columns, a_stride = a->stride, Q = b->columns, b_stride = b->stride;
     const int64_t chunks = (R + CHUNK - 1) / CHUNK, chunk = (R + chunks - 1) / chunks, wide = vecs * L;
     const int64_t group = larger(1, GROUP_BYTES / (chunk * vecs * VECTOR_BYTES)) * wide;
-    const uintptr_t a_step = WIDTH * (uintptr_t)a_stride * sizeof(factor);
-    const uintptr_t b_step = WIDTH * (uintptr_t)b_stride * sizeof(factor);
-    operand block[LEFT_OPERANDS];
+    const uintptr_t a_step = STEP / PARTS * (uintptr_t)a_stride * sizeof(factor);
+    const uintptr_t b_step = STEP / PARTS * (uintptr_t)b_stride * sizeof(factor);
+    tile_operand block[LEFT_OPERANDS];
     for (int64_t first = q_first; first < q_last; first += group) {
         const int64_t last = smaller(first + group, q_last);
         for (int64_t r = 0; r < R; r += chunk)
@@ -223,15 +159,15 @@ INLINE void gradient_of_panels(const int vecs, const matrix *a, const matrix *b,
                 for (int64_t q = first; q < last; q += wide) {
                     right_operands(here, wide, b->at + m * b_stride + q, b_stride, panel);
                     const int64_t b_next = q + wide < last ? m * b_stride + q + wide : (m + here) * b_stride + first;
-                    add_panel(vecs, OPERANDS(here), columns, left, LEFT_STRIDE(a_stride, columns), panel,
-                              out + r * Q + q, Q, accumulate || m > 0, ADDRESS(a_here, here * a_stride), a_step, ADDRESS(b->at, b_next),
-                              b_step);
+                    add_panel(vecs, here, columns, left, LEFT_STRIDE(a_stride, columns), panel,
+                              out + r * Q + q, Q, accumulate || m > 0, ADDRESS(a_here, here * a_stride), a_step,
+                              ADDRESS(b->at, b_next), b_step);
                 }
             }
     }
 }
 
-static void OF_FACTORS(gradient)(const matrix *a, const matrix *b, int64_t first, int64_t last, operand *panel,
+static void OF_FACTORS(gradient)(const matrix *a, const matrix *b, int64_t first, int64_t last, tile_operand *panel,
                                  real *out, bool accumulate)
 {
     int64_t end = first + (last - first) / (4 * L) * 4 * L;

@@ -2,25 +2,18 @@
 
    A pair is two neighbours of a sum. Its products are added one after the other, the second first, each with one
    rounding, as the instruction vdpbf16ps does it: where a level does not have it, two multiply-adds have the same bits.
-   The instruction takes subnormal numbers for zeros, and so does `without_subnormals`. */
+   The instruction takes subnormal numbers for zeros, and so does `without_subnormals`.
+
+   Tiles of a few rows multiply weights as they are, which take half of the memory. Without the instruction, each tile
+   has to make them float32 numbers again: for more rows, widened.h does so once for all tiles. */
 
 /* instead of those of reals.h */
 #undef factor
 #undef operand
-#undef operands
 #undef matrix
 #undef OF_FACTORS
 #undef WIDTH
 #undef OPERANDS
-#undef PARTS
-#undef TALLEST
-#undef load_operands
-#undef splat_operand
-#undef add_product
-#undef LEFT_OPERANDS
-#undef LEFT_STRIDE
-#undef left_operands
-#undef right_operands
 #undef put_transposed
 #undef put_factor
 #undef put_rows
@@ -29,54 +22,98 @@
 #undef HAS_FACTORS
 #undef without_subnormals
 #undef restore
+#undef tile_operand
+#undef operands
+#undef PARTS
+#undef load_operands
+#undef splat_operand
+#undef add_product
+#undef STEP
+#undef TILES
 
-#define factor uint16_t /* a bfloat16 number: the upper half of a float32 */
 #define operand uint32_t /* a pair; its first number is the lower half */
-#define operands FL(operands)
-#define matrix FL(factors)
 #define OF_FACTORS(name) FL(name##_of_pairs)
 #define WIDTH 2
 #define OPERANDS(n) (((n) + 1) / 2)
 
+#define tile_operand uint32_t
+#define STEP 2
+#define TILES(name) FL(name##_of_pairs)
+
+/* The bits of the nearest bfloat16 number, the even one of two, as a float32 number. */
+#define rounded_bits FL(rounded_bits)
+INLINE uint32_t rounded_bits(float number)
+{
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    const uint32_t nearest = bits + 0x7fff + (bits >> 16 & 1);
+    return (number == number ? nearest : bits | 0x400000) & 0xffff0000;
+}
+#define rounded(number) (rounded_bits(number) >> 16)
+
+/* Vectors of the bits of float32 numbers. */
+#if FL_X86
+#if FL_VECTOR_BITS == 512
+#define INTS(op) _mm512_##op##_epi32
+#define BITS(op) _mm512_##op##_si512
+#define ints __m512i
+#define vec_of(ints) _mm512_castsi512_ps(ints)
+#define ints_of(vec) _mm512_castps_si512(vec)
+#define or_if_nan(a, bits, nan) _mm512_mask_or_epi32(a, _mm512_cmp_ps_mask(vec_of(bits), vec_of(bits), 3), bits, nan)
+#elif FL_VECTOR_BITS == 256
+#define INTS(op) _mm256_##op##_epi32
+#define BITS(op) _mm256_##op##_si256
+#define ints __m256i
+#define vec_of(ints) _mm256_castsi256_ps(ints)
+#define ints_of(vec) _mm256_castps_si256(vec)
+#define or_if_nan(a, bits, nan) \
+    _mm256_blendv_epi8(a, BITS(or)(bits, nan), ints_of(_mm256_cmp_ps(vec_of(bits), vec_of(bits), 3)))
+#else
+#define INTS(op) _mm_##op##_epi32
+#define BITS(op) _mm_##op##_si128
+#define ints __m128i
+#define vec_of(ints) _mm_castsi128_ps(ints)
+#define ints_of(vec) _mm_castps_si128(vec)
+#define or_if_nan(a, bits, nan) or_where(ints_of(_mm_cmpunord_ps(vec_of(bits), vec_of(bits))), a, bits, nan)
+#define or_where(mask, a, bits, nan) BITS(or)(BITS(andnot)(mask, a), BITS(and)(mask, BITS(or)(bits, nan)))
+#endif
+#define load_ints(place) BITS(loadu)((const void *)(place))
+#define SHIFTED(op, a) INTS(op)(a, 16)
+#define SPLAT(bits) INTS(set1)(bits)
+#else /* NEON */
+#define INTS(op) v##op##q_u32
+#define BITS(op) NEON_##op
+#define NEON_and vandq_u32
+#define NEON_or vorrq_u32
+#define ints uint32x4_t
+#define vec_of(ints) vreinterpretq_f32_u32(ints)
+#define ints_of(vec) vreinterpretq_u32_f32(vec)
+#define or_if_nan(a, bits, nan) vbslq_u32(vceqq_f32(vec_of(bits), vec_of(bits)), a, vorrq_u32(bits, nan))
+#define load_ints(place) vld1q_u32(place)
+#define SHIFTED(op, a) NEON_##op(a)
+#define NEON_slli(a) vshlq_n_u32(a, 16)
+#define NEON_srli(a) vshrq_n_u32(a, 16)
+#define SPLAT(bits) vdupq_n_u32((uint32_t)(bits))
+#endif
+#define UPPER SPLAT(-65536)
+
+/* Each number rounded like `rounded_bits`. */
+#define vrounded FL(vrounded)
+INLINE vec vrounded(vec a)
+{
+    const ints bits = ints_of(a), odd = BITS(and)(SHIFTED(srli, bits), SPLAT(1));
+    const ints nearest = INTS(add)(INTS(add)(bits, SPLAT(0x7fff)), odd);
+    return vec_of(BITS(and)(or_if_nan(nearest, bits, SPLAT(0x400000)), UPPER));
+}
+
+#ifdef FL_PAIR_PRODUCTS /* vdpbf16ps */
+
+#define factor uint16_t /* the upper half of a float32 number */
+#define matrix FL(factors)
 typedef struct {
     const uint16_t *at;
     int64_t rows, columns, stride;
 } matrix;
-
-#ifdef FL_PAIR_PRODUCTS /* vdpbf16ps */
-#define PARTS 1
-#define TALLEST ROWS
-typedef __m512bh operands;
-#define load_operands(place, part) ((__m512bh)_mm512_loadu_si512(place))
-#define splat_operand(place, part) ((__m512bh)_mm512_set1_epi32(bits_of_pair(place)))
-#define add_product(a, b, sum) _mm512_dpbf16_ps(sum, a, b)
-#else
-#define PARTS 2 /* the second numbers of pairs, then the first: as float32, whose upper halves they are */
-#define TALLEST (REGISTERS == 32 ? ROWS : 2) /* there is a mask, too */
-typedef vec operands;
-#define add_product(a, b, sum) vfma(a, b, sum)
-#if FL_X86 && FL_VECTOR_BITS == 512
-#define number_of_pairs(pairs, part) \
-    _mm512_castsi512_ps(part ? _mm512_slli_epi32(pairs, 16) : _mm512_and_si512(pairs, _mm512_set1_epi32(-65536)))
-#define load_operands(place, part) number_of_pairs(_mm512_loadu_si512(place), part)
-#define splat_operand(place, part) number_of_pairs(_mm512_set1_epi32(bits_of_pair(place)), part)
-#elif FL_X86 && FL_VECTOR_BITS == 256
-#define number_of_pairs(pairs, part) \
-    _mm256_castsi256_ps(part ? _mm256_slli_epi32(pairs, 16) : _mm256_and_si256(pairs, _mm256_set1_epi32(-65536)))
-#define load_operands(place, part) number_of_pairs(_mm256_loadu_si256((const __m256i *)(place)), part)
-#define splat_operand(place, part) number_of_pairs(_mm256_set1_epi32(bits_of_pair(place)), part)
-#elif FL_X86
-#define number_of_pairs(pairs, part) \
-    _mm_castsi128_ps(part ? _mm_slli_epi32(pairs, 16) : _mm_and_si128(pairs, _mm_set1_epi32(-65536)))
-#define load_operands(place, part) number_of_pairs(_mm_loadu_si128((const __m128i *)(place)), part)
-#define splat_operand(place, part) number_of_pairs(_mm_set1_epi32(bits_of_pair(place)), part)
-#else
-#define number_of_pairs(pairs, part) \
-    vreinterpretq_f32_u32(part ? vshlq_n_u32(pairs, 16) : vandq_u32(pairs, vdupq_n_u32(0xffff0000)))
-#define load_operands(place, part) number_of_pairs(vld1q_u32(place), part)
-#define splat_operand(place, part) number_of_pairs(vdupq_n_u32((uint32_t)bits_of_pair(place)), part)
-#endif
-#endif
 
 #define bits_of_pair FL(bits_of_pair)
 INLINE int32_t bits_of_pair(const uint16_t *pair)
@@ -86,34 +123,25 @@ INLINE int32_t bits_of_pair(const uint16_t *pair)
     return bits;
 }
 
-/* The nearest bfloat16 number, the even one of two. */
-#define rounded FL(rounded)
-INLINE uint16_t rounded(float number)
-{
-    uint32_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    const uint32_t nearest = bits + 0x7fff + (bits >> 16 & 1);
-    return (uint16_t)((number == number ? nearest : bits | 0x400000) >> 16);
-}
+#define operands __m512bh
+#define PARTS 1
+#define load_operands(place, columns, part) ((__m512bh)_mm512_loadu_si512(place))
+#define splat_operand(place, a_k, part) ((__m512bh)_mm512_set1_epi32(bits_of_pair(place)))
+#define add_product(a, b, sum) _mm512_dpbf16_ps(sum, a, b)
 
-/* out[n] = a[n], rounded */
-#define round_row FL(round_row)
-INLINE void round_row(int64_t n, const float *a, uint16_t *out)
-{
-    for (int64_t j = 0; j < n; j++)
-        out[j] = rounded(a[j]);
-}
-
-/* out[n] = pairs of first[n] and second[n]; without `second`, of first and 0 */
-#define join FL(join)
-INLINE void join(int64_t n, const uint16_t *first, const uint16_t *second, uint32_t *out)
-{
-    for (int64_t j = 0; j < n; j++)
-        out[j] = first[j] | (second ? (uint32_t)second[j] << 16 : 0);
-}
+/* Factors [L] from numbers, and one. */
+#define put_factors(place, numbers) \
+    _mm256_storeu_si256((__m256i *)(place), _mm512_cvtepi32_epi16(SHIFTED(srli, ints_of(vrounded(numbers)))))
+#define put_one(place, number) (*(place) = (uint16_t)rounded(number))
 
 /* Operands of a weight gradient, each of two numbers of a column: out[(rows+1)/2, columns] of a[rows, columns]. */
+#undef LEFT_OPERANDS
+#undef LEFT_WIDTH
+#undef LEFT_STRIDE
+#undef left_operands
+#undef right_operands
 #define LEFT_OPERANDS (FL_BLOCK_ROWS / 2 * CHUNK)
+#define LEFT_WIDTH 2
 #define LEFT_STRIDE(stride, columns) (2 * (columns))
 #define left_operands(rows, columns, a, stride, out) \
     (right_operands(rows, columns, a, stride, out), (const uint16_t *)(out))
@@ -122,9 +150,48 @@ INLINE void join(int64_t n, const uint16_t *first, const uint16_t *second, uint3
 INLINE void right_operands(int64_t rows, int64_t columns, const uint16_t *b, int64_t stride, uint32_t *out)
 {
     for (int64_t row = 0; row < rows; row += 2) {
-        const uint16_t *const first = b + row * stride;
-        join(columns, first, row + 1 < rows ? first + stride : NULL, out + row / 2 * columns);
+        const uint16_t *const first = b + row * stride, *const second = first + (row + 1 < rows ? stride : 0);
+        const uint32_t has_second = row + 1 < rows;
+        for (int64_t j = 0; j < columns; j++)
+            out[row / 2 * columns + j] = first[j] | has_second * second[j] << 16;
     }
+}
+
+#else
+
+#define factor real /* with the lower half 0 */
+#define matrix fl_matrix
+
+/* The second numbers of pairs, then the first: as float32, whose upper halves they are. */
+#define second_numbers(pairs) vec_of(BITS(and)(pairs, UPPER))
+#define first_numbers(pairs) vec_of(SHIFTED(slli, pairs))
+
+#define operands vec
+#define PARTS 2
+#define load_operands(place, columns, part) (part ? first_numbers(load_ints(place)) : second_numbers(load_ints(place)))
+#define splat_operand(place, a_k, part) vsplat((place)[(1 - (part)) * (a_k) / 2])
+#define add_product(a, b, sum) vfma(a, b, sum)
+
+#define put_factors(place, numbers) vstore(place, vrounded(numbers))
+
+#define put_one FL(put_one)
+INLINE void put_one(float *place, float number)
+{
+    const uint32_t bits = rounded_bits(number);
+    memcpy(place, &bits, sizeof bits);
+}
+
+#endif
+
+/* out[n] = a[n], rounded */
+#define round_row FL(round_row)
+INLINE void round_row(int64_t n, const float *a, factor *out)
+{
+    int64_t j = 0;
+    for (; j + L <= n; j += L)
+        put_factors(out + j, vload(a + j));
+    for (; j < n; j++)
+        put_one(out + j, a[j]);
 }
 
 /* -- weights and rows ---------------------------------------------------------------------------------------------- */
@@ -134,7 +201,7 @@ INLINE void right_operands(int64_t rows, int64_t columns, const uint16_t *b, int
 #define put_half FL(put_half)
 INLINE void put_half(uint32_t *pair, int64_t half, float number)
 {
-    *pair = half ? (*pair & 0xffff) | (uint32_t)rounded(number) << 16 : (*pair & 0xffff0000) | rounded(number);
+    *pair = half ? (*pair & 0xffff) | rounded_bits(number) : (*pair & 0xffff0000) | rounded(number);
 }
 
 /* out[size] = the pairs of a[rows, size : stride], of one row or two. */
@@ -143,7 +210,7 @@ INLINE void put_rows(int64_t rows, int64_t size, const float *a, int64_t stride,
 {
     const float *const second = a + (rows > 1 ? stride : 0);
     for (int64_t j = 0; j < size; j++)
-        out[j] = rounded(a[j]) | (rows > 1 ? (uint32_t)rounded(second[j]) << 16 : 0);
+        out[j] = rounded(a[j]) | (rows > 1 ? rounded_bits(second[j]) : 0);
 }
 
 /* out[OPERANDS(R), Q : out_stride]: the pairs of a[Q, R : a_stride].T. The last second number of an odd R is kept. */
@@ -160,15 +227,6 @@ static void put_transposed(int64_t R, int64_t Q, const float *a, int64_t a_strid
             for (int64_t j = 0; j < columns && rows % 2; j++)
                 put_factor(out + q + j, r + rows - 1, out_stride, square[(rows - 1) * L + j]);
         }
-}
-
-/* Factors [L] from numbers. */
-#define put_factors FL(put_factors)
-INLINE void put_factors(uint16_t *place, vec numbers)
-{
-    float array[L];
-    vstore(array, numbers);
-    round_row(L, array, place);
 }
 
 /* A row has the factors [x, 1], 0 if they would be odd, and h'. */

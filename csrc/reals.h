@@ -2,20 +2,30 @@
 
 #define factor real
 #define operand real
-#define operands vec
 #define matrix fl_matrix
 #define OF_FACTORS(name) FL(name)
 #define WIDTH 1         /* factors in an operand */
 #define OPERANDS(n) (n) /* in n factors */
-#define PARTS 1         /* multiply-adds of an operand */
-#define TALLEST ROWS    /* rows of the largest tile */
 
-#define load_operands(place, part) vload(place)
-#define splat_operand(place, part) vsplat(*(place))
+/* Tiles multiply operands as they are. */
+#define WIDENS 0
+#define BLOCK_OF_OPERANDS ((void)0)
+#define widened(K, vecs, w, out) (w)
+
+#define tile_operand real
+#define ENTRIES 1
+#define operands vec
+#define PARTS 1
+#define HAS(part, k, K) 1
+#define load_operands(place, columns, part) vload(place)
+#define splat_operand(place, a_k, part) vsplat(*(place))
 #define add_product(a, b, sum) vfma(a, b, sum)
+#define STEP 1
+#define TILES(name) FL(name)
 
-/* Operands of a weight gradient, each of one number of a column of a and b: those of a are read where they are. */
+/* Operands of a weight gradient: those of a are read where they are. */
 #define LEFT_OPERANDS 1
+#define LEFT_WIDTH 1 /* factors of an operand that are side by side */
 #define LEFT_STRIDE(stride, columns) (stride)
 #define left_operands(rows, columns, a, stride, out) ((void)(out), (a))
 

@@ -87,7 +87,7 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const operand 
                 start = run->d_h + output;
             real *const out = DIRECT && run->mask ? run->d_seen : run->dh;
             multiply(step.going_on, K, units.last - units.first, start, start == run->zero ? 0 : P,
-                     run->dz_factors + step.later * SLOTS * P + (SLOTS - GATES) * P, SLOTS * P, w + units.first * K,
+                     dz_factors(run, SLOTS, step.later) + (SLOTS - GATES) * P, ROOM * SLOTS * P, w + units.first * K,
                      out + sequence, P, KEEPS_GATES ? run->gates : run->states,
                      step.now * (KEEPS_GATES ? SLOTS * P : run->s_stride));
         }
@@ -133,7 +133,7 @@ static void OF(step)(const fl_run *run, const fl_part *part, const operand *w, c
 
 static void OF(input_gradient)(const fl_run *run, const fl_part *part, const operand *w, real *d_x)
 {
-    const matrix dz = {run->dz_factors, run->batch.M, GATES * run->P, SLOTS * run->P};
+    const matrix dz = {dz_factors(run, SLOTS, 0), run->batch.M, GATES * run->P, ROOM * SLOTS * run->P};
     const range rows = share(part, dz.rows, 1);
     const uint64_t mode = without_subnormals();
     OF_FACTORS(multiply_rows)(rows.first, rows.last, &dz, w, (run->C + L - 1) / L * L, run->zero, d_x);

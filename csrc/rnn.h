@@ -49,7 +49,7 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
         for (int64_t unit = units.first; unit < units.last; unit += L)
             start_from_known(run, step, unit, 1, out + unit - units.first, 4 * L);
     multiply(step.active, K, units.last - units.first, run->known ? out : run->zero, run->known ? 4 * L : 0,
-             run->factors + step.now * run->f_stride, run->f_stride, w + units.first * K, out, 4 * L, run->rows, now);
+             row_factors(run, step.now), ROOM * run->f_stride, w + units.first * K, out, 4 * L, run->rows, now);
 }
 
 INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)

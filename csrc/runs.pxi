@@ -126,8 +126,7 @@ cdef class Run:
     cdef const fl_kernels *table  # of the level in use when it was made
     cdef Batch batch
     cdef fl_run of
-    cdef real[::1] rows, h, c, gates, sums
-    cdef factor[::1] factors
+    cdef real[::1] rows, h, c, gates, sums, factors
     cdef const real[::1] mask, zero, products
     cdef const int64_t[:, ::1] which
     cdef int64_t threads  # for which `sums` has room
@@ -155,7 +154,7 @@ cdef class Run:
         self.threads = self.sums.shape[0] // of_sums
         self.of.batch, self.of.C, self.of.H, self.of.P = self.batch.of, C, H, P
         self.of.rows, self.of.stride = &self.rows[0], stride
-        self.of.factors, self.of.f_stride = <factor *>self.of.rows, stride
+        self.of.factors, self.of.f_stride = self.of.rows, stride
         if WIDTH > 1:
             self.factors, self.of.f_stride = buffers.factors, buffers.f_stride
             rows_fit(
@@ -269,7 +268,7 @@ cdef class Run:
 
     def prepare_backward(
         self, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc, real[::1] d_seen,
-        factor[::1] dz_factors=None,
+        real[::1] dz_factors=None,
     ):
         """The backward run, with these buffers; d_h, dc, d_seen and, except for bfloat16, dz_factors may be None."""
         return Backward(self, dz, dh, panels, d_h, dc, d_seen, dz_factors)
@@ -282,13 +281,12 @@ cdef class Backward:
 
     cdef Run run
     cdef fl_run of
-    cdef real[::1] dz, dh, panels, d_h, dc, d_seen
-    cdef factor[::1] dz_factors
+    cdef real[::1] dz, dh, panels, d_h, dc, d_seen, dz_factors
     cdef int64_t threads
 
     def __cinit__(
         self, Run run not None, real[::1] dz, real[::1] dh, real[::1] panels, real[::1] d_h, real[::1] dc,
-        real[::1] d_seen, factor[::1] dz_factors,
+        real[::1] d_seen, real[::1] dz_factors,
     ):
         cdef int64_t M = run.of.batch.M, of_states = product(run.of.batch.N, run.of.P)
         cdef int64_t of_panels = FL_BLOCK_ROWS * 4 * run.table.lanes
@@ -307,7 +305,7 @@ cdef class Backward:
         self.dz, self.dh, self.panels, self.d_h, self.dc, self.d_seen = dz, dh, panels, d_h, dc, d_seen
         self.of = run.of
         self.of.dz, self.of.dh, self.of.panels = &dz[0], &dh[0], &panels[0]
-        self.of.dz_factors = <factor *>self.of.dz
+        self.of.dz_factors = self.of.dz
         if WIDTH > 1:
             if dz_factors is None:
                 raise ValueError("dz_factors is None: products need dz in their own format.")

@@ -37,10 +37,15 @@ INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
 /* The row of the n-th sequence's state after the step. */
 INLINE int64_t row_after(struct step step, int64_t n) { return (n < step.going_on ? step.later : step.end) + n; }
 
-/* Write the states of sequence n in a row as factors, times its mask, for the gates of the next step; for some units. */
+/* The factors of a row, and of a row of dz, which are ROOM times as many reals apart. */
+#define row_factors(run, row) ((factor *)((run)->factors + (row) * (run)->f_stride))
+#define dz_factors(run, slots, row) ((factor *)((run)->dz_factors + (row) * (slots) * (run)->P))
+#define ROOM ((int64_t)(sizeof(real) / sizeof(factor)))
+
+/* Write the states of sequence n in a row as factors, times its mask, for the gates of the next step; some units. */
 INLINE void show_states(const fl_run *run, int64_t n, int64_t row, range units)
 {
-    factor *const seen = run->factors + row * run->f_stride + STATES_AT(run->C);
+    factor *const seen = row_factors(run, row) + STATES_AT(run->C);
     for (int64_t unit = units.first; unit < units.last; unit += L) {
         const vec h = vload(run->states + row * run->s_stride + unit);
         put_factors(seen + unit, run->mask ? vmul(h, vload(run->mask + n * run->P + unit)) : h);
@@ -63,7 +68,7 @@ static void show_inputs(const fl_run *run, const fl_part *part)
     const int64_t C = run->C, *const starts = run->batch.starts;
     for (int64_t t = 0; t < run->batch.T; t++)
         for (int64_t row = starts[t] + part->first; row < smaller(starts[t] + part->last, starts[t + 1]); row++) {
-            factor *const seen = run->factors + row * run->f_stride;
+            factor *const seen = row_factors(run, row);
             round_row(C + 1, run->rows + row * run->stride, seen);
             for (int64_t k = C + 1; k < STATES_AT(C); k++)
                 seen[k] = 0;
@@ -77,8 +82,8 @@ static void show_inputs(const fl_run *run, const fl_part *part)
 INLINE void show_gradients(const fl_run *run, int64_t slots, int64_t row, range units)
 {
     for (int64_t slot = 0; slot < slots; slot++) {
-        const int64_t at = (row * slots + slot) * run->P + units.first;
-        round_row(units.last - units.first, run->dz + at, run->dz_factors + at);
+        const int64_t at = slot * run->P + units.first;
+        round_row(units.last - units.first, run->dz + row * slots * run->P + at, dz_factors(run, slots, row) + at);
     }
 }
 #endif
@@ -172,10 +177,10 @@ static void add_products(const fl_run *run, const fl_part *part, range inputs, i
         inputs.first = of_x;
     }
     const int64_t column = inputs.first < of_x ? inputs.first : inputs.first - of_x + STATES_AT(run->C);
-    const matrix of_rows = {run->factors + column, M, inputs.last - inputs.first, run->f_stride};
-    const matrix of_dz = {run->dz_factors + slot * P, M, gates * P, slots * P};
+    const matrix of_rows = {row_factors(run, 0) + column, M, inputs.last - inputs.first, ROOM * run->f_stride};
+    const matrix of_dz = {dz_factors(run, slots, 0) + slot * P, M, gates * P, ROOM * slots * P};
     const range columns = share(part, gates * P, 4 * L);
-    operand *const panel = (operand *)(run->panels + part->rank * FL_BLOCK_ROWS * 4 * L);
+    tile_operand *const panel = (tile_operand *)(run->panels + part->rank * FL_BLOCK_ROWS * 4 * L);
     const uint64_t mode = without_subnormals();
     OF_FACTORS(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, accumulate);
     restore(mode);

@@ -48,8 +48,9 @@ typedef struct {
     int64_t stride;
     FL_REAL *states; /* [M+N, P : s_stride]: in the rows or, with a mask, in an array of their own */
     int64_t s_stride;
-    FL_FACTOR *factors; /* [M+N, C+1+P : f_stride]: what products read of the rows; the rows themselves or, for bfloat16,
-                           rounded ones, in which [x, 1] and h' have an even number of factors each */
+    FL_REAL *factors; /* [M+N, C+1+P : f_stride]: what products read of the rows; the rows themselves or, for bfloat16,
+                         rounded ones, in which [x, 1] and h' have an even number of factors each. A level may have
+                         smaller factors, which then begin at every row of this array */
     int64_t f_stride;
     const FL_REAL *mask; /* [N, P]: the gates see the states times this; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */
@@ -63,7 +64,7 @@ typedef struct {
     /* of a backward run */
     FL_REAL *d_h;    /* [M, P]: the gradient of the outputs; or NULL */
     FL_REAL *dz;     /* [M, slots, P]: that of the gates' sums; may be `gates` */
-    FL_FACTOR *dz_factors; /* dz itself or, for bfloat16, rounded */
+    FL_REAL *dz_factors; /* likewise: dz itself or, for bfloat16, rounded */
     FL_REAL *dh;     /* [N, P]: that of every sequence's last state, and finally of its first */
     FL_REAL *dc;     /* [N, P]: likewise, of the cell states; or NULL */
     FL_REAL *d_seen; /* [N, P]: the part of dh that comes through the gates, where a mask and a `direct` cell need it */
@@ -114,8 +115,8 @@ typedef struct {
     void (*backward)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, bool to_start);
     /* h[N, H : h_stride]: the state of a part's sequences after the inputs x[N, C : x_stride], which also becomes the
        run's initial state for the next call. For runs of one step, without mask or gates; divided by rows. */
-    void (*step)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, const FL_REAL *x, int64_t x_stride,
-                 FL_REAL *h, int64_t h_stride);
+    void (*step)(const FL_NAME(fl_run) *run, const fl_part *part, const FL_OPERAND *w, const FL_REAL *x,
+                 int64_t x_stride, FL_REAL *h, int64_t h_stride);
     /* This part's share of d_w, `gradient` of the packed weights; with `accumulate`, added to what is there. */
     void (*weight_gradient)(const FL_NAME(fl_run) *run, const fl_part *part, FL_REAL *d_w, bool accumulate);
     /* This part's rows of d_x[M, C padded to whole vectors]; w is `inputs`. */

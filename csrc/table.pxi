@@ -76,7 +76,7 @@ cdef extern from *:
         int64_t C, H, P
         real *rows
         int64_t stride
-        factor *factors
+        real *factors
         int64_t f_stride
         real *states
         int64_t s_stride
@@ -90,7 +90,7 @@ cdef extern from *:
         int64_t S
         real *d_h
         real *dz
-        factor *dz_factors
+        real *dz_factors
         real *dh
         real *dc
         real *d_seen

@@ -158,8 +158,8 @@ def narrow(entries, given, cell, C, H, M, N):
     small = 0x3C003C00  # both numbers of a pair near 0.01
     packed = {name: small + rng.integers(0, 1 << 7, size, np.uint32) for name, size in sizes.items()}
     f_stride = 2 * of(C + 1) + P
-    factors = {"factors": np.zeros((M + N) * f_stride, np.uint16), "f_stride": f_stride}
-    return given | packed | factors | {"dz_factors": np.zeros(M * kind.n_slots * P, np.uint16)}
+    factors = {"factors": np.zeros((M + N) * f_stride, np.float32), "f_stride": f_stride}
+    return given | packed | factors | {"dz_factors": np.zeros(M * kind.n_slots * P, np.float32)}
 
 
 def arguments_of_run(entries, cell, dtype):

@@ -20,7 +20,7 @@ def functions(file, pattern):
             re.sub(r"(?<=[ *])\w+(?=,|$)", "", " ".join(parameters.split())) if file == "table.h" else parameters
         )
         words = without_names.replace("bool", "bint").replace("*", " * ")
-        for name_of_type in ("REAL", "OPERAND", "FACTOR"):
+        for name_of_type in ("REAL", "OPERAND"):
             words = words.replace(f"FL_{name_of_type}", name_of_type.lower())
         words = re.sub(r"FL_NAME\((\w+)\)", r"\1", words)
         found[name] = [" ".join(of.split()) for of in words.split(",")]

@@ -9,8 +9,6 @@ from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, WIDEST, fla
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import row_bounds
 
-FACTOR = np.dtype(np.uint16)  # of a bfloat16 number
-
 
 def is_narrow(entries):
     """Whether products are of pairs of bfloat16 numbers."""
@@ -28,7 +26,7 @@ class Buffers(NamedTuple):
     gates: np.ndarray | None  # [M, slots, P]
     sums: np.ndarray  # per thread, SUMS_BYTES or [N, 4, lanes], whichever is larger
     zero: np.ndarray  # zeros, [4, P] or [padded C], whichever is larger
-    factors: np.ndarray | None  # bfloat16 [M+N, ., P : f_stride]: the rows as products read them
+    factors: np.ndarray | None  # [M+N, ., P : f_stride]: for bfloat16, the rows as products read them
     f_stride: int
 
 
@@ -82,8 +80,8 @@ class Run:
         h = mask = c = self._c = self._gates = factors = None
         f_stride = 0
         if is_narrow(entries):
-            f_begin, f_stride = row_layout(2 * entries.operands(C + 1), self.P, FACTOR)
-            factors = workspace.empty("factors", ((self.M + self.N) * f_stride,), FACTOR)[f_begin:]
+            f_begin, f_stride = row_layout(2 * entries.operands(C + 1), self.P, dtype)
+            factors = workspace.empty("factors", ((self.M + self.N) * f_stride,), dtype)[f_begin:]
         if masked:  # the rows hold the masked states, as the gates see them; the states have a buffer of their own
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
@@ -166,7 +164,7 @@ class Run:
         if inputs:
             self.d_inputs = empty("d_x", (self.M, padded(self.C, self._lanes)), dtype)
             self.d_x = self.d_inputs[:, : self.C]
-        narrow = [] if self._buffers.factors is None else [empty("dz_factors", self._dz.shape, FACTOR)]
+        narrow = [] if self._buffers.factors is None else [empty("dz_factors", self._dz.shape, dtype)]
         dh, dc = room[0].reshape(-1), room[1].reshape(-1) if len(room) > 1 else None
         self._backward = self._kernel.prepare_backward(self._dz, dh, panels, d_h, dc, d_seen, *narrow)
 

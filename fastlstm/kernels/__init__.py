@@ -260,8 +260,35 @@ def _preferred():
     return first
 
 
-def resolve(name="auto"):
-    """The name of the backend to use: an explicit name, else FASTLSTM_BACKEND, else the preferred one."""
+def resolve(name="auto", precision="float32", dtype="float32"):
+    """The name of the kernels to use, as `load` takes it.
+
+    The backend is `name` or, if that is "auto", FASTLSTM_BACKEND or else the preferred one. Raises ValueError if it is
+    not available, or if it has no products of this precision for numbers of the type `dtype`.
+
+    Examples
+    --------
+    >>> from fastlstm import kernels
+    >>> kernels.resolve("numpy"), kernels.resolve("numpy", "bfloat16")
+    ('numpy', 'numpy, bfloat16')
+    """
+    backend = _resolve_backend(name)
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}: expected one of {list(PRECISIONS)}.")
+    if precision == "float32":
+        return backend
+    if np.dtype(dtype) != np.float32:
+        raise ValueError(
+            f"precision={precision!r} requires dtype='float32', but dtype is {np.dtype(dtype).name!r}: use "
+            "precision='float32', or dtype='float32'."
+        )
+    if not hasattr(_package(backend), precision):
+        able = [other for other in available() if hasattr(_package(other), precision)]
+        raise ValueError(f"precision={precision!r} is not available with backend={backend!r}: use one of {able}.")
+    return f"{backend}, {precision}"
+
+
+def _resolve_backend(name):
     asked = f"backend={name!r}"
     if not isinstance(name, str):
         raise ValueError(f"{asked} is not a string; expected 'auto' or one of {list(available())}.")
@@ -278,36 +305,25 @@ def resolve(name="auto"):
     return name
 
 
-def load(name="auto", precision="float32"):
-    """Import the backend `name`; with "bfloat16", its recurrences have products of such numbers.
+def load(name="auto"):
+    """Import the kernels of this name: a backend, or what `resolve` returns.
 
     Examples
     --------
     >>> from fastlstm import kernels
     >>> kernels.load("numpy").PARALLEL
     False
-    >>> kernels.load("numpy", "bfloat16").bits()
+    >>> kernels.load("numpy, bfloat16").bits()
     'numpy, bfloat16'
     """
-    name = name if name in available() else resolve(name)
-    return _package(name) if precision == "float32" else _narrow_package(name)
-
-
-def check_precision(precision, dtype, name):
-    """Raise ValueError unless the backend `name`, as `resolve` returns it, has products of this precision."""
-    if not isinstance(precision, str) or precision not in PRECISIONS:
-        raise ValueError(f"precision={precision!r}: expected one of {list(PRECISIONS)}.")
-    if precision == "float32":
-        return
-    if np.dtype(dtype) != np.float32:
-        raise ValueError(f"precision={precision!r} requires dtype='float32', but dtype is {np.dtype(dtype).name!r}.")
-    if not hasattr(_package(name), precision):
-        able = [other for other in available() if hasattr(_package(other), precision)]
-        raise ValueError(f"precision={precision!r} is not available with backend={name!r}: use one of {able}.")
+    backend, _, precision = name.partition(", ")
+    backend = backend if backend in available() else _resolve_backend(backend)
+    return _narrow_package(backend) if precision else _package(backend)
 
 
 @functools.cache
 def _narrow_package(name):
+    """The backend with recurrences whose products are of bfloat16 numbers; all else is the same."""
     package = _package(name)
     narrow = copy.copy(package)
     vars(narrow).update({**vars(package.bfloat16), "bits": lambda: f"{package.bits()}, bfloat16"})

@@ -78,9 +78,8 @@ class Layer:
         threads.check_n_jobs(n_jobs)
         self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
         self.dtype = np.dtype(dtype)
-        self.backend, self.n_jobs = kernels.resolve(backend), n_jobs
-        kernels.check_precision(precision, dtype, self.backend)
-        self.precision = precision
+        self.backend, self.n_jobs, self.precision = kernels.resolve(backend), n_jobs, precision
+        kernels.resolve(self.backend, precision, dtype)  # raises if the backend does not have this precision
         with named("random_state"):
             rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
@@ -140,7 +139,7 @@ class Layer:
 
     @lazy
     def _kernels(self):
-        return kernels.load(self.backend, self.precision)
+        return kernels.load(kernels.resolve(self.backend, self.precision, self.dtype))
 
     def __repr__(self) -> str:
         more = f", {self.num_layers}" if self.num_layers > 1 else ""

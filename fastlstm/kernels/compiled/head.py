@@ -49,6 +49,7 @@ class FewOutputs:
         return self._empty(name, (rows, self._F), self._dtype)
 
     def fill(self, weight, bias):
+        self.weights = weight, bias
         self._linear = self.entries.Linear(weight, bias)
 
     def forward(self, first, last, features, scores):

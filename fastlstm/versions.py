@@ -12,6 +12,9 @@ from fastlstm._version import __version__
 def show_versions() -> None:
     """Print the backend, vector width, threads and versions, to be included in bug reports.
 
+    For ``precision="bfloat16"``, it says whether the CPU multiplies pairs of such numbers in one instruction, or
+    whether that is emulated, which is slower than float32.
+
     Examples
     --------
     >>> import fastlstm
@@ -21,10 +24,12 @@ def show_versions() -> None:
     """
     name = kernels.resolve()
     facts = {"fastlstm": __version__, "backend": name, "backends": ", ".join(kernels.available())}
+    backend, level = kernels.load(name), None
     if name != "numpy":
-        backend = kernels.load(name)
-        lanes = backend.entries(np.dtype("float32")).lanes()
-        facts["vectors"] = f"{backend.isa()}, {32 * lanes} bits"
+        lanes, level = backend.entries(np.dtype("float32")).lanes(), backend.isa()
+        facts["vectors"] = f"{level}, {32 * lanes} bits"
+    if hasattr(backend, "bfloat16"):
+        facts["bfloat16"] = "one instruction" if level == "avx512_bf16" else "emulated"
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):

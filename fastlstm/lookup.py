@@ -3,7 +3,8 @@
 A symbol stands for a vector e, its row of an embedding, or for one channel of its own (one-hot encoding). The sums of a
 step's gates start from W e, where W are the input weights for these channels; the products with numbers among the
 inputs and with the states are added to it. A batch has far fewer distinct symbols than steps, and one-hot encoding
-needs no product at all: W e is a column of W.
+needs no product at all: W e is a column of W. These few products stay float32 where those of the recurrence are of
+bfloat16 numbers.
 
 Backpropagation sums the gradient of W e over all steps with the symbol, in the order of the packed rows, and only then
 differentiates the product.

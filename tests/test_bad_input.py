@@ -280,6 +280,7 @@ BAD_PARAMETERS = {
     "dtype": ["float16", "int64", np.float32, None],
     "backend": ["torch", None],
     "n_jobs": [0, 1.5, True, "all"],
+    "precision": ["float16", None, True],
     "bptt_steps": [0, -1, 2.5, True, "auto"],
     "bptt_checkpoint": [0, 2.5, True, "always"],
     "loss": ["hinge", None],

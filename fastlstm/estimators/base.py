@@ -10,14 +10,14 @@ from scipy.sparse import issparse
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, kernels, sequences, storage
+from fastlstm import containers, sequences, storage
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.data import check_targets, has_target
 from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_lengths, check_series, check_weights
 from fastlstm.estimators.metadata import MetadataRequestMixin
-from fastlstm.estimators.parameters import Parameters
+from fastlstm.estimators.parameters import OF_RUNS, Parameters
 from fastlstm.estimators.stream import Stream
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.symbolic import check_symbols, vocabulary_of
@@ -210,8 +210,9 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         if "_model" not in vars(self):
             check_is_fitted(self)  # raises; otherwise too slow for each call
         fitted = snapshot(self)
-        if fitted.n_jobs is not None or fitted.backend != "auto":  # the defaults need no validation
-            constraints = {name: self._parameter_constraints[name] for name in ("backend", "n_jobs")}
+        # the defaults need no validation
+        if fitted.n_jobs is not None or fitted.backend != "auto" or fitted.precision != "float32":
+            constraints = {name: self._parameter_constraints[name] for name in OF_RUNS}
             given = {name: getattr(fitted, name) for name in constraints}
             validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
         fitted._model.check()
@@ -232,7 +233,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
     def _predict_with(self, X, function):
         """Result of `function` on the scores [rows, K S], in the form of X."""
         x, model = self._check_series(X), self._model
-        rows = function(model.scores(x, kernels.resolve(self.backend), self.n_jobs))
+        rows = function(model.scores(x, self._kernels_for(model.dtype), self.n_jobs))
         return x.restore(rows) if model.per_step else rows
 
     def _score(self, X, y, sample_weight, metric):
@@ -264,7 +265,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
         with named("y"):
             y = y.toarray() if issparse(y) else np.asarray(y)
             y = y.reshape(len(y), -1)
-        scores = self._model.scores(x, kernels.resolve(self.backend), self.n_jobs)
+        scores = self._model.scores(x, self._kernels_for(self._model.dtype), self.n_jobs)
         used = weights.any(axis=1)
         with named("y"):
             return self._score_rows(y[used], scores[used], weights[used])
@@ -276,7 +277,7 @@ class BaseLSTM(MetadataRequestMixin, Parameters, CallbackSupportMixin, Estimator
     def _states(self, X, per_step):
         """X as series, and the hidden states of the last layer."""
         x = self._check_series(X)
-        return x, self._model.states(x, kernels.resolve(self.backend), self.n_jobs, per_step)
+        return x, self._model.states(x, self._kernels_for(self._model.dtype), self.n_jobs, per_step)
 
     def hidden_states(self, X: ArrayLike) -> ArrayOrList:
         """Hidden states of the last layer after every step.

@@ -217,7 +217,7 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
         stack,
         estimator.weights_,
         dtype,
-        kernels.resolve(estimator.backend),
+        estimator._kernels_for(dtype),
         checkpoint=estimator.bptt_checkpoint,
         per_step=estimator._per_step,
         dropout=estimator.settings_["dropout"],
@@ -335,9 +335,14 @@ def _earlier_progress(estimator, network, partial):
 
 def _scores(estimator, network, series):
     """Scores of the network on series."""
-    package = kernels.load(kernels.resolve(estimator.backend))
     return run_over(
-        network.stack, series, network.weights, package, estimator.n_jobs, network.per_step, embedding=network.embedding
+        network.stack,
+        series,
+        network.weights,
+        network.kernels,
+        estimator.n_jobs,
+        network.per_step,
+        embedding=network.embedding,
     )
 
 

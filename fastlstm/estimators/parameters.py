@@ -17,6 +17,9 @@ from fastlstm.estimators.layouts import LIBRARIES, TableLayout
 from fastlstm.layers.checks import MOST_LAYERS
 from fastlstm.training.solvers import SOLVERS
 
+#: Parameters that say how a fitted network runs, which may change after `fit`.
+OF_RUNS = ("backend", "n_jobs", "precision")
+
 
 class Integers(Interval):
     """Interval of integers, up to the largest C integer by default; unlike plain `Interval`, it excludes bools."""
@@ -117,6 +120,14 @@ class NetworkParameters:
     n_jobs : int or None, default=None
         Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
         as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
+    precision : {"float32", "bfloat16"}, default="float32"
+        Precision of the numbers that are multiplied in recurrent layers. With "bfloat16" (mixed precision, Kalamkar et
+        al. 2019), weights, inputs, states and the gradients of the gates' sums are rounded to 8 significant bits where
+        they are multiplied. Products are summed in float32, and all else remains float32: weights, states, gradients
+        and the solver, products of symbols, the head, attention, and exported models. This pays only on CPUs with
+        AVX512-BF16, which multiply pairs of such numbers in one instruction; others compute the same bits, but slower
+        than float32. It requires ``dtype="float32"`` and the backend "cython" or "numpy", and can be changed after
+        `fit`, for predictions.
 
     Notes
     -----
@@ -154,6 +165,7 @@ class NetworkParameters:
     dtype: Literal["float32", "float64"] = "float32"
     backend: Literal["auto", "cython", "numba", "numpy"] = "auto"
     n_jobs: int | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     _parameter_constraints = {
         "hidden_size": [Integers(1), list, tuple, np.ndarray],
@@ -179,7 +191,12 @@ class NetworkParameters:
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
         "n_jobs": [None, Jobs()],
+        "precision": [StrOptions(set(kernels.PRECISIONS))],
     }
+
+    def _kernels_for(self, dtype):
+        """The name of the kernels for numbers of this type; raises ValueError if they do not have the precision."""
+        return kernels.resolve(self.backend, self.precision, dtype)
 
 
 @dataclass(repr=False, eq=False)

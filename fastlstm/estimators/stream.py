@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastlstm import containers, symbols
+from fastlstm import containers, kernels, symbols
 from fastlstm.estimators.inputs import FittedNames, channel_names_of_step, check_channel_names
 from fastlstm.layers.checks import check_state, is_count, named, shape_of
 from fastlstm.stacks import join_states
@@ -70,20 +70,21 @@ class Stream:
         weights = {name: np.array(value) for name, value in model.weights.items()}  # copied
         self._initialise(
             replace(model, weights=weights),
-            fitted.backend,
+            (fitted.backend, fitted.precision),
             fitted._schema if model.embedding else FittedNames.of(fitted),
             int(n_streams),
             method,
             bool(gates),
         )
 
-    def _initialise(self, model, backend, names, n_streams, method, gates):
-        self._model, self._backend, self._names = model, backend, names  # of channels, or the schema of symbols
+    def _initialise(self, model, where, names, n_streams, method, gates):
+        self._model, self._where, self._names = model, where, names  # of channels, or the schema of symbols
         self._reads_symbols = model.embedding is not None
         self.n_streams, self.method, self._records_gates = n_streams, method, gates
         self._predict = getattr(model.output, method)
+        name = kernels.resolve(*where, model.dtype)
         try:
-            self._stepper = Stepper(model, n_streams, backend, gates)
+            self._stepper = Stepper(model, n_streams, name, gates)
         except (MemoryError, ValueError) as error:  # ValueError if a size exceeds the largest index
             raise MemoryError(f"n_streams={n_streams} does not fit into memory: {error}") from error
         self._shape, self._dtype = self._stepper.shape, self._stepper.dtype
@@ -263,7 +264,7 @@ class Stream:
             array[...] = value
 
     def __reduce__(self):  # the runs' arrays share memory, which default pickling would not preserve
-        what = self._model, self._backend, self._names, self.n_streams, self.method, self._records_gates
+        what = self._model, self._where, self._names, self.n_streams, self.method, self._records_gates
         return _restored, (*what, self.state)
 
     def __deepcopy__(self, memo):

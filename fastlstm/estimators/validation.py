@@ -25,7 +25,7 @@ def validates_parameters(method: Method) -> Method:
 
 def check_network_parameters(estimator):
     """Raise if parameters of the network are incompatible with each other."""
-    kernels.resolve(estimator.backend)
+    estimator._kernels_for(estimator.dtype)
     check_sizes(estimator.hidden_size, estimator.num_layers)
     gated = [name for name, cell in kernels.CELLS.items() if cell.forget_gate]
     *others, last = map(repr, gated)

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from fastlstm import containers
 from fastlstm.estimators.atomic import AtomicUpdate
 from fastlstm.estimators.estimator import Estimator
-from fastlstm.estimators.parameters import Integers, NetworkParameters, documented
+from fastlstm.estimators.parameters import OF_RUNS, Integers, NetworkParameters, documented
 from fastlstm.estimators.summary import Summary, summarize
 from fastlstm.estimators.validation import check_network_parameters, validates_parameters
 from fastlstm.forecasting import evaluation, selection
@@ -152,8 +152,8 @@ default="squared_error"
     Below, n is the number of windows of all series, and T the window. Prediction intervals of
     series with fewer than about 100 values tend to be too narrow.
 
-    After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `n_jobs` and
-    `verbose`, which do not change results.
+    After `fit`, changes of parameters take effect with the next `fit`. The exceptions are `backend`, `precision`,
+    `n_jobs` and `verbose`, which change results by roundings at most.
 
     See Also
     --------
@@ -553,7 +553,7 @@ default="squared_error"
 
     @property
     def _model(self):
-        run = Run(self.backend, self.n_jobs)
+        run = Run(self._kernels_for(self._parameters.dtype), self.n_jobs)
         return Fitted(self._plan, self._fitted, self._parameters.positive, self._seed, run)
 
     # -- new observations -------------------------------------------------------------------------------------
@@ -702,7 +702,8 @@ default="squared_error"
 
     def _refitted(self, data):
         """The `Fitted` of a forecaster like this one, fitted to other data."""
-        model = clone(self._parameters).set_params(backend=self.backend, n_jobs=self.n_jobs, verbose=self.verbose)
+        now = {name: getattr(self, name) for name in (*OF_RUNS, "verbose")}
+        model = clone(self._parameters).set_params(**now)
         model.window_, model.season_length_ = self.window_, self.season_length_
         model._fit_data(data)
         return model._model

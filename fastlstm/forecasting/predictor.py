@@ -30,9 +30,9 @@ SAMPLED_TARGETS = 2000  # windows whose targets set the first biases of a head
 
 
 class Run(NamedTuple):
-    """Where networks run: the backend's name, and the maximum number of threads."""
+    """Where networks run: the name of the kernels, and the maximum number of threads."""
 
-    backend: str
+    kernels: str
     n_jobs: int | None
 
 
@@ -119,7 +119,7 @@ class Direct(Predictor):
         """Means over the networks of their point predictions [n, H] and, if asked for, quantiles [n, H, L]."""
         series, points, quantiles = sequences.of_array(x), 0.0, 0.0
         for model in self.networks:
-            scores = model.scores(series, kernels.resolve(run.backend), run.n_jobs)
+            scores = model.scores(series, run.kernels, run.n_jobs)
             points = points + model.output.point(scores)
             if len(levels):
                 quantiles = quantiles + model.loss.quantiles(scores, levels)
@@ -168,13 +168,12 @@ class Recursive(Predictor):
         They are sampled at the quantile levels [n, copies, steps], or the most likely ones without.
         """
         levels = None if levels is None else levels.reshape(len(x) * copies, steps)
-        backend = kernels.resolve(run.backend)
         if model is None:
             forecast = self._forecast(x, 1)
-            kernels.load(backend).roll_out.RollOut([], [], None, forecast).run(Part())
+            kernels.load(run.kernels).roll_out.RollOut([], [], None, forecast).run(Part())
             return self._finite(forecast, x.dtype)
         x = x.astype(model.dtype)
-        stepper = Stepper(model, len(x), backend)
+        stepper = Stepper(model, len(x), run.kernels)
         scores = np.repeat(stepper.read(x[:, : self.window], run.n_jobs), copies, axis=0)
         if copies > 1:
             stepper = stepper.repeated(copies)
@@ -261,7 +260,7 @@ def train_network(windows, parameters, loss, codes, seed, name, processes=ALONE)
         stack,
         weights,
         dtype,
-        kernels.resolve(parameters.backend),
+        parameters._kernels_for(dtype),
         per_step=per_step,
         dropout=settings["dropout"],
         recurrent_dropout=parameters.recurrent_dropout,

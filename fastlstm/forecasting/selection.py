@@ -185,7 +185,7 @@ class _Trials:
         self._processes = processes
         self._data = values, observed, covariates, ends
         self._plan, self._at, self._parameters, self._seed = plan, (series, origins), parameters, seed
-        self._run = Run(parameters.backend, parameters.n_jobs)
+        self._run = Run(parameters._kernels_for(parameters.dtype), parameters.n_jobs)
         histories, windows = self._windows(plan.scalings[0])  # if there are several, the first is "window"
         self.are_possible = len(series) > 0 and len(windows) > 0
         self._drifts = float(np.mean([unit.size / unit.std for unit in histories.units])) > DRIFT

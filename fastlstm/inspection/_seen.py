@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm import containers, kernels, sequences
+from fastlstm import containers, sequences
 from fastlstm.inspection._estimators import channel_names, fitted_estimator
 from fastlstm.inspection.gates import GateActivations, direction_of, gate_activations
 from fastlstm.layers.checks import named
@@ -102,7 +102,7 @@ def _predictions(fitted, series):
     model = fitted._model
     if model.stack.bidirectional and not model.per_step:
         return None, [], ""
-    scores = replace(model, per_step=True).scores(series, kernels.resolve(fitted.backend), fitted.n_jobs)
+    scores = replace(model, per_step=True).scores(series, fitted._kernels_for(model.dtype), fitted.n_jobs)
     if not isinstance(model.output, ClassificationOutput):
         predictions = model.output.predict(scores).reshape(len(scores), -1)
         return predictions, [f"output {k}" for k in range(predictions.shape[1])], "prediction"

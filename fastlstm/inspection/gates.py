@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fastlstm import containers, kernels
+from fastlstm import containers
 from fastlstm.inspection._estimators import fitted_estimator
 
 if TYPE_CHECKING:
@@ -203,6 +203,6 @@ def gate_activations(estimator: Any, X: ArrayLike) -> GateActivations:
     True
     """
     fitted = fitted_estimator(estimator)
-    recording = fitted._model.record(fitted._check_series(X), kernels.resolve(fitted.backend), fitted.n_jobs)
+    recording = fitted._model.record(fitted._check_series(X), fitted._kernels_for(fitted._model.dtype), fitted.n_jobs)
     layers = (LayerActivations(*of_layer, *[None] * (2 - len(of_layer))) for of_layer in recording.layers)
     return GateActivations(recording.stack.cell, tuple(layers))

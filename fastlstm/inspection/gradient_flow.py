@@ -25,7 +25,7 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     The loss L of a series is that of training, on the scale of training; with ``return_sequences=True``, its mean over
     the steps of the series. Weights of classes are those of training, divided by their mean over X. There is no dropout
     and no L2 penalty, and the gradient flows back to the first step whatever `bptt_steps` is. It is computed in float64
-    whatever the estimator's dtype, because vanishing gradients soon fall below the smallest float32.
+    whatever the estimator's `dtype` and `precision`, because vanishing gradients soon fall below the smallest float32.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     fitted = fitted_estimator(estimator)  # a copy, which may be changed
     weights = {name: value.astype("float64") for name, value in fitted._model.weights.items()}
     model = replace(fitted._model, weights=weights)
-    fitted.dtype, fitted._model = "float64", model
+    fitted.dtype, fitted.precision, fitted._model = "float64", "float32", model
     data = check_data(fitted, X, y, None, reset=False)
     (of_rows,) = (part.weights for part in combine_weights(fitted, [data]))
     data = transform(data, model.scaling, model.target_scaling, model.masked, model.dtype)
-    recording = model.record_prepared(data.series, kernels.resolve(fitted.backend), fitted.n_jobs)
+    recording = model.record_prepared(data.series, fitted._kernels_for(model.dtype), fitted.n_jobs)
 
     features = recording.outputs(model.per_step)
     values, d_scores = model.loss(features @ weights["head.weight"].T + weights["head.bias"], data.targets)

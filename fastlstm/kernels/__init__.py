@@ -136,7 +136,8 @@ order[n]. With `reverse`, the rows are in reversed time:
 ``bfloat16`` has the same modules of cells for float32 numbers, with products of bfloat16 numbers: what they read,
 weights, inputs, states and gradients of sums, is rounded to the nearest of these, the even one of two; they are summed
 in float32, each two products of neighbours one after the other, the second first (so does the instruction vdpbf16ps).
-States, gradients and all else stay float32. A backend without the attribute does not have them.
+States, gradients and all else stay float32, products that are looked up as well. A backend without the attribute does
+not have them.
 
 All arrays passed to a call have the same dtype, float32 or float64, and are contiguous unless noted otherwise. Inputs
 are never modified, and weights and x may be read-only. The results of a row are bitwise identical whatever other rows

@@ -10,11 +10,11 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, kernels, symbols
+from fastlstm import containers, symbols
 from fastlstm.estimators.atomic import AtomicUpdate, snapshot
 from fastlstm.estimators.classifier import LSTMClassifier
 from fastlstm.estimators.estimator import Estimator
-from fastlstm.estimators.parameters import NetworkParameters, Parameters, RealNumbers, documented
+from fastlstm.estimators.parameters import OF_RUNS, NetworkParameters, Parameters, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.language.parameters import SHARED, LanguageParameters
 from fastlstm.language.pieces import Codes, cut, inputs_and_targets, weights_of
@@ -194,6 +194,11 @@ class LSTMLanguageModel(LanguageParameters, Estimator):
         check_is_fitted(self, "classifier_")
         return snapshot(self)
 
+    def _network(self):
+        """Snapshot of the fitted classifier, which runs as the parameters of this model say."""
+        network = snapshot(self.classifier_).set_params(**{name: getattr(self, name) for name in OF_RUNS})
+        return network._fitted()
+
     def _read(self, X):
         return self._sequences(symbols.read(X, "X", self._schema, "int64"))
 
@@ -226,9 +231,9 @@ class LSTMLanguageModel(LanguageParameters, Estimator):
         """
         fitted = self._fitted()
         inputs = [np.concatenate([[fitted._codes.start], sequence]) for sequence in fitted._read(X)]
-        network = fitted.classifier_._fitted()
+        network = fitted._network()
         model = replace(network._model, per_step=False)
-        scores = model.scores(network._check_series(inputs), kernels.resolve(self.backend), self.n_jobs)
+        scores = model.scores(network._check_series(inputs), network._kernels_for(model.dtype), network.n_jobs)
         return model.output.predict_proba(scores)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -296,7 +301,7 @@ class LSTMLanguageModel(LanguageParameters, Estimator):
         pairs = [inputs_and_targets(sequence, fitted._codes) for sequence in sequences]
         targets = np.concatenate([targets for _, targets in pairs])
         weights = np.concatenate([weights_of(sequence, fitted._codes) for sequence in sequences])
-        network = fitted.classifier_._fitted()
+        network = fitted._network()
         _, states = network._states([inputs for inputs, _ in pairs], per_step=True)
         model, total = network._model, 0.0
         size = max(1, BLOCK_SCORES // len(model.weights["head.bias"]))  # the scores of all steps would fill the memory
@@ -476,7 +481,7 @@ class SymbolStream:
 
     def __init__(self, model: LSTMLanguageModel, n_streams: int = 1) -> None:
         self._model, self.n_streams = model, n_streams
-        self._stream = model.classifier_.stream(n_streams, "predict_proba")
+        self._stream = model._network().stream(n_streams, "predict_proba")
         self.reset()
 
     def reset(self) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from fastlstm import containers, kernels, symbols
+from fastlstm import containers, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.atomic import snapshot
 from fastlstm.estimators.callbacks import CallbackSupportMixin
 from fastlstm.estimators.estimator import Estimator
 from fastlstm.estimators.inputs import check_weights
 from fastlstm.estimators.metadata import MetadataRequestMixin
-from fastlstm.estimators.parameters import Integers, RealNumbers, documented
+from fastlstm.estimators.parameters import OF_RUNS, Integers, RealNumbers, documented
 from fastlstm.estimators.validation import validates_parameters
 from fastlstm.language import translator_fitting
 from fastlstm.language.parameters import LanguageParameters
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MANY_UNKNOWN = 0.5  # part of the symbols
 #: Parameters that apply to predictions of a fitted translator.
-OF_PREDICTION = ("beam_width", "length_penalty", "backend", "n_jobs")
+OF_PREDICTION = ("beam_width", "length_penalty", *OF_RUNS)
 
 
 @documented
@@ -342,7 +342,7 @@ class LSTMTranslator(MetadataRequestMixin, LanguageParameters, CallbackSupportMi
     def _translations(self, sources, n_best=1):
         """Hypotheses of each source."""
         search = Search(max(self.beam_width, n_best), n_best, self.max_length_, self.length_penalty)
-        return translate(self._model, sources, search, kernels.resolve(self.backend), self.n_jobs)
+        return translate(self._model, sources, search, self._kernels_for(self._model.dtype), self.n_jobs)
 
     def predict(self, X: Any) -> Any:
         """Translate sources.
@@ -453,7 +453,7 @@ class LSTMTranslator(MetadataRequestMixin, LanguageParameters, CallbackSupportMi
         if targets is None:
             targets = translator_fitting.series_of([best.codes for (best,) in fitted._translations(sources)], dtype)
         pairs = translator_fitting.pairs_of(sources, targets, np.ones(len(sources)), len(fitted.target_vocabulary_))
-        network = TranslationNetwork(fitted._model, dtype, kernels.resolve(fitted.backend))
+        network = TranslationNetwork(fitted._model, dtype, fitted._kernels_for(dtype))
         out = [None] * len(sources)
         for rows, batch in translator_fitting.minibatches(pairs, dtype, fitted._model.loss):
             translator_fitting.run(network, batch, fitted.n_jobs)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastlstm import kernels, sequences, symbols
+from fastlstm import sequences, symbols
 from fastlstm.estimators import fitting
 from fastlstm.estimators.checkpoints import fingerprint
 from fastlstm.estimators.data import any_weight, has_validation_data, there
@@ -59,7 +59,7 @@ def prepare(translator, parts, held_out, seed, continued=False, partial=False, c
     model = model_of(translator)
     longest_lag = fitting.longest_lag_of(translator, longest)
     translator._model = replace(model, weights=model.initial_weights(rng, longest_lag))
-    backend = kernels.resolve(translator.backend)
+    backend = translator._kernels_for(dtype)
     network = TranslationNetwork(
         translator._model,
         dtype,

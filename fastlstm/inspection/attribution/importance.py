@@ -194,9 +194,11 @@ def step_importance(
         values = methods.permutation(fitted, groups, y, scoring, n_repeats, random_state)
         name, reached = "score", np.ones((n_repeats, 1, 1), bool)
     else:
-        model, where = fitted._model, (fitted.backend, fitted.n_jobs)
+        model = fitted._model
         if method == "integrated_gradients":  # in float32, roundings would not let the attributions add up everywhere
             model = replace(model, weights={name: value.astype("float64") for name, value in model.weights.items()})
+            fitted.precision = "float32"  # not bfloat16, which is for float32 numbers
+        where = fitted._kernels_for(model.dtype), fitted.n_jobs
         if data is None or method == "integrated_gradients":
             quantity = output_of(model, series, output, *where)
         else:

@@ -22,7 +22,7 @@ class Quantity:
     def __init__(self, name, model, series, loss, targets, row_weights, backend, n_jobs, unit=1.0):
         self.name, self.unit, self.model, self.series = name, unit, model, series
         self._loss, self._targets, self._row_weights = loss, targets, row_weights
-        self._package, self._n_jobs = kernels.load(kernels.resolve(backend)), n_jobs
+        self._package, self._n_jobs = kernels.load(backend), n_jobs
 
     def values(self, inputs, rows):
         """Values [m]."""
@@ -68,7 +68,7 @@ def output_of(model, series, output, backend, n_jobs):
     rows = series.steps if model.per_step else len(series)
     chosen = np.full(rows, output or 0)
     if predicted and output is None:
-        chosen = model.scores(series, kernels.resolve(backend), n_jobs).argmax(axis=1)
+        chosen = model.scores(series, backend, n_jobs).argmax(axis=1)
     weights, row_weights = np.zeros((rows, K), model.dtype), np.ones(rows)
     weights[np.arange(rows), chosen] = 1
     if model.per_step:

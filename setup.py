@@ -84,7 +84,7 @@ def extension(name, **macros):
     macros |= {"Py_LIMITED_API": "0x030B0000"} if LIMITED else {}
     return Extension(
         f"fastlstm.kernels.cython.{name}",
-        [f"csrc/{file}" for file in (f"{name}.pyx", "avx512_bf16.c", "avx512.c", "avx2.c", "baseline.c")],
+        [f"csrc/{file}" for file in (f"{name}.pyx", "amx.c", "avx512_bf16.c", "avx512.c", "avx2.c", "baseline.c")],
         include_dirs=["csrc"],
         define_macros=list(macros.items()),
         py_limited_api=LIMITED,

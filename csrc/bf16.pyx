@@ -13,6 +13,7 @@ cdef extern from *:
     #else
     #define FL_BEST fl_bf16_avx512
     #endif
+    #define FL_OF_AMX fl_bf16_amx
     """
 
 ctypedef float real

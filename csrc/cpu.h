@@ -52,6 +52,26 @@ static inline bool cpu_has_avx512_bf16(void)
 #endif
 }
 
+#if FL_AMX
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TILE_DATA 18 /* the state, among those that XSAVE saves */
+
+/* Whether the CPU has AMX for bfloat16, and the kernel knows it; a process has to ask for its registers. */
+static inline bool cpu_has_amx(void)
+{
+    unsigned a, b, c, d;
+    unsigned long long known = 0;
+    const unsigned bf16 = 1u << 22, tile = 1u << 24;
+    return cpu_has_avx512() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
+           syscall(SYS_arch_prctl, 0x1021 /* ARCH_GET_XCOMP_SUPP */, &known) == 0 && (known >> TILE_DATA & 1);
+}
+
+static inline bool allow_amx(void) { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_DATA) == 0; }
+#endif
+
 /* Whether vdpbf16ps is worth its use: Intel's CPUs take four times as long for it as for the multiply-add of as many
    float32 numbers, which has half of the products (measured on a Xeon with AMX). AMD's take as long. */
 static inline bool cpu_multiplies_pairs_fast(void)

@@ -16,6 +16,10 @@ cdef extern from *:
     /* The table of this level; NULL if the CPU does not support it. */
     static const fl_kernels *table_of(const char *level)
     {
+    #if FL_AMX
+        if (strcmp(level, "amx") == 0)
+            return cpu_has_amx() ? &FL_OF_AMX : NULL;
+    #endif
     #if FL_X86
         if (strcmp(level, "avx512_bf16") == 0)
             return cpu_has_avx512_bf16() ? &FL_BEST : NULL;
@@ -32,17 +36,24 @@ cdef extern from *:
     #if !FL_X86
     static bool cpu_multiplies_pairs_fast(void) { return false; }
     #endif
+    #if !FL_AMX
+    static bool allow_amx(void) { return false; }
+    #endif
     """
     const fl_kernels *table_of(const char *level)
     bint cpu_multiplies_pairs_fast()
+    bint allow_amx()
 
 cdef const fl_kernels *table  # of the level in use
 cdef str name_of_level
 
 
 def levels():
-    """Names of the CPU levels that this CPU and its operating system support, the best first."""
-    names = ["avx512_bf16", "avx512", "avx2", "sse2", "neon"]
+    """Names of the CPU levels that this CPU and its operating system support, the best first.
+
+    The last may be one that has bits of its own, and is not for use unless it is asked for.
+    """
+    names = ["avx512_bf16", "avx512", "avx2", "sse2", "neon", "amx"]
     if not cpu_multiplies_pairs_fast():
         names[:2] = "avx512", "avx512_bf16"
     return tuple([name for name in names if table_of(name.encode()) is not NULL])
@@ -53,6 +64,8 @@ def use(str name):
     global table, name_of_level
     if name not in levels():
         raise ValueError(f"{name!r} is not a level of this CPU; expected one of {list(levels())}.")
+    if name == "amx" and not allow_amx():
+        raise ValueError("the operating system does not lend this process the registers of 'amx'.")
     table, name_of_level = table_of(name.encode()), name
 
 

@@ -7,6 +7,7 @@ cdef extern from *:
     #define FL_TYPE(name) name##_f64
     #define FL_LEVEL(name) fl_f64_##name
     #define FL_BEST fl_f64_avx512 /* on a CPU with AVX512-BF16 */
+    #define FL_OF_AMX fl_f64_avx512
     """
 
 ctypedef double real

@@ -46,6 +46,15 @@
 #define FL_AVX512_BF16 0
 #endif
 
+/* Whether the compiler knows AMX, and the system is one that lends its registers on demand. */
+#if FL_X86 && defined(__linux__) && defined(__clang__)
+#define FL_AMX (__clang_major__ >= 12)
+#elif FL_X86 && defined(__linux__) && defined(__GNUC__)
+#define FL_AMX (__GNUC__ >= 11)
+#else
+#define FL_AMX 0
+#endif
+
 /* Gradients are summed over blocks of so many rows; a panel holds one block. */
 #define FL_BLOCK_ROWS 64
 /* Bytes of the gates' sums that are kept in the first-level cache; see `sums` of a run. */
@@ -120,6 +129,7 @@ extern const fl_kernels_f32 fl_f32_avx512; /* AVX-512F, and what AVX2 needs */
 extern const fl_kernels_f64 fl_f64_avx512;
 extern const fl_kernels_bf16 fl_bf16_avx512;
 extern const fl_kernels_bf16 fl_bf16_avx512_bf16; /* and AVX512-BF16 */
+extern const fl_kernels_bf16 fl_bf16_amx;         /* or AMX */
 extern const fl_kernels_f32 fl_f32_avx2; /* AVX2 and FMA */
 extern const fl_kernels_f64 fl_f64_avx2;
 extern const fl_kernels_bf16 fl_bf16_avx2;

@@ -106,7 +106,7 @@ INLINE vec vrounded(vec a)
     return vec_of(BITS(and)(or_if_nan(nearest, bits, SPLAT(0x400000)), UPPER));
 }
 
-#ifdef FL_PAIR_PRODUCTS /* vdpbf16ps */
+#if defined(FL_PAIR_PRODUCTS) || defined(FL_MATRIX_UNIT) /* vdpbf16ps, or AMX */
 
 #define factor uint16_t /* the upper half of a float32 number */
 #define matrix FL(factors)
@@ -233,6 +233,11 @@ static void put_transposed(int64_t R, int64_t Q, const float *a, int64_t a_strid
 #define STATES_AT(C) (2 * OPERANDS((C) + 1))
 #define HAS_FACTORS 1 /* beside the numbers themselves */
 
+#ifdef FL_MATRIX_UNIT
+#define release_tiles FL(release_tiles)
+static void release_tiles(void);
+#endif
+
 /* From here on subnormal numbers are zeros, until `restore`; what is between reads and writes memory. */
 #define without_subnormals FL(without_subnormals)
 #define restore FL(restore)
@@ -248,6 +253,9 @@ INLINE void restore(uint64_t mode)
 {
     MEMORY_BARRIER;
     _mm_setcsr((unsigned)mode);
+#ifdef FL_MATRIX_UNIT
+    release_tiles();
+#endif
 }
 #else
 INLINE uint64_t without_subnormals(void)

@@ -29,7 +29,7 @@ def show_versions() -> None:
         lanes, level = backend.entries(np.dtype("float32")).lanes(), backend.isa()
         facts["vectors"] = f"{level}, {32 * lanes} bits"
     if hasattr(backend, "bfloat16"):
-        facts["bfloat16"] = "one instruction" if level == "avx512_bf16" else "emulated"
+        facts["bfloat16"] = {"avx512_bf16": "one instruction", "amx": "matrix unit"}.get(level, "emulated")
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):

@@ -168,7 +168,7 @@ def failure(code, **environment):
 @built
 @of_levels
 def test_the_environment_chooses_the_level(level):
-    bits = {"avx512_bf16": 512, "avx512": 512, "avx2": 256}.get(level, 128)
+    bits = {"amx": 512, "avx512_bf16": 512, "avx512": 512, "avx2": 256}.get(level, 128)
     assert f"vectors: {level}, {bits} bits" in run_python("-c", VERSIONS, FASTLSTM_ISA=level)
 
 

@@ -277,7 +277,7 @@ def test_versions_say_whether_the_cpu_multiplies_pairs(monkeypatch, capsys):
         for level in cython.f32.levels():
             cython.take(level)
             fastlstm.show_versions()
-            expected = "one instruction" if level == "avx512_bf16" else "emulated"
+            expected = {"avx512_bf16": "one instruction", "amx": "matrix unit"}.get(level, "emulated")
             assert f"bfloat16: {expected}\n" in capsys.readouterr().out
     finally:
         cython.take(before)

@@ -117,7 +117,8 @@ class Checkpoints:
         given = {name: _plain(value) for name, value in params.items() if name not in free}
         sizes = check_sizes(model.hidden_size, model.num_layers)
         given["hidden_size"] = list(sizes) if len(sizes) > 1 else sizes[0]
-        given["backend"] = kernels.load(kernels.resolve(model.backend)).bits()
+        bits = kernels.load(kernels.resolve(model.backend, model.precision, model.dtype)).bits()
+        given["backend"] = bits.partition(", ")[0]  # the precision is another parameter
         more["labels"] = _plain(getattr(model, "classes_", []))
         given = {"fastlstm": __version__, "estimator": type(model).__name__, **given, **more}
         self._record = {"description": given, "seed": seed}

@@ -327,7 +327,7 @@ def _narrow_package(name):
     """The backend with recurrences whose products are of bfloat16 numbers; all else is the same."""
     package = _package(name)
     narrow = copy.copy(package)
-    vars(narrow).update({**vars(package.bfloat16), "bits": lambda: f"{package.bits()}, bfloat16"})
+    vars(narrow).update(vars(package.bfloat16))
     return narrow
 
 

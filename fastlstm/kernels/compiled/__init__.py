@@ -67,6 +67,7 @@ class Backend:
         vars(self).update({cell: module_of(cell) for cell in CELLS})
         if bfloat16:
             self.bfloat16 = SimpleNamespace(**{cell: module_of(cell, lambda dtype: bfloat16) for cell in CELLS})
+            self.bfloat16.bits = lambda: f"{self._of_pairs()}, bfloat16"
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
         self.attention = over(attention, "Attention", "tanh")
@@ -78,3 +79,6 @@ class Backend:
 
     def bits(self):
         return "cython or numba" if self._fused() else f"{self._name} on {self.isa()}"
+
+    def _of_pairs(self):
+        return f"{self._name} on {self.isa()}" if self.isa() == "amx" else self.bits()  # which sums in its own order

@@ -30,6 +30,6 @@ BACKEND = SimpleNamespace(
     packing=packing,
     roll_out=roll_out,
     solvers=solvers,
-    bfloat16=SimpleNamespace(**{name: narrow(cell) for name, cell in OF_CELLS.items()}),
+    bfloat16=SimpleNamespace(bits=lambda: "numpy, bfloat16", **{name: narrow(cell) for name, cell in OF_CELLS.items()}),
     **OF_CELLS,
 )

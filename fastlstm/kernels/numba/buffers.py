@@ -2,6 +2,15 @@
 
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import Matrix
+from fastlstm.kernels.numba.pairs import (
+    factors_in,
+    has_gaps,
+    operands,
+    operands_of_row,
+    put_factor,
+    put_operands,
+    put_transposed,
+)
 from fastlstm.kernels.numba.structs import read_part, read_run, share
 from fastlstm.kernels.numba.tiles import load, load_transposed, pointer, prefetch, shift, store, width
 
@@ -24,39 +33,40 @@ def add_rows(rows, which, columns, out, Q):
 
 @kernel
 def transpose(R, Q, a, out):
-    """out[R, Q] = a[Q, R].T"""
+    """out[R, Q] = a[Q, R].T, R factors"""
     L = width(a.at)
     for r in range(0, R, L):
         for q in range(0, Q, L):
             if r + L <= R and q + L <= Q:
                 square = load_transposed(a.at, q * a.stride + r, a.stride)
-                store(square, out.at, r * out.stride + q, out.stride)
+                put_transposed(square, out.at, operands(r, out.at) * out.stride + q, out.stride)
                 continue
             for r_edge in range(r, min(r + L, R)):
                 for q_edge in range(q, min(q + L, Q)):
-                    out.at[r_edge * out.stride + q_edge] = a.at[q_edge * a.stride + r_edge]
+                    put_factor(shift(out.at, q_edge), r_edge, out.stride, a.at[q_edge * a.stride + r_edge])
 
 
 @entry
 def pack_gates(G, sizes, parts, weights, out):
-    """out[P/L][C+1+H][G][L]: for each vector of a part's units, the weights of [x, 1, h'] for its G gates."""
+    """out[P/L][K][G][L]: for each vector of a part's units, the K operands of [x, 1, h'] for its G gates."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
-    L, K = width(out), C + 1 + H
+    L, K = width(out), operands_of_row(C, H, out)
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
     bias_ih, bias_hh = pointer(bias_ih), pointer(bias_hh)
     first, last = share(read_part(parts), P, 4 * L)
     for unit in range(first, last, L):
         at, units = unit * G * K, min(L, H - unit)
-        if units < L:
+        if units < L or has_gaps(C, H, out):
             for j in range(K * G * L):
                 out[at + j] = 0
         for gate in range(G):
             row, here = gate * H + unit, at + gate * L
             for side in range(2):  # a single loop for both halves the compile time
-                inputs, weight, there = (H, weight_hh, here + (C + 1) * G * L) if side else (C, weight_ih, here)
+                of_h = here + operands(C + 1, out) * G * L
+                inputs, weight, there = (H, weight_hh, of_h) if side else (C, weight_ih, here)
                 transpose(inputs, units, Matrix(shift(weight, row * inputs), inputs), Matrix(shift(out, there), G * L))
             for j in range(units):
-                out[here + C * G * L + j] = bias_ih[row + j] + bias_hh[row + j]
+                put_factor(shift(out, here + j), C, G * L, bias_ih[row + j] + bias_hh[row + j])
 
 
 @entry
@@ -67,19 +77,23 @@ def pack_groups(groups, sizes, columns, w, out):
     zeros. sizes is (H, P, M), columns is (first, last).
     """
     (G, start), (H, P, M), (m, last) = groups, sizes, columns
-    L = width(w)
+    L, size = width(w), factors_in(out)
     w, out = pointer(w), pointer(out)
     while m < last:
         wide = 4 * L if m + 4 * L <= last else 2 * L if m + 2 * L <= last else L
-        filled, at = min(wide, M - m), m * G * P
+        filled, at = min(wide, M - m), m * operands(G * P, out)
         for g in range(G):
             group = (g + start) % G
-            for row in range(P):
+            for row in range(0, P, size):
                 if row < H and filled == 4 * L:
-                    store(load(1, 4, w, (group * H + row) * M + m, 0), out, at, 0)
+                    put_operands(4, w, (group * H + row) * M + m, M, H - row, out, at)
                 else:
                     for j in range(wide):
-                        out[at + j] = w[(group * H + row) * M + m + j] if row < H and j < filled else 0
+                        for k in range(size):
+                            is_there = row + k < H and j < filled
+                            put_factor(
+                                shift(out, at + j), k, wide, w[(group * H + row + k) * M + m + j] if is_there else 0
+                            )
                 at += wide
         m += wide
 

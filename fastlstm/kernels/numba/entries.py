@@ -3,6 +3,8 @@
 from functools import cache, partial
 from types import SimpleNamespace
 
+import numpy as np
+
 from fastlstm.kernels.numba import barrier, head, runs, solvers
 from fastlstm.kernels.numba.target import lanes
 
@@ -36,3 +38,7 @@ def entries(dtype):
         sgd=solvers.sgd,
         rmsprop=solvers.rmsprop,
     )
+
+
+#: Those whose products are of pairs of bfloat16 numbers. The types of arrays select the versions of their functions.
+BFLOAT16 = SimpleNamespace(**vars(entries(np.dtype("float32"))) | {"operands": lambda n: (n + 1) // 2})

@@ -5,6 +5,7 @@ from functools import partial
 from fastlstm.kernels.numba.buffers import pack_gates, unpack_gates
 from fastlstm.kernels.numba.jit import inlined, kernel
 from fastlstm.kernels.numba.matmul import PRODUCTS, Matrix
+from fastlstm.kernels.numba.pairs import operands_of_row
 from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
 from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, sum_of_slots
 from fastlstm.kernels.numba.target import ROWS
@@ -13,7 +14,7 @@ from fastlstm.kernels.numba.tiles import shift, width
 
 @kernel
 def _ahead_of(run):
-    return run.C + 1 + run.H
+    return operands_of_row(run.C, run.H, run.factors)
 
 
 def cell_of_gates(name, gates, state, gradients):
@@ -22,8 +23,8 @@ def cell_of_gates(name, gates, state, gradients):
 
     @inlined
     def sums(run, step, first, last, w, ahead, out):
-        L, P, K = width(w), run.P, run.C + 1 + run.H
-        rows, zero = Matrix(shift(run.rows, step.now * run.stride), run.stride), Matrix(run.zero, ZERO)
+        L, P, K = width(w), run.P, operands_of_row(run.C, run.H, w)
+        rows, zero = Matrix(shift(run.factors, step.now * run.f_stride), run.f_stride), Matrix(run.zero, ZERO)
         next_gates = shift(run.gates, step.later * gates * P if run.recording else 0)
         for unit in range(first, last, L):
             at = Matrix(shift(out, (unit - first) * step.active * gates), gates * L)

@@ -15,8 +15,9 @@ from fastlstm.kernels.numba.activations import sigmoid, tanh
 from fastlstm.kernels.numba.buffers import transpose
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, products3
+from fastlstm.kernels.numba.pairs import has_gaps, operands, operands_of_row, put_factor, reals
 from fastlstm.kernels.numba.recurrence import Cell
-from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, sum_of_slots
+from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, states_at, sum_of_slots
 from fastlstm.kernels.numba.structs import read_part, share
 from fastlstm.kernels.numba.target import ROWS
 from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
@@ -24,18 +25,18 @@ from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
 
 @entry
 def pack(sizes, parts, weights, out):
-    """For each vector of units: bias of m [L], weights of [x, 1] [C+1][n, r, z][L], weights of h' [H][r, z, m][L]."""
+    """For each vector of units: bias of m [L], operands of [x, 1] [.][n, r, z][L], and those of h' [.][r, z, m][L]."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
-    L, block = width(out), (1 + 3 * (C + 1 + H)) * width(out)
+    L, block = width(out), (1 + 3 * operands_of_row(C, H, out)) * width(out)
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
     bias_ih, bias_hh = pointer(bias_ih), pointer(bias_hh)
     first, last = share(read_part(parts), P, 4 * L)
     for unit in range(first, last, L):
         at, units = unit // L * block, min(L, H - unit)
-        if units < L:
+        if units < L or has_gaps(C, H, out):
             for j in range(block):
                 out[at + j] = 0
-        x_at, h_at = at + L, at + (1 + 3 * (C + 1)) * L
+        x_at, h_at = at + L, at + (1 + 3 * operands(C + 1, out)) * L
         for gate in range(3):  # r, z, n, in the order of the weights
             row, x_slot, h_slot = gate * H + unit, x_at + (gate + 1) % 3 * L, h_at + gate * L
             for side in range(2):  # a single loop for both halves the compile time
@@ -43,9 +44,10 @@ def pack(sizes, parts, weights, out):
                 transpose(inputs, units, Matrix(shift(weight, row * inputs), inputs), Matrix(shift(out, slot), 3 * L))
             for j in range(units):
                 both = gate < 2
-                out[x_slot + C * 3 * L + j] = bias_ih[row + j] + bias_hh[row + j] if both else bias_ih[row + j]
+                bias = bias_ih[row + j] + bias_hh[row + j] if both else bias_ih[row + j]
+                put_factor(shift(out, x_slot + j), C, 3 * L, bias)
                 if not both:
-                    out[at + j] = bias_hh[row + j]
+                    reals(out)[at + j] = bias_hh[row + j]
 
 
 @kernel
@@ -90,28 +92,28 @@ def unpack(sizes, parts, d_w, d_weights):
 
 @kernel
 def ahead_of(run):
-    return run.H
+    return operands(run.H, run.factors)
 
 
 @inlined
 def sums(run, step, first, last, w, ahead, out):
     L, C, H, P = width(w), run.C, run.H, run.P
-    x = Matrix(shift(run.rows, step.now * run.stride), run.stride)
-    h = Matrix(shift(x.at, C + 1), run.stride)
+    x = Matrix(shift(run.factors, step.now * run.f_stride), run.f_stride)
+    h, of_x, of_h = Matrix(shift(x.at, states_at(run)), run.f_stride), operands(C + 1, w), operands(H, w)
     next_gates = shift(run.gates, step.later * 4 * P if run.recording else 0)
     for unit in range(first, last, L):
-        bias_m, at = shift(w, unit * (1 + 3 * (C + 1 + H))), shift(out, (unit - first) * step.active * 4)
-        w_x = shift(bias_m, L)
+        block, at = shift(w, unit * (1 + 3 * (of_x + of_h))), shift(out, (unit - first) * step.active * 4)
+        bias_m, w_x = reals(block), shift(block, L)
         for n in range(step.active):
             store(load(1, 1, bias_m, 0, 0), at, (n * 4 + 3) * L, 0)
         start = Matrix(run.zero, ZERO)
         if run.looks_up:
             start_from_known(run, step, unit, 3, at, 4 * L)
             start = Matrix(at, 4 * L)
-        products3(step.active, C + 1, start, x, w_x, Matrix(at, 4 * L), (next_gates, ZERO, ZERO))
+        products3(step.active, of_x, start, x, w_x, Matrix(at, 4 * L), (next_gates, ZERO, ZERO))
         sums_h = Matrix(shift(at, L), 4 * L)
         soon = shift(next_gates, unit * 4 * ROWS), 4 * P, ahead
-        products3(step.active, H, sums_h, h, shift(w_x, 3 * (C + 1) * L), sums_h, soon)
+        products3(step.active, of_h, sums_h, h, shift(w_x, 3 * of_x * L), sums_h, soon)
 
 
 @kernel

@@ -7,8 +7,21 @@ from fastlstm.kernels import CELLS
 from fastlstm.kernels.numba.barrier import synchronize
 from fastlstm.kernels.numba.jit import entry, kernel
 from fastlstm.kernels.numba.matmul import Matrix, matrix_of, multiply
-from fastlstm.kernels.numba.steps import ZERO, clear_padding, mask_states, place_of, put_inputs, step_of, take_states
+from fastlstm.kernels.numba.pairs import factors_in, operands
+from fastlstm.kernels.numba.steps import (
+    ZERO,
+    clear_padding,
+    place_of,
+    put_inputs,
+    row_after,
+    show_gradients,
+    show_inputs,
+    show_states,
+    step_of,
+    take_states,
+)
 from fastlstm.kernels.numba.structs import read_part, read_run, rows_of, size_of_sums, units_of
+from fastlstm.kernels.numba.subnormals import restore, without_subnormals
 from fastlstm.kernels.numba.target import ROWS
 from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
 
@@ -63,6 +76,10 @@ def recurrence(cell):
         u_first, u_last = units_of(run, part, L)
         if r_first >= r_last:
             return
+        mode, has_factors = without_subnormals(w), factors_in(w) > 1
+        show_inputs(run, part)
+        if has_factors and part.by_units and part.size > 1:
+            synchronize(barrier, part.size)
         sums, group = shift(run.sums, part.rank * size_of_sums(run, L)), group_of(r_last - r_first, L)
         # The products of each unit prefetch a share of the memory that the next step's gates are written to.
         ahead = (SLOTS * L * ROWS + ahead_of(run) - 1) // ahead_of(run) if run.recording else 0
@@ -78,10 +95,12 @@ def recurrence(cell):
                         at = place_of(run, step, n, unit, SLOTS)
                         h = state_of(run, at, shift(sums, sum_at(step.active, n, unit - first, L)))
                         store(h, run.states, at.after, 0)
-                if run.masked:
-                    mask_states(run, step, first, last)
+                if has_factors or run.masked:
+                    for n in range(step.active):
+                        show_states(run, r_first + n, row_after(step, n), first, last)
             if part.by_units and part.size > 1:
                 synchronize(barrier, part.size)
+        restore(mode, w)
 
     def backward(runs, parts, w, barrier, to_start):
         """Backpropagate through these steps; w[G, P, P] is packed by `pack_groups`.
@@ -92,7 +111,7 @@ def recurrence(cell):
         run, part, w, L = read_run(runs, w), read_part(parts), pointer(w), width(w)
         r_first, r_last = rows_of(run, part)
         u_first, u_last = units_of(run, part, L)
-        P, K = run.P, GATES * run.P
+        P, K, mode = run.P, operands(GATES * run.P, w), without_subnormals(w)
         zero = Matrix(run.zero, ZERO)
         out = run.d_seen if DIRECT and run.masked else run.dh
         for t in range(run.T - 1, -2 if to_start else -1, -1):
@@ -103,7 +122,7 @@ def recurrence(cell):
                     start = Matrix(shift(run.dh, sequence), P)
                 elif not DIRECT and not run.masked and run.has_d_h and t >= 0:
                     start = Matrix(shift(run.d_h, step.now * P + u_first), P)
-                dz = Matrix(shift(run.dz, (step.later * SLOTS + SLOTS - GATES) * P), SLOTS * P)
+                dz = Matrix(shift(run.dz_factors, (step.later * SLOTS + SLOTS - GATES) * P), SLOTS * P)
                 if KEEPS_GATES:
                     soon = shift(run.gates, step.now * SLOTS * P)
                 else:
@@ -124,6 +143,7 @@ def recurrence(cell):
                         dh = dh + load(1, 1, run.d_h, at.output, 0)
                     store_gradients(run, at, dh)
                 clear_padding(run, u_first, u_last, run.dz, (step.now + n) * SLOTS * P, SLOTS)
+                show_gradients(run, step.now + n, SLOTS, u_first, u_last)
             if part.by_units and part.size > 1:
                 synchronize(barrier, part.size)
         if run.masked and to_start:  # apply the mask to the gradient of the initial states as seen by the gates
@@ -132,6 +152,7 @@ def recurrence(cell):
                     dh, mask = load(1, 1, run.dh, at, 0), load(1, 1, run.mask, at, 0)
                     dh = dh + load(1, 1, run.d_seen, at, 0) * mask if DIRECT else dh * mask
                     store(dh, run.dh, at, 0)
+        restore(mode, w)
 
     forward = named(forward, cell)
 

@@ -13,6 +13,7 @@ from fastlstm.kernels.numba.activations import tanh
 from fastlstm.kernels.numba.buffers import transpose, unpack_gates
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, multiply
+from fastlstm.kernels.numba.pairs import has_gaps, operands, operands_of_row, put_factor
 from fastlstm.kernels.numba.recurrence import Cell, whole_gradient
 from fastlstm.kernels.numba.steps import ZERO, start_from_known
 from fastlstm.kernels.numba.structs import read_part, share
@@ -23,21 +24,22 @@ from fastlstm.kernels.numba.tiles import load, pointer, shift, store, width
 def pack(sizes, parts, weights, out):
     """Pack the weights of [x, 1, h'] into panels like those of `pack_groups`."""
     (C, H, P), (weight_ih, weight_hh, bias_ih, bias_hh) = sizes, weights
-    L, K = width(out), C + 1 + H
+    L, K = width(out), operands_of_row(C, H, out)
     weight_ih, weight_hh, out = pointer(weight_ih), pointer(weight_hh), pointer(out)
     bias_ih, bias_hh = pointer(bias_ih), pointer(bias_hh)
     unit, u_last = share(read_part(parts), P, 4 * L)
     while unit < u_last:
         wide = 4 * L if unit + 4 * L <= u_last else 2 * L if unit + 2 * L <= u_last else L
         at, units = unit * K, min(wide, H - unit)
-        if units < wide:
+        if units < wide or has_gaps(C, H, out):
             for j in range(K * wide):
                 out[at + j] = 0
         for side in range(2):  # a single loop for both halves the compile time
-            inputs, weight, there = (H, weight_hh, at + (C + 1) * wide) if side else (C, weight_ih, at)
+            of_h = at + operands(C + 1, out) * wide
+            inputs, weight, there = (H, weight_hh, of_h) if side else (C, weight_ih, at)
             transpose(inputs, units, Matrix(shift(weight, unit * inputs), inputs), Matrix(shift(out, there), wide))
         for j in range(units):
-            out[at + C * wide + j] = bias_ih[unit + j] + bias_hh[unit + j]
+            put_factor(shift(out, at + j), C, wide, bias_ih[unit + j] + bias_hh[unit + j])
         unit += wide
 
 
@@ -58,13 +60,13 @@ def sum_at(active, n, unit, L):
 
 @inlined
 def sums(run, step, first, last, w, ahead, out):
-    L, K, rows = width(w), run.C + 1 + run.H, shift(run.rows, step.now * run.stride)
+    L, K, rows = width(w), operands_of_row(run.C, run.H, w), shift(run.factors, step.now * run.f_stride)
     start = Matrix(run.zero, ZERO)
     if run.looks_up:
         for unit in range(first, last, L):
             start_from_known(run, step, unit, 1, shift(out, unit - first), 4 * L)
         start = Matrix(out, 4 * L)
-    rows_of_step = Matrix(rows, run.stride)
+    rows_of_step = Matrix(rows, run.f_stride)
     multiply(step.active, K, last - first, start, rows_of_step, shift(w, first * K), Matrix(out, 4 * L), rows)
 
 

@@ -63,7 +63,11 @@ class Run:
         self.kind, (self.cell, self.entries), self.lanes, self.buffers = CELLS[cell], _cell(cell), lanes, buffers
         self.C, self.H, self.P, self.starts, self.M = C, H, padded(H, lanes), starts, int(starts[-1])
         states, s_stride = (buffers.h, self.P) if buffers.mask is not None else (buffers.rows[C + 1 :], buffers.stride)
-        self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride
+        # of the rows as products read them
+        self.is_narrow, self.factors, self.f_stride = buffers.factors is not None, buffers.rows, buffers.stride
+        if self.is_narrow:
+            self.factors, self.f_stride = buffers.factors, buffers.f_stride
+        self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride, self.f_stride
         # kept alive, like the buffers, because `struct` holds addresses
         self._batch, self.which, self.products = (starts, parts.lengths_of(starts)), None, None
         self._buffers = (
@@ -72,9 +76,9 @@ class Run:
         self.struct = self._describe()
         self._zeros = buffers.zero[None]
 
-    def _describe(self, backward=(None,) * 5):
+    def _describe(self, backward=None):
         S, which = (0, self._batch[0]) if self.which is None else (self.which.shape[1], self.which.reshape(-1))
-        buffers = (*self._buffers, self.products, *backward)
+        buffers = (*self._buffers, self.products, self.factors, *(backward or (*(None,) * 5, self.factors[:0])))
         return struct_of_run((*self._sizes, S), (*self._batch, which), buffers)
 
     def look_up(self, products, which):
@@ -107,15 +111,24 @@ class Run:
         part, barrier = self._alone
         self.entries.step(self.struct, part, packed.forward, barrier, x, h)
 
-    def prepare_backward(self, dz, dh, panels, d_h, dc, d_seen):
-        buffers = d_h, dz, dh, dc, d_seen
+    def prepare_backward(self, dz, dh, panels, d_h, dc, d_seen, dz_factors=None):
+        buffers = d_h, dz, dh, dc, d_seen, dz_factors if self.is_narrow else dz
         return Backward(self, buffers, panels, self._describe(buffers))
+
+    def spans(self, first, last):
+        """Inputs `first` to `last` of [x, 1, h'] as (first, last, column of the first in a row of factors)."""
+        x = self.C + 1
+        gap = x % 2 if self.is_narrow else 0
+        if gap and first < x < last:
+            return [(first, x, first), (x, last, x + gap)]
+        return [(first, last, first if first < x else first + gap)]
 
 
 class Backward:
     def __init__(self, run, buffers, panels, struct):
-        self.run, self.panels, self.struct = run, panels, struct
-        self._buffers, self.dz = buffers, buffers[1]  # kept alive for the struct
+        self.run, self.struct = run, struct
+        self.panels = panels.view(np.uint32) if run.is_narrow else panels  # of operands
+        self._buffers, self.dz, self.dz_factors = buffers, buffers[1], buffers[-1]  # kept alive for the struct
 
     def add_gradients(self, part, reverse, d, column, stride, accumulate):
         add_gradients(self.struct, part.struct, reverse, d, column, stride, accumulate)
@@ -132,14 +145,16 @@ class Backward:
         run, P = self.run, self.run.P
         panel = self.panels[part.rank * BLOCK_ROWS * 4 * run.lanes :]
         for first, last, slot, gates, at in run.cell.gradient(run.C, run.H, P):
-            rows = run.buffers.rows[first:], run.M, last - first, run.buffers.stride
-            dz = self.dz[slot * P :], run.kind.n_slots * P
+            dz = self.dz_factors[slot * P :], run.kind.n_slots * P
             columns = part.share(gates * P, 4 * run.lanes)
-            matmul.gradient(columns, rows, dz, panel, (packed.gradient[at:], gates * P), accumulate)
+            for begin, end, column in run.spans(first, last):
+                rows = run.factors[column:], run.M, end - begin, run.f_stride
+                out = packed.gradient[at + (begin - first) * gates * P :], gates * P
+                matmul.gradient(columns, rows, dz, panel, out, accumulate)
 
     def input_gradient(self, part, packed, d_x):
         run, kind, P = self.run, self.run.kind, self.run.P
-        dz, out = (self.dz, len(kind.gates) * P, kind.n_slots * P), (d_x, padded(run.C, run.lanes))
+        dz, out = (self.dz_factors, len(kind.gates) * P, kind.n_slots * P), (d_x, padded(run.C, run.lanes))
         matmul.multiply_rows(part.share(run.M), run.buffers.zero, dz, packed.inputs, out)
 
 

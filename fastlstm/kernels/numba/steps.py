@@ -6,6 +6,7 @@ import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.jit import inlined, kernel
+from fastlstm.kernels.numba.pairs import factor_of, factors_in, for_pairs, operands, put_factors
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import load, store, width
 
@@ -77,14 +78,47 @@ def place_of(run, step, n, unit, slots):
 
 
 @kernel
-def mask_states(run, step, first, last):
-    """Write the masked states of units `first` to `last` after a step to the rows, for the gates of the next step."""
-    for n in range(step.active):
-        after, mask = row_after(step, n), (step.r_first + n) * run.P
-        for unit in range(first, last, width(run.rows)):
-            h = load(1, 1, run.states, after * run.s_stride + unit, 0)
-            seen = h * load(1, 1, run.mask, mask + unit, 0)
-            store(seen, run.rows, after * run.stride + run.C + 1 + unit, 0)
+def states_at(run):
+    """Offset of h' in a row of factors."""
+    return operands(run.C + 1, run.factors) * factors_in(run.factors)
+
+
+@kernel
+def show_states(run, n, row, first, last):
+    """Write the states of units `first` to `last` in a row as factors, multiplied by the mask of sequence n."""
+    for unit in range(first, last, width(run.rows)):
+        h = load(1, 1, run.states, row * run.s_stride + unit, 0)
+        if run.masked:
+            h = h * load(1, 1, run.mask, n * run.P + unit, 0)
+        put_factors(h, run.factors, row * run.f_stride + states_at(run) + unit)
+
+
+@for_pairs
+def show_inputs(run, part):
+    """Write the inputs and initial states of a part's sequences as factors."""
+    C, L = run.C, width(run.rows)
+    whole = (C + 1) // L * L
+    for t in range(run.T):
+        first, end = run.starts[t], run.starts[t + 1]
+        for row in range(first + part.first, min(first + part.last, end)):
+            at, out = row * run.stride, row * run.f_stride
+            for k in range(0, whole, L):
+                put_factors(load(1, 1, run.rows, at + k, 0), run.factors, out + k)
+            for k in range(whole, C + 1):
+                run.factors[out + k] = factor_of(run.rows[at + k], run.factors)
+            for k in range(C + 1, states_at(run)):
+                run.factors[out + k] = 0
+    for n in range(part.first, part.last):
+        show_states(run, n, n, ZERO, run.P)
+
+
+@for_pairs
+def show_gradients(run, row, slots, first, last):
+    """Write the gradient of a row's sums as factors, for units `first` to `last`."""
+    for slot in range(slots):
+        at = (row * slots + slot) * run.P
+        for unit in range(at + first, at + last, width(run.rows)):
+            put_factors(load(1, 1, run.dz, unit, 0), run.dz_factors, unit)
 
 
 @kernel

@@ -13,11 +13,15 @@ import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.jit import entry, kernel
+from fastlstm.kernels.numba.pairs import factors_at, reals_at
 from fastlstm.kernels.numba.target import VECTOR_BYTES
-from fastlstm.kernels.numba.tiles import address, integers_at, pointer_to
+from fastlstm.kernels.numba.tiles import address, integers_at
 
-SIZES = ("T", "N", "M", "C", "H", "P", "stride", "s_stride", "S")
-BUFFERS = ("rows", "states", "mask", "c", "gates", "sums", "zero", "known", "d_h", "dz", "dh", "dc", "d_seen")
+SIZES = ("T", "N", "M", "C", "H", "P", "stride", "s_stride", "f_stride", "S")
+BUFFERS = (
+    "rows", "states", "mask", "c", "gates", "sums", "zero", "known", "factors", "d_h", "dz", "dh", "dc", "d_seen",
+    "dz_factors",
+)  # fmt: skip
 
 #: A run: sizes, then addresses; the address of an absent buffer is 0.
 RUN = np.dtype([(name, np.int64) for name in (*SIZES, "starts", "lengths", "which", *BUFFERS)])
@@ -33,13 +37,13 @@ def _address(buffer):
 @entry
 def _describe(runs, sizes, batch, buffers):
     run, (starts, lengths, which) = runs.view(RUN)[0], batch
-    rows, states, mask, c, gates, sums, zero, known, d_h, dz, dh, dc, d_seen = buffers
-    run.T, run.N, run.M, run.C, run.H, run.P, run.stride, run.s_stride, run.S = sizes
+    rows, states, mask, c, gates, sums, zero, known, factors, d_h, dz, dh, dc, d_seen, dz_factors = buffers
+    run.T, run.N, run.M, run.C, run.H, run.P, run.stride, run.s_stride, run.f_stride, run.S = sizes
     run.starts, run.lengths, run.which = address(starts), address(lengths), address(which)
     run.rows, run.states, run.mask, run.c = _address(rows), _address(states), _address(mask), _address(c)
     run.gates, run.sums, run.zero, run.known = _address(gates), _address(sums), _address(zero), _address(known)
     run.d_h, run.dz, run.dh, run.dc = _address(d_h), _address(dz), _address(dh), _address(dc)
-    run.d_seen = _address(d_seen)
+    run.d_seen, run.factors, run.dz_factors = _address(d_seen), _address(factors), _address(dz_factors)
 
 
 def struct_of_run(sizes, batch, buffers):
@@ -70,6 +74,8 @@ class Run(NamedTuple):
     stride: int
     states: object  # [M+N, P : s_stride]: part of the rows or, if `masked`, a separate buffer
     s_stride: int
+    factors: object  # [M+N, C+1+P : f_stride]: the rows as products read them: themselves or, of pairs, beside them
+    f_stride: int
     mask: object  # [N, P]: multiplies the states that the gates see
     masked: bool
     c: object  # cell states: [M+N, P] or, unless `recording`, the last ones only, [N, P]
@@ -85,6 +91,7 @@ class Run(NamedTuple):
     d_h: object  # [M, P]: gradient of the outputs
     has_d_h: bool
     dz: object  # [M, slots, P]: gradient of the gates' sums; may share memory with `gates`
+    dz_factors: object  # the same as products read it, like `factors`
     dh: object  # [N, P]: gradient of the final states and, after the backward pass, of the initial states
     dc: object  # [N, P]: likewise, of the cell states
     d_seen: object  # [N, P]: the contribution of the gates to dh, for a `direct` cell with a mask
@@ -92,7 +99,7 @@ class Run(NamedTuple):
 
 @kernel
 def read_run(runs, like):
-    """Read a `RUN` whose buffers have the dtype of `like`.
+    """Read a `RUN` whose buffers hold numbers like those of `like`, or whose packed weights are like it.
 
     All fields are read here, once, so that the compiler knows that stores through pointers cannot change them.
     """
@@ -106,28 +113,31 @@ def read_run(runs, like):
         r.C,
         r.H,
         r.P,
-        pointer_to(r.rows, like),
+        reals_at(r.rows, like),
         r.stride,
-        pointer_to(r.states, like),
+        reals_at(r.states, like),
         r.s_stride,
-        pointer_to(r.mask, like),
+        factors_at(r.factors, like),
+        r.f_stride,
+        reals_at(r.mask, like),
         r.mask != 0,
-        pointer_to(r.c, like),
+        reals_at(r.c, like),
         r.c != 0,
-        pointer_to(r.gates, like),
+        reals_at(r.gates, like),
         r.gates != 0,
-        pointer_to(r.sums, like),
-        pointer_to(r.zero, like),
-        pointer_to(r.known, like),
+        reals_at(r.sums, like),
+        reals_at(r.zero, like),
+        reals_at(r.known, like),
         r.known != 0,
         integers_at(r.which),
         r.S,
-        pointer_to(r.d_h, like),
+        reals_at(r.d_h, like),
         r.d_h != 0,
-        pointer_to(r.dz, like),
-        pointer_to(r.dh, like),
-        pointer_to(r.dc, like),
-        pointer_to(r.d_seen, like),
+        reals_at(r.dz, like),
+        factors_at(r.dz_factors, like),
+        reals_at(r.dh, like),
+        reals_at(r.dc, like),
+        reals_at(r.d_seen, like),
     )
 
 

@@ -27,6 +27,8 @@ def _describe_target():
 ISA, VECTOR_BYTES, REGISTERS, HAS_FMA = _describe_target()
 #: Maximum number of rows of a tile four vectors wide, such that accumulators, weights and a broadcast fit in registers.
 ROWS = 6 if REGISTERS == 32 else 3
+#: Whether products of pairs of bfloat16 numbers are an instruction, vdpbf16ps.
+HAS_PAIR_PRODUCTS = ISA == "avx512" and "+avx512bf16" in _target_features()
 
 
 def lanes(dtype):

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from fastlstm.kernels.numba.target import HAS_FMA, REGISTERS, VECTOR_BYTES
+from fastlstm.kernels.numba.target import HAS_FMA, VECTOR_BYTES
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
@@ -52,41 +52,48 @@ class TileModel(models.PrimitiveModel):
 # -- code generation helpers ------------------------------------------------------------------------------
 
 
-def _address(context, builder, kind, memory, offset):
+def emit_address(context, builder, kind, memory, offset):
     """Pointer to element `offset` of an array, or of a pointer created by `pointer`."""
     first = memory if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, memory).data
     return builder.gep(first, [offset])
 
 
-def _load_vector(builder, tile, pointer):
-    vector = builder.load(builder.bitcast(pointer, tile.vector.as_pointer()))
-    vector.align = tile.dtype.bitwidth // 8
+def _alignment(vector):
+    element = vector.element
+    return element.width // 8 if isinstance(element, ir.IntType) else 4 if isinstance(element, ir.FloatType) else 8
+
+
+def emit_load(builder, kind, pointer):
+    """Load a vector of this type, aligned like its elements."""
+    vector = builder.load(builder.bitcast(pointer, kind.as_pointer()))
+    vector.align = _alignment(kind)
     return vector
 
 
-def _store_vector(builder, tile, vector, pointer):
-    builder.store(vector, builder.bitcast(pointer, tile.vector.as_pointer())).align = tile.dtype.bitwidth // 8
+def emit_store(builder, vector, pointer):
+    builder.store(vector, builder.bitcast(pointer, vector.type.as_pointer())).align = _alignment(vector.type)
 
 
-def _places(builder, tile, first, stride):
+def places_of(builder, tile, first, stride):
     """Pointers to the tile's vectors in memory, with rows `stride` elements apart."""
     rows = [builder.gep(first, [builder.mul(stride, I64(r))]) for r in range(tile.rows)]
     return [builder.gep(row, [I64(v * tile.lanes)]) for row in rows for v in range(tile.vecs)]
 
 
-def _splat(builder, tile, scalar):
-    lane0 = builder.insert_element(ir.Constant(tile.vector, ir.Undefined), scalar, I32(0))
-    return builder.shuffle_vector(lane0, lane0, ir.Constant(ir.VectorType(I32, tile.lanes), [0] * tile.lanes))
+def emit_splat(builder, kind, scalar):
+    """A vector of this type with `scalar` in every lane."""
+    lane0 = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
+    return builder.shuffle_vector(lane0, lane0, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
 
 
-def _pack(builder, tile, vectors):
+def pack(builder, tile, vectors):
     out = ir.Constant(ir.ArrayType(tile.vector, len(vectors)), ir.Undefined)
     for n, vector in enumerate(vectors):
         out = builder.insert_value(out, vector, n)
     return out
 
 
-def _unpack(builder, tile, value):
+def unpack(builder, tile, value):
     return [builder.extract_value(value, n) for n in range(tile.rows * tile.vecs)]
 
 
@@ -115,8 +122,8 @@ def elementwise(emit):
 
     def codegen(context, builder, signature, args):
         tile = signature.return_type
-        columns = zip(*(_unpack(builder, tile, arg) for arg in args), strict=True)
-        return _pack(builder, tile, [emit(builder, tile, *vectors) for vectors in columns])
+        columns = zip(*(unpack(builder, tile, arg) for arg in args), strict=True)
+        return pack(builder, tile, [emit(builder, tile, *vectors) for vectors in columns])
 
     arity = emit.__code__.co_argcount - 2
     if arity == 1:
@@ -166,16 +173,6 @@ def address(typingctx, array):
 
 
 @intrinsic
-def pointer_to(typingctx, address, like):
-    """Convert an address to a `pointer` to elements of the same type as those of `like`."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(like.dtype)(types.int64, like), codegen
-
-
-@intrinsic
 def integers_at(typingctx, address):
     """Convert an address to a `pointer` to int64 elements."""
 
@@ -203,9 +200,9 @@ def load(typingctx, rows, vecs, a, offset, stride):
     tile = Tile(a.dtype, rows.literal_value, vecs.literal_value)
 
     def codegen(context, builder, signature, args):
-        first = _address(context, builder, signature.args[2], args[2], args[3])
-        places = _places(builder, tile, first, args[4])
-        return _pack(builder, tile, [_load_vector(builder, tile, place) for place in places])
+        first = emit_address(context, builder, signature.args[2], args[2], args[3])
+        places = places_of(builder, tile, first, args[4])
+        return pack(builder, tile, [emit_load(builder, tile.vector, place) for place in places])
 
     return tile(rows, vecs, a, types.int64, types.int64), codegen
 
@@ -215,10 +212,10 @@ def store(typingctx, tile, a, offset, stride):
     """Write row r of the tile to ``a[offset + r * stride : ... + vecs * lanes]``."""
 
     def codegen(context, builder, signature, args):
-        first = _address(context, builder, signature.args[1], args[1], args[2])
-        places = _places(builder, tile, first, args[3])
-        for vector, place in zip(_unpack(builder, tile, args[0]), places, strict=True):
-            _store_vector(builder, tile, vector, place)
+        first = emit_address(context, builder, signature.args[1], args[1], args[2])
+        places = places_of(builder, tile, first, args[3])
+        for vector, place in zip(unpack(builder, tile, args[0]), places, strict=True):
+            emit_store(builder, vector, place)
         return context.get_dummy_value()
 
     return types.void(tile, a, types.int64, types.int64), codegen
@@ -231,8 +228,8 @@ def load_transposed(typingctx, a, offset, stride):
     tile = Tile(a.dtype, lanes, 1)
 
     def codegen(context, builder, signature, args):
-        first = _address(context, builder, signature.args[0], args[0], args[1])
-        rows = [_load_vector(builder, tile, place) for place in _places(builder, tile, first, args[2])]
+        first = emit_address(context, builder, signature.args[0], args[0], args[1])
+        rows = [emit_load(builder, tile.vector, place) for place in places_of(builder, tile, first, args[2])]
         half = lanes // 2
         while half:  # swap the off-diagonal quarters of every block of 2 * half (Eklundh 1972)
             low = [lane if not lane & half else lanes + lane - half for lane in range(lanes)]
@@ -243,7 +240,7 @@ def load_transposed(typingctx, a, offset, stride):
                     pair = rows[r], rows[r + half]
                     rows[r], rows[r + half] = (builder.shuffle_vector(*pair, mask) for mask in masks)
             half //= 2
-        return _pack(builder, tile, rows)
+        return pack(builder, tile, rows)
 
     return tile(a, types.int64, types.int64), codegen
 
@@ -253,15 +250,15 @@ def add_to(typingctx, tile, a, offset, stride, add):
     """Store the tile as `store` does, or accumulate it with `add`."""
 
     def codegen(context, builder, signature, args):
-        first = _address(context, builder, signature.args[1], args[1], args[2])
-        places, vectors = _places(builder, tile, first, args[3]), _unpack(builder, tile, args[0])
+        first = emit_address(context, builder, signature.args[1], args[1], args[2])
+        places, vectors = places_of(builder, tile, first, args[3]), unpack(builder, tile, args[0])
         with builder.if_else(args[4]) as (adding, setting):
             with adding:
                 for vector, place in zip(vectors, places, strict=True):
-                    _store_vector(builder, tile, builder.fadd(vector, _load_vector(builder, tile, place)), place)
+                    emit_store(builder, builder.fadd(vector, emit_load(builder, tile.vector, place)), place)
             with setting:
                 for vector, place in zip(vectors, places, strict=True):
-                    _store_vector(builder, tile, vector, place)
+                    emit_store(builder, vector, place)
         return context.get_dummy_value()
 
     return types.void(tile, a, types.int64, types.int64, types.boolean), codegen
@@ -275,16 +272,16 @@ def column(typingctx, tile, v):
     out = Tile(tile.dtype, tile.rows, 1)
 
     def codegen(context, builder, signature, args):
-        vectors = _unpack(builder, tile, args[0])
-        return _pack(builder, out, vectors[v.literal_value :: tile.vecs])
+        vectors = unpack(builder, tile, args[0])
+        return pack(builder, out, vectors[v.literal_value :: tile.vecs])
 
     return out(tile, v), codegen
 
 
-def _emit_prefetch(context, builder, array_type, array, offset):
+def emit_prefetch(context, builder, array_type, array, offset):
     """Prefetch the cache line of ``array[offset]`` into the L2 cache. The offset may be out of bounds."""
     byte = ir.IntType(8).as_pointer()
-    pointer = builder.bitcast(_address(context, builder, array_type, array, offset), byte)
+    pointer = builder.bitcast(emit_address(context, builder, array_type, array, offset), byte)
     function_type = ir.FunctionType(ir.VoidType(), [byte, I32, I32, I32])
     function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0")
     builder.call(function, [pointer, I32(0), I32(2), I32(1)])
@@ -295,77 +292,10 @@ def prefetch(typingctx, a, offset):
     """Prefetch the cache line of a[offset]. The offset may be out of bounds."""
 
     def codegen(context, builder, signature, args):
-        _emit_prefetch(context, builder, signature.args[0], args[0], args[1])
+        emit_prefetch(context, builder, signature.args[0], args[0], args[1])
         return context.get_dummy_value()
 
     return types.void(a, types.int64), codegen
-
-
-def _emit_rank1(builder, tile, total, element, weights):
-    """Rank-1 update of the vectors, total[r, v] += element(r) * weights(v)."""
-
-    def accumulate(r, v, x, y):
-        total[r * tile.vecs + v] = emit_fma(builder, tile, x, y, total[r * tile.vecs + v])
-
-    # The number of registers determines the order. If all weight vectors fit, they are loaded first, and each element
-    # is live for `vecs` multiplications; otherwise the elements are loaded first, and each weight vector just before
-    # its use. The wrong order spills accumulators, which halves the speed.
-    if tile.rows * tile.vecs + tile.vecs + 1 <= REGISTERS:
-        loaded = [weights(v) for v in range(tile.vecs)]
-        for r in range(tile.rows):
-            x = element(r)
-            for v, y in enumerate(loaded):
-                accumulate(r, v, x, y)
-    else:
-        loaded = [element(r) for r in range(tile.rows)]
-        for v in range(tile.vecs):
-            y = weights(v)
-            for r, x in enumerate(loaded):
-                accumulate(r, v, x, y)
-    return total
-
-
-@intrinsic
-def add_products(typingctx, tile, K, a, a_row, a_k, w, p, q):
-    """tile[r, :] += sum over k < K of a[r * a_row + k * a_k] * w[k * vecs * lanes : ...]
-
-    The K >= 1 products are accumulated in the order of k. p and q are pairs (pointer, distance): iteration k prefetches
-    p[k * distance] and q[k * distance], which are needed next.
-    """
-    # Design: the loop is emitted as LLVM IR rather than written in Python around a rank-1 update, because Numba would
-    # take half a second to compile each Python function for each tile shape.
-
-    def codegen(context, builder, signature, args):
-        acc, K_, a_, a_row_, a_k_, w_, p_, q_ = args
-        rows = [builder.mul(a_row_, I64(r)) for r in range(tile.rows)]
-        before, body, after = builder.block, builder.append_basic_block("k"), builder.append_basic_block("done")
-        start = _unpack(builder, tile, acc)
-        builder.branch(body)
-        builder.position_at_end(body)
-        k = builder.phi(I64)
-        phis = [builder.phi(tile.vector) for _ in start]
-        row0 = builder.gep(a_, [builder.mul(k, a_k_)])
-        weights0 = builder.gep(w_, [builder.mul(k, I64(tile.vecs * tile.lanes))])
-        for kind, (memory, step) in ((kind, cgutils.unpack_tuple(builder, pair)) for kind, pair in ((p, p_), (q, q_))):
-            _emit_prefetch(context, builder, kind[0], memory, builder.mul(k, step))
-        total = _emit_rank1(
-            builder,
-            tile,
-            list(phis),
-            lambda r: _splat(builder, tile, builder.load(builder.gep(row0, [rows[r]]))),
-            lambda v: _load_vector(builder, tile, builder.gep(weights0, [I64(v * tile.lanes)])),
-        )
-        next_k = builder.add(k, I64(1))
-        builder.cbranch(builder.icmp_signed("<", next_k, K_), body, after)
-        for phi, first, again in zip([k, *phis], [I64(0), *start], [next_k, *total], strict=True):
-            phi.add_incoming(first, before)
-            phi.add_incoming(again, body)
-        builder.position_at_end(after)
-        return _pack(builder, tile, total)
-
-    index = types.int64
-    ahead = [types.Tuple([pair[0], index]) for pair in (p, q)]
-    return tile(tile, index, a, index, index, w, *ahead), codegen
 
 
 # -- arithmetic -------------------------------------------------------------------------------------------
@@ -379,7 +309,7 @@ def zeros(typingctx, rows, vecs, a):
     tile = Tile(a.dtype, rows.literal_value, vecs.literal_value)
 
     def codegen(context, builder, signature, args):
-        return _pack(builder, tile, [emit_constant(tile, 0.0)] * (tile.rows * tile.vecs))
+        return pack(builder, tile, [emit_constant(tile, 0.0)] * (tile.rows * tile.vecs))
 
     return tile(rows, vecs, a), codegen
 
@@ -393,7 +323,7 @@ def _spread(typingctx, tile, number):
 
     def codegen(context, builder, signature, args):
         scalar = context.cast(builder, args[1], number, tile.dtype)
-        return _pack(builder, tile, [_splat(builder, tile, scalar)] * (tile.rows * tile.vecs))
+        return pack(builder, tile, [emit_splat(builder, tile.vector, scalar)] * (tile.rows * tile.vecs))
 
     return (tile(tile, number), codegen) if isinstance(tile, Tile) and isinstance(number, types.Number) else None
 

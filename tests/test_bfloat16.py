@@ -37,18 +37,24 @@ def compiled(request):
     cython.take(before)
 
 
-def results_of(module, cell, C, H, lengths, size=1, by_units=False, masked=False, n_drawn=None):
-    """What a run forward and back computes of random numbers; `n_drawn`: lengths of all sequences to draw, or None."""
+def results_of(
+    module, cell, C, H, lengths, size=1, by_units=False, masked=False, n_drawn=None, of_all=1.0, odd_one=0.0
+):
+    """What a run forward and back computes of random numbers.
+
+    n_drawn: lengths of all sequences to draw, or None; of_all: scale of all numbers; odd_one: added to the last input.
+    """
     rng, kind = np.random.default_rng((C, H)), kernels.CELLS[cell]
     G, N, lengths = len(kind.gates), len(lengths), np.asarray(lengths)
     drawn = np.asarray(lengths if n_drawn is None else n_drawn)
     starts = starts_of(lengths).astype(np.int64)
 
     def normal(*shape, scale=1.0):
-        return (scale * rng.standard_normal(shape)).astype(np.float32)
+        return (of_all * scale * rng.standard_normal(shape)).astype(np.float32)
 
     weights = [normal(*shape, scale=H**-0.5) for shape in ((G * H, C), (G * H, H), (G * H,), (G * H,))]
     x, state = normal(drawn.sum() * C), [normal(len(drawn), H)[:N] for _ in kind.states]
+    x[-1] += odd_one
     d_state = [normal(N, H) for _ in kind.states]
     d_outputs, mask = normal(lengths.sum(), H), rng.choice([0, 1.25], (N, H)).astype(np.float32)
     module, dtype, barrier = getattr(module, cell), np.dtype("float32"), np.zeros(1, np.int64)
@@ -134,20 +140,39 @@ def test_levels_have_the_same_bits(cell, C, H, lengths):
                 assert_array_equal(array, expected, err_msg=f"{name} on {level}")
 
 
-def test_numba_has_the_bits_of_cython(cell):
-    """In few tests, because each cell takes seconds to compile."""
-    pytest.importorskip("fastlstm.kernels.numba")
-    cython = pytest.importorskip("fastlstm.kernels.cython")
-    if cython.f32.level() == "sse2" or not kernels.load("numba").bits().startswith("cython"):
+@pytest.fixture
+def both():
+    """Numba and Cython where they have the same bits: few tests, because Numba compiles a cell for seconds."""
+    pytest.importorskip("numba")
+    pytest.importorskip("fastlstm.kernels.cython")
+    if kernels.load("numba").bits() != kernels.load("cython").bits():
         pytest.skip("without a fused multiply-add, roundings differ")
-    every = [(*sizes, masked, by_units) for sizes in SIZES for masked in (False, True) for by_units in (False, True)]
-    for C, H, lengths, masked, by_units in every:
-        options = {"size": 2 if by_units else 3, "by_units": by_units, "masked": masked}
-        ours, theirs = (
-            results_of(kernels.load(name).bfloat16, cell, C, H, lengths, **options) for name in ("numba", "cython")
-        )
-        for name, array in theirs.items():
-            assert_array_equal(ours[name], array, err_msg=f"{name} of {C}, {H}, {lengths}, {options}")
+    return "numba", "cython"
+
+
+def test_numba_has_the_bits_of_cython(cell, both):
+    cases = [(*sizes, {"masked": masked}) for sizes in SIZES for masked in (False, True)]
+    cases += [(*SIZES[3], {"of_all": 1e-20}), (*SIZES[3], {"odd_one": np.nan}), (*SIZES[3], {"odd_one": -np.inf})]
+    for C, H, lengths, options in cases:
+        for size, by_units in ((1, False), (3, False), (2, True)):
+            arguments = cell, C, H, lengths, size, by_units
+            with np.errstate(all="ignore"):
+                ours, theirs = (results_of(kernels.load(name).bfloat16, *arguments, **options) for name in both)
+            for name, array in theirs.items():
+                assert_array_equal(ours[name], array, err_msg=f"{name} of {arguments}, {options}")
+    assert np.float32(2.0**-100) * np.float32(2.0**-30) > 0  # subnormal numbers are zeros in products only
+
+
+def test_numbas_layers_have_the_bits_of_cythons(both):
+    x = np.random.default_rng(0).standard_normal((7, 9, 3)).astype("float32")
+    options = {"num_layers": 2, "bidirectional": True, "random_state": 0, "precision": "bfloat16"}
+    ours, theirs = (layers.LSTM(3, 33, **options, backend=name) for name in both)
+    for array, expected in zip(of_layer(ours, x), of_layer(theirs, x), strict=True):
+        assert_array_equal(array, expected)
+    ours, theirs = (layers.LSTM(3, 33, random_state=0, precision="bfloat16", backend=name) for name in both)
+    output, state = theirs(x)[0], ours.initial_state(7)
+    for t in range(9):
+        assert_array_equal(ours.step(x[:, t], state), output[:, t])
 
 
 @pytest.mark.parametrize(("C", "H", "lengths"), SIZES[2:4])
@@ -157,9 +182,10 @@ def test_other_rows_of_a_batch_change_no_bits(compiled, cell, C, H, lengths):
     assert_array_equal(one["state_n"], results_of(compiled.bfloat16, cell, C, H, lengths)["state_n"][:, :2])
 
 
-def test_subnormal_numbers_are_zero_in_products_only(compiled):
+@pytest.mark.parametrize("name", [name for name in kernels.available() if name != "numpy"])
+def test_subnormal_numbers_are_zero_in_products_only(name):
     """As vdpbf16ps has it; the CPU's mode is as before afterwards."""
-    module, part, dtype = compiled.bfloat16.rnn, Part(), np.dtype("float32")
+    module, part, dtype = kernels.load(name).bfloat16.rnn, Part(), np.dtype("float32")
     packed = module.Packed(1, 1, dtype, Workspace())
     packed.fill(part, [np.full(size, value, np.float32) for size, value in ((1, 2.0**-30), (1, 0), (1, 0), (1, 0))])
     run, h = module.Run(1, 1, np.array([0, 1]), dtype, Workspace()), np.ones((1, 1), np.float32)

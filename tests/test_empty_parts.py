@@ -21,7 +21,10 @@ def calls():
         if (backend, dtype) not in made:
             is_narrow = dtype == "bfloat16"  # products of such numbers, and float32 for all else
             dtype_of_arrays = "float32" if is_narrow else dtype
-            entries = COMPILED.bf16 if is_narrow else kernels.load(backend).entries(np.dtype(dtype))
+            package = kernels.load(backend)
+            entries = (package.bfloat16.lstm.Run.entries_of if is_narrow else package.entries)(
+                np.dtype(dtype_of_arrays)
+            )
             made[backend, dtype] = good_calls(entries, dtype_of_arrays)
         call = made[backend, dtype][name]
         given = {n: alike(value) if isinstance(value, np.ndarray) else value for n, value in call.given.items()}
@@ -62,6 +65,13 @@ def test_an_empty_part_changes_nothing(name, fast, dtype, calls):
 @pytest.mark.parametrize("name", [name for name in OF_CELLS if name not in WHOLE])
 def test_an_empty_part_changes_nothing_where_products_are_of_bfloat16(name, calls):
     assert_unchanged(name, calls("cython", "bfloat16", name))
+
+
+@pytest.mark.skipif("numba" not in kernels.available(), reason="Numba is not installed")
+@pytest.mark.parametrize("name", ["lstm_forward", "lstm_backward", "lstm_weight_gradient", "lstm_input_gradient"])
+def test_an_empty_part_changes_nothing_where_numba_has_products_of_bfloat16(name, calls):
+    """Of one cell, because Numba compiles a cell for seconds."""
+    assert_unchanged(name, calls("numba", "bfloat16", name))
 
 
 def assert_unchanged(name, call):

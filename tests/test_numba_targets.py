@@ -41,6 +41,9 @@ for dtype in dtypes:
     for cell in cells:
         for shape in [(1, 1, 1, 1), (5, 4, 3, 50), (17, 3, 40, 17), (40, 5, 3, 20)]:
             run(getattr(layers, cell.upper())(*shape[2:], **options), cell, shape)
+            if dtype == "float32" and not few:
+                narrow = getattr(layers, cell.upper())(*shape[2:], **options, precision="bfloat16")
+                run(narrow, f"{cell} bfloat16", shape)
     if not few:
         run(layers.GRU(3, 20, 2, bidirectional=True, **options), "stack", (17, 5, 3))
 warnings.simplefilter("ignore")
@@ -56,6 +59,28 @@ for dtype in dtypes:
         results.update({f"{dtype} fit {number} {name}": value for name, value in model.weights_.items()})
 print(target.ISA)
 np.savez(sys.argv[1], **results)
+"""
+
+AVX512_BF16 = {
+    "NUMBA_CPU_NAME": "cooperlake",
+    "NUMBA_CPU_FEATURES": f"+avx512bf16,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl,{AVX2['NUMBA_CPU_FEATURES']}",
+}
+#: Prints the loop over the products of a tile of pairs, in assembly language.
+TILE = """
+import re
+from numba import njit, types
+from fastlstm.kernels.numba.products import add_products
+from fastlstm.kernels.numba.tiles import load, pointer, store
+
+def tile(a, w, out, K):
+    a, w, out = pointer(a), pointer(w), pointer(out)
+    total = add_products(load(6, 4, out, 0, 64), K, a, 2 * K, 2, w, (w, 64), (a, 2))
+    store(total, out, 0, 64)
+
+function = njit(nogil=True, error_model="numpy")(tile)
+function.compile((types.uint16[::1], types.uint32[::1], types.float32[::1], types.int64))
+(code,) = function.inspect_asm().values()
+print(max(re.split(r"^\\.L\\w+:|\\bj\\w+\\b", code, flags=re.M), key=lambda block: block.count("vdpbf16ps")))
 """
 
 
@@ -77,5 +102,16 @@ def test_narrower_vectors_give_the_same_numbers(tmp_path, kernels):
     for name in host.files:
         for results in avx2:  # the same fused products in one order
             np.testing.assert_array_equal(results[name], host[name], err_msg=name)
+        if "bfloat16" in name:  # here and there, sums without a fused multiply-add are rounded to other numbers
+            assert np.median(np.abs(sse2[name] - host[name])) <= 1e-5 * np.abs(host[name]).max(), name
+            continue
         tolerance = 1e-5 if "float32" in name else 1e-12
         np.testing.assert_allclose(sse2[name], host[name], rtol=tolerance, atol=10 * tolerance, err_msg=name)
+
+
+@x86
+def test_a_cpu_with_bfloat16_multiplies_pairs_in_one_instruction():
+    """Each pair of a row is loaded once, into all lanes, and no sum leaves its register."""
+    loop = run_python("-W", "error", "-c", TILE, timeout=60, **AVX512_BF16)
+    counts = {what: loop.count(what) for what in ("vdpbf16ps", "broadcast", "%rsp", "%rbp")}
+    assert counts == {"vdpbf16ps": 6 * 4, "broadcast": 6, "%rsp": 0, "%rbp": 0}

@@ -126,8 +126,7 @@ class NetworkParameters:
         they are multiplied. Products are summed in float32, and all else remains float32: weights, states, gradients
         and the solver, products of symbols, the head, attention, and exported models. This pays only on CPUs with
         AVX512-BF16, which multiply pairs of such numbers in one instruction; others compute the same bits, but slower
-        than float32. It requires ``dtype="float32"`` and the backend "cython" or "numpy", and can be changed after
-        `fit`, for predictions.
+        than float32. It requires ``dtype="float32"``, and can be changed after `fit`, for predictions.
 
     Notes
     -----

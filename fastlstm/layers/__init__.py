@@ -47,7 +47,7 @@ class LSTM(Layer):
         gates' sums are rounded to 8 significant bits for products, which are summed in float32; states, gradients and
         weights stay float32 (mixed precision: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training").
         CPUs with AVX512-BF16 multiply such pairs in one instruction; others compute the same bits, but slower than
-        float32. For dtype="float32" and the backends "cython" and "numpy".
+        float32. For dtype="float32".
 
     Raises
     ------

@@ -15,9 +15,9 @@ from fastlstm.kernels.numba.activations import sigmoid, tanh
 from fastlstm.kernels.numba.buffers import transpose
 from fastlstm.kernels.numba.jit import entry, inlined, kernel
 from fastlstm.kernels.numba.matmul import Matrix, products3
-from fastlstm.kernels.numba.pairs import has_gaps, operands, operands_of_row, put_factor, reals
+from fastlstm.kernels.numba.pairs import factors_of_x, has_gaps, operands, operands_of_row, put_factor, reals
 from fastlstm.kernels.numba.recurrence import Cell
-from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, states_at, sum_of_slots
+from fastlstm.kernels.numba.steps import ZERO, group_in_cache, start_from_known, sum_of_slots
 from fastlstm.kernels.numba.structs import read_part, share
 from fastlstm.kernels.numba.target import ROWS
 from fastlstm.kernels.numba.tiles import fma, load, pointer, shift, store, width
@@ -99,7 +99,7 @@ def ahead_of(run):
 def sums(run, step, first, last, w, ahead, out):
     L, C, H, P = width(w), run.C, run.H, run.P
     x = Matrix(shift(run.factors, step.now * run.f_stride), run.f_stride)
-    h, of_x, of_h = Matrix(shift(x.at, states_at(run)), run.f_stride), operands(C + 1, w), operands(H, w)
+    h, of_x, of_h = Matrix(shift(x.at, factors_of_x(C, w)), run.f_stride), operands(C + 1, w), operands(H, w)
     next_gates = shift(run.gates, step.later * 4 * P if run.recording else 0)
     for unit in range(first, last, L):
         block, at = shift(w, unit * (1 + 3 * (of_x + of_h))), shift(out, (unit - first) * step.active * 4)

@@ -65,62 +65,74 @@ factors_in = _constant(lambda kind: 2 if is_of_pairs(kind) else 1)
 tallest = _constant(lambda kind: 2 if is_of_pairs(kind) and not HAS_PAIR_PRODUCTS and REGISTERS == 16 else ROWS)
 
 
-@kernel
-def operands(n, like):
+# Design: the rest are intrinsics, too, where a line of Python would do: they take no time to compile.
+
+
+def _emit_operands(builder, n, kind):
+    return builder.lshr(builder.add(n, I64(1)), I64(1)) if is_of_pairs(kind) else n
+
+
+@intrinsic
+def operands(typingctx, n, like):
     """Number of operands in a sum of n products."""
-    return (n + factors_in(like) - 1) // factors_in(like)
+    return types.int64(types.int64, like), lambda _, builder, signature, args: _emit_operands(builder, args[0], like)
 
 
-@kernel
-def operands_of_row(C, H, like):
+@intrinsic
+def operands_of_row(typingctx, C, H, like):
     """Number of operands of [x, 1, h']; each of [x, 1] and h' begins with a new one."""
-    return operands(C + 1, like) + operands(H, like)
 
+    def codegen(context, builder, signature, args):
+        of_x = _emit_operands(builder, builder.add(args[0], I64(1)), like)
+        return builder.add(of_x, _emit_operands(builder, args[1], like))
 
-@kernel
-def has_gaps(C, H, like):
-    """Whether [x, 1] or h' has an odd number of factors, so that the second factor of the last pair is padding."""
-    return factors_in(like) > 1 and (C % 2 == 0 or H % 2 == 1)
+    return types.int64(types.int64, types.int64, like), codegen
 
 
 @intrinsic
-def reals(typingctx, pointer):
-    """The same memory as real numbers."""
+def factors_of_x(typingctx, C, like):
+    """Number of factors of [x, 1] in a row; those of h' follow."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+        of_x = builder.add(args[0], I64(1))
+        return builder.shl(_emit_operands(builder, of_x, like), I64(1)) if is_of_pairs(like) else of_x
 
-    return types.CPointer(_real(pointer))(pointer), codegen
+    return types.int64(types.int64, like), codegen
 
 
 @intrinsic
-def factors(typingctx, pointer):
-    """The same memory as factors."""
+def has_gaps(typingctx, C, H, like):
+    """Whether [x, 1] or h' has an odd number of factors, so that the second factor of its last pair is padding."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
+        odd = builder.or_(builder.add(args[0], I64(1)), args[1])
+        return builder.trunc(odd if is_of_pairs(like) else I64(0), ir.IntType(1))
 
-    return types.CPointer(_factor(pointer))(pointer), codegen
-
-
-@intrinsic
-def reals_at(typingctx, address, like):
-    """Convert an address to a `pointer` to real numbers."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(_real(like))(types.int64, like), codegen
+    return types.boolean(types.int64, types.int64, like), codegen
 
 
-@intrinsic
-def factors_at(typingctx, address, like):
-    """Convert an address to a `pointer` to factors."""
+def _pointers(dtype_of):
+    """Create functions that return a pointer to numbers of ``dtype_of(kind)``."""
 
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+    @intrinsic
+    def same_memory(typingctx, pointer):
+        def codegen(context, builder, signature, args):
+            return builder.bitcast(args[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(_factor(like))(types.int64, like), codegen
+        return types.CPointer(dtype_of(pointer))(pointer), codegen
+
+    @intrinsic
+    def at_address(typingctx, address, like):
+        def codegen(context, builder, signature, args):
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(dtype_of(like))(types.int64, like), codegen
+
+    return same_memory, at_address
+
+
+#: The memory of a pointer, and at an address, as real numbers; likewise, as factors.
+(reals, reals_at), (factors, factors_at) = _pointers(_real), _pointers(_factor)
 
 
 @intrinsic(prefer_literal=True)
@@ -160,37 +172,46 @@ def _emit_pair(builder, first, second):
     return builder.or_(first, builder.shl(second, ir.Constant(second.type, [16] * second.type.count)))
 
 
+def _emit_factors(builder, numbers, kind):
+    """A number as a factor, or each in a vector."""
+    if not is_of_pairs(kind):
+        return numbers
+    lanes = getattr(numbers.type, "count", None)
+    return builder.trunc(_emit_rounded(builder, numbers), ir.VectorType(I16, lanes) if lanes else I16)
+
+
 @intrinsic
-def factor_of(typingctx, number, like):
-    """A number as a factor."""
-    factor = _factor(like)
-
-    def codegen(context, builder, signature, args):
-        real = context.cast(builder, args[0], number, _real(like))
-        return builder.trunc(_emit_rounded(builder, real), I16) if is_of_pairs(like) else real
-
-    return factor(number, like), codegen
-
-
-@kernel
-def put_factor(column, k, stride, number):
+def put_factor(typingctx, column, k, stride, number):
     """Write factor k of the sums of a column, whose operands are `stride` apart."""
-    size = factors_in(column)
-    factors(column)[k // size * stride * size + k % size] = factor_of(number, column)
-
-
-@intrinsic
-def put_factors(typingctx, tile, a, offset):
-    """Write a vector as factors a[offset : offset + lanes]."""
 
     def codegen(context, builder, signature, args):
-        (vector,) = unpack(builder, tile, args[0])
-        if is_of_pairs(a):
-            vector = builder.trunc(_emit_rounded(builder, vector), ir.VectorType(I16, tile.lanes))
-        emit_store(builder, vector, emit_address(context, builder, a, args[1], args[2]))
+        column_, k_, stride_, number_ = args
+        factor = _emit_factors(builder, context.cast(builder, number_, number, _real(column)), column)
+        if is_of_pairs(column):
+            column_ = builder.bitcast(column_, I16.as_pointer())
+            operand, half = builder.lshr(k_, I64(1)), builder.and_(k_, I64(1))
+            at = builder.add(builder.shl(builder.mul(operand, stride_), I64(1)), half)
+        else:
+            at = builder.mul(k_, stride_)
+        builder.store(factor, builder.gep(column_, [at]))
         return context.get_dummy_value()
 
-    return types.void(tile, a, types.int64), codegen
+    return types.void(column, types.int64, types.int64, number), codegen
+
+
+@intrinsic
+def put_factors(typingctx, numbers, a, offset):
+    """Write a vector, or a number, as factors from a[offset] on."""
+
+    def codegen(context, builder, signature, args):
+        place = emit_address(context, builder, a, args[1], args[2])
+        if isinstance(numbers, Tile):
+            emit_store(builder, _emit_factors(builder, *unpack(builder, numbers, args[0]), a), place)
+        else:
+            builder.store(_emit_factors(builder, args[0], a), place)
+        return context.get_dummy_value()
+
+    return types.void(numbers, a, types.int64), codegen
 
 
 @intrinsic

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.jit import inlined, kernel
-from fastlstm.kernels.numba.pairs import factor_of, factors_in, for_pairs, operands, put_factors
+from fastlstm.kernels.numba.pairs import factors_of_x, for_pairs, put_factors
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import load, store, width
 
@@ -78,19 +78,13 @@ def place_of(run, step, n, unit, slots):
 
 
 @kernel
-def states_at(run):
-    """Offset of h' in a row of factors."""
-    return operands(run.C + 1, run.factors) * factors_in(run.factors)
-
-
-@kernel
 def show_states(run, n, row, first, last):
     """Write the states of units `first` to `last` in a row as factors, multiplied by the mask of sequence n."""
     for unit in range(first, last, width(run.rows)):
         h = load(1, 1, run.states, row * run.s_stride + unit, 0)
         if run.masked:
             h = h * load(1, 1, run.mask, n * run.P + unit, 0)
-        put_factors(h, run.factors, row * run.f_stride + states_at(run) + unit)
+        put_factors(h, run.factors, row * run.f_stride + factors_of_x(run.C, run.factors) + unit)
 
 
 @for_pairs
@@ -105,8 +99,8 @@ def show_inputs(run, part):
             for k in range(0, whole, L):
                 put_factors(load(1, 1, run.rows, at + k, 0), run.factors, out + k)
             for k in range(whole, C + 1):
-                run.factors[out + k] = factor_of(run.rows[at + k], run.factors)
-            for k in range(C + 1, states_at(run)):
+                put_factors(run.rows[at + k], run.factors, out + k)
+            for k in range(C + 1, factors_of_x(C, run.factors)):
                 run.factors[out + k] = 0
     for n in range(part.first, part.last):
         show_states(run, n, n, ZERO, run.P)

@@ -4,20 +4,18 @@
 # may access any memory. So what is computed from memory, to memory, stays between `without_subnormals` and `restore`.
 """
 
-import platform
-
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastlstm.kernels.numba.pairs import is_of_pairs
+from fastlstm.kernels.numba.target import ARM64, X86
 
 I32, I64, BYTE, VOID = ir.IntType(32), ir.IntType(64), ir.IntType(8).as_pointer(), ir.VoidType()
 
-MACHINE = platform.machine().lower()
 #: Bits of the control register: on x86 for results and arguments, on arm64 for both.
-FLUSH = 0x8040 if MACHINE in ("x86_64", "amd64") else 1 << 24
+FLUSH = 0x8040 if X86 else 1 << 24
 
 
 def emit_barrier(builder):
@@ -31,7 +29,7 @@ def _call(builder, name, result, *args):
 
 
 def _read(builder):
-    if MACHINE in ("arm64", "aarch64"):
+    if ARM64:
         return _call(builder, "llvm.aarch64.get.fpcr", I64)
     slot = cgutils.alloca_once(builder, I32)
     _call(builder, "llvm.x86.sse.stmxcsr", VOID, builder.bitcast(slot, BYTE))
@@ -39,7 +37,7 @@ def _read(builder):
 
 
 def _write(builder, mode):
-    if MACHINE in ("arm64", "aarch64"):
+    if ARM64:
         _call(builder, "llvm.aarch64.set.fpcr", VOID, mode)
         return
     slot = cgutils.alloca_once(builder, I32)
@@ -49,7 +47,7 @@ def _write(builder, mode):
 
 def _is_changed(like):
     """Whether products with these operands have the mode. Other CPUs than these have neither C kernels nor the mode."""
-    return is_of_pairs(like) and MACHINE in ("x86_64", "amd64", "arm64", "aarch64")
+    return is_of_pairs(like) and (X86 or ARM64)
 
 
 @intrinsic

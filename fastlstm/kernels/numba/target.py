@@ -5,6 +5,9 @@ import platform
 import llvmlite.binding as llvm
 from numba import config
 
+MACHINE = platform.machine().lower()
+X86, ARM64 = MACHINE in ("x86_64", "amd64"), MACHINE in ("arm64", "aarch64")
+
 
 def _target_features():
     """CPU features that Numba generates code for: NUMBA_CPU_FEATURES if set, else those of the host."""
@@ -18,7 +21,7 @@ def _describe_target():
         return "avx512", 64, 32, True
     if "+avx2" in features and "+fma" in features:
         return "avx2", 32, 16, True
-    if platform.machine().lower() in ("arm64", "aarch64"):
+    if ARM64:
         return "neon", 16, 32, True
     return "sse2", 16, 16, "+fma" in features
 

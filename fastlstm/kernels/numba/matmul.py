@@ -148,7 +148,6 @@ def multiply_rows(rows, start, a, w, out):
 
 def left_operands(rows, columns, a, room):
     """The operands of the columns of a[rows, columns], as factors: where they are or, if pairs, written to `room`."""
-    raise NotImplementedError
 
 
 @overload(left_operands, jit_options=OPTIONS)

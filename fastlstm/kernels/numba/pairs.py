@@ -35,7 +35,7 @@ def for_pairs(function):
     compiled = kernel(function)
 
     def only_for_pairs(run, *args):
-        raise NotImplementedError
+        """For Numba, which selects a version below by the type of the run."""
 
     @overload(only_for_pairs, jit_options=OPTIONS)
     def _(run, *args):
@@ -65,7 +65,7 @@ factors_in = _constant(lambda kind: 2 if is_of_pairs(kind) else 1)
 tallest = _constant(lambda kind: 2 if is_of_pairs(kind) and not HAS_PAIR_PRODUCTS and REGISTERS == 16 else ROWS)
 
 
-# Design: the rest are intrinsics, too, where a line of Python would do: they take no time to compile.
+# Design: these are intrinsics, though a line of Python would do, because each function takes Numba 50 ms to compile.
 
 
 def _emit_operands(builder, n, kind):

@@ -66,7 +66,7 @@ class Run:
         # of the rows as products read them
         self.is_narrow, self.factors, self.f_stride = buffers.factors is not None, buffers.rows, buffers.stride
         if self.is_narrow:
-            self.factors, self.f_stride = buffers.factors, buffers.f_stride
+            self.factors, self.f_stride = buffers.factors.view(np.uint16), 2 * buffers.f_stride
         self._sizes = len(starts) - 1, int(starts[1]), self.M, C, H, self.P, buffers.stride, s_stride, self.f_stride
         # kept alive, like the buffers, because `struct` holds addresses
         self._batch, self.which, self.products = (starts, parts.lengths_of(starts)), None, None
@@ -112,7 +112,7 @@ class Run:
         self.entries.step(self.struct, part, packed.forward, barrier, x, h)
 
     def prepare_backward(self, dz, dh, panels, d_h, dc, d_seen, dz_factors=None):
-        buffers = d_h, dz, dh, dc, d_seen, dz_factors if self.is_narrow else dz
+        buffers = d_h, dz, dh, dc, d_seen, dz_factors.view(np.uint16) if self.is_narrow else dz
         return Backward(self, buffers, panels, self._describe(buffers))
 
     def spans(self, first, last):

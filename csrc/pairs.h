@@ -2,7 +2,8 @@
 
    A pair is two neighbours of a sum. Its products are added one after the other, the second first, each with one
    rounding, as the instruction vdpbf16ps does it: where a level does not have it, two multiply-adds have the same bits.
-   The instruction takes subnormal numbers for zeros, and so does `without_subnormals`.
+   The instruction takes subnormal numbers for zeros, and so does `without_subnormals`. Those of Arm (bfdot, bfmmla) round
+   in other places.
 
    Tiles of a few rows multiply weights as they are, which take half of the memory. Without the instruction, each tile
    has to make them float32 numbers again: for more rows, widened.h does so once for all tiles. */

@@ -11,6 +11,7 @@ import pytest
 import report
 from peers import torch
 from threadpoolctl import threadpool_limits
+from timing import PAUSE, check_same, loop, seconds
 
 from fastlstm import kernels
 from fastlstm.kernels.numba import target
@@ -19,9 +20,6 @@ from fastlstm.kernels.numba.tiles import fma, load, store, width
 
 BUDGET = 1.5  # seconds that one row of the table may take, where MIN_ROUNDS allow it
 MIN_ROUNDS, MAX_ROUNDS = 3, 40
-SHORTEST = 0.01  # seconds of calls that are timed together: users call in loops, and clocks are coarse
-# The pools of torch and ONNX Runtime keep cores busy for up to 20 ms after their last work, in the hope of more.
-PAUSE = 0.03  # seconds before each side
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
@@ -67,29 +65,6 @@ def measure_peak(dtype, threads):
     """GFLOP/s of as many cores at once."""
     with ThreadPoolExecutor(threads) as pool:
         return sum(pool.map(core_peak, [dtype] * threads))
-
-
-def seconds(function, times=1):
-    """Seconds of one of `times` calls in a row."""
-    start = time.perf_counter()
-    for _ in range(times):
-        function()
-    return (time.perf_counter() - start) / times
-
-
-def loop(function):
-    """How many calls take SHORTEST, one at least, and what they took."""
-    start, calls, taken = time.perf_counter(), 0, 0.0
-    while taken < SHORTEST:
-        function()
-        calls, taken = calls + 1, time.perf_counter() - start
-    return calls, taken
-
-
-def check_same(ours, theirs, name):
-    """Both sides must compute the same numbers, or their times say nothing. A side that returns None is not checked."""
-    if ours is not None and theirs is not None:
-        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-3 * np.abs(ours).max(), err_msg=name)
 
 
 @pytest.fixture

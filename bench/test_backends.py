@@ -1,9 +1,9 @@
 """The cython backend beside Numba's, at every shape; `make bench-backends` runs it on two CPU levels."""
 
 import pytest
+from ours import normal, our_inference, our_stream, our_training
 from shapes import SHAPES, inference_flops, label, training_flops
 from test_fit import data, our_epoch
-from test_layer import normal, our_inference, our_stream, our_training
 
 from fastlstm import kernels, layers
 

@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency report torch golden models pictures clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency precision report torch golden models pictures clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -95,6 +95,10 @@ translations: $(VENV)/translation
 # a single call of predict beside those of scikit-learn
 latency: $(VENV)/examples
 	$(IN)/python bench/latency.py
+
+# both precisions beside torch's, some eight minutes; `FASTLSTM_ISA=avx2 make precision` for that level of the CPU
+precision: $(VENV)/bench
+	$(IN)/python bench/precision.py --json .benchmarks/precision$(FASTLSTM_ISA:%=_%).json
 
 # the last benchmark as tables and pictures
 report: $(VENV)/bench

@@ -4,7 +4,9 @@ A function here prepares everything and returns what is timed: a function withou
 hidden state or the gradient of the last recurrent weights, so that it can be checked to compute what ours does.
 """
 
+import contextlib
 import time
+from functools import partial
 
 import numpy as np
 
@@ -43,32 +45,47 @@ def time_major(x):
     return np.ascontiguousarray(x.swapaxes(0, 1))
 
 
-def torch_inference(weights, x):
+def torch_inference(weights, x, precision="float32"):
+    """`precision`: of all numbers, or "autocast" for what torch converts to bfloat16 by itself."""
     if torch is None:
         return None
-    lstm, x = torch_layer(weights), torch.from_numpy(time_major(x))
+    lstm, x = of_precision(precision, torch_layer(weights), torch.from_numpy(time_major(x)))
+    context = forward_context(precision)
 
     def infer():
-        with torch.inference_mode():
+        with torch.inference_mode(), context():
             _, (h_n, _) = lstm(x)
         return h_n
 
     return infer
 
 
-def torch_training(weights, x, d_output, kind="LSTM"):
+def of_precision(precision, *converted):
+    """Modules and tensors as bfloat16 if that is the precision; otherwise unchanged."""
+    return [each.bfloat16() for each in converted] if precision == "bfloat16" else converted
+
+
+def forward_context(precision):
+    """What the forward pass runs in: not a disabled autocast, which would cost torch's float32 microseconds."""
+    return partial(torch.autocast, "cpu", torch.bfloat16) if precision == "autocast" else contextlib.nullcontext
+
+
+def torch_training(weights, x, d_output, kind="LSTM", precision="float32"):
     """Forward and backward; x needs no gradient. None also where torch has no such module."""
     if torch is None or not hasattr(torch.nn, kind):
         return None
-    layer = torch_layer(weights, kind)
-    x, d_output = torch.from_numpy(time_major(x)), torch.from_numpy(time_major(d_output))
-    checked = getattr(layer, last_recurrent(weights))
+    layer, x = of_precision(precision, torch_layer(weights, kind), torch.from_numpy(time_major(x)))
+    d_output = torch.from_numpy(time_major(d_output))
+    if precision != "float32":
+        d_output = d_output.bfloat16()  # as the output is
+    checked, context = last_recurrent(weights), forward_context(precision)
 
     def step():
         layer.zero_grad(set_to_none=True)
-        output, _ = layer(x)
+        with context():
+            output, _ = layer(x)
         output.backward(d_output)
-        return checked.grad
+        return getattr(layer, checked).grad
 
     return step
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import matplotlib
 from report import ratio, select, slope
+from shapes import OVER_H
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -12,11 +13,11 @@ HERE = Path(__file__).parent
 WORKS = ("inference", "training")
 
 
-def panels(title, **options):
-    """Two axes side by side."""
-    figure, axes = plt.subplots(1, 2, layout="constrained", **options)
+def panels(title, rows=1, columns=2, **options):
+    """Axes side by side."""
+    figure, axes = plt.subplots(rows, columns, layout="constrained", **options)
     figure.suptitle(title, fontsize=10)
-    for one in axes:
+    for one in axes.flat:
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
@@ -99,6 +100,35 @@ def draw_peak(rows, machine):
     axes[0].set_ylabel("N, T, C, H")
     axes[1].legend(frameon=False)
     return save(figure, "peak.png")
+
+
+def draw_precision(rows, machine, name):
+    """Ratios of times to those of our bfloat16: a row of axes for each work, a column for each N."""
+    threads = min(row["threads"] for row in rows)
+    title = f"time / that of fastlstm in bfloat16; {threads} thread{'s' * (threads > 1)}; {machine}"
+    batches = sorted({N for N, *_ in OVER_H})
+    figure, axes = panels(title, len(WORKS), len(batches), figsize=(10, 6), sharex=True, sharey=True)
+    for of_work, work in zip(axes, WORKS, strict=True):
+        for one, N in zip(of_work, batches, strict=True):
+            some = [
+                row for row in select(rows, work, threads) if tuple(row["shape"]) in OVER_H and row["shape"][0] == N
+            ]
+            some.sort(key=lambda row: row["shape"][3])
+            for other in dict.fromkeys(other for row in some for other in row["peers_ms"]):
+                sizes, ratios = [row["shape"][3] for row in some], [ratio(row, other) for row in some]
+                label = "fastlstm float32" if other == "float32" else other
+                one.plot(sizes, ratios, "o-" if other == "float32" else "x--", markersize=4, label=label)
+            one.axhline(1, color="black", linewidth=1)
+            one.set_title(f"{work}, N={N}", fontsize=10)
+    sizes, speeds = sorted({shape[3] for shape in OVER_H}), (0.5, 1, 2, 4, 8, 16, 32)
+    one.set_xscale("log", base=2)
+    one.set_yscale("log", base=2)
+    one.set_xticks(sizes, sizes)
+    one.set_yticks(speeds, [f"{speed} x" for speed in speeds])
+    for one in axes[-1]:
+        one.set_xlabel("H")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower center")
+    return save(figure, name)
 
 
 def draw_all(rows, machine):

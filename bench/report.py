@@ -1,6 +1,6 @@
-"""A results file of `make bench` as tables and pictures.
+"""Results files of `make bench` and `make precision` as tables and pictures.
 
-Run: python bench/report.py [RESULTS.json]
+Run: python bench/report.py [RESULTS.json ...]
 Prints Markdown: what was to be reached and what was, and a line for every shape. Draws the pictures beside this file.
 """
 
@@ -10,7 +10,10 @@ import statistics
 import sys
 from pathlib import Path
 
-RESULTS = Path(__file__).parent.parent / ".benchmarks" / "latest.json"
+from shapes import is_large_batch, streams_weights
+
+BENCHMARKS = Path(__file__).parent.parent / ".benchmarks"
+RESULTS, PRECISION = BENCHMARKS / "latest.json", BENCHMARKS / "precision.json"
 
 #: What we want to reach: for a work and a peer, how many times as fast we are, as the geometric mean over all shapes on
 #: 1 and on 2 threads, and for the worst shape.
@@ -42,6 +45,16 @@ COLUMNS = {
     "training": ("training step", ("torch",)),
     "epoch": ("epoch of `fit`", ("torch", "skorch")),
 }
+
+#: What we want to reach with precision="bfloat16" on CPUs with an instruction for it: where, works, how many times as
+#: fast as what.
+PRECISION_TARGETS = [
+    ("N >= 64, H >= 256", is_large_batch, ("inference",), "float32", 1.7),
+    ("N >= 64, H >= 256", is_large_batch, ("training",), "float32", 1.6),
+    ("N <= 8, H >= 512", streams_weights, ("inference", "training"), "float32", 1.7),
+    ("N >= 64, H >= 256", is_large_batch, ("inference", "training"), "torch float32", 2),
+    ("any shape", lambda N, T, C, H: True, ("inference", "training"), "float32", 0.95),
+]
 
 
 def ratio(row, peer):
@@ -167,21 +180,89 @@ def per_shape(rows, threads):
     return table(heading, lines)
 
 
+def precision_targets(rows):
+    """The worst shapes of bfloat16, beside what we want to reach."""
+    lines = []
+    for threads in sorted({row["threads"] for row in rows}):
+        for where, is_there, works, peer, target in PRECISION_TARGETS:
+            for work in works:
+                some = select(rows, work, threads, peer, is_there)
+                if some:
+                    worst = min(some, key=lambda row: ratio(row, peer))
+                    reached = f"{times(ratio(worst, peer))} at {in_words(worst['shape'])}"
+                    lines.append([f"{work}, {where}", peer, str(threads), reached, f">= {target} x"])
+    return table(["bfloat16", "against", "threads", "worst shape (N, T, C, H)", "target"], lines)
+
+
+def precision_lines(rows, work, threads):
+    """A line for every shape: our milliseconds, and how many times as long as our bfloat16 all else takes."""
+    some = select(rows, work, threads)
+    others = list(dict.fromkeys(name for row in some for name in row["peers_ms"]))
+    lines = [
+        [
+            in_words(row["shape"]),
+            *(f"{ms:.3g}" if ms < 100 else f"{ms:.0f}" for ms in (row["peers_ms"]["float32"], row["ms"])),
+            *(times(ratio(row, name)) for name in others),
+        ]
+        for row in some
+    ]
+    heading = ["N, T, C, H", "float32, ms", "bfloat16, ms", *(f"{name} / bfloat16" for name in others)]
+    return table(heading, lines)
+
+
+def of_precisions(results):
+    """Markdown of a file that `precision.py` writes."""
+    rows, facts = results["rows"], results["facts"]
+    made_by = ", ".join(f"{name} {facts[name]}" for name in ("fastlstm", "numpy", "torch"))
+    parts = [f"{of_machine(facts)}, {facts['threads']} CPUs, {facts['backend']} backend; {made_by}"]
+    parts.append(precision_targets(rows))
+    for threads in sorted({row["threads"] for row in rows}):
+        for work in dict.fromkeys(row["work"] for row in rows):
+            title = f"{work.capitalize()}, {threads} thread{'s' * (threads > 1)}:"
+            parts += [title, precision_lines(rows, work, threads)]
+    return "\n\n".join(parts)
+
+
+def of_machine(facts):
+    """The CPU, its level, and whether it multiplies bfloat16 numbers."""
+    return f"{facts['cpu']}, {facts.get('vectors', 'NumPy')}, bfloat16: {facts['bfloat16']}"
+
+
+def of_benchmarks(results):
+    """Markdown of a file that `make bench` writes."""
+    rows, machine = [bench["extra_info"] for bench in results["benchmarks"]], results["machine_info"]
+    versions = ", ".join(f"{name} {version or '-'}" for name, version in machine["versions"].items())
+    made_by = (
+        f"{cpu_of(machine)}, {machine['cpus']} CPUs, {machine['backend']} backend, {machine['vectors']}; {versions}"
+    )
+    parts = [made_by, against_peers(rows), further(rows, results.get("processes", []))]
+    for threads in sorted({row["threads"] for row in rows}):
+        parts += [f"{threads} thread{'s' * (threads > 1)}:", per_shape(rows, threads)]
+    return "\n\n".join(parts)
+
+
+def cpu_of(machine):
+    return machine["cpu"].get("brand_raw", "unknown CPU")
+
+
 def main():
     import pictures  # late, so that the benchmark itself does without matplotlib
 
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
-    results = json.loads(path.read_text())
-    rows = [bench["extra_info"] for bench in results["benchmarks"]]
-    machine = results["machine_info"]
-    versions = ", ".join(f"{name} {version or '-'}" for name, version in machine["versions"].items())
-    cpu = machine["cpu"].get("brand_raw", "unknown CPU")
-    print(f"{cpu}, {machine['cpus']} CPUs, {machine['backend']} backend, {machine['vectors']}; {versions}\n")
-    print(against_peers(rows), further(rows, results.get("processes", [])), sep="\n\n")
-    for threads in sorted({row["threads"] for row in rows}):
-        print(f"\n{threads} thread{'s' * (threads > 1)}:\n\n{per_shape(rows, threads)}")
-    for picture in pictures.draw_all(rows, cpu):
-        print(f"wrote {picture}", file=sys.stderr)
+    paths = [Path(name) for name in sys.argv[1:]] or [path for path in (RESULTS, PRECISION) if path.exists()]
+    if not paths:
+        sys.exit(f"Neither {RESULTS} nor {PRECISION} exists: run `make bench` or `make precision` first.")
+    for path in paths:
+        results = json.loads(path.read_text())
+        if "benchmarks" in results:
+            print(of_benchmarks(results), end="\n\n")
+            rows = [bench["extra_info"] for bench in results["benchmarks"]]
+            drawn = pictures.draw_all(rows, cpu_of(results["machine_info"]))
+        else:
+            print(of_precisions(results), end="\n\n")
+            machine = of_machine(results["facts"])
+            drawn = [pictures.draw_precision(results["rows"], machine, path.with_suffix(".png").name)]
+        for picture in drawn:
+            print(f"wrote {picture}", file=sys.stderr)
 
 
 if __name__ == "__main__":

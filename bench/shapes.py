@@ -33,6 +33,32 @@ GROWING = {
     "N": [(N, 50, 8, 64) for N in (8, 16, 32, 64, 128, 256, 512)],
 }
 
+#: For both precisions against H: few sequences, whose weights are read from memory where H is large, and large batches.
+FEW_OVER_H = [(N, 50, 64, H) for N in (1, 8) for H in (64, 128, 256, 512, 1024)]
+MANY_OVER_H = [(64, 50, 64, 64), (64, 50, 64, 128), (64, 50, 64, 256), (64, 20, 128, 512), (64, 10, 128, 1024)]
+OVER_H = FEW_OVER_H + MANY_OVER_H
+
+
+def is_large_batch(N, T, C, H):
+    """Whether arithmetic limits speed, and not what is done once a step."""
+    return N >= 64 and H >= 256
+
+
+def streams_weights(N, T, C, H):
+    """Whether reading the weights from memory in every step limits speed."""
+    return N <= 8 and H >= 512
+
+
+def of_precisions():
+    """The shapes at which precisions are compared: those of the targets first, as there may not be time for all."""
+
+    def order(shape):
+        _, _, C, H = shape
+        return not (is_large_batch(*shape) or streams_weights(*shape)), H, C
+
+    more = [(N, 50, 64, H) for N in (2, 4) for H in (512, 1024)]
+    return sorted(dict.fromkeys(OVER_H + more + SHAPES), key=order)
+
 
 def label(value):
     """A shape in a test's id: ``-k 32x100x8x64`` selects it. None leaves other values to pytest."""

@@ -92,9 +92,10 @@ translations: $(VENV)/translation
 	$(IN)/python bench/translation.py
 	$(IN)/python bench/translation_picture.py
 
-# a single call of predict beside those of scikit-learn
+# a single call of predict beside those of scikit-learn, and a single step of stacked layers in both precisions
 latency: $(VENV)/examples
 	$(IN)/python bench/latency.py
+	$(IN)/python bench/step_latency.py
 
 # both precisions beside torch's, some eight minutes; `FASTLSTM_ISA=avx2 make precision` for that level of the CPU
 precision: $(VENV)/bench

@@ -46,8 +46,8 @@ class LSTM(Layer):
         Numbers that are multiplied in the recurrence: with "bfloat16", weights, inputs, states and the gradient of the
         gates' sums are rounded to 8 significant bits for products, which are summed in float32; states, gradients and
         weights stay float32 (mixed precision: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training").
-        CPUs with AVX512-BF16 multiply such pairs in one instruction; others compute the same bits, but slower than
-        float32. For dtype="float32".
+        The bits are the same on every CPU with fused multiply-add; `LSTMClassifier` says where this pays. For
+        dtype="float32".
 
     Raises
     ------

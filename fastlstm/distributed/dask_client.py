@@ -96,7 +96,8 @@ class RemoteTraining(Training):
         self.validate, self._go_on, self._save = validated or None, go_on, save
         self.n_batches = -(-len(examples) // settings.batch_size)
 
-    def run(self):
+    def run(self, undo=True):
+        """As the method of the base class; an epoch that fails never arrives here."""
         while not self.finished:
             self.network.parameters[:], self.progress = self._go_on(self.network.parameters, self.progress)
             yield self.progress

@@ -101,7 +101,8 @@ def train_once(estimator, prepared):
     update = AtomicUpdate(estimator)
     training, _ = prepared(update.copy)
     with _committing(update, training, training.progress.epochs):
-        for _ in report_epochs(training, estimator.verbose, show_reason=False):
+        # `undo` would copy all parameters for an epoch that nothing is kept of if it fails
+        for _ in report_epochs(training, estimator.verbose, show_reason=False, undo=False):
             pass
     return estimator
 

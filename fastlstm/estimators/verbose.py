@@ -50,9 +50,9 @@ def _reporter(verbose, training):
     return EpochLines(progress.first_epoch + epochs, training.examples.n_steps, validated)
 
 
-def report_epochs(training, verbose, show_reason=True):
-    """Iterate over ``training.run()``; if `verbose`, report each epoch, and finally the reason for stopping."""
-    run = training.run()
+def report_epochs(training, verbose, show_reason=True, **options):
+    """Iterate over ``training.run(**options)``; if `verbose`, report each epoch, and finally why it has stopped."""
+    run = training.run(**options)
     if not verbose:
         yield from run
         return

@@ -201,15 +201,19 @@ class Training:
         if self.progress.stopped == "callback":  # the callback may not be set any more
             self.progress.stopped = None
 
-    def run(self):
+    def run(self, undo=True):
         """Train until a stopping criterion is met, or the caller sets `stopped`; yields after every epoch.
 
-        After an exception, `network` and `progress` are as they were at the end of the last complete epoch.
+        After an exception, `network` and `progress` are as they were at the end of the last complete epoch; without
+        `undo`, for a caller that then discards the training, only the counts and curves of `progress` are.
         """
         # allocated once: with many parameters, fresh memory costs as much as a minibatch
-        parameters, moments = np.empty_like(self.network.parameters), np.empty_like(self.progress.moments)
+        parameters, moments = self.network.parameters, self.progress.moments
+        if undo:
+            parameters, moments = np.empty_like(parameters), np.empty_like(moments)
         while not self.finished:
-            parameters[:], moments[:] = self.network.parameters, self.progress.moments
+            if undo:
+                parameters[:], moments[:] = self.network.parameters, self.progress.moments
             before = self.progress.copy(moments)
             try:
                 self.epoch()

@@ -10,7 +10,7 @@ AVX2 := +avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+bmi,+bmi2,+popcnt
 # after an edit of these, the compiled backend is made anew
 BUILT := pyproject.toml setup.py $(wildcard csrc/*)
 
-.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results bench bench-backends forecasts translations latency precision report torch golden models pictures clean
+.PHONY: demo test contracts test-system test-slow test-all test-oldest fuzz faults wheel sanitize results precision-results bench bench-backends forecasts translations latency precision report torch golden models pictures clean
 
 demo: $(VENV)/examples
 	$(IN)/python examples/demo.py
@@ -39,6 +39,11 @@ faults: $(VENV)/test
 # the same as a table, with times and, after `make torch`, torch's
 results: $(VENV)/test $(VENV)/aeon
 	$(IN)/python bench/results.py
+
+# whether products of bfloat16 numbers learn as much, with five seeds and paired tests; some hours
+precision-results: export OMP_NUM_THREADS = 1
+precision-results: $(VENV)/test $(VENV)/aeon $(VENV)/sktime
+	$(IN)/python bench/precision_learning.py
 
 # the oldest supported versions of the runtime dependencies
 test-oldest: $(OLDEST)/test

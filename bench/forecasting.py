@@ -22,11 +22,11 @@ from fastlstm.forecasting import LSTMForecaster
 RESULTS = Path(__file__).parent.parent / ".benchmarks" / "forecasting.json"
 
 
-def lstm(case, seed):
-    """Results of LSTMForecaster and of its own linear model, a ridge regression on the same lags."""
+def lstm(case, seed, **parameters):
+    """Results of LSTMForecaster and, if it has one, of its own linear model, a ridge regression on the same lags."""
     model = LSTMForecaster(
         case.horizon, case.lags, season_length=case.season, transform="log" if case.log else None,
-        positive=case.positive, hidden_size=HIDDEN, random_state=seed, n_jobs=1,
+        positive=case.positive, hidden_size=HIDDEN, random_state=seed, n_jobs=1, **parameters,
     )  # fmt: skip
     start = time.process_time()
     model.fit(case.y[: case.split])
@@ -36,7 +36,10 @@ def lstm(case, seed):
         "mase": case.error(backtest.forecasts["lstm"]), "seconds": seconds,
         "coverage": backtest.summary()["lstm"]["coverage"], "scaling": model.scaling_, "share": model.network_share_,
     }  # fmt: skip
-    return {"lstm": network, "linear": {"mase": case.error(backtest.forecasts["linear"])}}
+    results = {"lstm": network}
+    if "linear" in backtest.forecasts:
+        results["linear"] = {"mase": case.error(backtest.forecasts["linear"])}
+    return results
 
 
 def measure(name, case, seed):

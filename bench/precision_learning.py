@@ -75,16 +75,17 @@ def paired(exact, narrow):
 
 def cells(row, exact, narrow):
     """A line of a table."""
-    test, difference = paired(exact, narrow), f"{np.mean(narrow - exact):+.4f}"
+    digits = 5 if row.measure == "MSE" else 4  # these are small
+    test, difference = paired(exact, narrow), f"{np.mean(narrow - exact):+.{digits}f}"
     if test:
         low, high = test.confidence_interval()
-        difference += f" ± {(high - low) / 2:.4f}"
+        difference += f" ± {(high - low) / 2:.{digits}f}"
     return [
         row.name,
         row.measure,
         str(len(exact)),
-        f"{exact.mean():.4f}",
-        f"{narrow.mean():.4f}",
+        f"{exact.mean():.{digits}f}",
+        f"{narrow.mean():.{digits}f}",
         difference,
         f"{test.pvalue:.2g}" if test else "-",
     ]

@@ -20,6 +20,8 @@ LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")
 # Nothing else may change arithmetic (see csrc/README.md), so no -march and no -ffast-math, which is also a linker's.
 UNIX = ["-O3", "-g0", "-std=c11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden"]
 MSVC = ["/O2", "/std:c11", "/fp:precise"]
+# Files of levels; each compiles to nothing where a module does not have that level.
+LEVELS = ("amx.c", "avx512_bf16.c", "avx512_vnni.c", "avx512.c", "avx2_vnni.c", "avx2.c", "baseline.c")
 
 mode = os.environ.get("FASTLSTM_BUILD_EXT") or "auto"
 if mode not in MODES:
@@ -84,7 +86,7 @@ def extension(name, **macros):
     macros |= {"Py_LIMITED_API": "0x030B0000"} if LIMITED else {}
     return Extension(
         f"fastlstm.kernels.cython.{name}",
-        [f"csrc/{file}" for file in (f"{name}.pyx", "amx.c", "avx512_bf16.c", "avx512.c", "avx2.c", "baseline.c")],
+        [f"csrc/{file}" for file in (f"{name}.pyx", *LEVELS)],
         include_dirs=["csrc"],
         define_macros=list(macros.items()),
         py_limited_api=LIMITED,
@@ -97,6 +99,7 @@ setup(
         extension("f32", FL_BITS="32"),
         extension("f64", FL_BITS="64"),
         extension("bf16", FL_BITS="32", FL_BFLOAT16="1"),
+        extension("int8", FL_BITS="32", FL_INT8="1"),
     ],
     cmdclass={"build_ext": BuildExt},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},

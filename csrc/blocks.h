@@ -19,7 +19,7 @@
     case 5: if (tallest >= 5) call(5); break; \
     case 4: if (tallest >= 4) call(4); break; \
     case 3: if (tallest >= 3) call(3); break; \
-    case 2: call(2); break; \
+    case 2: if (tallest >= 2) call(2); break; \
     default: call(1); \
     }
 

@@ -32,7 +32,7 @@ INLINE void copy(int64_t size, const real *a, real *out)
 }
 
 /* Gradients in the shapes of the weights, from a part's columns of d_w[C+1+H, G*P]. */
-static void unpack_gates(int64_t G, const fl_weights *d_weights, const fl_part *part, const real *d_w)
+static inline void unpack_gates(int64_t G, const fl_weights *d_weights, const fl_part *part, const real *d_w)
 {
     const int64_t C = d_weights->C, H = d_weights->H, P = d_weights->P, Q = G * P;
     const range columns = share(part, Q, 4 * L);

@@ -71,6 +71,23 @@ static inline bool cpu_has_amx(void)
 
 static inline bool allow_amx(void) { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_DATA) == 0; }
 #endif
+static inline bool cpu_has_avx512_vnni(void)
+{
+#if FL_AVX512_VNNI
+    return cpu_has_avx512() && __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+static inline bool cpu_has_avx2_vnni(void)
+{
+#if FL_AVX_VNNI
+    return cpu_has_avx2() && __builtin_cpu_supports("avxvnni");
+#else
+    return false;
+#endif
+}
 
 /* Whether vdpbf16ps is worth its use: Intel's CPUs take four times as long for it as for the multiply-add of as many
    float32 numbers, which has half of the products (measured on a Xeon with AMX). AMD's take as long. */

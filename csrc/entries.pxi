@@ -16,13 +16,23 @@ cdef extern from *:
     /* The table of this level; NULL if the CPU does not support it. */
     static const fl_kernels *table_of(const char *level)
     {
-    #if FL_AMX
+    #if FL_AMX && defined(FL_OF_AMX)
         if (strcmp(level, "amx") == 0)
             return cpu_has_amx() ? &FL_OF_AMX : NULL;
     #endif
     #if FL_X86
+    #ifdef FL_BEST
         if (strcmp(level, "avx512_bf16") == 0)
             return cpu_has_avx512_bf16() ? &FL_BEST : NULL;
+    #endif
+    #ifdef FL_AVX512_BYTES
+        if (strcmp(level, "avx512_vnni") == 0)
+            return cpu_has_avx512_vnni() ? &FL_AVX512_BYTES : NULL;
+    #endif
+    #ifdef FL_AVX2_BYTES
+        if (strcmp(level, "avx2_vnni") == 0)
+            return cpu_has_avx2_vnni() ? &FL_AVX2_BYTES : NULL;
+    #endif
         if (strcmp(level, "avx512") == 0)
             return cpu_has_avx512() ? &FL_LEVEL(avx512) : NULL;
         if (strcmp(level, "avx2") == 0)
@@ -53,9 +63,8 @@ def levels():
 
     The last may be one that has bits of its own, and is not for use unless it is asked for.
     """
-    names = ["avx512_bf16", "avx512", "avx2", "sse2", "neon", "amx"]
-    if not cpu_multiplies_pairs_fast():
-        names[:2] = "avx512", "avx512_bf16"
+    names = ["avx512_bf16", "avx512"] if cpu_multiplies_pairs_fast() else ["avx512", "avx512_bf16"]
+    names = ["avx512_vnni", *names, "avx2_vnni", "avx2", "sse2", "neon", "amx"]
     return tuple([name for name in names if table_of(name.encode()) is not NULL])
 
 
@@ -80,7 +89,7 @@ def lanes():
 
 
 def operands(int64_t n):
-    """Number of operands of n factors of a sum: one of each or, of bfloat16, of two."""
+    """Number of operands of n factors of a sum: one of each or, of bfloat16, of two; of int8, of four."""
     return operands_of(n)
 
 

@@ -55,6 +55,18 @@
 #define FL_AMX 0
 #endif
 
+/* Whether it knows vpdpbusd of AVX512-VNNI and of AVX-VNNI. */
+#if FL_X86 && defined(__clang__)
+#define FL_AVX512_VNNI (__clang_major__ >= 7)
+#define FL_AVX_VNNI (__clang_major__ >= 12)
+#elif FL_X86 && defined(__GNUC__)
+#define FL_AVX512_VNNI (__GNUC__ >= 8)
+#define FL_AVX_VNNI (__GNUC__ >= 11)
+#else
+#define FL_AVX512_VNNI 0
+#define FL_AVX_VNNI 0
+#endif
+
 /* Gradients are summed over blocks of so many rows; a panel holds one block. */
 #define FL_BLOCK_ROWS 64
 /* Bytes of the gates' sums that are kept in the first-level cache; see `sums` of a run. */
@@ -112,6 +124,10 @@ typedef struct {
 #define FL_OPERAND uint32_t
 #define FL_NAME(name) name##_bf16
 #include "table.h"
+#undef FL_NAME
+
+#define FL_NAME(name) name##_int8
+#include "table.h"
 #undef FL_REAL
 #undef FL_OPERAND
 #undef FL_NAME
@@ -130,12 +146,17 @@ extern const fl_kernels_f64 fl_f64_avx512;
 extern const fl_kernels_bf16 fl_bf16_avx512;
 extern const fl_kernels_bf16 fl_bf16_avx512_bf16; /* and AVX512-BF16 */
 extern const fl_kernels_bf16 fl_bf16_amx;         /* or AMX */
+extern const fl_kernels_int8 fl_int8_avx512;
+extern const fl_kernels_int8 fl_int8_avx512_vnni; /* and AVX512-VNNI */
 extern const fl_kernels_f32 fl_f32_avx2; /* AVX2 and FMA */
 extern const fl_kernels_f64 fl_f64_avx2;
 extern const fl_kernels_bf16 fl_bf16_avx2;
+extern const fl_kernels_int8 fl_int8_avx2;
+extern const fl_kernels_int8 fl_int8_avx2_vnni; /* and AVX-VNNI */
 #endif
 extern const fl_kernels_f32 fl_f32_baseline; /* SSE2 on x86-64, without FMA; NEON on arm64 */
 extern const fl_kernels_f64 fl_f64_baseline;
 extern const fl_kernels_bf16 fl_bf16_baseline;
+extern const fl_kernels_int8 fl_int8_baseline;
 
 #endif

@@ -9,6 +9,10 @@
 #define GROUP GROUP_IN_CACHE
 #define SUM(active, n, unit) (((unit) * (active) + (n) * L) * GATES)
 
+#ifdef FL_INT8
+#include "byte_gates.h"
+#else
+
 static void OF(pack_forward)(const fl_weights *weights, range units, operand *out)
 {
     pack_gates(GATES, weights, units, out);
@@ -36,3 +40,5 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
                  next_gates + unit * GATES * ROWS, GATES * P, ahead);
     }
 }
+
+#endif

@@ -19,6 +19,10 @@
 #define GROUP GROUP_IN_CACHE
 #define SUM(active, n, unit) (((unit) * (active) + (n) * L) * 4) /* of 4 slots */
 
+#ifdef FL_INT8
+#include "byte_gates.h"
+#else
+
 /* out, for each vector of units: b_m [L], real numbers, then operands: the weights of [x, 1] [OF_X][n, r, z][L], those
    of h' [OPERANDS(H)][r, z, m][L]. */
 static void OF(pack_forward)(const fl_weights *weights, range units, operand *out)
@@ -99,6 +103,8 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
                  run->gates, next_gates + unit * 4 * ROWS, 4 * P, ahead);
     }
 }
+
+#endif
 
 INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)
 {

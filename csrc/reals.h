@@ -53,3 +53,7 @@ INLINE void right_operands(int64_t rows, const int64_t columns, const real *b, i
 #define HAS_FACTORS 0 /* beside the numbers themselves */
 #define without_subnormals() 0
 #define restore(mode) ((void)(mode))
+
+#define HAS_BACKWARD 1
+#define run_of_part(run, part) (*(run))
+#define round_step(run, step) ((void)(step)) /* where rows are rounded at the beginning of a step */

@@ -24,19 +24,22 @@
 
 static void OF(pack)(const fl_weights *weights, const fl_part *part, const fl_packed *packed)
 {
-    const int64_t C = weights->C, H = weights->H, P = weights->P;
-    const range units = share(part, P, 4 * L), inputs = share(part, (C + L - 1) / L * L, 4 * L);
+    const range units = share(part, weights->P, 4 * L);
     if (packed->forward)
         OF(pack_forward)(weights, units, packed->forward);
+#if HAS_BACKWARD
+    const int64_t C = weights->C, H = weights->H, P = weights->P;
+    const range inputs = share(part, (C + L - 1) / L * L, 4 * L);
     if (packed->backward)
         pack_groups(GATES, 0, H, P, H, units, weights->weight_hh, packed->backward);
     if (packed->inputs) /* in the order of slots: with more slots than gates, the last gate comes first */
         pack_groups(GATES, SLOTS > GATES ? GATES - 1 : 0, H, P, C, inputs, weights->weight_ih, packed->inputs);
+#endif
 }
 
 static void OF(forward)(const fl_run *run_, const fl_part *part, const operand *w)
 {
-    const fl_run copied = *run_, *const run = &copied; /* a copy that stores through pointers cannot change */
+    const fl_run copied = run_of_part(run_, part), *const run = &copied; /* which stores through pointers cannot change */
     const range rows = rows_of(run, part), units = units_of(run, part);
     if (rows.first >= rows.last)
         return;
@@ -53,6 +56,7 @@ static void OF(forward)(const fl_run *run_, const fl_part *part, const operand *
         const struct step step = step_of(&run->batch, rows, t);
         if (step.active <= 0) /* all of these sequences have ended; never the case where threads divide the units */
             break;
+        round_step(run, step);
         for (int64_t first = units.first; first < units.last; first += group) {
             const range here = {first, smaller(first + group, units.last)};
             OF(sums)(run, step, here, w, ahead, sums);
@@ -70,6 +74,7 @@ static void OF(forward)(const fl_run *run_, const fl_part *part, const operand *
     restore(mode);
 }
 
+#if HAS_BACKWARD
 static void OF(backward)(const fl_run *run_, const fl_part *part, const operand *w, bool to_start)
 {
     const fl_run copied = *run_, *const run = &copied;
@@ -121,6 +126,7 @@ static void OF(backward)(const fl_run *run_, const fl_part *part, const operand 
             }
     restore(mode);
 }
+#endif
 
 static void OF(step)(const fl_run *run, const fl_part *part, const operand *w, const real *x, int64_t x_stride, real *h,
                      int64_t h_stride)
@@ -131,6 +137,7 @@ static void OF(step)(const fl_run *run, const fl_part *part, const operand *w, c
     take_states(run, rows, h, h_stride);
 }
 
+#if HAS_BACKWARD
 static void OF(input_gradient)(const fl_run *run, const fl_part *part, const operand *w, real *d_x)
 {
     const matrix dz = {dz_factors(run, SLOTS, 0), run->batch.M, GATES * run->P, ROOM * SLOTS * run->P};
@@ -139,6 +146,7 @@ static void OF(input_gradient)(const fl_run *run, const fl_part *part, const ope
     OF_FACTORS(multiply_rows)(rows.first, rows.last, &dz, w, (run->C + L - 1) / L * L, run->zero, d_x);
     restore(mode);
 }
+#endif
 
 static const fl_cell OF(cell) = {
     .name = NAME(CELL),
@@ -149,12 +157,14 @@ static const fl_cell OF(cell) = {
     .has_c = HAS_C,
     .direct = DIRECT,
     .pack = OF(pack),
-    .unpack = OF(unpack),
     .forward = OF(forward),
-    .backward = OF(backward),
     .step = OF(step),
+#if HAS_BACKWARD
+    .unpack = OF(unpack),
+    .backward = OF(backward),
     .weight_gradient = OF(weight_gradient),
     .input_gradient = OF(input_gradient),
+#endif
 };
 
 #undef CELL

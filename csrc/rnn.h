@@ -15,6 +15,10 @@
 #define GROUP(rows) (4 * L)
 #define SUM(active, n, unit) ((n) * 4 * L + (unit))
 
+#ifdef FL_INT8
+#include "byte_gates.h"
+#else
+
 /* The weights of [x, 1, h'], in panels like those of `pack_panels`. */
 static void OF(pack_forward)(const fl_weights *weights, range units, operand *out)
 {
@@ -51,6 +55,8 @@ INLINE void OF(sums)(const fl_run *run, struct step step, range units, const ope
     multiply(step.active, K, units.last - units.first, run->known ? out : run->zero, run->known ? 4 * L : 0,
              row_factors(run, step.now), ROOM * run->f_stride, w + units.first * K, out, 4 * L, run->rows, now);
 }
+
+#endif
 
 INLINE vec OF(state)(const fl_run *run, const struct place *at, const real *sums)
 {

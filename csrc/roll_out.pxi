@@ -51,7 +51,7 @@ cdef class RollOut:
             if run.of.C != width or run.of.batch.N != self.N or run.table != table:
                 raise ValueError(f"runs[{k}] has other inputs, sequences or another level than those before, or x.")
             self.layers[k] = fl_layer(run.cell, &run.of, weights.of.forward)
-            width, self.threads = run.of.H, min(self.threads, run.threads)
+            width, self.threads = run.of.H, min(self.threads, run.threads, run.roundings)
         if self.x.shape[0] < self.N or self.x.shape[1] != S - 1:
             raise ValueError(
                 f"x has shape ({self.x.shape[0]}, {self.x.shape[1]}, .), expected at least {self.N} rows of {S - 1}."
@@ -74,7 +74,7 @@ cdef class RollOut:
     def run(self, Part part not None):
         """All steps of the part's sequences."""
         if part.of.rank >= self.threads:
-            raise ValueError(f"sums has room for {self.threads} threads, but rank is {part.of.rank}.")
+            raise ValueError(f"sums or factors has room for {self.threads} threads, but rank is {part.of.rank}.")
         range_in("sequences", part.of.first, part.of.last, self.N)
         with nogil:
             table.roll_out(&self.of, &part.of)

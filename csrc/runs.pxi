@@ -1,5 +1,9 @@
 """Runs of all cells, forward and backward, their packed weights, and the parts of threads."""
 
+cdef enum:
+    MOST_OF_INT8 = 1 << 17 # numbers of a sum, see csrc/bytes.h
+
+
 cdef const fl_cell *cell_of(str name) except NULL:
     """The cell of this name, of the level in use."""
     cdef bytes wanted = name.encode()
@@ -65,6 +69,10 @@ cdef class Packed:
         G, biases = self.cell.gates, self.cell.separate_biases
         if forward is not None:
             fits("forward", forward.shape[0], product(total(product(G, of_row(C, H)), biases), P))
+        if self.cell.backward is NULL and not (backward is None and inputs is None and gradient is None):
+            raise ValueError("backward, inputs or gradient is given, but these kernels have no backward pass.")
+        if WIDTH == 4 and max(C, H) > MOST_OF_INT8:
+            raise ValueError(f"C is {C} and H is {H}, expected at most {MOST_OF_INT8}: sums of int8 may overflow.")
         if backward is not None:
             fits("backward", backward.shape[0], product(operands_of(product(G, P)), P))
         if inputs is not None:
@@ -130,9 +138,10 @@ cdef class Run:
     cdef const real[::1] mask, zero, products
     cdef const int64_t[:, ::1] which
     cdef int64_t threads  # for which `sums` has room
+    cdef int64_t roundings  # for which `factors` has room
 
     def __cinit__(self, str cell, int64_t C, int64_t H, const int64_t[::1] starts, buffers):
-        cdef int64_t P = padded(H), M, N, stride = buffers.stride, of_sums = FL_SUMS_BYTES // sizeof(real)
+        cdef int64_t P = padded(H), M, N, of_factors, stride = buffers.stride, of_sums = FL_SUMS_BYTES // sizeof(real)
         self.cell, self.table = cell_of(cell), table
         self.rows, self.h, self.mask, self.c = buffers.rows, buffers.h, buffers.mask, buffers.c
         self.gates, self.sums, self.zero = buffers.gates, buffers.sums, buffers.zero
@@ -151,11 +160,18 @@ cdef class Run:
         of_sums = max(of_sums, product(N, 4 * table.lanes))
         fits("sums", self.sums.shape[0], of_sums)
         fits("zero", self.zero.shape[0], max(product(4, P), padded(C)))
-        self.threads = self.sums.shape[0] // of_sums
+        self.threads, self.roundings = self.sums.shape[0] // of_sums, FL_MAX_THREADS
         self.of.batch, self.of.C, self.of.H, self.of.P = self.batch.of, C, H, P
         self.of.rows, self.of.stride = &self.rows[0], stride
         self.of.factors, self.of.f_stride = self.of.rows, stride
-        if WIDTH > 1:
+        if WIDTH == 4:
+            self.factors, self.of.f_stride = buffers.factors, buffers.f_stride
+            at_least("f_stride", self.of.f_stride, total(4, total(operands_of(total(C, 1)), (P + 3) // 4)))
+            of_factors = product(N, self.of.f_stride)
+            fits("factors", self.factors.shape[0], of_factors)
+            self.roundings = self.factors.shape[0] // of_factors
+            self.of.factors = &self.factors[0]
+        elif WIDTH > 1:
             self.factors, self.of.f_stride = buffers.factors, buffers.f_stride
             rows_fit(
                 "factors", self.factors.shape[0], 0, total(M, N), self.of.f_stride,
@@ -253,6 +269,7 @@ cdef class Run:
 
     def forward(self, Part part not None, Packed packed not None):
         self.has_room(part, "sums", self.threads)
+        self.has_room(part, "factors", self.roundings)
         self.fits_packed(packed, packed.of.forward, "forward")
         with nogil:
             self.cell.forward(&self.of, &part.of, packed.of.forward)
@@ -271,6 +288,8 @@ cdef class Run:
         real[::1] dz_factors=None,
     ):
         """The backward run, with these buffers; d_h, dc, d_seen and, except for bfloat16, dz_factors may be None."""
+        if self.cell.backward is NULL:
+            raise ValueError("these kernels have no backward pass.")
         return Backward(self, dz, dh, panels, d_h, dc, d_seen, dz_factors)
 
 

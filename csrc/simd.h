@@ -1,7 +1,7 @@
 /* Vectors of floating-point numbers of FL_BITS bits: the operations the kernels are written in.
 
    The including file defines FL_LEVEL, its name, and FL_VECTOR_BITS; the command line FL_BITS and, where products are
-   of bfloat16 numbers, FL_BFLOAT16. Multiplications and additions are fused only by
+   of bfloat16 numbers or of bytes, FL_BFLOAT16 or FL_INT8. Multiplications and additions are fused only by
    vfma and vnfma, so that a result has the same bits on every vector width with fused multiply-add hardware.
 
    Names of functions are macros that add type and level to them: no two files have one symbol. */
@@ -11,6 +11,9 @@
 #ifdef FL_BFLOAT16
 #define FL(name) JOIN(name, _bf16, _, FL_LEVEL)
 #define OF_TYPE(name) JOIN(name, _bf16, , )
+#elif defined(FL_INT8)
+#define FL(name) JOIN(name, _int8, _, FL_LEVEL)
+#define OF_TYPE(name) JOIN(name, _int8, , )
 #else
 #define FL(name) JOIN(name##_f, FL_BITS, _, FL_LEVEL)
 #define OF_TYPE(name) JOIN(name, _f, FL_BITS, )

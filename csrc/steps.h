@@ -38,7 +38,9 @@ INLINE struct step step_of(const fl_batch *batch, range rows, int64_t t)
 INLINE int64_t row_after(struct step step, int64_t n) { return (n < step.going_on ? step.later : step.end) + n; }
 
 /* The factors of a row, and of a row of dz, which are ROOM times as many reals apart. */
+#ifndef row_factors
 #define row_factors(run, row) ((factor *)((run)->factors + (row) * (run)->f_stride))
+#endif
 #define dz_factors(run, slots, row) ((factor *)((run)->dz_factors + (row) * (slots) * (run)->P))
 #define ROOM ((int64_t)(sizeof(real) / sizeof(factor)))
 
@@ -166,6 +168,7 @@ INLINE int64_t size_of_sums(const fl_run *run)
     return larger(FL_SUMS_BYTES / (int64_t)sizeof(real), run->batch.N * 4 * L);
 }
 
+#if HAS_BACKWARD
 /* A part's share of out[inputs, gates * P]: these inputs of the rows times `gates` slots of dz, from `slot` on. */
 static void add_products(const fl_run *run, const fl_part *part, range inputs, int64_t slot, int64_t gates,
                          int64_t slots, real *out, bool accumulate)
@@ -185,6 +188,7 @@ static void add_products(const fl_run *run, const fl_part *part, range inputs, i
     OF_FACTORS(gradient)(&of_rows, &of_dz, columns.first, columns.last, panel, out, accumulate);
     restore(mode);
 }
+#endif
 
 /* OF(name): a function of the cell whose file this is. */
 #define NAME_(cell) #cell

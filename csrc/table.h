@@ -2,7 +2,8 @@
    each type.
 
    FL_OPERAND and FL_FACTOR are the types of packed weights, and of what they are multiplied with: FL_REAL or, for
-   bfloat16, pairs and single numbers (see pairs.h).
+   bfloat16, pairs and single numbers (see pairs.h); for int8, four bytes and single ones (see bytes.h), and what belongs
+   to a gradient is NULL.
 
    Arguments are grouped into structs: the batch, a run over it, a thread's part of it. A function that takes a part
    computes only that part, and nothing if it is empty. */
@@ -50,7 +51,8 @@ typedef struct {
     int64_t s_stride;
     FL_REAL *factors; /* [M+N, C+1+P : f_stride]: what products read of the rows; the rows themselves or, for bfloat16,
                          rounded ones, in which [x, 1] and h' have an even number of factors each. A level may have
-                         smaller factors, which then begin at every row of this array */
+                         smaller factors, which then begin at every row of this array. For int8, for each thread
+                         [N, f_stride]: the rows of a step, see byte_products.h */
     int64_t f_stride;
     const FL_REAL *mask; /* [N, P]: the gates see the states times this; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */

@@ -13,7 +13,7 @@ def show_versions() -> None:
     """Print the backend, vector width, threads and versions, to be included in bug reports.
 
     For ``precision="bfloat16"``, it says whether the CPU multiplies pairs of such numbers in one instruction, or
-    whether that is emulated, which is slower than float32.
+    whether that is emulated, which is slower than float32; likewise for ``precision="int8"``.
 
     Examples
     --------
@@ -30,6 +30,8 @@ def show_versions() -> None:
         facts["vectors"] = f"{level}, {32 * lanes} bits"
     if hasattr(backend, "bfloat16"):
         facts["bfloat16"] = {"avx512_bf16": "one instruction", "amx": "matrix unit"}.get(level, "emulated")
+    if hasattr(backend, "int8"):
+        facts["int8"] = "one instruction" if level and backend.int8.isa().endswith("_vnni") else "emulated"
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):

@@ -85,10 +85,12 @@ def alike(array):
 
 def good_calls(entries, dtype):
     """A call of every one of these entries, for numbers of this type, by name."""
-    dtype, calls = np.dtype(dtype), {}
+    dtype, calls, gradients = np.dtype(dtype), {}, entries.operands(4) > 1  # there is none of products of int8
     for cell in kernels.CELLS:
         special = {"step": arguments_of_step, "roll_out": arguments_of_roll_out}
         for method, names in METHODS.items():
+            if not gradients and (method == "unpack" or "dz" in names):
+                continue
             given = special.get(method, arguments_of_run)(entries, cell, dtype)
             function = method_of(entries, cell, method)
             calls[f"{cell}_{method}"] = Call(function, {name: given[name] for name in names if name in given})
@@ -162,6 +164,17 @@ def narrow(entries, given, cell, C, H, M, N):
     return given | packed | factors | {"dz_factors": np.zeros(M * kind.n_slots * P, np.float32)}
 
 
+def of_bytes(entries, given, cell, C, H, N):
+    """What takes the place of some arguments where products are of int8; there is no gradient."""
+    P, G, *_ = sizes_of(cell, C, H, entries.lanes())
+    of, separate = entries.operands, kernels.CELLS[cell].n_slots + 2 * G
+    numbers = np.random.default_rng(3).standard_normal((G * (of(C + 1) + of(H)) + separate) * P)
+    f_stride = 4 + of(C + 1) + of(P)
+    kept = {name: value for name, value in given.items() if name not in ("backward", "inputs", "gradient")}
+    factors = {"factors": np.zeros(2 * N * f_stride, np.float32), "f_stride": f_stride}
+    return kept | factors | {"forward": (numbers / 100).astype(np.float32).view(np.uint32)}
+
+
 def arguments_of_run(entries, cell, dtype):
     """Those of a thread that has half of the rows or the last of the units, of a run with every array there is."""
     rng, kind, lanes = np.random.default_rng(0), kernels.CELLS[cell], entries.lanes()
@@ -202,6 +215,8 @@ def arguments_of_run(entries, cell, dtype):
         given |= {"c": states(M + N), "dc": states(N), "c_0": normal(N, 2 * H)[:, :H]}
     if kind.direct:
         given["d_seen"] = states(N)
+    if entries.operands(4) == 1:
+        return of_bytes(entries, given, cell, C, H, N)
     return narrow(entries, given, cell, C, H, M, N) if entries.operands(2) == 1 else given
 
 

@@ -238,7 +238,7 @@ def test_the_slow_backend_is_not_taken_in_silence(pure):
 @with_numba
 @pytest.mark.parametrize(("bits", "raising"), [(32, False), (64, True)], ids=["no library", "raises"])
 def test_a_module_that_cannot_be_imported_is_named_once_and_passed_over(pure, bits, raising):
-    for module in (COMPILED.f32, COMPILED.f64, COMPILED.bf16):
+    for module in (COMPILED.f32, COMPILED.f64, COMPILED.bf16, COMPILED.int8):
         place = pure["PYTHONPATH"] / "fastlstm/kernels/cython" / Path(module.__file__).name
         if f"f{bits}" not in place.name:
             shutil.copy(module.__file__, place)

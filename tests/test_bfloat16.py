@@ -246,8 +246,8 @@ def test_streams_and_threads_have_the_bits_of_a_layer(cell, compiled):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "float16"}, r"precision='float16': expected one of \['float32', 'bfloat16'\]"),
-        ({"precision": None}, r"precision=None: expected one of \['float32', 'bfloat16'\]"),
+        ({"precision": "float16"}, r"precision='float16': expected one of \['float32', 'bfloat16', 'int8'\]"),
+        ({"precision": None}, r"precision=None: expected one of \['float32', 'bfloat16', 'int8'\]"),
         ({"precision": "bfloat16", "dtype": "float64"}, "requires dtype='float32', but dtype is 'float64'"),
     ],
 )

@@ -204,7 +204,7 @@ def test_pip_installs_the_compiled_backend_from_the_sdist_in_isolation(tree, env
     (wheel,) = (tree / "wheels").iterdir()
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         assert "-cp311-abi3-" in wheel.name
-    assert {name.split(".")[0] for name in compiled(wheel)} == {"f32", "f64", "bf16"}
+    assert {name.split(".")[0] for name in compiled(wheel)} == {"f32", "f64", "bf16", "int8"}
     pip("install", "--no-deps", "--target", "site", wheel, cwd=tree)
     backend, file = run_python("-P", "-c", PREDICTION, PYTHONPATH=tree / "site", FASTLSTM_BACKEND="").split(maxsplit=1)
     assert backend == "cython"

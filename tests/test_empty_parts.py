@@ -19,12 +19,10 @@ def calls():
 
     def call_of(backend, dtype, name):
         if (backend, dtype) not in made:
-            is_narrow = dtype == "bfloat16"  # products of such numbers, and float32 for all else
-            dtype_of_arrays = "float32" if is_narrow else dtype
-            package = kernels.load(backend)
-            entries = (package.bfloat16.lstm.Run.entries_of if is_narrow else package.entries)(
-                np.dtype(dtype_of_arrays)
-            )
+            narrow = dtype if dtype in ("bfloat16", "int8") else None  # products of such numbers, else float32
+            dtype_of_arrays, package = "float32" if narrow else dtype, kernels.load(backend)
+            entries_of = getattr(package, narrow).lstm.Run.entries_of if narrow else package.entries
+            entries = entries_of(np.dtype(dtype_of_arrays))
             made[backend, dtype] = good_calls(entries, dtype_of_arrays)
         call = made[backend, dtype][name]
         given = {n: alike(value) if isinstance(value, np.ndarray) else value for n, value in call.given.items()}
@@ -72,6 +70,12 @@ def test_an_empty_part_changes_nothing_where_products_are_of_bfloat16(name, call
 def test_an_empty_part_changes_nothing_where_numba_has_products_of_bfloat16(name, calls):
     """Of one cell, because Numba compiles a cell for seconds."""
     assert_unchanged(name, calls("numba", "bfloat16", name))
+
+
+@pytest.mark.skipif(COMPILED is None, reason="the extension modules are not built")
+@pytest.mark.parametrize("method", ["fill", "load", "begin", "copy_outputs", "forward", "roll_out", "look_up"])
+def test_an_empty_part_changes_nothing_where_products_are_of_int8(cell, method, calls):
+    assert_unchanged(f"{cell}_{method}", calls("cython", "int8", f"{cell}_{method}"))
 
 
 def assert_unchanged(name, call):

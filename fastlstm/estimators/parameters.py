@@ -120,7 +120,7 @@ class NetworkParameters:
     n_jobs : int or None, default=None
         Maximum number of threads. -1 means all CPUs available to this process, -2 all but one, and so on. If None, use
         as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
-    precision : {"float32", "bfloat16"}, default="float32"
+    precision : {"float32", "bfloat16", "int8"}, default="float32"
         Precision of the numbers that are multiplied in recurrent layers. With "bfloat16" (mixed precision, Kalamkar et
         al. 2019), weights, inputs, states and the gradients of the gates' sums are rounded to 8 significant bits where
         they are multiplied. Products are summed in float32, and all else remains float32: weights, states, gradients
@@ -128,8 +128,10 @@ class NetworkParameters:
         every CPU with fused multiply-add. It pays for a few series at a time from some 256 units on, whose weights are
         read in half the time, and for batches on CPUs with a fast instruction for it (AMD's with AVX512-BF16) or, on
         Intel's with AMX, with the environment variable ``FASTLSTM_ISA=amx``, which has bits of its own. Elsewhere,
-        batches take up to a fifth longer than in float32. It requires ``dtype="float32"``, and can be changed after
-        `fit`, for predictions.
+        batches take up to a fifth longer than in float32. With "int8", which is for predictions of a fitted model only,
+        weights, inputs and states are rounded to 8 bits where they are multiplied, in each row with a scale of its own;
+        see `fastlstm.load` for what to expect. Both require ``dtype="float32"``, and can be set after `fit`, for
+        predictions; "int8" also the backend "cython" or "numpy".
 
     Notes
     -----
@@ -167,7 +169,7 @@ class NetworkParameters:
     dtype: Literal["float32", "float64"] = "float32"
     backend: Literal["auto", "cython", "numba", "numpy"] = "auto"
     n_jobs: int | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "int8"] = "float32"
 
     _parameter_constraints = {
         "hidden_size": [Integers(1), list, tuple, np.ndarray],

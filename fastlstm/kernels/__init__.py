@@ -139,6 +139,13 @@ in float32, each two products of neighbours one after the other, the second firs
 States, gradients and all else stay float32, products that are looked up as well. A backend without the attribute does
 not have them.
 
+``int8`` has them, too, without a gradient: `Packed` and `prepare_backward` refuse it. Weights, inputs and states are
+rounded to integers from -127 to 127 times a scale, their largest absolute value / 127. In each row of weight_ih and of
+weight_hh, and in each row of the inputs and of the states before a step, it is that of the row. Sums of integers are
+exact; a gate's is ``bias + (s_x * s_ih) * sum_x + (s_h * s_hh) * sum_h`` in float32, added from left to right. A sum
+differs from that of float32 by at most ``s_x * |W|_1 / 2 + s_ih * |x|_1 / 2 + C * s_x * s_ih / 4`` for the inputs, with
+the row W of weight_ih, and likewise for the states. A row with a number that is not finite has sums of NaN.
+
 All arrays passed to a call have the same dtype, float32 or float64, and are contiguous unless noted otherwise. Inputs
 are never modified, and weights and x may be read-only. The results of a row are bitwise identical whatever other rows
 are in the batch, and all results are bitwise identical however the work is divided into parts. The caller places a
@@ -188,13 +195,17 @@ CELLS = {
     "cifg": Cell("fgo", ("h", "c")),
 }
 BACKENDS = ("cython", "numba", "numpy")  # in order of preference for "auto"
-PRECISIONS = ("float32", "bfloat16")  # of the products in recurrences, with float32 numbers
+PRECISIONS = ("float32", "bfloat16", "int8")  # of the products in recurrences, with float32 numbers
+NO_GRADIENT = (
+    "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16' or, for a model of "
+    "a file, load it without quantize."
+)
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"
 NO_COMPILER = "NUMBA_DISABLE_JIT"
 
 
-EXTENSIONS = tuple(f"fastlstm.kernels.cython.{name}" for name in ("f32", "f64", "bf16"))
+EXTENSIONS = tuple(f"fastlstm.kernels.cython.{name}" for name in ("f32", "f64", "bf16", "int8"))
 NOT_BUILT = (
     "its extension modules were not built; install a wheel of fastlstm or, if you have a C compiler, run "
     "`FASTLSTM_BUILD_EXT=require pip install .` in a checkout to see why the build fails"
@@ -319,15 +330,15 @@ def load(name="auto"):
     """
     backend, _, precision = name.partition(", ")
     backend = backend if backend in available() else _resolve_backend(backend)
-    return _narrow_package(backend) if precision else _package(backend)
+    return _narrow_package(backend, precision) if precision else _package(backend)
 
 
 @functools.cache
-def _narrow_package(name):
-    """The backend with recurrences whose products are of bfloat16 numbers; all else is the same."""
+def _narrow_package(name, precision):
+    """The backend with recurrences whose products are of this precision; all else is the same."""
     package = _package(name)
     narrow = copy.copy(package)
-    vars(narrow).update(vars(package.bfloat16))
+    vars(narrow).update(vars(getattr(package, precision)))
     return narrow
 
 

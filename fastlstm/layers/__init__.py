@@ -42,19 +42,20 @@ class LSTM(Layer):
         as many as are worthwhile, but one in a task of Dask. Results have the same bits for any number of threads.
     random_state : int, numpy.random.Generator or None, default=None
         Seed for the initial weights and dropout.
-    precision : {"float32", "bfloat16"}, default="float32"
+    precision : {"float32", "bfloat16", "int8"}, default="float32"
         Numbers that are multiplied in the recurrence: with "bfloat16", weights, inputs, states and the gradient of the
         gates' sums are rounded to 8 significant bits for products, which are summed in float32; states, gradients and
         weights stay float32 (mixed precision: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training").
-        The bits are the same on every CPU with fused multiply-add; `LSTMClassifier` says where this pays. For
-        dtype="float32".
+        The bits are the same on every CPU with fused multiply-add; `LSTMClassifier` says where this pays. With "int8",
+        weights, inputs and states are rounded to 8 bits for products, in each row with a scale of its own, and
+        `backward` raises an error. Both for dtype="float32"; "int8" for the backends "cython" and "numpy".
 
     Raises
     ------
     ValueError
         If a size is not a positive integer, `hidden_size` does not have `num_layers` sizes, `dropout` is not in [0, 1)
         or is used with a single layer, `dtype`, `backend` or `precision` is unknown, or `n_jobs` is 0 or not an
-        integer, or `precision` is "bfloat16" with dtype="float64" or a backend that does not have it.
+        integer, or `precision` is not "float32" with dtype="float64" or a backend that does not have it.
 
     Examples
     --------

@@ -5,7 +5,7 @@ with classes that hold the arguments shared by many calls of compiled functions.
 optional arrays may be None.
 
 ``lanes()``: number of elements per vector; ``wait(barrier, size)``: as in the contract.
-``operands(n)``: how many multiply-adds, of one factor or of two, make a sum of n products; see ``csrc/matmul.h``.
+``operands(n)``: how many multiply-adds, of one factor, two or four, make a sum of n products; see ``csrc/matmul.h``.
 ``Part(first, last, rank, size, by_units, barrier)``: the part of a thread that computes the sequences `first` to
 `last`.
 ``Packed(cell, C, H, forward, backward, inputs, gradient)``: buffers for a cell's weights, with the methods
@@ -44,7 +44,7 @@ from fastlstm.kernels.compiled import attention, dropout, head, layout, packing,
 class Backend:
     """Implementation of the contract on top of a backend's entries.
 
-    `bfloat16`, if given, are the entries whose products are of bfloat16 numbers.
+    `narrow` has the entries whose products are of other numbers, by their precision.
 
     ``isa()`` returns the name of the vector instruction set, ``fused()`` whether it has fused multiply-add. Results are
     bitwise identical on all instruction sets with fused multiply-add.
@@ -52,7 +52,7 @@ class Backend:
 
     PARALLEL = True
 
-    def __init__(self, name, entries, isa, fused, bfloat16=None):
+    def __init__(self, name, entries, isa, fused, **narrow):
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
@@ -65,9 +65,11 @@ class Backend:
         self.entries, self.isa, self._name, self._fused = entries, isa, name, fused
         self.wait = entries(np.dtype("float32")).wait
         vars(self).update({cell: module_of(cell) for cell in CELLS})
-        if bfloat16:
-            self.bfloat16 = SimpleNamespace(**{cell: module_of(cell, lambda dtype: bfloat16) for cell in CELLS})
-            self.bfloat16.bits = lambda: f"{self._of_pairs()}, bfloat16"
+        for precision, of_precision in narrow.items():
+            cells = {cell: module_of(cell, lambda dtype, own=of_precision: own) for cell in CELLS}
+            bits = partial(self._bits_of, precision)
+            own_isa = getattr(of_precision, "level", isa)  # where its instructions are others
+            setattr(self, precision, SimpleNamespace(isa=own_isa, bits=bits, **cells))
         self.head, self.dropout = over(head, "Head"), over(dropout, "draw", "scale")
         self.packing, self.roll_out = over(packing, "gather", "scatter"), over(roll_out, "RollOut")
         self.attention = over(attention, "Attention", "tanh")
@@ -80,5 +82,6 @@ class Backend:
     def bits(self):
         return "cython or numba" if self._fused() else f"{self._name} on {self.isa()}"
 
-    def _of_pairs(self):
-        return f"{self._name} on {self.isa()}" if self.isa() == "amx" else self.bits()  # which sums in its own order
+    def _bits_of(self, precision):
+        own_order = precision == "bfloat16" and self.isa() == "amx"  # of its sums
+        return f"{f'{self._name} on amx' if own_order else self.bits()}, {precision}"

@@ -4,15 +4,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastlstm.kernels import CELLS
+from fastlstm.kernels import CELLS, NO_GRADIENT
 from fastlstm.kernels.compiled.layout import BLOCK_ROWS, SUMS_BYTES, WIDEST, flat, padded, row_layout, zeros
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import row_bounds
+from fastlstm.kernels.workspace import ALIGNMENT
 
 
 def is_narrow(entries):
     """Whether products are of pairs of bfloat16 numbers."""
-    return entries.operands(2) == 1
+    return entries.operands(3) == 2
+
+
+def is_of_bytes(entries):
+    """Whether products are of int8 numbers, four by four."""
+    return entries.operands(4) == 1
 
 
 class Buffers(NamedTuple):
@@ -26,7 +32,8 @@ class Buffers(NamedTuple):
     gates: np.ndarray | None  # [M, slots, P]
     sums: np.ndarray  # per thread, SUMS_BYTES or [N, 4, lanes], whichever is larger
     zero: np.ndarray  # zeros, [4, P] or [padded C], whichever is larger
-    factors: np.ndarray | None  # [M+N, ., P : f_stride]: for bfloat16, the rows as products read them
+    factors: np.ndarray | None  # [M+N, ., P : f_stride]: for bfloat16, the rows as products read them; for int8,
+    # [threads, N, f_stride]: those of a step
     f_stride: int
 
 
@@ -37,11 +44,14 @@ class Packed:
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         entries, kind = self.entries_of(dtype), CELLS[self.cell]
+        if is_of_bytes(entries) and (backward or inputs):
+            raise ValueError(NO_GRADIENT)
         lanes = entries.lanes()
         P, G = padded(H, lanes), len(kind.gates)
-        n_operands, narrow = entries.operands, is_narrow(entries)
-        size = (G * (n_operands(C + 1) + n_operands(H)) + kind.separate_biases) * P
-        of_operands = np.dtype(np.uint32) if narrow else dtype
+        n_operands, of_bytes = entries.operands, is_of_bytes(entries)
+        separate = kind.n_slots + 2 * G if of_bytes else kind.separate_biases  # biases and scales
+        size = (G * (n_operands(C + 1) + n_operands(H)) + separate) * P
+        of_operands = np.dtype(np.uint32) if is_narrow(entries) or of_bytes else dtype
         self.forward = self.backward = self.inputs = self.gradient = None
         if forward:
             self.forward = workspace.empty("packed", (size,), of_operands)
@@ -82,6 +92,10 @@ class Run:
         if is_narrow(entries):
             f_begin, f_stride = row_layout(2 * entries.operands(C + 1), self.P, dtype)
             factors = workspace.empty("factors", ((self.M + self.N) * f_stride,), dtype)[f_begin:]
+        elif is_of_bytes(entries):  # a row has two scales, two sums and the bytes
+            line = ALIGNMENT // dtype.itemsize
+            f_stride = padded(4 + entries.operands(C + 1) + entries.operands(self.P), line)
+            factors = workspace.empty("factors", (threads * self.N * f_stride,), dtype)
         if masked:  # the rows hold the masked states, as the gates see them; the states have a buffer of their own
             h, mask = self._room("h", self.M + self.N), self._room("mask", self.N)
             self.h, self.mask = h[:, :H], mask[:, :H]
@@ -148,6 +162,8 @@ class Run:
         self._kernel.step(packed.kernel, x, h)
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        if is_of_bytes(self._entries):
+            raise ValueError(NO_GRADIENT)
         P, H, dtype, empty = self.P, self.H, self.dtype, self.workspace.empty
         self.d_h = self.d_inputs = self.d_x = None
         room = [self._room(f"d{name}", self.N) for name in self._kind.states]

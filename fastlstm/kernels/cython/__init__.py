@@ -5,6 +5,7 @@ import os
 import fastlstm.kernels.cython.bf16 as bf16
 import fastlstm.kernels.cython.f32 as f32
 import fastlstm.kernels.cython.f64 as f64
+import fastlstm.kernels.cython.int8 as int8
 from fastlstm.kernels import OF_LEVEL, LevelError
 from fastlstm.kernels.compiled import Backend
 
@@ -19,6 +20,8 @@ def take(level):
     f32.use(level)
     f64.use(level)
     bf16.use(level)
+    vectors = "avx512" if level == "amx" else level.partition("_")[0]
+    int8.use(next(name for name in int8.levels() if name.partition("_")[0] == vectors))  # with its own instruction
 
 
 def entries(dtype):
@@ -26,4 +29,4 @@ def entries(dtype):
 
 
 take(os.environ.get(OF_LEVEL) or f32.levels()[0])
-BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2", bfloat16=bf16)
+BACKEND = Backend("cython", entries, isa=f32.level, fused=lambda: f32.level() != "sse2", bfloat16=bf16, int8=int8)

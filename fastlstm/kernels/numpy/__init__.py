@@ -12,10 +12,16 @@ def wait(barrier, size):
     return True
 
 
-def narrow(cell):
-    """The classes of a cell whose products are of bfloat16 numbers."""
-    own = {"NARROW": True}
-    return SimpleNamespace(**{of.__name__: type(of.__name__, (of,), own) for of in (cell.Packed, cell.Run)})
+def narrow(precision):
+    """For each cell, its classes whose products are of this precision."""
+    own = {"PRECISION": precision}
+    return SimpleNamespace(
+        bits=lambda: f"numpy, {precision}",
+        **{
+            name: SimpleNamespace(**{of.__name__: type(of.__name__, (of,), own) for of in (cell.Packed, cell.Run)})
+            for name, cell in OF_CELLS.items()
+        },
+    )
 
 
 OF_CELLS = {cell: import_module(f"{__name__}.{cell}") for cell in CELLS}
@@ -30,6 +36,7 @@ BACKEND = SimpleNamespace(
     packing=packing,
     roll_out=roll_out,
     solvers=solvers,
-    bfloat16=SimpleNamespace(bits=lambda: "numpy, bfloat16", **{name: narrow(cell) for name, cell in OF_CELLS.items()}),
+    bfloat16=narrow("bfloat16"),
+    int8=narrow("int8"),
     **OF_CELLS,
 )

@@ -12,7 +12,7 @@ h' and c' are the states before the step.
 import numpy as np
 
 from fastlstm.kernels.numpy import recurrence
-from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
+from fastlstm.kernels.numpy.recurrence import sigmoid
 
 
 class Packed(recurrence.Packed):
@@ -23,10 +23,10 @@ class Run(recurrence.Run):
     STATES, GATES, KEPT = "hc", "fgo", "fgo"
 
     def forward(self, part, packed):
-        _, weight_hh, bias_ih, bias_hh = packed.weights
+        *_, bias_ih, bias_hh = packed.weights
         h, c = self._states
         for now, after in self._places:
-            sums = self._products_of_x(now, packed) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
+            sums = self._products_of_x(now, packed) + self._products_of_h(now, packed) + (bias_ih + bias_hh)
             of_f, of_g, of_o = np.split(sums, 3, axis=-1)
             f, g, o = sigmoid(of_f), np.tanh(of_g), sigmoid(of_o)
             c[after] = f * c[now] + (1 - f) * g

@@ -12,7 +12,7 @@ h' is the state before the step.
 import numpy as np
 
 from fastlstm.kernels.numpy import recurrence
-from fastlstm.kernels.numpy.recurrence import rows_times, sigmoid
+from fastlstm.kernels.numpy.recurrence import sigmoid
 
 
 class Packed(recurrence.Packed):
@@ -27,11 +27,11 @@ class Run(recurrence.Run):
     GATES, KEPT, ORDER = "rzn", "rznm", "nrz"
 
     def forward(self, part, packed):
-        _, weight_hh, bias_ih, bias_hh = packed.weights
+        *_, bias_ih, bias_hh = packed.weights
         h = self.h
         for now, after in self._places:
             of_x = np.split(self._products_of_x(now, packed) + bias_ih, 3, axis=-1)
-            of_h = np.split(rows_times(self._seen(now), weight_hh) + bias_hh, 3, axis=-1)
+            of_h = np.split(self._products_of_h(now, packed) + bias_hh, 3, axis=-1)
             r, z, m = sigmoid(of_x[0] + of_h[0]), sigmoid(of_x[1] + of_h[1]), of_h[2]
             n = np.tanh(of_x[2] + r * m)
             h[after] = (1 - z) * n + z * h[now]

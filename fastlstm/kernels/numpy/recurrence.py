@@ -7,7 +7,10 @@ and updates `d_state`.
 
 import numpy as np
 
+from fastlstm.kernels import NO_GRADIENT
 from fastlstm.kernels.numpy.packing import places, reversed_rows
+
+SMALLEST = np.float32(2.0**-120)  # rows that have no larger number are rounded to zeros as int8
 
 
 def sigmoid(x):
@@ -27,19 +30,32 @@ def bfloat16(array):
     return np.where(np.isnan(array), array, nearest.astype(np.uint32).view(np.float32))
 
 
+def int8(array):
+    """Rows of float32 numbers as integers from -127 to 127, and their scales [..., 1]."""
+    largest = np.abs(array).max(axis=-1, keepdims=True, initial=0)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        scale = np.where(largest < SMALLEST, 0, largest / np.float32(127))
+        integers = np.rint(array * np.where(largest < SMALLEST, 0, np.float32(127) / largest))
+    return integers, np.where(np.isfinite(largest), scale, np.float32(np.nan))
+
+
 class Packed:
     """Weights and their gradient; this backend keeps them in their original shapes."""
 
     GATES = None  # letters, in the order of the weights
-    NARROW = False  # whether products are of bfloat16 numbers
+    PRECISION = "float32"  # of products; float64 numbers keep their own
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
+        if self.PRECISION == "int8" and (backward or inputs):
+            raise ValueError(NO_GRADIENT)
         G = len(self.GATES) * H
         self._shapes = (G, C), (G, H), (G,), (G,)
 
     def fill(self, part, weights):
         self.weights = [np.array(w).reshape(shape) for w, shape in zip(weights, self._shapes, strict=True)]
-        if self.NARROW:
+        if self.PRECISION == "int8":
+            self.rounded = [int8(w) for w in self.weights[:2]]
+        if self.PRECISION == "bfloat16":
             weight_ih, weight_hh, bias_ih, bias_hh = self.weights
             one, other = self._biases(bias_ih, bias_hh)
             self.weights = [bfloat16(weight_ih), bfloat16(weight_hh), bfloat16(one), other]
@@ -60,7 +76,7 @@ class Run:
     STATES, GATES = "h", None  # letters of the states, and of the gates in the order of the weights
     ORDER = None  # letters of the gates in the order of products that are looked up, if it is another
     KEPT = ""  # letters of the activations that forward stores for backward
-    NARROW = False  # whether products are of bfloat16 numbers
+    PRECISION = "float32"  # of products; float64 numbers keep their own
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self.workspace = workspace
@@ -76,14 +92,22 @@ class Run:
 
     def _factors(self, array):
         """Numbers as products read them."""
-        return bfloat16(array) if self.NARROW else array
+        return bfloat16(array) if self.PRECISION == "bfloat16" else array
+
+    def _times(self, array, packed, which):
+        """Products of rows and the weights of inputs, which=0, or of states, which=1."""
+        if self.PRECISION != "int8":
+            return rows_times(self._factors(array), packed.weights[which])
+        (integers, scale), (of_weights, scale_of_weights) = int8(array), packed.rounded[which]
+        sums = rows_times(integers.astype(float), of_weights.astype(float))  # exact
+        return (scale * scale_of_weights.T) * sums.astype(np.float32)
 
     def look_up(self, products, which):
         self._products, self._which = products, which
 
     def _products_of_x(self, rows, packed):
         """Products of the inputs of these rows, plus those that are looked up."""
-        products = rows_times(self._factors(self._x[rows]), packed.weights[0])
+        products = self._times(self._x[rows], packed, 0)
         if self._products is not None:
             looked_up = self._products[self._which[rows]].sum(axis=1)
             products = products + looked_up[:, [(self.ORDER or self.GATES).index(gate) for gate in self.GATES]].reshape(
@@ -100,9 +124,13 @@ class Run:
             np.add.at(d_products, which, d_rows)
 
     def _seen(self, rows):
-        """The states before a step as products read them, multiplied by the recurrent dropout mask if there is one."""
+        """The states before a step, multiplied by the recurrent dropout mask if there is one."""
         h = self.h[rows]
-        return self._factors(h if self.mask is None else h * self.mask[: len(h)])
+        return h if self.mask is None else h * self.mask[: len(h)]
+
+    def _products_of_h(self, rows, packed):
+        """Products of the states before a step."""
+        return self._times(self._seen(rows), packed, 1)
 
     def _past(self, d_sums, packed):
         """Gradient of the states before a step, given that of the gates' sums."""
@@ -142,6 +170,8 @@ class Run:
         h[:] = self.state[0]
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
+        if self.PRECISION == "int8":
+            raise ValueError(NO_GRADIENT)
         self.d_state = tuple(np.zeros((len(self.STATES), self.N, self.H), self.dtype))
         self.d_h = np.zeros((self.M, self.H), self.dtype)
         self._d_of_x, self._d_of_h = np.empty((2, self.M, len(self.GATES) * self.H), self.dtype)
@@ -163,7 +193,7 @@ class Run:
         of_x, of_h = self._factors(self._d_of_x), self._factors(self._d_of_h)
         parts = (
             np.einsum("mg,mc->gc", of_x, self._factors(self._x)),
-            np.einsum("mg,mh->gh", of_h, np.concatenate([self._seen(now) for now, _ in self._places])),
+            np.einsum("mg,mh->gh", of_h, self._factors(np.concatenate([self._seen(now) for now, _ in self._places]))),
             of_x.sum(axis=0),
             of_h.sum(axis=0),
         )

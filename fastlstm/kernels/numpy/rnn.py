@@ -10,7 +10,6 @@ h' is the state before the step.
 import numpy as np
 
 from fastlstm.kernels.numpy import recurrence
-from fastlstm.kernels.numpy.recurrence import rows_times
 
 
 class Packed(recurrence.Packed):
@@ -21,11 +20,11 @@ class Run(recurrence.Run):
     GATES = "h"
 
     def forward(self, part, packed):
-        _, weight_hh, bias_ih, bias_hh = packed.weights
+        *_, bias_ih, bias_hh = packed.weights
         h = self.h
         for now, after in self._places:
             h[after] = np.tanh(
-                self._products_of_x(now, packed) + rows_times(self._seen(now), weight_hh) + (bias_ih + bias_hh)
+                self._products_of_x(now, packed) + self._products_of_h(now, packed) + (bias_ih + bias_hh)
             )
 
     def backward(self, part, packed, to_start=False):

@@ -52,6 +52,9 @@ INLINE void show_states(const fl_run *run, int64_t n, int64_t row, range units)
         const vec h = vload(run->states + row * run->s_stride + unit);
         put_factors(seen + unit, run->mask ? vmul(h, vload(run->mask + n * run->P + unit)) : h);
     }
+    /* A padded unit that completes the last operand has no weight, but is NaN where an input is infinite. */
+    if (HAS_FACTORS && run->H % WIDTH > 0 && units.first <= run->H && run->H < units.last)
+        seen[run->H] = 0;
 }
 
 /* Clear the padded units of dz[slots, P], the gradient of a row's sums. They are zero unless an input is infinite. */

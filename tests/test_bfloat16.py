@@ -42,7 +42,7 @@ def results_of(
 ):
     """What a run forward and back computes of random numbers.
 
-    n_drawn: lengths of all sequences to draw, or None; of_all: scale of all numbers; odd_one: added to the last input.
+    n_drawn: lengths of all sequences to draw, or None; of_all: scale of all numbers; odd_one: added to the first input.
     """
     rng, kind = np.random.default_rng((C, H)), kernels.CELLS[cell]
     G, N, lengths = len(kind.gates), len(lengths), np.asarray(lengths)
@@ -54,7 +54,7 @@ def results_of(
 
     weights = [normal(*shape, scale=H**-0.5) for shape in ((G * H, C), (G * H, H), (G * H,), (G * H,))]
     x, state = normal(drawn.sum() * C), [normal(len(drawn), H)[:N] for _ in kind.states]
-    x[-1] += odd_one
+    x[0] += odd_one
     d_state = [normal(N, H) for _ in kind.states]
     d_outputs, mask = normal(lengths.sum(), H), rng.choice([0, 1.25], (N, H)).astype(np.float32)
     module, dtype, barrier = getattr(module, cell), np.dtype("float32"), np.zeros(1, np.int64)
@@ -110,6 +110,19 @@ def test_a_run_has_the_oracles_results(compiled, cell, C, H, lengths, masked):
         assert np.median(error) < 5e-6, name
         assert error.max() < 2e-3, name
         assert H == 1 or np.abs(exact[name] - array).max() > 1e-4 * scale, name
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_an_infinite_input_saturates_gates(compiled, cell, masked):
+    """As in float32: padded units, which are NaN then, do not reach others, though one completes the last pair."""
+    with np.errstate(invalid="ignore"):
+        ours, expected = (
+            results_of(of.bfloat16, cell, 16, 33, [5, 4], masked=masked, odd_one=np.inf)
+            for of in (compiled, kernels.load("numpy"))
+        )
+    for name in ("out", "state_n"):
+        assert np.isfinite(expected[name]).all(), name
+        assert np.abs(ours[name] - expected[name]).max() < 1e-2, name
 
 
 @pytest.mark.parametrize(("size", "by_units"), [(2, False), (3, False), (2, True)])

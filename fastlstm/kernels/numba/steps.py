@@ -6,7 +6,7 @@ import numpy as np
 
 from fastlstm.kernels.compiled.layout import SUMS_BYTES
 from fastlstm.kernels.numba.jit import inlined, kernel
-from fastlstm.kernels.numba.pairs import factors_of_x, for_pairs, put_factors
+from fastlstm.kernels.numba.pairs import factors_in, factors_of_x, for_pairs, put_factors
 from fastlstm.kernels.numba.target import VECTOR_BYTES
 from fastlstm.kernels.numba.tiles import load, store, width
 
@@ -85,6 +85,9 @@ def show_states(run, n, row, first, last):
         if run.masked:
             h = h * load(1, 1, run.mask, n * run.P + unit, 0)
         put_factors(h, run.factors, row * run.f_stride + factors_of_x(run.C, run.factors) + unit)
+    # A padded unit that completes the last operand has no weight, but is NaN where an input is infinite.
+    if run.H % factors_in(run.factors) > 0 and first <= run.H < last:
+        run.factors[row * run.f_stride + factors_of_x(run.C, run.factors) + run.H] = 0
 
 
 @for_pairs

@@ -30,7 +30,7 @@ from timing import PAUSE, check_same, loop, seconds
 
 import fastlstm
 from fastlstm import threads as cpus
-from fastlstm.kernels import PRECISIONS
+from fastlstm.kernels import OF_TRAINING
 from fastlstm.layers import LSTM
 
 SECONDS = 240  # that the shapes take together on as many threads
@@ -56,7 +56,7 @@ def facts():
     return found | {"cpu": named[1] if named else platform.processor() or platform.machine()}
 
 
-@functools.lru_cache(len(PRECISIONS))
+@functools.lru_cache(len(OF_TRAINING))
 def layer_of(C, H, threads, precision):
     """All layers of a size have the same weights; drawing them takes a second at H=1024."""
     return LSTM(C, H, n_jobs=threads, random_state=0, precision=precision)
@@ -66,7 +66,7 @@ def make_sides(work, shape, threads):
     """Functions to time, by name: of both our precisions, then torch's if it is installed."""
     N, T, C, H = shape
     x, d_output = normal(N, T, C), normal(N, T, H)
-    layers = {name: layer_of(C, H, threads, name) for name in PRECISIONS}
+    layers = {name: layer_of(C, H, threads, name) for name in OF_TRAINING}
     weights = layers["float32"].state_dict()
     if work == "inference":
         ours = {name: inference_by(layer, x) for name, layer in layers.items()}
@@ -105,14 +105,14 @@ def measure(work, shape, threads, budget):
     first = first_calls(sides)
     samples = {name: [taken] for name, taken in first.items()}
     # without the instruction, torch's bfloat16 takes up to 20 s a call: the first one must do
-    able = [name for name in sides if name in (*PRECISIONS, TORCH["float32"]) or first[name] <= SLOW]
+    able = [name for name in sides if name in (*OF_TRAINING, TORCH["float32"]) or first[name] <= SLOW]
     times, round_seconds = {}, 0.0
     for name in able:
         times[name], taken = loop(sides[name])
         round_seconds += taken
         samples[name] = []
 
-    pause = PAUSE if threads > 1 and len(sides) > len(PRECISIONS) else 0
+    pause = PAUSE if threads > 1 and len(sides) > len(OF_TRAINING) else 0
     left = budget - (time.perf_counter() - start)
     rounds = int(min(MAX_ROUNDS, max(MIN_ROUNDS, left / (round_seconds + len(able) * pause))))
     for done in range(rounds):

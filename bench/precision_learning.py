@@ -21,7 +21,7 @@ from learning import TASKS, aeon_folder, needs_aeon
 from results import trainings
 from scipy.stats import ttest_rel
 
-from fastlstm.kernels import PRECISIONS
+from fastlstm.kernels import OF_TRAINING
 
 RESULTS = Path(__file__).parent.parent / ".benchmarks" / "precision_learning.json"
 LEARNING = ("tuned", "default")
@@ -62,7 +62,7 @@ def pairs(scores):
     """Scores [2, seeds] of the seeds that have been run with both precisions."""
     narrow = scores.get("bfloat16", {})
     both = [seed for seed in scores.get("float32", {}) if seed in narrow]
-    return np.array([[scores[precision][seed] for seed in both] for precision in PRECISIONS])
+    return np.array([[scores[precision][seed] for seed in both] for precision in OF_TRAINING])
 
 
 def paired(exact, narrow):
@@ -95,7 +95,7 @@ def table(kind, known):
     """The rows of a kind, and how many of them differ beyond chance."""
     found = [(row, *pairs(known.get(f"{kind}: {row.name}", {}))) for row in rows() if row.kind == kind]
     found = [(row, exact, narrow) for row, exact, narrow in found if len(exact)]
-    head = [kind, "measure", "seeds", *PRECISIONS, "difference, 95 % interval", "p"]
+    head = [kind, "measure", "seeds", *OF_TRAINING, "difference, 95 % interval", "p"]
     tests = [test for _, *scores in found if (test := paired(*scores))]
     text = f"{markdown(head, [cells(*of) for of in found])}\n\n"
     text += f"p < 0.05 in {sum(test.pvalue < 0.05 for test in tests)} of {len(tests)} tests."
@@ -127,9 +127,9 @@ def main():
     for row in rows():
         if row.kind not in arguments.kinds or (arguments.names and not any(of in row.name for of in arguments.names)):
             continue
-        scores = known.setdefault(f"{row.kind}: {row.name}", {precision: {} for precision in PRECISIONS})
+        scores = known.setdefault(f"{row.kind}: {row.name}", {precision: {} for precision in OF_TRAINING})
         for seed in range(arguments.seeds):
-            for precision in PRECISIONS:
+            for precision in OF_TRAINING:
                 if str(seed) in scores[precision] and not arguments.again:
                     continue
                 scores[precision][str(seed)] = score = row.score(seed, precision)

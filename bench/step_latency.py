@@ -1,4 +1,4 @@
-"""How long a single `step` of stacked layers takes, in both precisions: `make latency` prints the table.
+"""How long a single `step` of stacked layers takes, in every precision: `make latency` prints the table.
 
 Run: python bench/step_latency.py [--steps 20000]
 

@@ -195,7 +195,8 @@ CELLS = {
     "cifg": Cell("fgo", ("h", "c")),
 }
 BACKENDS = ("cython", "numba", "numpy")  # in order of preference for "auto"
-PRECISIONS = ("float32", "bfloat16", "int8")  # of the products in recurrences, with float32 numbers
+OF_TRAINING = ("float32", "bfloat16")  # precisions of the products in recurrences, with float32 numbers
+PRECISIONS = (*OF_TRAINING, "int8")  # and of predictions
 NO_GRADIENT = (
     "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16' or, for a model of "
     "a file, load it without quantize."

@@ -173,6 +173,14 @@ def test_a_precision_that_is_not_there_is_refused_by_predictions(kind):
     assert_refused(lambda: answer(kind, model), ValueError, "precision.*float16", model)
 
 
+def test_a_fit_that_diverges_says_which_numbers_may_help():
+    """Together: bfloat16 is refused with float64."""
+    model = new("regressor of steps", precision="bfloat16", standardize=False)
+    huge = np.where(X > 1, 3.4e38, X)  # infinite as bfloat16
+    assert_refused(lambda: model.fit(huge, STEPS), FloatingPointError, "dtype='float64' and precision='float32'", model)
+    model.set_params(dtype="float64", precision="float32").fit(huge, STEPS)
+
+
 def test_weights_of_float64_are_refused():
     model = fitted("classifier", dtype="float64").set_params(precision="bfloat16", dtype="float32")
     for call in (lambda: model.predict(X), model.stream):  # the type is that of the weights

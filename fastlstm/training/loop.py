@@ -172,7 +172,8 @@ class Training:
     def _advice(self):
         return (
             f"Try a smaller learning_rate_init (now {self.settings.learning_rate_init:g}), a smaller clip_norm "
-            f"(now {self.settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64'."
+            f"(now {self.settings.clip_norm}), inputs and targets scaled to about unit variance, or dtype='float64' "
+            "and precision='float32'."
         )
 
     @property

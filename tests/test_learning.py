@@ -32,7 +32,7 @@ def test_bfloat16_learns_like_float32():
     rng = np.random.default_rng(0)
     (X, y), (X_test, y_test) = (adding(1000, rng, T=20) for _ in range(2))
     parameters = {"hidden_size": 16, "batch_size": 20, "max_iter": 20, "learning_rate_init": 0.02, "dropout": 0.0}
-    models = [LSTMRegressor(**parameters, precision=of, random_state=0).fit(X, y) for of in kernels.PRECISIONS]
+    models = [LSTMRegressor(**parameters, precision=of, random_state=0).fit(X, y) for of in kernels.OF_TRAINING]
     exact, ours = (1 - model.score(X_test, y_test) for model in models)
     assert max(exact, ours) < 0.002
     assert 0.8 < ours / exact < 1.25

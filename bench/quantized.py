@@ -10,16 +10,16 @@ It needs NumPy and the built extension modules, nothing else: scikit-learn may b
 import argparse
 import statistics
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+from timing import loop
 
 HERE = Path(__file__).parents[1]
 PRECISIONS = ("float32", "bfloat16", "int8")
-T, ROUNDS, SECONDS = 24, 15, 0.01  # steps of a call, rounds, and the length of a loop
+T, ROUNDS = 24, 15  # steps of a call, and rounds
 
 
 def without_estimators():
@@ -30,12 +30,9 @@ def without_estimators():
 
 
 def microseconds(function):
-    """Microseconds of one call, in a loop of at least `SECONDS`."""
-    count, start = 0, time.perf_counter()
-    while (taken := time.perf_counter() - start) < SECONDS:
-        function()
-        count += 1
-    return 1e6 * taken / count
+    """Microseconds of one call, in a loop."""
+    calls, taken = loop(function)
+    return 1e6 * taken / calls
 
 
 def medians(functions):

@@ -71,6 +71,7 @@ static inline bool cpu_has_amx(void)
 
 static inline bool allow_amx(void) { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, TILE_DATA) == 0; }
 #endif
+
 static inline bool cpu_has_avx512_vnni(void)
 {
 #if FL_AVX512_VNNI

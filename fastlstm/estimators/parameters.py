@@ -128,7 +128,7 @@ class NetworkParameters:
         every CPU with fused multiply-add. It pays for a few series at a time from some 256 units on, whose weights are
         read in half the time, and for batches on CPUs with a fast instruction for it (AMD's with AVX512-BF16) or, on
         Intel's with AMX, with the environment variable ``FASTLSTM_ISA=amx``, which has bits of its own. Elsewhere,
-        batches take up to a fifth longer than in float32. With "int8", which is for predictions of a fitted model only,
+        batches take up to 40 % longer than in float32. With "int8", which is for predictions of a fitted model only,
         weights, inputs and states are rounded to 8 bits where they are multiplied, in each row with a scale of its own;
         see `fastlstm.load` for what to expect. Both require ``dtype="float32"``, and can be set after `fit`, for
         predictions; "int8" also the backend "cython" or "numpy".

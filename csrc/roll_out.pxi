@@ -74,7 +74,7 @@ cdef class RollOut:
     def run(self, Part part not None):
         """All steps of the part's sequences."""
         if part.of.rank >= self.threads:
-            raise ValueError(f"the runs have room for {self.threads} threads, but rank is {part.of.rank}.")
+            raise ValueError(f"sums or factors have room for {self.threads} threads, but rank is {part.of.rank}.")
         range_in("sequences", part.of.first, part.of.last, self.N)
         with nogil:
             table.roll_out(&self.of, &part.of)

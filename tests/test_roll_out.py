@@ -198,7 +198,7 @@ def test_a_head_of_other_features_is_refused(layers):
 
 def test_more_threads_than_there_is_room_for_are_refused(layers):
     roll_out = layers.entries.RollOut(layers.runs, layers.packed, layers.linear, layers.forecast)
-    with pytest.raises(ValueError, match=re.escape("the runs have room for 1 threads, but rank is 1")):
+    with pytest.raises(ValueError, match=re.escape("sums or factors have room for 1 threads, but rank is 1")):
         roll_out.run(layers.entries.Part(0, 2, 1, 2, False, np.zeros(1, np.int64)))
     with pytest.raises(ValueError, match="sequences from 0 to 8"):
         roll_out.run(layers.entries.Part(0, 8, 0, 1, False, np.zeros(1, np.int64)))

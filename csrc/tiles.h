@@ -1,7 +1,7 @@
 /* Register tiles: a few rows times a few vectors of columns, for one kind of operands, which the file included before
    defines:
 
-       factor                         a number of a row
+       factor                               a number of a row
        tile_operand                         what columns have, of which ENTRIES make an operand,
        operands                             and a vector of them
        STEP                                 factors of a row in an operand

@@ -2,6 +2,7 @@
    blocks of them that `widened` has prepared. */
 
 #define products OF_FACTORS(products)
+#define products_of_few FL(products_of_few)
 #define add_panel OF_FACTORS(add_panel)
 #define gradient_of_panels OF_FACTORS(gradient_of_panels)
 
@@ -23,6 +24,27 @@
     default: call(1); \
     }
 
+#if WIDENS
+/* `products` of a few rows, too few to make up for a widened block: each tile makes the weights float32 numbers. */
+INLINE void products_of_few(const int vecs, int64_t N, int64_t K, const real *start, int64_t start_stride,
+                            const factor *a, int64_t a_stride, const operand *w, real *out, int64_t out_stride,
+                            const real *soon, int64_t soon_at, int64_t soon_row)
+{
+    const int64_t tiles = (N + TALLEST_OF_PAIRS - 1) / TALLEST_OF_PAIRS, height = N / tiles, taller = N % tiles;
+    const uintptr_t ahead = ADDRESS(w, K * vecs * L);
+    for (int64_t tile = 0, n = 0; tile < tiles; tile++) {
+        const int64_t rows = height + (tile < taller);
+        const uintptr_t near = ADDRESS(soon, soon_at + n * soon_row);
+#define TILE(rows) \
+    tile_of_pairs(rows, vecs, WIDTH * K, start + n * start_stride, start_stride, a + n * a_stride, a_stride, w, \
+                  out + n * out_stride, out_stride, ahead, VECTOR_BYTES / 2, near, 0)
+        FOR_ROWS(rows, TALLEST_OF_PAIRS, TILE)
+#undef TILE
+        n += rows;
+    }
+}
+#endif
+
 /* out[N, vecs * L] = start[N, vecs * L] + a[N, K] @ w[K, vecs * L], K operands; w is contiguous, start_stride may be
    0.
 
@@ -34,13 +56,8 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
 {
     int64_t tiles = 1, height = N, taller = 0, length = K;
 #if WIDENS
-    if (N <= TALLEST_OF_PAIRS) { /* too few rows to make up for it */
-        const uintptr_t ahead = ADDRESS(w, K * vecs * L), near = ADDRESS(soon, soon_at);
-#define TILE(rows) \
-    tile_of_pairs(rows, vecs, WIDTH * K, start, start_stride, a, a_stride, w, out, out_stride, ahead, \
-                  VECTOR_BYTES / 2, near, 0)
-        FOR_ROWS(N, TALLEST_OF_PAIRS, TILE)
-#undef TILE
+    if (N <= FEW) {
+        products_of_few(vecs, N, K, start, start_stride, a, a_stride, w, out, out_stride, soon, soon_at, soon_row);
         return;
     }
 #endif

@@ -1,6 +1,7 @@
 /* Tiles of many rows without the instruction for pairs: a block of weights is made float32 numbers once for all tiles,
    the second number of each pair before the first; after pairs.h, which see. */
 
+#define FEW 8 /* rows at most whose tiles read pairs */
 #define TALLEST_OF_PAIRS (REGISTERS == 32 ? ROWS : 2) /* there is a mask, too */
 #define tile_of_pairs FL(product_tile_of_pairs)
 

@@ -210,7 +210,12 @@ INLINE void put_half(uint32_t *pair, int64_t half, float number)
 INLINE void put_rows(int64_t rows, int64_t size, const float *a, int64_t stride, uint32_t *out)
 {
     const float *const second = a + (rows > 1 ? stride : 0);
-    for (int64_t j = 0; j < size; j++)
+    int64_t j = 0;
+    for (; rows > 1 && j + L <= size; j += L) {
+        const ints upper = ints_of(vrounded(vload(second + j)));
+        vstore((float *)out + j, vec_of(BITS(or)(SHIFTED(srli, ints_of(vrounded(vload(a + j)))), upper)));
+    }
+    for (; j < size; j++)
         out[j] = rounded(a[j]) | (rows > 1 ? rounded_bits(second[j]) : 0);
 }
 

@@ -3,6 +3,7 @@
 
 #define products OF_FACTORS(products)
 #define products_of_few FL(products_of_few)
+#define tall_tile FL(tall_tile)
 #define add_panel OF_FACTORS(add_panel)
 #define gradient_of_panels OF_FACTORS(gradient_of_panels)
 
@@ -37,11 +38,26 @@ INLINE void products_of_few(const int vecs, int64_t N, int64_t K, const real *st
         const uintptr_t near = ADDRESS(soon, soon_at + n * soon_row);
 #define TILE(rows) \
     tile_of_pairs(rows, vecs, WIDTH * K, start + n * start_stride, start_stride, a + n * a_stride, a_stride, w, \
-                  out + n * out_stride, out_stride, ahead, VECTOR_BYTES / 2, near, 0)
+                  vecs, out + n * out_stride, out_stride, ahead, VECTOR_BYTES / 2, near, 0)
         FOR_ROWS(rows, TALLEST_OF_PAIRS, TILE)
 #undef TILE
         n += rows;
     }
+}
+#endif
+
+#define HAS_TALL_TILES (REGISTERS == 16 && !WIDENS)
+#if HAS_TALL_TILES
+/* Half the columns of a panel of four vectors, for more than ROWS rows, which tiles of all columns would read twice. A
+   function of its own, because many rows need many registers for their addresses. */
+OUTLINE void tall_tile(int64_t rows, int64_t K, const real *start, int64_t start_stride, const factor *a,
+                       int64_t a_stride, const operand *w, real *out, int64_t out_stride, uintptr_t ahead,
+                       uintptr_t near)
+{
+#define TILE(rows) \
+    product_tile(rows, 2, K, start, start_stride, a, a_stride, w, 4, out, out_stride, ahead, 2 * VECTOR_BYTES, near, 0)
+    FOR_ROWS(rows, TALLEST_TILE, TILE)
+#undef TILE
 }
 #endif
 
@@ -58,6 +74,14 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
 #if WIDENS
     if (N <= FEW) {
         products_of_few(vecs, N, K, start, start_stride, a, a_stride, w, out, out_stride, soon, soon_at, soon_row);
+        return;
+    }
+#endif
+#if HAS_TALL_TILES
+    if (vecs == 4 && N > ROWS && N <= TALLEST_TILE) {
+        for (int v = 0; v < vecs; v += 2)
+            tall_tile(N, K, start + v * L, start_stride, a, a_stride, w + v * L, out + v * L, out_stride,
+                      ADDRESS(w, K * (vecs + v) * L), ADDRESS(soon, soon_at));
         return;
     }
 #endif
@@ -85,8 +109,8 @@ INLINE void products(const int vecs, int64_t N, int64_t K, const real *start, in
             const uintptr_t near_step = tile + 1 < tiles ? (uintptr_t)soon_k * sizeof(real) / PARTS : 0;
 #define TILE(rows) \
     product_tile(rows, vecs, WIDTH * here, start + n * start_stride, start_stride, \
-                 a + n * a_stride + k * WIDTH, a_stride, widened_k, out + n * out_stride, out_stride, ahead, \
-                 VECTOR_BYTES / PARTS, near, near_step)
+                 a + n * a_stride + k * WIDTH, a_stride, widened_k, vecs, out + n * out_stride, out_stride, \
+                 ahead, VECTOR_BYTES / PARTS, near, near_step)
             FOR_ROWS(rows, ROWS, TILE)
 #undef TILE
             n += rows;

@@ -39,9 +39,11 @@
 #define L ((int64_t)(VECTOR_BYTES / sizeof(real)))
 #define VECTOR_BYTES (FL_VECTOR_BITS / 8)
 
-/* Registers, and the largest number of rows of a tile of four vectors: accumulators, weights and a broadcast fit. */
+/* Registers, and the largest number of rows of a tile of four vectors, and of any: accumulators, weights and a broadcast
+   fit. */
 #define REGISTERS (FL_X86 && FL_VECTOR_BITS < 512 ? 16 : 32)
 #define ROWS (REGISTERS == 32 ? 6 : 3)
+#define TALLEST_TILE 6
 
 /* -- compilers ----------------------------------------------------------------------------------------------------- */
 

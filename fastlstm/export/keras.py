@@ -57,7 +57,9 @@ def to_keras(estimator: BaseLSTM | SequenceEncoder | Layer) -> keras.Model:
 
     Dropout is part of the training in `fit`, and not of the model. Weights trained in Keras come back by
     ``from_keras(model, estimator)``. With ``dtype="float64"``, recurrent layers are computed in float64, but a whole
-    model only if Keras runs on TensorFlow: on other backends, Dense and Rescaling layers compute in float32.
+    model only if Keras runs on TensorFlow: on other backends, Dense and Rescaling layers compute in float32. With
+    ``precision="bfloat16"`` or "int8", the export still computes in float32, so that its outputs agree with those of
+    the estimator only to the accuracy of that precision.
 
     Parameters
     ----------

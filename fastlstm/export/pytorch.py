@@ -50,7 +50,9 @@ def to_torch(estimator: BaseLSTM | SequenceEncoder | Layer) -> torch.nn.Module:
 
     Its `state_dict` has the names of `weights_`, those of recurrent layers after ``rnn.``, so that
     ``estimator.load_state_dict(module.state_dict())`` returns weights that were trained further. Means and scales of
-    standardisation are constants of the module. Dropout is part of the training in `fit`, and not of the module.
+    standardisation are constants of the module. Dropout is part of the training in `fit`, and not of the module. With
+    ``precision="bfloat16"`` or "int8", the export still computes in float32, so that its outputs agree with those of
+    the estimator only to the accuracy of that precision.
 
     A layer becomes a ``torch.nn.LSTM``, ``GRU`` or ``RNN`` with ``batch_first=True``. PyTorch has no CIFG, nor layers
     of different sizes: for them, a module that is called in the same way.

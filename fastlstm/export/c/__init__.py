@@ -63,7 +63,8 @@ def to_c(
 
     Link with ``-lm``, for example ``gcc -std=c99 -O3 main.c model.c -lm``; with GCC, ``-O3`` vectorises the products.
     Compile without ``-ffast-math`` if values may be missing. Outputs agree with those of the estimator to about 1e-6 of
-    their size, or 1e-12 with ``dtype="float64"``.
+    their size, or 1e-12 with ``dtype="float64"``. With ``precision="bfloat16"`` or "int8", the export still computes in
+    float32, so that its outputs agree with those of the estimator only to the accuracy of that precision.
 
     Parameters
     ----------

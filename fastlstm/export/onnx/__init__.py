@@ -86,7 +86,9 @@ Pipeline
     Notes
     -----
     Models use version 13 of ONNX's operator set; those with symbols, and Pipelines, also a version of ``ai.onnx.ml``.
-    Predictions agree with those of the estimator to about 1e-5 of their size.
+    Predictions agree with those of the estimator to about 1e-5 of their size. With ``precision="bfloat16"`` or "int8",
+    the export still computes in float32, so that its outputs agree with those of the estimator only to the accuracy of
+    that precision.
 
     Recurrent layers are computed in float32 even if the estimator has ``dtype="float64"``, since ONNX Runtime supports
     no other type on the CPU. Standardisation is computed in float64. N, T and all lengths must be at least 1: ONNX

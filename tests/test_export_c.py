@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -417,6 +418,27 @@ def test_the_error_of_weights_is_that_of_the_header(name, tmp_path):
     largest = max(np.abs(of.restored - network.weights[name]).max() for name, of in matrices.items())
     assert 0.5 * bound < largest < 1.01 * bound
     assert "outputs differ from those of the model by at most" in text
+
+
+def assert_same_header_in_bfloat16(case, narrow, folder):
+    X = np.stack([case.X[0]] * 2)
+    expected = exported(case.est, folder, quantize="int8", X_check=X)
+    assert not np.array_equal(narrow.predicted()[0], case.predicted()[0])
+    assert exported(narrow.est, folder, quantize="int8", X_check=X) == expected
+
+
+@pytest.mark.parametrize("make", [regressor, encoder])
+def test_the_error_of_outputs_does_not_depend_on_precision(make, tmp_path):
+    case = make()
+    narrow = Case(deepcopy(case.est), case.X)
+    narrow.estimator.set_params(precision="bfloat16")
+    assert_same_header_in_bfloat16(case, narrow, tmp_path)
+
+
+def test_the_error_of_the_outputs_of_a_layer_does_not_depend_on_precision(tmp_path):
+    case = layer(layers.GRU, 5)
+    narrow = Case(layer(layers.GRU, 5, precision="bfloat16").est, case.X)
+    assert_same_header_in_bfloat16(case, narrow, tmp_path)
 
 
 def test_rows_of_zeros_have_a_scale():

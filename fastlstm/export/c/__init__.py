@@ -81,7 +81,7 @@ def to_c(
         take a quarter of the memory. A weight changes by at most 1/254 of the largest one of its row.
     X_check : array or list or None, default=None
         Series in any form that the estimator reads, on which to measure the effect of quantisation: the largest and the
-        mean absolute difference of the outputs. The header states them.
+        mean absolute difference from the outputs of the model with ``precision="float32"``. The header states them.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def _check_numbers(network):
 
 def _measure(estimator, network, quantized, X):
     """Sentence on the differences between outputs of a network and of its quantised weights, for series X."""
-    exact = _outputs(estimator, X)
+    exact = _outputs(_with_weights(estimator, network.weights), X)
     restored = network.weights | {name: matrix.restored for name, matrix in quantized.items()}
     difference = np.abs(_outputs(_with_weights(estimator, restored), X) - exact)
     return (
@@ -227,7 +227,7 @@ def _outputs(estimator, X):
 
 
 def _with_weights(estimator, weights):
-    """A copy of an estimator or layer with other weights."""
+    """A copy of an estimator or layer with these weights and, as in C, precision="float32"."""
     if isinstance(estimator, SequenceEncoder):
         copied = snapshot(estimator)
         copied.estimator_ = _with_weights(estimator.estimator_, weights)
@@ -243,5 +243,6 @@ def _with_weights(estimator, weights):
         copied.load_state_dict(weights)
         return copied
     copied = snapshot(estimator)
+    copied.precision = "float32"
     copied._model = replace(estimator._model, weights={**estimator._model.weights, **weights})
     return copied

@@ -9,11 +9,11 @@ cdef extern from *:
     #define FL_TYPE(name) name##_bf16
     #define FL_LEVEL(name) fl_bf16_##name
     #if FL_AVX512_BF16
-    #define FL_BEST fl_bf16_avx512_bf16
+    #define FL_ON_AVX512_BF16 fl_bf16_avx512_bf16
     #else
-    #define FL_BEST fl_bf16_avx512
+    #define FL_ON_AVX512_BF16 fl_bf16_avx512
     #endif
-    #define FL_OF_AMX fl_bf16_amx
+    #define FL_ON_AMX fl_bf16_amx
     """
 
 ctypedef float real

@@ -13,25 +13,26 @@ cdef extern from *:
     #include <string.h>
     #include "cpu.h"
 
-    /* The table of this level; NULL if the CPU does not support it. */
+    /* The table of this level; NULL if the CPU does not support it. Modules that have a table for a level which
+       others lack, such as amx, define its name as FL_ON_AMX. */
     static const fl_kernels *table_of(const char *level)
     {
-    #if FL_AMX && defined(FL_OF_AMX)
+    #if FL_AMX && defined(FL_ON_AMX)
         if (strcmp(level, "amx") == 0)
-            return cpu_has_amx() ? &FL_OF_AMX : NULL;
+            return cpu_has_amx() ? &FL_ON_AMX : NULL;
     #endif
     #if FL_X86
-    #ifdef FL_BEST
+    #ifdef FL_ON_AVX512_BF16
         if (strcmp(level, "avx512_bf16") == 0)
-            return cpu_has_avx512_bf16() ? &FL_BEST : NULL;
+            return cpu_has_avx512_bf16() ? &FL_ON_AVX512_BF16 : NULL;
     #endif
-    #ifdef FL_AVX512_BYTES
+    #ifdef FL_ON_AVX512_VNNI
         if (strcmp(level, "avx512_vnni") == 0)
-            return cpu_has_avx512_vnni() ? &FL_AVX512_BYTES : NULL;
+            return cpu_has_avx512_vnni() ? &FL_ON_AVX512_VNNI : NULL;
     #endif
-    #ifdef FL_AVX2_BYTES
+    #ifdef FL_ON_AVX2_VNNI
         if (strcmp(level, "avx2_vnni") == 0)
-            return cpu_has_avx2_vnni() ? &FL_AVX2_BYTES : NULL;
+            return cpu_has_avx2_vnni() ? &FL_ON_AVX2_VNNI : NULL;
     #endif
         if (strcmp(level, "avx512") == 0)
             return cpu_has_avx512() ? &FL_LEVEL(avx512) : NULL;
@@ -61,7 +62,7 @@ cdef str name_of_level
 def levels():
     """Names of the CPU levels that this CPU and its operating system support, the best first.
 
-    The last may be one that has bits of its own, and is not for use unless it is asked for.
+    The last may be "amx", on which products of bfloat16 have bits of their own: it is only used if asked for.
     """
     names = ["avx512_bf16", "avx512"] if cpu_multiplies_pairs_fast() else ["avx512", "avx512_bf16"]
     names = ["avx512_vnni", *names, "avx2_vnni", "avx2", "sse2", "neon", "amx"]

@@ -6,8 +6,8 @@ cdef extern from *:
     #include "fastlstm.h"
     #define FL_TYPE(name) name##_f64
     #define FL_LEVEL(name) fl_f64_##name
-    #define FL_BEST fl_f64_avx512 /* on a CPU with AVX512-BF16 */
-    #define FL_OF_AMX fl_f64_avx512
+    #define FL_ON_AVX512_BF16 fl_f64_avx512
+    #define FL_ON_AMX fl_f64_avx512
     """
 
 ctypedef double real

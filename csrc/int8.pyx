@@ -9,10 +9,10 @@ cdef extern from *:
     #define FL_TYPE(name) name##_int8
     #define FL_LEVEL(name) fl_int8_##name
     #if FL_AVX512_VNNI
-    #define FL_AVX512_BYTES fl_int8_avx512_vnni
+    #define FL_ON_AVX512_VNNI fl_int8_avx512_vnni
     #endif
     #if FL_AVX_VNNI
-    #define FL_AVX2_BYTES fl_int8_avx2_vnni
+    #define FL_ON_AVX2_VNNI fl_int8_avx2_vnni
     #endif
     """
 

@@ -114,7 +114,7 @@ INLINE void gradient_of_panels(const int vecs, const matrix *a, const matrix *b,
     static const real zeros[4 * L];
     const int64_t M = a->rows, R = a->columns, Q = b->columns, wide = vecs * L;
     const int64_t group = GROUP_BYTES / (CHUNK * wide * (int64_t)sizeof(real)) * wide;
-    operand pairs[LEFT_OPERANDS], turned[LEFT_OPERANDS];
+    operand pairs[LEFT_OPERANDS], transposed[LEFT_OPERANDS];
     for (int64_t first = q_first; first < q_last; first += group)
         for (int64_t r = 0; r < R; r += CHUNK)
             for (int64_t m = 0; m < M; m += FL_BLOCK_ROWS) {
@@ -122,15 +122,15 @@ INLINE void gradient_of_panels(const int vecs, const matrix *a, const matrix *b,
                 const int64_t K = OPERANDS(here);
                 right_operands(here, columns, a->at + m * a->stride + r, a->stride, pairs);
                 MEMORY_IS_READ(pairs); /* as numbers of another type */
-                transpose(columns, K, (const real *)pairs, columns, (real *)turned, K);
-                MEMORY_IS_READ(turned);
+                transpose(columns, K, (const real *)pairs, columns, (real *)transposed, K);
+                MEMORY_IS_READ(transposed);
                 for (int64_t q = first; q < smaller(first + group, q_last); q += wide) {
                     right_operands(here, wide, b->at + m * b->stride + q, b->stride, panel);
                     for (int64_t row = 0; row < columns; row += SIDE) {
                         real *const to = out + (r + row) * Q + q;
                         const bool add = accumulate || m > 0;
                         block_of_products(vecs, smaller(SIDE, columns - row), K, add ? to : zeros, add ? Q : 0,
-                                          (const factor *)(turned + row * K), WIDTH * K, panel, to, Q);
+                                          (const factor *)(transposed + row * K), WIDTH * K, panel, to, Q);
                     }
                 }
             }

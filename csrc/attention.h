@@ -132,45 +132,45 @@ static void FL(transpose_memory)(const fl_attention *of, int64_t first, int64_t 
 
 static void FL(attend)(const fl_attention *of, int64_t first, int64_t last, real *scratch)
 {
-    real *const panel = scratch, *const turned = scratch + FL_BLOCK_ROWS * 4 * L;
+    real *const panel = scratch, *const transposed = scratch + FL_BLOCK_ROWS * 4 * L;
     for (int64_t n = first; n < last; n++) {
         const sequence at = sequence_of(of, n);
         const real *const q = of->queries + at.target * at.A_whole;
         if (of->vector) {
             additive_scores(&at, q, of->vector, at.weights);
         } else {
-            transpose(at.A, at.T, q, at.A_whole, turned, at.T);
-            product(at.T, at.A, at.S_whole, turned, at.T, at.keys_t, panel, at.weights, false);
+            transpose(at.A, at.T, q, at.A_whole, transposed, at.T);
+            product(at.T, at.A, at.S_whole, transposed, at.T, at.keys_t, panel, at.weights, false);
         }
         for (int64_t t = 0; t < at.T; t++) {
             real logarithm;
             softmax(at.weights + t * at.S_whole, at.S, &logarithm);
         }
-        transpose(at.S, at.T, at.weights, at.S_whole, turned, at.T);
-        product(at.T, at.S, at.W_whole, turned, at.T, of->memory + at.source * at.W_whole, panel,
+        transpose(at.S, at.T, at.weights, at.S_whole, transposed, at.T);
+        product(at.T, at.S, at.W_whole, transposed, at.T, of->memory + at.source * at.W_whole, panel,
                 of->context + at.target * at.W_whole, false);
     }
 }
 
 static void FL(attend_back)(const fl_attention *of, int64_t first, int64_t last, real *scratch)
 {
-    real *const panel = scratch, *const d = panel + FL_BLOCK_ROWS * 4 * L, *const turned = d + of->largest;
+    real *const panel = scratch, *const d = panel + FL_BLOCK_ROWS * 4 * L, *const transposed = d + of->largest;
     for (int64_t n = first; n < last; n++) {
         const sequence at = sequence_of(of, n);
         const real *const q = of->queries + at.target * at.A_whole, *const k = of->keys + at.source * at.A_whole;
         const real *const d_context = of->d_context + at.target * at.W_whole;
         real *const d_q = of->d_queries + at.target * at.A_whole, *const d_k = of->d_keys + at.source * at.A_whole;
         real *const d_memory = of->d_memory + at.source * at.W_whole;
-        transpose(at.W, at.T, d_context, at.W_whole, turned, at.T);
-        product(at.T, at.W, at.S_whole, turned, at.T, at.memory_t, panel, d, false);
+        transpose(at.W, at.T, d_context, at.W_whole, transposed, at.T);
+        product(at.T, at.W, at.S_whole, transposed, at.T, at.memory_t, panel, d, false);
         score_gradient(&at, d);
         product(at.S, at.T, at.W_whole, at.weights, at.S_whole, d_context, panel, d_memory, false);
         if (of->vector) {
             additive_gradient(&at, d, q, k, of->vector, d_q, d_k, of->d_vector + n * at.A_whole);
             continue;
         }
-        transpose(at.S, at.T, d, at.S_whole, turned, at.T);
-        product(at.T, at.S, at.A_whole, turned, at.T, k, panel, d_q, false);
+        transpose(at.S, at.T, d, at.S_whole, transposed, at.T);
+        product(at.T, at.S, at.A_whole, transposed, at.T, k, panel, d_q, false);
         product(at.S, at.T, at.A_whole, d, at.S_whole, q, panel, d_k, d_k == d_memory);
     }
 }

@@ -2,7 +2,7 @@
 
 /* -- weights ------------------------------------------------------------------------------------------------------- */
 
-#define PIECE 64 /* bytes of each row that are transposed together */
+#define BLOCK 64 /* bytes of each row that are transposed together */
 
 #define pack_rows FL(pack_rows)
 #define pack_bytes FL(pack_bytes)
@@ -10,23 +10,23 @@
 /* out[OPERANDS(R), Q : out_stride]: the bytes of a[Q, R].T, Q <= L; and their scales[Q]. */
 static void pack_rows(int64_t R, int64_t Q, const real *a, real *scales, operand *out, int64_t out_stride)
 {
-    real inverse[L], bytes[L * PIECE / 4]; /* of any type: only their bits are moved */
+    real inverse[L], bytes[L * BLOCK / 4]; /* of any type: only their bits are moved */
     for (int64_t q = 0; q < Q; q++) {
         const real largest = largest_of(R, a + q * R);
         scales[q] = scale_of(largest);
         inverse[q] = inverse_of(largest);
     }
-    for (int64_t r = 0; r < R; r += PIECE) {
-        const int64_t size = smaller(PIECE, R - r);
+    for (int64_t r = 0; r < R; r += BLOCK) {
+        const int64_t size = smaller(BLOCK, R - r);
         for (int64_t q = 0; q < Q; q++) {
-            int8_t *const of_row = (int8_t *)(bytes + q * PIECE / 4);
+            int8_t *const of_row = (int8_t *)(bytes + q * BLOCK / 4);
             round_row(size, a + q * R + r, inverse[q], of_row);
 #if OFFSET
-            for (int64_t j = 0; j < PIECE; j++)
+            for (int64_t j = 0; j < BLOCK; j++)
                 of_row[j] ^= -OFFSET;
 #endif
         }
-        transpose(OPERANDS(size), Q, bytes, PIECE / 4, (real *)(out + r / 4 * out_stride), out_stride);
+        transpose(OPERANDS(size), Q, bytes, BLOCK / 4, (real *)(out + r / 4 * out_stride), out_stride);
     }
 }
 

@@ -135,7 +135,7 @@ order[n]. With `reverse`, the rows are in reversed time:
 
 ``bfloat16`` has the same modules of cells for float32 numbers, with products of bfloat16 numbers: what they read,
 weights, inputs, states and gradients of sums, is rounded to the nearest of these, the even one of two; they are summed
-in float32, each two products of neighbours one after the other, the second first (so does the instruction vdpbf16ps).
+in float32: products are added in pairs, the odd element first, as vdpbf16ps does.
 States, gradients and all else stay float32, products that are looked up as well. A backend without the attribute does
 not have them.
 

@@ -50,9 +50,9 @@ typedef struct {
     FL_REAL *states; /* [M+N, P : s_stride]: in the rows or, with a mask, in an array of their own */
     int64_t s_stride;
     FL_REAL *factors; /* [M+N, C+1+P : f_stride]: what products read of the rows; the rows themselves or, for bfloat16,
-                         rounded ones, in which [x, 1] and h' have an even number of factors each. A level may have
-                         smaller factors, which then begin at every row of this array. For int8, for each thread
-                         [N, f_stride]: the rows of a step, see byte_products.h */
+                         rounded ones, in which [x, 1] and h' have an even number of factors each. Levels with an
+                         instruction for pairs store their upper halves alone, from the start of each row on. For int8,
+                         for each thread [N, f_stride]: the rows of a step, scales and bytes, see byte_products.h */
     int64_t f_stride;
     const FL_REAL *mask; /* [N, P]: the gates see the states times this; or NULL */
     FL_REAL *c;          /* cell states: [M+N, P] or, without gates, [N, P], the last ones only; or NULL */

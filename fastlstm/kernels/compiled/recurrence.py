@@ -32,8 +32,9 @@ class Buffers(NamedTuple):
     gates: np.ndarray | None  # [M, slots, P]
     sums: np.ndarray  # per thread, SUMS_BYTES or [N, 4, lanes], whichever is larger
     zero: np.ndarray  # zeros, [4, P] or [padded C], whichever is larger
-    factors: np.ndarray | None  # [M+N, ., P : f_stride]: for bfloat16, the rows as products read them; for int8,
-    # [threads, N, f_stride]: those of a step
+    # The rows as products read them, in the memory of a float32 array: for bfloat16, [M+N, f_stride], rounded numbers
+    # or only their upper halves; for int8, [threads, N, f_stride], scales and sums of a step's rows, then their bytes.
+    factors: np.ndarray | None
     f_stride: int
 
 

@@ -83,5 +83,6 @@ class Backend:
         return "cython or numba" if self._fused() else f"{self._name} on {self.isa()}"
 
     def _bits_of(self, precision):
-        own_order = precision == "bfloat16" and self.isa() == "amx"  # of its sums
-        return f"{f'{self._name} on amx' if own_order else self.bits()}, {precision}"
+        if precision == "bfloat16" and self.isa() == "amx":  # whose sums have an order of their own
+            return f"{self._name} on amx, {precision}"
+        return f"{self.bits()}, {precision}"

@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastlstm import containers
+from fastlstm import containers, kernels
 from fastlstm.kernels.lazy import lazy
 from fastlstm.kernels.parts import longest_first
 
@@ -308,11 +308,15 @@ def row_blocks(X):
     return [slice(first, first + size) for first in range(0, len(X), size)]
 
 
-def all_finite(X):
-    """Whether all values of an array are finite."""
+def all_finite(X, limit=np.inf):
+    """Whether all values of an array are finite and smaller than `limit` in absolute value."""
+
+    def are_finite(values):
+        return (np.isfinite(values) if limit == np.inf else np.abs(values) < limit).all()
+
     if X.size <= BLOCK_VALUES:
-        return np.isfinite(X).all()
-    return all(np.isfinite(X[rows]).all() for rows in row_blocks(X))
+        return are_finite(X)
+    return all(are_finite(X[rows]) for rows in row_blocks(X))
 
 
 def read_members(X, name, channels_first=False):
@@ -375,17 +379,27 @@ def _member(member, name):
         raise ValueError(f"{name} is not an array of numbers: {containers.reason(error)}.") from error
 
 
-def check_finite(series, name, missing, columns=None, names=None):
+def too_large(value, precision):
+    """What is wrong with a number that is infinite in products of this precision, and advice."""
+    if np.isinf(value):
+        return f"infinity or a value too large for {value.dtype}", ""
+    return f"a value too large for {precision}", ": set precision='float32'"
+
+
+def check_finite(series, name, missing, columns=None, names=None, precision="float32"):
     """Return `series` if all values are finite, or NaN unless ``missing="error"``; raise otherwise.
 
     columns: for series read from a table, the label of the column of each step and channel [T, C].
     names: the name of each channel [C], if they have names.
+    precision: of products, in which values must be finite, too.
     """
-    if all_finite(series.values):
+    limit = kernels.LIMITS.get(precision, np.inf)
+    if all_finite(series.values, limit):
         return series
     table = series.table(copy=False)
     for rows in row_blocks(table):
-        wrong = np.isinf(table[rows]) if missing != "error" else ~np.isfinite(table[rows])
+        sizes = np.abs(table[rows])
+        wrong = sizes >= limit if missing != "error" else ~(sizes < limit)
         if wrong.any():
             break
     else:
@@ -396,15 +410,16 @@ def check_finite(series, name, missing, columns=None, names=None):
     if series.origin is not None:
         rows, first = series.origin
         n, step = rows[n], step + first[n]
-    infinite = np.isinf(table[row, channel])
-    what = f"infinity or a value too large for {table.dtype}" if infinite else "NaN"
-    advice = "" if infinite else ": impute missing values, or set missing='mask'"
+    is_missing = np.isnan(table[row, channel])
+    what, advice = "NaN", ": impute missing values, or set missing='mask'"
+    if not is_missing:
+        what, advice = too_large(table[row, channel], precision)
     if columns is not None:
         label = columns[row - series.step_at[here] - series.lengths[here], channel]
         place = f"row {n}, column {label if isinstance(label, np.integer) else repr(label)}"
     else:
         place = f"series {n}, step {step}, channel {channel if names is None else repr(names[channel])}"
-        if advice and series.form == "array" and series.channels == 1:
+        if is_missing and series.form == "array" and series.channels == 1:
             advice += "; to pass series of unequal lengths, use a list, or an array of shape (n, T, C) padded with NaN"
     raise ValueError(f"Input {name} contains {what} in {place}{advice}.")
 

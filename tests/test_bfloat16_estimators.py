@@ -176,9 +176,58 @@ def test_a_precision_that_is_not_there_is_refused_by_predictions(kind):
 def test_a_fit_that_diverges_says_which_numbers_may_help():
     """Together: bfloat16 is refused with float64."""
     model = new("regressor of steps", precision="bfloat16", standardize=False)
-    huge = np.where(X > 1, 3.4e38, X)  # infinite as bfloat16
-    assert_refused(lambda: model.fit(huge, STEPS), FloatingPointError, "dtype='float64' and precision='float32'", model)
-    model.set_params(dtype="float64", precision="float32").fit(huge, STEPS)
+    huge = 1e30 * STEPS  # whose squares overflow float32
+    assert_refused(lambda: model.fit(X, huge), FloatingPointError, "dtype='float64' and precision='float32'", model)
+    model.set_params(dtype="float64", precision="float32").fit(X, huge)
+
+
+@pytest.mark.parametrize("options", [{}, {"missing": "mask"}], ids=["error", "mask"])
+@pytest.mark.parametrize("channels", [3, 40], ids=["few", "many"])
+def test_numbers_that_are_infinite_as_bfloat16_are_refused(options, channels):
+    usual = RNG.normal(size=(9, 6, channels)).astype("float32")
+    model = new("classifier", standardize=False, learning_rate="constant", **options)
+    exact = clone(model).fit(usual, LABELS[:9])
+    model.set_params(precision="bfloat16").fit(usual, LABELS[:9])
+    limit = np.float32(kernels.LIMITS["bfloat16"])
+    largest = np.nextafter(limit, np.float32(0))
+    for value, advice in ((limit, ": set precision='float32'"), (-limit, ": set precision='float32'"), (np.inf, "")):
+        huge = usual.copy()
+        huge[2, 3, 1] = value
+        kind = "infinity or a value too large for float32" if np.isinf(value) else "a value too large for bfloat16"
+        message = f"contains {kind} in {{}}, channel 1{advice}.$"
+        for call in (
+            lambda huge=huge: model.fit(huge, LABELS[:9]),
+            lambda huge=huge: model.fit(usual, LABELS[:9], X_val=huge, y_val=LABELS[:9]),
+            lambda huge=huge: model.partial_fit(huge, LABELS[:9]),
+            lambda huge=huge: model.predict(huge),
+            lambda huge=huge: model.predict(list(huge)),
+            lambda huge=huge: model.hidden_states(huge),
+        ):
+            assert_refused(call, ValueError, message.format("series 2, step 3"), model)
+        stream = model.stream(9)
+        stream.step(usual[:, 0])
+        before = stream.state
+        with pytest.raises(ValueError, match=f"x_t {message.format('stream 2')}"):
+            stream.step(huge[:, 3])
+        for now, then in zip(stream.state, before, strict=True):
+            assert_array_equal(now, then)
+    for value in (largest, -largest):
+        usual[2, 3, 1] = value
+        assert np.isfinite(model.predict_proba(usual)).all()
+        assert np.isfinite(model.stream(9, "predict_proba").step(usual[:, 3])).all()
+    usual[2, 3, 1] = limit
+    assert np.isfinite(exact.predict_proba(usual)).all()
+    assert np.isfinite(exact.stream(9, "predict_proba").step(usual[:, 3])).all()
+
+
+def test_standardized_numbers_that_are_infinite_as_bfloat16_are_refused():
+    model = fitted("regressor of steps", precision="bfloat16", bidirectional=False)
+    model._model.scaling.scale[0] = 1e-3
+    huge = X.copy()
+    huge[2, 3, 0] = 3.4e35
+    message = "contains a value too large for bfloat16 in {}, channel 0: set precision='float32'.$"
+    assert_refused(lambda: model.predict(huge), ValueError, message.format("series 2, step 3"), model)
+    assert_refused(lambda: model.stream(len(X)).step(huge[:, 3]), ValueError, message.format("stream 2"), model)
 
 
 def test_weights_of_float64_are_refused():

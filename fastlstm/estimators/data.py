@@ -236,11 +236,11 @@ def fit_scalings(parts, per_step, dtype, of_targets, share=ALONE):
     return scaling, standardization.fit_scaling([data[1:] for data in parts], "y", share)
 
 
-def transform(data, scaling, target_scaling, masked, dtype, suffix=""):
-    """Data transformed to the inputs and targets of the network."""
+def transform(data, scaling, target_scaling, masked, dtype, precision, suffix=""):
+    """Data transformed to the inputs and targets of the network, whose products are of this precision."""
     series, targets, weights = data
     if target_scaling is not None:
         targets = target_scaling.apply(targets, dtype)
         if not np.isfinite(targets).all():
             raise ValueError(f"y{suffix} contains a value too large for {dtype} after standardisation.")
-    return Data(prepared(series, scaling, masked, dtype, "X" + suffix), targets, weights)
+    return Data(prepared(series, scaling, masked, dtype, "X" + suffix, precision), targets, weights)

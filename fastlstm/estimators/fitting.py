@@ -185,7 +185,7 @@ def prepare(estimator, parts, held_out, seed, continued=False, partial=False, ch
     vocabularies = estimator._schema.vocabularies if embedding else ()
     digest = functools.partial(fingerprint, vocabularies=vocabularies)
     describe(checkpoints, estimator, seed, digest, unweighted, held_out, share)
-    how = scaling, target_scaling, estimator._masked, dtype
+    how = scaling, target_scaling, estimator._masked, dtype, estimator.precision
     parts = [part and transform(part, *how) for part in parts]
     if held_out is not None:
         held_out = [transform(part, *how, "_val") for part in there(held_out)]

@@ -83,7 +83,7 @@ def gradient_flow(estimator: Any, X: ArrayLike, y: ArrayLike) -> GradientFlow:
     fitted.dtype, fitted.precision, fitted._model = "float64", "float32", model
     data = check_data(fitted, X, y, None, reset=False)
     (of_rows,) = (part.weights for part in combine_weights(fitted, [data]))
-    data = transform(data, model.scaling, model.target_scaling, model.masked, model.dtype)
+    data = transform(data, model.scaling, model.target_scaling, model.masked, model.dtype, fitted.precision)
     recording = model.record_prepared(data.series, fitted._kernels_for(model.dtype), fitted.n_jobs)
 
     features = recording.outputs(model.per_step)

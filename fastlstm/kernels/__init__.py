@@ -197,6 +197,8 @@ CELLS = {
 BACKENDS = ("cython", "numba", "numpy")  # in order of preference for "auto"
 OF_TRAINING = ("float32", "bfloat16")  # precisions of the products in recurrences, with float32 numbers
 PRECISIONS = (*OF_TRAINING, "int8")  # and of predictions
+#: From this size on, float32 numbers are infinite in products of this precision.
+LIMITS = {"bfloat16": 2.0**128 - 2.0**119}
 NO_GRADIENT = (
     "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16' or, for a model of "
     "a file, load it without quantize."
@@ -332,6 +334,18 @@ def load(name="auto"):
     backend, _, precision = name.partition(", ")
     backend = backend if backend in available() else _resolve_backend(backend)
     return _narrow_package(backend, precision) if precision else _package(backend)
+
+
+def precision_of(name):
+    """The precision of the products of the kernels of this name.
+
+    Examples
+    --------
+    >>> from fastlstm import kernels
+    >>> kernels.precision_of("numpy"), kernels.precision_of("numpy, bfloat16")
+    ('float32', 'bfloat16')
+    """
+    return name.partition(", ")[2] or "float32"
 
 
 @functools.cache

@@ -85,9 +85,9 @@ class Model:
         """Raise ValueError or TypeError unless the weights are valid, which kernels do not check."""
         check_weights(self.weights, self.shapes)
 
-    def prepare(self, series, name="X"):
-        """Series transformed to the inputs of the layers."""
-        return prepared(series, self.scaling, self.masked, self.dtype, name)
+    def prepare(self, series, precision="float32"):
+        """Series transformed to the inputs of layers whose products are of this precision."""
+        return prepared(series, self.scaling, self.masked, self.dtype, "X", precision)
 
     def scores(self, series, backend, n_jobs=None):
         """Scores [rows, K S] of the head: one row per series, or one per step if the head is applied to every step.
@@ -106,7 +106,7 @@ class Model:
 
     def record(self, series, backend, n_jobs=None):
         """The forward pass of `states`, as a `Recording` of the gates and states of all layers."""
-        return self.record_prepared(self.prepare(series), backend, n_jobs)
+        return self.record_prepared(self.prepare(series, kernels.precision_of(backend)), backend, n_jobs)
 
     def record_prepared(self, series, backend, n_jobs=None):
         """The same for series that `prepare` has returned."""
@@ -114,19 +114,22 @@ class Model:
 
     def _run(self, series, backend, n_jobs, per_step, with_head):
         package = kernels.load(backend)
-        series = self.prepare(series)
+        series = self.prepare(series, kernels.precision_of(backend))
         return run_over(self.stack, series, self.weights, package, n_jobs, per_step, with_head, self.embedding)
 
 
-def prepared(series, scaling, masked, dtype, name="X"):
-    """Series standardised by `scaling`, as `dtype`, and with indicators of missing values if `masked`."""
+def prepared(series, scaling, masked, dtype, name, precision):
+    """Series standardised by `scaling`, as `dtype`, and with indicators of missing values if `masked`.
+
+    Raises ValueError, naming `name`, if a value is infinite in products of this precision.
+    """
     if scaling is not None:
         check_channels(series, len(scaling.mean))
-    prepare = partial(_prepared, scaling=scaling, masked=masked, dtype=dtype, name=name)
+    prepare = partial(_prepared, scaling=scaling, masked=masked, dtype=dtype, name=name, precision=precision)
     return series.prepared_by(prepare, series.channels * (2 if masked else 1), dtype, masked)
 
 
-def _prepared(series, scaling, masked, dtype, name):
+def _prepared(series, scaling, masked, dtype, name, precision):
     if scaling is not None:
         table = series.table(copy=False)
         out = table if series.is_scratch and table.dtype == dtype else None
@@ -134,8 +137,8 @@ def _prepared(series, scaling, masked, dtype, name):
     elif series.values.dtype != dtype:  # kernels would read the numbers as those of another type
         series = series.with_table(series.table(copy=False).astype(dtype))
     # finite values may be too large for the dtype, and a file may have changed since it was checked
-    if scaling is not None or series.origin is not None:
-        sequences.check_finite(series, name, "keep" if masked else "error")
+    if scaling is not None or series.origin is not None or precision in kernels.LIMITS:
+        sequences.check_finite(series, name, "keep" if masked else "error", precision=precision)
     return sequences.with_mask(series) if masked else series
 
 

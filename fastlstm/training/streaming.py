@@ -1,10 +1,10 @@
 """Step-by-step evaluation of a model on several sequences at once, in microseconds per step."""
 
-from math import isfinite
+from math import hypot, inf
 
 import numpy as np
 
-from fastlstm import kernels, threads
+from fastlstm import kernels, sequences, threads
 from fastlstm.kernels.numpy.roll_out import RollOut
 from fastlstm.kernels.parts import Part
 from fastlstm.kernels.workspace import Workspace
@@ -15,7 +15,7 @@ from fastlstm.training.inference import team_for
 from fastlstm.training.recording import Activations
 
 KNOWN_BYTES = 1 << 26  # most memory for the products of all symbols; with more, those of a step are computed in it
-FEW = 32  # up to this many values, a sum in Python is faster than np.isfinite, which costs as much as a small step
+FEW = 32  # up to this many values, a norm in Python is faster than np.isfinite, which costs as much as a small step
 
 
 class _Recorded:
@@ -76,6 +76,8 @@ class Stepper:
     def __init__(self, model, n, backend, gates=False):
         stack, weights, dtype = model.stack, model.weights, model.dtype
         package, self._n, self.dtype = kernels.load(backend), n, dtype
+        self._precision = kernels.precision_of(backend)
+        self._limit = kernels.LIMITS.get(self._precision, inf)
         self._model, self._backend, self._stack, self._package = model, backend, stack, package
         self._lookup, recurrent = None, [weights[name] for name in stack.shapes]
         if model.embedding:
@@ -146,7 +148,7 @@ class Stepper:
                 self._run.look_up(self._lookup.known, self._which)
         if self.seen is None:
             self._x[...] = numbers
-            if not (self._few and isfinite(sum(self._flat.tolist()))):
+            if not (self._few and hypot(*self._flat.tolist()) < self._limit):  # false if a value is NaN
                 self._check_finite(x)
         else:
             self._fill_missing(x)
@@ -230,20 +232,20 @@ class Stepper:
 
     def _check_finite(self, x):
         x = x.reshape(self.shape)
-        wrong = ~np.isfinite(x) if self.seen is None else np.isinf(x)
+        sizes = np.abs(x)
+        wrong = ~(sizes < self._limit) if self.seen is None else sizes >= self._limit
         if not wrong.any():
             return
         stream, channel = np.argwhere(wrong)[0]
-        if np.isinf(x[stream, channel]):
-            what, advice = f"infinity or a value too large for {self.dtype}", ""
-        else:
-            what, advice = "NaN", ": impute missing values, or fit with missing='mask'"
+        what, advice = "NaN", ": impute missing values, or fit with missing='mask'"
+        if not np.isnan(x[stream, channel]):
+            what, advice = sequences.too_large(x[stream, channel], self._precision)
         raise ValueError(f"x_t contains {what} in stream {stream}, channel {channel}{advice}.")
 
     def _fill_missing(self, x):
         """Set the inputs as `sequences.with_mask` does: NaN becomes the last observed value, with an indicator."""
         C, missing = self.shape[1], 0
-        if self._few and isfinite(sum(x.ravel().tolist())):
+        if self._few and hypot(*x.ravel().tolist()) < self._limit:
             self.seen[...] = x
         else:
             self._check_finite(x)

@@ -56,8 +56,8 @@ class Backend:
         def over(module, *names):
             return SimpleNamespace(**{name: partial(getattr(module, name), entries) for name in names})
 
-        def module_of(cell, entries=entries):
-            own = {"entries_of": staticmethod(entries), "cell": cell}
+        def module_of(cell, entries=entries, precision="float32"):
+            own = {"entries_of": staticmethod(entries), "cell": cell, "PRECISION": precision}
             return SimpleNamespace(
                 **{of.__name__: type(of.__name__, (of,), own) for of in (recurrence.Packed, recurrence.Run)}
             )
@@ -66,7 +66,7 @@ class Backend:
         self.wait = entries(np.dtype("float32")).wait
         vars(self).update({cell: module_of(cell) for cell in CELLS})
         for precision, of_precision in narrow.items():
-            cells = {cell: module_of(cell, lambda dtype, own=of_precision: own) for cell in CELLS}
+            cells = {cell: module_of(cell, lambda dtype, own=of_precision: own, precision) for cell in CELLS}
             bits = partial(self._bits_of, precision)
             own_isa = getattr(of_precision, "level", isa)  # where its instructions are others
             setattr(self, precision, SimpleNamespace(isa=own_isa, bits=bits, **cells))

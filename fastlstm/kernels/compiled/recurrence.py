@@ -11,16 +11,6 @@ from fastlstm.kernels.parts import row_bounds
 from fastlstm.kernels.workspace import ALIGNMENT
 
 
-def is_narrow(entries):
-    """Whether products are of pairs of bfloat16 numbers."""
-    return entries.operands(3) == 2
-
-
-def is_of_bytes(entries):
-    """Whether products are of int8 numbers, four by four."""
-    return entries.operands(4) == 1
-
-
 class Buffers(NamedTuple):
     """Flat arrays that a run reads and writes; None if not needed."""
 
@@ -42,17 +32,18 @@ class Packed:
     """Weights and their gradient, packed for the kernels; see the contract."""
 
     cell = entries_of = None  # name of the cell; function that returns the backend's entries for a dtype
+    PRECISION = "float32"  # of products; float64 numbers keep their own
 
     def __init__(self, C, H, dtype, workspace, forward=True, backward=False, inputs=False):
         entries, kind = self.entries_of(dtype), CELLS[self.cell]
-        if is_of_bytes(entries) and (backward or inputs):
+        if self.PRECISION == "int8" and (backward or inputs):
             raise ValueError(NO_GRADIENT)
         lanes = entries.lanes()
         P, G = padded(H, lanes), len(kind.gates)
-        n_operands, of_bytes = entries.operands, is_of_bytes(entries)
+        n_operands, of_bytes = entries.operands, self.PRECISION == "int8"
         separate = kind.n_slots + 2 * G if of_bytes else kind.separate_biases  # biases and scales
         size = (G * (n_operands(C + 1) + n_operands(H)) + separate) * P
-        of_operands = np.dtype(np.uint32) if is_narrow(entries) or of_bytes else dtype
+        of_operands = dtype if self.PRECISION == "float32" else np.dtype(np.uint32)  # of two or four factors
         self.forward = self.backward = self.inputs = self.gradient = None
         if forward:
             self.forward = workspace.empty("packed", (size,), of_operands)
@@ -78,6 +69,7 @@ class Run:
     """A run over a packed batch, with its buffers; see the contract."""
 
     cell = entries_of = None  # name of the cell; function that returns the backend's entries for a dtype
+    PRECISION = "float32"  # of products; float64 numbers keep their own
 
     def __init__(self, C, H, starts, dtype, workspace, recording=False, threads=1, masked=False):
         self._entries = entries = self.entries_of(dtype)
@@ -90,10 +82,10 @@ class Run:
         self.inputs, self.h = rows[:, begin : begin + C], rows[:, begin + C + 1 : begin + C + 1 + H]
         h = mask = c = self._c = self._gates = factors = None
         f_stride = 0
-        if is_narrow(entries):
+        if self.PRECISION == "bfloat16":
             f_begin, f_stride = row_layout(2 * entries.operands(C + 1), self.P, dtype)
             factors = workspace.empty("factors", ((self.M + self.N) * f_stride,), dtype)[f_begin:]
-        elif is_of_bytes(entries):  # a row has two scales, two sums and the bytes
+        elif self.PRECISION == "int8":  # a row has two scales, two sums and the bytes
             line = ALIGNMENT // dtype.itemsize
             f_stride = padded(4 + entries.operands(C + 1) + entries.operands(self.P), line)
             factors = workspace.empty("factors", (threads * self.N * f_stride,), dtype)
@@ -163,7 +155,7 @@ class Run:
         self._kernel.step(packed.kernel, x, h)
 
     def prepare_backward(self, outputs=False, inputs=False, keep=False):
-        if is_of_bytes(self._entries):
+        if self.PRECISION == "int8":
             raise ValueError(NO_GRADIENT)
         P, H, dtype, empty = self.P, self.H, self.dtype, self.workspace.empty
         self.d_h = self.d_inputs = self.d_x = None

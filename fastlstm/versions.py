@@ -12,8 +12,8 @@ from fastlstm._version import __version__
 def show_versions() -> None:
     """Print the backend, vector width, threads and versions, to be included in bug reports.
 
-    For ``precision="bfloat16"``, it says whether the CPU multiplies pairs of such numbers in one instruction, or
-    whether that is emulated, which is slower than float32; likewise for ``precision="int8"``.
+    For ``precision="bfloat16"`` and ``precision="int8"``, it says whether the CPU has an instruction for products of
+    such numbers, or whether these are emulated: with the same bits, but more slowly.
 
     Examples
     --------
@@ -22,16 +22,12 @@ def show_versions() -> None:
     fastlstm: 0.2.0.dev0
     ...
     """
-    name = kernels.resolve()
-    facts = {"fastlstm": __version__, "backend": name, "backends": ", ".join(kernels.available())}
-    backend, level = kernels.load(name), None
-    if name != "numpy":
-        lanes, level = backend.entries(np.dtype("float32")).lanes(), backend.isa()
-        facts["vectors"] = f"{level}, {32 * lanes} bits"
-    if hasattr(backend, "bfloat16"):
-        facts["bfloat16"] = {"avx512_bf16": "one instruction", "amx": "matrix unit"}.get(level, "emulated")
-    if hasattr(backend, "int8"):
-        facts["int8"] = "one instruction" if level and backend.int8.isa().endswith("_vnni") else "emulated"
+    try:
+        name = kernels.resolve()
+        about_kernels = _facts_of(kernels.load(name))
+    except ValueError as error:  # a variable of the environment is wrong, which the report is to show
+        name, about_kernels = str(error), {}
+    facts = {"fastlstm": __version__, "backend": name, "backends": ", ".join(kernels.available()), **about_kernels}
     facts["threads"] = threads.cpu_limit()
     facts["python"], facts["machine"] = platform.python_version(), f"{platform.system()} {platform.machine()}"
     for name in ("numpy", "numba", "llvmlite", "scikit-learn"):
@@ -41,3 +37,16 @@ def show_versions() -> None:
             facts[name] = "not installed"
     for name, value in facts.items():
         print(f"{name}: {value}")
+
+
+def _facts_of(backend):
+    """Instructions that the kernels of a backend use."""
+    facts, level = {}, None
+    if backend.PARALLEL:
+        lanes, level = backend.entries(np.dtype("float32")).lanes(), backend.isa()
+        facts["vectors"] = f"{level}, {32 * lanes} bits"
+    facts["bfloat16"] = {"avx512_bf16": "one instruction", "amx": "matrix unit"}.get(level, "emulated")
+    facts["int8"] = "not available"
+    if hasattr(backend, "int8"):
+        facts["int8"] = "one instruction" if level and backend.int8.isa().endswith("_vnni") else "emulated"
+    return facts

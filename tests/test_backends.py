@@ -174,9 +174,12 @@ def test_the_environment_chooses_the_level(level):
 
 @built
 def test_a_level_that_is_not_there_is_an_error():
-    message = failure(VERSIONS, FASTLSTM_ISA="mmx")
+    message = failure("from fastlstm.layers import LSTM; LSTM(1, 1)", FASTLSTM_ISA="mmx")
     assert "FASTLSTM_ISA=mmx is not a level that this CPU and its operating system support" in message
     assert f"expected one of {list(LEVELS)}" in message
+    report = run_python("-c", VERSIONS, FASTLSTM_ISA="mmx")
+    assert "backend: FASTLSTM_ISA=mmx is not a level" in report
+    assert "threads: " in report
 
 
 @built

@@ -385,6 +385,14 @@ def test_a_model_of_a_backend_without_int8_is_refused(tmp_path):
         loaded(fitted("regressor").set_params(backend="numba"), tmp_path / "model")
 
 
+@pytest.mark.parametrize(("name", "expected"), [("numba", "not available"), ("numpy", "emulated")])
+def test_versions_say_whether_a_backend_has_int8(name, expected, monkeypatch, capsys):
+    pytest.importorskip(name)
+    monkeypatch.setenv(kernels.VARIABLE, name)
+    fastlstm.show_versions()
+    assert f"int8: {expected}\n" in capsys.readouterr().out
+
+
 def test_versions_say_whether_the_cpu_multiplies_bytes(monkeypatch, capsys):
     cython = pytest.importorskip("fastlstm.kernels.cython")
     monkeypatch.setenv(kernels.VARIABLE, "cython")

@@ -271,6 +271,20 @@ def test_backends_that_can_be_loaded_are_named_and_forced(monkeypatch):
     assert LSTM(1, 1).backend == kernels.available()[0]
 
 
+@pytest.mark.parametrize(("name", "value"), [("precision", "bfloat16"), ("backend", "numpy"), ("dtype", "float64")])
+def test_what_selects_the_kernels_is_fixed(name, value):
+    layer = LSTM(2, 3)
+    before = repr(layer)
+    with pytest.raises(AttributeError, match=f"{name} of a layer cannot be changed: make a new layer with {name}="):
+        setattr(layer, name, value)
+    assert repr(layer) == before
+
+
+def test_strings_of_numpy_are_strings():
+    layer = LSTM(2, 3, backend=np.str_("numpy"), precision=np.str_("bfloat16"))
+    assert repr(layer) == "LSTM(2, 3, dtype='float32', backend='numpy', precision='bfloat16')"
+
+
 def test_layers_can_be_pickled(backend, cell):
     layer, (x, *_) = layer_and_problem(cell, (2, 4, 2, 3), "float32", backend)
     assert_array_equal(pickle.loads(pickle.dumps(layer))(x)[0], layer(x)[0])

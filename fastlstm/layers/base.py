@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from fastlstm.layers.tape import State
 
+FIXED = "dtype", "backend", "precision"  # attributes that select the kernels of a layer
+
 
 class Layer:
     """Base class for recurrent layers; a subclass names the cell.
@@ -78,8 +80,8 @@ class Layer:
         threads.check_n_jobs(n_jobs)
         self._stack = Stack(self._cell, int(input_size), sizes, bool(bidirectional))
         self.dtype = np.dtype(dtype)
-        self.backend, self.n_jobs, self.precision = kernels.resolve(backend), n_jobs, precision
-        kernels.resolve(self.backend, precision, dtype)  # raises if the backend does not have this precision
+        kernels.resolve(backend, precision, dtype)  # raises if the backend does not have this precision
+        self.backend, self.n_jobs, self.precision = str(kernels.resolve(backend)), n_jobs, str(precision)
         with named("random_state"):
             rng = np.random.default_rng(random_state)
         fresh = self._stack.initial_weights(rng)
@@ -87,6 +89,14 @@ class Layer:
         self._memory = RunMemory(len(self._stack.places))
         self._number_records(0)
         self._set_weights({name: value.astype(self.dtype) for name, value in fresh.items()})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and name in vars(self):
+            raise AttributeError(
+                f"{name} of a layer cannot be changed: make a new layer with {name}={value!r}, and load this one's "
+                "state_dict() into it."
+            )
+        object.__setattr__(self, name, value)
 
     def _set_weights(self, weights):
         self._flat = tuple(value.reshape(-1) for value in weights.values())

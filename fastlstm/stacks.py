@@ -110,6 +110,18 @@ class Stack:
         """Number of inputs and hidden units of the widest layer, in all directions."""
         return max(C + H for _, C, H in self.places) * self.directions
 
+    def check_sizes(self, precision):
+        """Raise ValueError if a layer is too large for products of this precision."""
+        if precision != "int8":
+            return
+        for n, (_, C, H) in enumerate(self.places):
+            for size, what in (C, "channels" if n < self.directions else "outputs of a layer"), (H, "units"):
+                if size > kernels.MOST_OF_INT8:
+                    raise ValueError(
+                        f"{size} {what} are too many for precision='int8', whose sums might overflow; expected at most "
+                        f"{kernels.MOST_OF_INT8}: use precision='bfloat16' or 'float32'."
+                    )
+
     def initial_weights(self, rng, longest_lag=None):
         """Initial weights, float64.
 
@@ -178,6 +190,7 @@ class PackedStack:
 
     def __init__(self, stack, package, dtype, workspaces=None, forward=True, backward=False, inputs=False):
         module = getattr(package, stack.cell)
+        stack.check_sizes(module.Packed.PRECISION)
         workspaces = workspaces or [Workspace() for _ in stack.places]
         self.runs = []
         for n, ((_, C, H), workspace) in enumerate(zip(stack.places, workspaces, strict=True)):

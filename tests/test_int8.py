@@ -20,6 +20,7 @@ from fastlstm.kernels.numpy.recurrence import int8
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
 from fastlstm.language import LSTMLanguageModel, LSTMTranslator
+from fastlstm.stacks import PackedStack, Stack
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Training was still improving", "ignore:Training might not have converged", "ignore:The validation score"
@@ -238,6 +239,21 @@ def test_backends_without_int8_say_which_have_it():
         layers.LSTM(1, 1, precision="int8", backend="numba")
 
 
+@pytest.mark.parametrize("name", HAVE)
+@pytest.mark.parametrize(
+    ("sizes", "options", "what"),
+    [
+        ((131073, 1), {}, "131073 channels"),
+        ((1, [65537, 1]), {"bidirectional": True}, "131074 outputs of a layer"),
+        ((1, 131073), {}, "131073 units"),
+    ],
+)
+def test_sums_that_might_overflow_are_refused(name, sizes, options, what):
+    stack = Stack("rnn", sizes[0], tuple(np.atleast_1d(sizes[1])), **options)
+    with pytest.raises(ValueError, match=f"{what} are too many for precision='int8'.* at most 131072: use precision="):
+        PackedStack(stack, of(name), np.dtype("float32"))
+
+
 # -- estimators --------------------------------------------------------------------------------------------------------
 
 RNG = np.random.default_rng(0)
@@ -377,6 +393,17 @@ def test_an_unknown_value_is_refused(quantize, tmp_path):
 def test_a_model_that_cannot_be_quantized_is_refused(model, message, tmp_path):
     with pytest.raises(ValueError, match=f"quantize='int8'.*{message}"):
         loaded(model.fit(X, Y), tmp_path / "model")
+
+
+def test_a_model_with_too_many_channels_is_refused(tmp_path):
+    X = np.zeros((4, 1, kernels.MOST_OF_INT8 + 1), "float32")
+    model = LSTMRegressor(1, cell="rnn", max_iter=1, random_state=0).fit(X, np.arange(4))
+    message = "131073 channels are too many for precision='int8'"
+    with pytest.raises(ValueError, match=message):
+        loaded(model, tmp_path / "model")
+    model.set_params(precision="int8")
+    for call in (lambda: model.predict(X), model.stream):
+        assert_refused(call, ValueError, message, model)
 
 
 def test_a_model_of_a_backend_without_int8_is_refused(tmp_path):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from fastlstm.estimators.base import BaseLSTM
 
+BEYOND_MEMORY = 1 << 40  # streams; NumPy may raise ValueError for arrays of so many rows
+
 
 class Stream:
     """Step-by-step prediction of one or more series; created by the estimator's `stream` method.
@@ -85,7 +87,9 @@ class Stream:
         name = kernels.resolve(*where, model.dtype)
         try:
             self._stepper = Stepper(model, n_streams, name, gates)
-        except (MemoryError, ValueError) as error:  # ValueError if a size exceeds the largest index
+        except (MemoryError, ValueError) as error:
+            if isinstance(error, ValueError) and n_streams < BEYOND_MEMORY:
+                raise
             raise MemoryError(f"n_streams={n_streams} does not fit into memory: {error}") from error
         self._shape, self._dtype = self._stepper.shape, self._stepper.dtype
         # a single stream also accepts a step without the first axis

@@ -15,6 +15,7 @@ from fastlstm.estimators.parameters import NetworkParameters
 from fastlstm.export import known
 from fastlstm.export.objects import Decoder, Encoder
 from fastlstm.files import ModelFileError
+from fastlstm.training.model import Model
 
 if TYPE_CHECKING:
     from typing import Any, Literal
@@ -179,6 +180,9 @@ def _quantize(estimator, quantize):
         network.set_params(precision=quantize)
         try:
             network._kernels_for(network.dtype)
+            model = getattr(network, "_model", None)
+            if isinstance(model, Model) and model.embedding is None:  # symbols are looked up, not multiplied
+                model.stack.check_sizes(quantize)
         except ValueError as error:
             raise ValueError(f"quantize={quantize!r} sets a precision that this model does not have: {error}") from None
 

@@ -199,6 +199,7 @@ OF_TRAINING = ("float32", "bfloat16")  # precisions of the products in recurrenc
 PRECISIONS = (*OF_TRAINING, "int8")  # and of predictions
 #: From this size on, float32 numbers are infinite in products of this precision.
 LIMITS = {"bfloat16": 2.0**128 - 2.0**119}
+MOST_OF_INT8 = 1 << 17  # inputs or units of a layer; sums of more products of two int8 numbers might overflow
 NO_GRADIENT = (
     "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16' or, for a model of "
     "a file, load it without quantize."

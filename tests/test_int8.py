@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from helpers import assert_refused
+from helpers import assert_refused, assert_same_fit
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -319,9 +319,21 @@ def test_a_model_is_quantized_when_it_is_loaded(kind, tmp_path):
     assert 1e-7 < np.abs(ours - exact).max() / np.abs(exact).max() < 0.02
     assert_array_equal(answer(kind, loaded(quantized, tmp_path / "again", None)), ours)
     assert_array_equal(answer(kind, loaded(model, tmp_path / "model", None)), exact)
-    with pytest.raises(ValueError, match=f"{NO_GRADIENT}.* load it without quantize"):
+    with pytest.raises(ValueError, match=rf"{NO_GRADIENT}.* set_params\(precision='float32'\)"):
         quantized.fit(*KINDS[kind][1])
     assert_array_equal(answer(kind, quantized), ours)
+
+
+def test_a_model_saved_at_int8_trains_again_as_the_error_says(tmp_path):
+    model = loaded(fitted("classifier").set_params(precision="int8"), tmp_path / "model", None)
+    assert_refused(lambda: model.fit(X, LABELS), ValueError, NO_GRADIENT, model)
+    assert_same_fit(model.set_params(precision="float32").fit(X, LABELS), fitted("classifier"))
+
+
+@pytest.mark.parametrize("name", kernels.available())
+def test_fit_says_at_once_that_int8_does_not_train(name):
+    model = LSTMRegressor(2, precision="int8", backend=name)
+    assert_refused(lambda: model.fit(X, Y), ValueError, NO_GRADIENT, model)
 
 
 def test_the_precision_may_be_set_after_fit(tmp_path):

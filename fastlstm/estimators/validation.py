@@ -25,9 +25,9 @@ def validates_parameters(method: Method) -> Method:
 
 def check_network_parameters(estimator):
     """Raise if parameters of the network are incompatible with each other."""
-    estimator._kernels_for(estimator.dtype)
-    if estimator.precision == "int8":
+    if estimator.precision == "int8":  # before other errors, which may suggest a backend that has it
         raise ValueError(kernels.NO_GRADIENT)
+    estimator._kernels_for(estimator.dtype)
     check_sizes(estimator.hidden_size, estimator.num_layers)
     gated = [name for name, cell in kernels.CELLS.items() if cell.forget_gate]
     *others, last = map(repr, gated)

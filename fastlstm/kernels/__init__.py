@@ -201,8 +201,8 @@ PRECISIONS = (*OF_TRAINING, "int8")  # and of predictions
 LIMITS = {"bfloat16": 2.0**128 - 2.0**119}
 MOST_OF_INT8 = 1 << 17  # inputs or units of a layer; sums of more products of two int8 numbers might overflow
 NO_GRADIENT = (
-    "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16' or, for a model of "
-    "a file, load it without quantize."
+    "precision='int8' is for predictions and has no gradient: use precision='float32' or 'bfloat16', for an estimator "
+    "by set_params(precision='float32'), for a layer in a new one."
 )
 VARIABLE = "FASTLSTM_BACKEND"
 OF_LEVEL = "FASTLSTM_ISA"

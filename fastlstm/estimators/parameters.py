@@ -195,7 +195,7 @@ class NetworkParameters:
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
         "n_jobs": [None, Jobs()],
-        "precision": [StrOptions(set(kernels.PRECISIONS))],
+        "precision": [StrOptions(dict.fromkeys(kernels.PRECISIONS).keys())],  # a set in the order of messages
     }
 
     def _kernels_for(self, dtype):

@@ -81,7 +81,6 @@ def test_series_to_predict(estimator, case):
     assert_refused(lambda: model.predict(bad), error, message, model)
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # NumPy's, from scikit-learn's check
 def test_series_too_large_for_the_type(model):
     assert_refused(lambda: model.fit(but(X, 1e300), Y), ValueError, r"X contains .* too large for .*float32", model)
 
@@ -140,7 +139,6 @@ def test_words_for_a_regressor():
     assert_refused(lambda: model.fit(X, Y.astype(str).tolist()[:-1] + ["abc"]), ValueError, "'abc'", model)
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_targets_too_large_for_the_type():
     model = LSTMRegressor(**QUICK)
     message = "y contains values too large to standardise"

@@ -300,6 +300,14 @@ def test_an_infinite_input_spoils_no_gradient_that_it_does_not_reach(backend, ce
     assert np.isfinite(grads.weights["weight_hh_l0"]).all()
 
 
+@pytest.mark.parametrize("precision", kernels.PRECISIONS)
+def test_sums_that_overflow_saturate_gates_without_a_warning(cell, precision):
+    layer = class_of(cell)(2, 3, backend="numpy", precision=precision, random_state=0)
+    layer.load_state_dict({name: np.full_like(value, 2) for name, value in layer.state_dict().items()})
+    output, _ = layer(np.full((1, 1, 2), 3e38, "float32"))
+    assert np.isfinite(output).all()
+
+
 def test_a_tape_that_is_not_kept_gives_the_same_gradients_once(backend, cell, dtype):
     layer, (x, state, d_output, d_state) = layer_and_problem(cell, (5, 4, 3, 17), dtype, backend)
     _, _, tape = layer.record(x, state)

@@ -34,7 +34,7 @@ def check_series(estimator, X, dtype, reset, name="X", missing="error", warn_of_
     series = None if reset else _usual_series(estimator, X, X, dtype)
     if series is not None:
         return series
-    with named(name):
+    with named(name), np.errstate(over="ignore"):  # reported as infinite
         source = storage.source_of(X, name)
         if source is not None:
             return _check_stored(estimator, source, dtype, reset, name, missing, warn_of_names)

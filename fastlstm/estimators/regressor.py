@@ -245,7 +245,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             shape, y = np.shape(y), np.array(y, dtype=float).reshape(len(y), -1)
             y = np.where(valid, y, 0).reshape(shape)
         dtype = "float64" if self._standardised and self._scales_targets() else self.dtype
-        y = check_array(y, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
+        with np.errstate(over="ignore"):  # reported as infinite
+            y = check_array(y, dtype=dtype, ensure_2d=False, allow_nd=True, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1 and not self._per_step:
             y = column_or_1d(y, warn=True)
         if y.ndim > 2:

@@ -19,7 +19,8 @@ def sigmoid(x):
 
 def rows_times(a, w):
     """a [..., K] @ w [M, K].T with one product per row, so that the result of a row does not depend on other rows."""
-    with np.errstate(invalid="ignore"):  # OpenBLAS may warn about memory beyond small arrays (numpy issue 24067)
+    # sums may overflow, and OpenBLAS may warn about memory beyond small arrays (numpy issue 24067)
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.matmul(w, a[..., None])[..., 0]
 
 
@@ -100,7 +101,8 @@ class Run:
             return rows_times(self._factors(array), packed.weights[which])
         (integers, scale), (of_weights, scale_of_weights) = int8(array), packed.rounded[which]
         sums = rows_times(integers.astype(float), of_weights.astype(float))  # exact
-        return (scale * scale_of_weights.T) * sums.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return (scale * scale_of_weights.T) * sums.astype(np.float32)
 
     def look_up(self, products, which):
         self._products, self._which = products, which

@@ -14,6 +14,7 @@ from fastlstm.estimators.encoder import SequenceEncoder
 from fastlstm.estimators.parameters import NetworkParameters
 from fastlstm.export import known
 from fastlstm.export.objects import Decoder, Encoder
+from fastlstm.export.sources import check_quantize
 from fastlstm.files import ModelFileError
 from fastlstm.training.model import Model
 
@@ -146,8 +147,7 @@ def load(path: str | PathLike[str], quantize: Literal["int8"] | None = None) -> 
     >>> bool(np.abs(quantized.predict_proba(X) - model.predict_proba(X)).max() < 0.01)
     True
     """
-    if not (quantize is None or (isinstance(quantize, str) and quantize == "int8")):
-        raise ValueError(f"quantize={quantize!r}: expected 'int8' or None.")
+    check_quantize(quantize)
     record, arrays = files.read(path, KIND)
     version = "of an unknown version"
     try:

@@ -44,6 +44,12 @@ def _checked(estimator):
     return fitted
 
 
+def check_quantize(quantize):
+    """Raise ValueError unless `quantize` is one of the values that exports and `load` take."""
+    if not (quantize is None or (isinstance(quantize, str) and quantize == "int8")):
+        raise ValueError(f"quantize={quantize!r}: expected 'int8' or None.")
+
+
 def check_finite(weights):
     """Raise ValueError unless all weights are finite; predictions do not check this, as it would take too long."""
     for name, value in weights.items():

@@ -34,7 +34,7 @@ from fastlstm.export.c.header import header
 from fastlstm.export.c.network import Network
 from fastlstm.export.c.source import LIBRARIES, Source
 from fastlstm.export.c.weights import quantize as quantized_weights
-from fastlstm.export.sources import source_of
+from fastlstm.export.sources import check_quantize, source_of
 from fastlstm.files import write_atomically
 from fastlstm.layers.base import Layer
 from fastlstm.layers.checks import named
@@ -108,8 +108,7 @@ def to_c(
     source, header_path = _check_path(path)
     if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
         raise ValueError(f"name={name!r}: expected letters, digits and underscores, the first one a letter.")
-    if quantize not in (None, "int8"):
-        raise ValueError(f"quantize={quantize!r}: expected None or 'int8'.")
+    check_quantize(quantize)
     if X_check is not None and quantize is None:
         raise ValueError("X_check has no effect without quantize: set quantize='int8', or leave X_check out.")
     estimator, network = _read(estimator)

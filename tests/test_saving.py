@@ -406,6 +406,12 @@ def test_a_file_of_a_later_version_names_that_version(path, monkeypatch):
         fastlstm.load(path)
 
 
+def test_strings_of_numpy_are_saved_as_plain_ones(path):
+    model = made("regressor").set_params(precision=np.str_("bfloat16"))
+    fastlstm.save(model, path)
+    assert type(fastlstm.load(path).precision) is str
+
+
 def test_what_an_earlier_version_did_not_know_has_its_default(path):
     fastlstm.save(made("regressor"), path)
     record, arrays = files.read(path, "model")

@@ -35,7 +35,7 @@ class Encoder:
         kind = type(value)
         if kind in PLAIN:
             return value
-        if isinstance(value, str) and not isinstance(value, np.generic):  # a member of an enumeration
+        if isinstance(value, str):  # a member of an enumeration, or NumPy's
             return str.__str__(value)
         if kind is list:
             return [self.encode(member, f"{place}[{n}]") for n, member in enumerate(value)]

@@ -83,6 +83,8 @@ def test_series_to_predict(estimator, case):
 
 def test_series_too_large_for_the_type(model):
     assert_refused(lambda: model.fit(but(X, 1e300), Y), ValueError, r"X contains .* too large for .*float32", model)
+    model.set_params(standardize=False)
+    assert_refused(lambda: model.fit(but(X, 1e300), Y), ValueError, r"X contains .* too large for .*float32", model)
 
 
 @pytest.mark.parametrize(

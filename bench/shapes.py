@@ -26,6 +26,8 @@ RAGGED = [shape for shape in MODERATE if shape[0] > 1 and shape[1] > 1]
 BATCHES = [shape for shape in SHAPES if shape[0] >= 8]
 #: Those of them on which directions are.
 BOTH_WAYS = [shape for shape in BATCHES if 32 <= shape[3] <= 320]
+#: One step, and few sequences: ONNX Runtime passes over the weights once for up to six.
+FEW = [(1, 1, 8, 64), (5, 1, 8, 64), (5, 1, 64, 256), *((N, 50, 64, H) for H in (256, 512) for N in (3, 4, 5, 6, 8))]
 #: For time against one axis, the others fixed.
 GROWING = {
     "H": [(N, 50, 16, H) for N in (1, 32, 256) for H in (16, 32, 64, 128, 256, 512)],

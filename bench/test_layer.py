@@ -4,7 +4,7 @@ import numpy as np
 import peers
 import pytest
 from ours import normal, our_inference, our_stream, our_training, weights_of
-from shapes import BATCHES, BOTH_WAYS, GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
+from shapes import BATCHES, BOTH_WAYS, FEW, GROWING, MODERATE, RAGGED, SHAPES, inference_flops, label, training_flops
 
 from fastlstm import LSTMClassifier, LSTMRegressor, layers
 from fastlstm.kernels import CELLS
@@ -39,6 +39,11 @@ def time_training(side_by_side, work, shape, threads, dtype="float32", kind=LSTM
 @pytest.mark.parametrize("shape", SHAPES, ids=label)
 def test_inference(side_by_side, shape, threads):
     time_inference(side_by_side, "inference", shape, threads, onnxruntime=peers.onnx_inference)
+
+
+@pytest.mark.parametrize("shape", FEW, ids=label)
+def test_inference_of_few(side_by_side, shape, threads):
+    time_inference(side_by_side, "inference, few sequences", shape, threads, onnxruntime=peers.onnx_inference)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=label)

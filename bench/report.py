@@ -78,7 +78,7 @@ def select(rows, work, threads=None, peer=None, where=lambda N, T, C, H: True):
 
 
 def times(value):
-    return "-" if value is None else f"{value:.2f} x"
+    return "-" if value is None or math.isnan(value) else f"{value:.2f} x"
 
 
 def in_words(shape):

@@ -109,9 +109,10 @@ def load(path: str | PathLike[str], quantize: Literal["int8"] | None = None) -> 
         regressor to change by less than 1 % of the range of its targets, probabilities by less than 0.005 on average
         (but near a decision boundary by up to 0.1), and the accuracy of a classifier by less than half a percentage
         point. Outliers among the channels of a step, or among the weights of a unit, lead to larger errors: compare
-        predictions on data of your own. It pays from about 256 units on, for streams and for few series at once,
-        most of all on CPUs with AVX512-VNNI or AVX-VNNI (see `fastlstm.show_versions`). The float32 weights stay in
-        memory, and predictions pack them as bytes. Fitting the estimator further raises an error.
+        predictions on data of your own. Streams are faster, and so are predictions of up to eight long series with
+        about 256 units or more, most of all on CPUs with AVX512-VNNI or AVX-VNNI (see `fastlstm.show_versions`). The
+        float32 weights stay in memory, and every prediction first packs them as bytes. Fitting the estimator further
+        raises an error.
 
     Returns
     -------

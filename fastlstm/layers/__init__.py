@@ -46,8 +46,8 @@ class LSTM(Layer):
         Numbers that are multiplied in the recurrence: with "bfloat16", weights, inputs, states and the gradient of the
         gates' sums are rounded to 8 significant bits for products, which are summed in float32; states, gradients and
         weights stay float32 (mixed precision: Kalamkar et al. 2019, "A Study of BFLOAT16 for Deep Learning Training").
-        The bits are the same on every CPU with fused multiply-add; `LSTMClassifier` says where this pays. With "int8",
-        weights, inputs and states are rounded to 8 bits for products, in each row with a scale of its own, and
+        The bits are the same on every CPU with fused multiply-add; `LSTMClassifier` says where this is faster. With
+        "int8", weights, inputs and states are rounded to 8 bits for products, in each row with a scale of its own, and
         `backward` raises an error. Both for dtype="float32"; "int8" for the backends "cython" and "numpy".
 
     Raises

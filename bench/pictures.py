@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from report import ratio, select, slope
+from report import of_peak, ratio, select, slope
 from shapes import OVER_H
 
 matplotlib.use("Agg")
@@ -88,7 +88,7 @@ def draw_peak(rows, machine):
     for one, work in zip(axes, WORKS, strict=True):
         some = select(rows, work, threads=1)
         places = range(len(some))
-        fractions = [row["gflops"] / row["peak"] for row in some]
+        fractions = [of_peak(rows, row) for row in some]
         one.barh([place - 0.2 for place in places], fractions, 0.4, label="fastlstm")
         theirs = [row["ms"] / (row["peers_ms"].get("torch") or float("inf")) for row in some]
         fractions = [ours * times for ours, times in zip(fractions, theirs, strict=True)]

@@ -77,6 +77,19 @@ def select(rows, work, threads=None, peer=None, where=lambda N, T, C, H: True):
     ]
 
 
+def of_peak(rows, row):
+    """The fraction of the peak that a row of these reaches.
+
+    The peak is the largest that was measured for its type on as many threads: neighbours of a virtual machine may take
+    a quarter of it while one row is timed.
+    """
+
+    def kind(row):
+        return row["threads"], "float64" in row["work"]
+
+    return row["gflops"] / max(other["peak"] for other in rows if kind(other) == kind(row))
+
+
 def times(value):
     return "-" if value is None or math.isnan(value) else f"{value:.2f} x"
 
@@ -94,7 +107,7 @@ def text_table(rows):
     """All rows, for a screen."""
     lines = [f"{'work':<27}{'N, T, C, H':<19}threads{'ms':>10} GFLOP/s of peak  times as fast as"]
     for row in rows:
-        speed = f"{row['ms']:>10.4g}{row['gflops']:>8.1f}{row['gflops'] / row['peak']:>8.0%}"
+        speed = f"{row['ms']:>10.4g}{row['gflops']:>8.1f}{of_peak(rows, row):>8.0%}"
         beside = "; ".join(f"{peer} {times(ratio(row, peer))}" for peer in row["peers_ms"])
         lines.append(f"{row['work']:<27}{in_words(row['shape']):<19}{row['threads']:>7}{speed}  {beside}")
     return "\n".join(lines)
@@ -133,16 +146,13 @@ def further(rows, processes):
             row = min(some, key=figure)
             lines.append([what, f"{form(figure(row))} at {in_words(row['shape'])}", target])
 
-    def of_peak(row):
-        return row["gflops"] / row["peak"]
-
     def against_one_thread(row):
         return ratio(row, "1 thread")
 
     for threads in (1, 2):
         some = select(rows, "training", threads, where=lambda N, T, C, H: N >= 64 and H >= 128)
         what = f"training at N >= 64, H >= 128, of the FMA peak, threads={threads}"
-        worst_of(what, some, of_peak, ">= 85 %", "{:.0%}".format)
+        worst_of(what, some, lambda row: of_peak(rows, row), ">= 85 %", "{:.0%}".format)
     for work in dict.fromkeys(work for work, _ in TARGETS):
         some = select(rows, work, 2, "1 thread")
         worst_of(f"{work}: 2 threads against 1", some, against_one_thread, ">= 1 x")

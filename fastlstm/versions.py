@@ -12,8 +12,8 @@ from fastlstm._version import __version__
 def show_versions() -> None:
     """Print the backend, vector width, threads and versions, to be included in bug reports.
 
-    For ``precision="bfloat16"`` and ``precision="int8"``, it says whether the CPU has an instruction for products of
-    such numbers, or whether these are emulated: with the same bits, but more slowly.
+    For ``precision="bfloat16"`` and ``precision="int8"``, it says whether an instruction of the CPU for products of
+    such numbers is used, or whether they are emulated. The bits are the same, except those of the matrix unit.
 
     Examples
     --------

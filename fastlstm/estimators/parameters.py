@@ -125,14 +125,15 @@ class NetworkParameters:
         al. 2019), weights, inputs, states and the gradients of the gates' sums are rounded to 8 significant bits where
         they are multiplied. Products are summed in float32, and all else remains float32: weights, states, gradients
         and the solver, products of symbols, the head, attention, and exported models. The bits are the same on every
-        CPU with fused multiply-add. It is faster for one or two series at a time from some 256 units on, up to four
-        from 1,024 on, whose weights are read from memory, and for batches on CPUs with a fast instruction for it: AMD's
-        with AVX512-BF16 and, with the environment variable ``FASTLSTM_ISA=amx``, Intel's with AMX, whose results differ
-        slightly. Elsewhere, batches take up to a fifth longer than in float32, small networks up to a third, three
-        series up to a half, and short calls of `predict`, which packs the weights first, as well. With "int8", which is
-        for predictions of a fitted model only, weights, inputs and states are rounded to 8 bits where they are
-        multiplied, in each row with a scale of its own; see `fastlstm.load` for what to expect. Both require
-        ``dtype="float32"``, and can be set after `fit`, for predictions; "int8" also the backend "cython" or "numpy".
+        CPU with fused multiply-add. It is faster for one or two series at a time from some 256 units on, and for up to
+        eight from 1,024 on, because their weights take half the memory, and for batches on CPUs with a fast instruction
+        for it: AMD's with AVX512-BF16 (not measured yet) and, with the environment variable ``FASTLSTM_ISA=amx``,
+        Intel's with AMX, whose results differ slightly. Elsewhere, batches take up to a fifth longer than in float32,
+        three to six series up to a half, and other small networks up to 36 %. Short calls of `predict` take longer,
+        too, because they pack the weights first. With "int8", which is for predictions of a fitted model only, weights,
+        inputs and states are rounded to 8 bits where they are multiplied, in each row with a scale of its own; see
+        `fastlstm.load` for what to expect. Both require ``dtype="float32"``, and can be set after `fit`, for
+        predictions; "int8" also the backend "cython" or "numpy".
 
     Notes
     -----
@@ -196,7 +197,7 @@ class NetworkParameters:
         "dtype": [StrOptions({"float32", "float64"})],
         "backend": [StrOptions({"auto", *kernels.BACKENDS})],
         "n_jobs": [None, Jobs()],
-        "precision": [StrOptions(dict.fromkeys(kernels.PRECISIONS).keys())],  # a set in the order of messages
+        "precision": [StrOptions(set(kernels.PRECISIONS))],
     }
 
     def _kernels_for(self, dtype):

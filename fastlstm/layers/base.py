@@ -93,10 +93,10 @@ class Layer:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and name in vars(self):
             raise AttributeError(
-                f"{name} of a layer cannot be changed: make a new layer with {name}={value!r}, and load this one's "
+                f"{name} of a layer cannot be changed: make a new layer with another {name}, and load this one's "
                 "state_dict() into it."
             )
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
 
     def _set_weights(self, weights):
         self._flat = tuple(value.reshape(-1) for value in weights.values())

@@ -111,11 +111,11 @@ def score_gradient(one, weights, d):
 def attend(sequences, places, A, arrays, additive, vector, scratch):
     """Weights and context; arrays are keys_t, queries, memory, context and weights."""
     (keys_t, queries, memory, context, weights), L = arrays, width(scratch)
-    panel, turned = pointer(scratch), shift(pointer(scratch), BLOCK_ROWS * 4 * L)
+    panel, transposed = pointer(scratch), shift(pointer(scratch), BLOCK_ROWS * 4 * L)
     for n in range(sequences[0], sequences[1]):
         one = sequence_of(places, n, L)
         q, k_t, m = rows_of(queries, one.target), columns_of(keys_t, one, A), rows_of(memory, one.source)
-        scores, there = weights_of(weights, one), Matrix(turned, one.T)
+        scores, there = weights_of(weights, one), Matrix(transposed, one.T)
         if additive:
             additive_scores(one, A, q, k_t, pointer(vector), scores)
         else:
@@ -140,13 +140,13 @@ def attend_back(sequences, places, sizes, arrays, gradients, kind, vectors, scra
     (additive, shared), (vector, d_vector) = kind, vectors
     panel = pointer(scratch)
     room = shift(panel, BLOCK_ROWS * 4 * L)
-    turned = shift(room, largest)
+    transposed = shift(room, largest)
     for n in range(sequences[0], sequences[1]):
         one = sequence_of(places, n, L)
         q, k, P = rows_of(queries, one.target), rows_of(keys, one.source), weights_of(weights, one)
         d_c, d_q = rows_of(d_context, one.target), rows_of(d_queries, one.target)
         d_k, d_m = rows_of(d_keys, one.source), rows_of(d_memory, one.source)
-        there, d = Matrix(turned, one.T), Matrix(room, one.S_whole)
+        there, d = Matrix(transposed, one.T), Matrix(room, one.S_whole)
         transpose(W, one.T, d_c, there)
         transposed_product(one.T, W, one.S_whole, there, columns_of(memory_t, one, W), panel, d, False)
         score_gradient(one, P, d)

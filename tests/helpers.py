@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import joblib
@@ -316,3 +317,17 @@ def assert_refused(call, error, message, model):
     with pytest.raises(error, match=message):
         call()
     assert joblib.hash(vars(model)) == before
+
+
+def in_turn(parts, work):
+    """Kernels of all parts, one after the other."""
+    for part in parts:
+        work(part)
+
+
+def at_once(parts, work):
+    """Parts that wait for each other."""
+    if not parts[0].by_units:
+        return in_turn(parts, work)
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return list(pool.map(work, parts))

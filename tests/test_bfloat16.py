@@ -3,10 +3,10 @@ work is divided."""
 
 import importlib
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from helpers import at_once, in_turn
 from numpy.testing import assert_array_equal
 
 from fastlstm import kernels, layers
@@ -79,19 +79,6 @@ def results_of(
     in_turn(parts, lambda part: packed.unpack(part, d_weights))
     named = {f"d_weight_{number}": of for number, of in enumerate(d_weights)}
     return named | {"out": out, "state_n": state_n, "d_x": np.array(run.d_x), "d_state": np.stack(run.d_state)}
-
-
-def in_turn(parts, work):
-    for part in parts:
-        work(part)
-
-
-def at_once(parts, work):
-    """Parts that wait for each other."""
-    if not parts[0].by_units:
-        return in_turn(parts, work)
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(work, parts))
 
 
 SIZES = [(1, 1, [1]), (3, 5, [4, 4, 1]), (2, 17, [3] * 7), (16, 33, [5, 4, 4, 2, 1]), (31, 64, [2] * 70)]

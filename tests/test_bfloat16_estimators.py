@@ -3,19 +3,20 @@ threads, in streams and in roll-outs."""
 
 import pickle
 
+import estimator_kinds
 import numpy as np
 import pytest
+from estimator_kinds import LABELS, OPTIONS, RNG, SERIES, X, Y
 from helpers import assert_refused, assert_same_fit
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
 import fastlstm
-from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEncoder, kernels
+from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, kernels
 from fastlstm.distributed import Local
 from fastlstm.distributed import fit as fit_partitions
 from fastlstm.inspection import gate_activations, gradient_flow, step_importance
 from fastlstm.kernels.forecast import Forecast
-from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 from fastlstm.training.streaming import Stepper
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,48 +25,17 @@ pytestmark = pytest.mark.filterwarnings(
 #: NumPy's backend and the preferred one; Numba, whose kernels take long to compile, has the bits of Cython.
 NARROW = sorted({kernels.available()[0], "numpy"})
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(26, 8, 3))
-Y = X[:, :, 0].sum(axis=1)
-LABELS = np.array(["low", "high"])[(Y > 0).astype(int)]
 STEPS = X[:, :, 0].cumsum(axis=1)
-WORDS = ["abc", "ba", "cab", "b"] * 6
-SERIES = np.sin(np.arange(90) / 3) + 0.3 * RNG.normal(size=90)
-OPTIONS = {"hidden_size": 17, "max_iter": 3, "random_state": 0, "learning_rate": "cosine"}
-
-#: Estimator, what it is fitted to, and its answer.
-KINDS = {
-    "classifier": (LSTMClassifier(**OPTIONS, num_layers=2), (X, LABELS), lambda model: model.predict_proba(X)),
+KINDS = estimator_kinds.KINDS | {
     "regressor of steps": (
         LSTMRegressor(**OPTIONS, return_sequences=True, bidirectional=True, bptt_checkpoint=None),
         (X, STEPS),
         lambda model: model.predict(X),
     ),
-    "classifier of symbols": (
-        LSTMClassifier(**OPTIONS, embedding_size=4),
-        (WORDS, [0, 1] * 12),
-        lambda model: model.predict_proba(WORDS),
-    ),
-    "encoder": (SequenceEncoder(LSTMRegressor(**OPTIONS, cell="cifg")), (X, Y), lambda model: model.transform(X)),
     "forecaster": (
         LSTMForecaster(3, 8, **OPTIONS, skip=None, loss="gaussian_nll"),
         (SERIES,),
         lambda model: model.predict_interval(),
-    ),
-    "forecaster step by step": (
-        LSTMForecaster(3, 8, **OPTIONS, skip=None, loss="gaussian_nll", strategy="recursive", cell="gru"),
-        (SERIES,),
-        lambda model: model.predict(9),
-    ),
-    "language model": (
-        LSTMLanguageModel(**OPTIONS, embedding_size=4),
-        (WORDS,),
-        lambda model: [*model.predict_proba(["a", "ab"]).ravel(), model.bits_per_symbol(WORDS)],
-    ),
-    "translator": (
-        LSTMTranslator(**OPTIONS, attention="additive", cell="gru"),
-        (WORDS, [["x"], ["y", "z"]] * 12),
-        lambda model: [score for of in model.predict_n_best(WORDS[:4], 2) for _, score in of],
     ),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -2,24 +2,24 @@
 divided; and estimators that predict with them."""
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
+import estimator_kinds
 import numpy as np
 import pytest
-from helpers import assert_refused, assert_same_fit
+from estimator_kinds import LABELS, OPTIONS, X, Y
+from helpers import assert_refused, assert_same_fit, at_once, in_turn
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import fastlstm
-from fastlstm import LSTMClassifier, LSTMForecaster, LSTMRegressor, SequenceEncoder, SequenceScaler, kernels, layers
+from fastlstm import LSTMClassifier, LSTMRegressor, SequenceScaler, kernels, layers
 from fastlstm.distributed import Local
 from fastlstm.distributed import fit as fit_partitions
 from fastlstm.inspection import gate_activations, step_importance
 from fastlstm.kernels.numpy.recurrence import int8
 from fastlstm.kernels.parts import Part, starts_of
 from fastlstm.kernels.workspace import Workspace
-from fastlstm.language import LSTMLanguageModel, LSTMTranslator
 from fastlstm.stacks import PackedStack, Stack
 
 pytestmark = pytest.mark.filterwarnings(
@@ -62,19 +62,6 @@ def results_of(module, cell, C, H, lengths, size=1, by_units=False, masked=False
     out = np.zeros((int(lengths.sum()), H), np.float32)
     in_turn(parts, lambda part: run.outputs(part, False, out, 0))
     return {"out": out, "state_n": np.stack(run.state_n)}
-
-
-def in_turn(parts, work):
-    for part in parts:
-        work(part)
-
-
-def at_once(parts, work):
-    """Parts that wait for each other."""
-    if not parts[0].by_units:
-        return in_turn(parts, work)
-    with ThreadPoolExecutor(len(parts)) as pool:
-        return list(pool.map(work, parts))
 
 
 def of(name):
@@ -256,43 +243,12 @@ def test_sums_that_might_overflow_are_refused(name, sizes, options, what):
 
 # -- estimators --------------------------------------------------------------------------------------------------------
 
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(26, 8, 3))
-Y = X[:, :, 0].sum(axis=1)
-LABELS = np.array(["low", "high"])[(Y > 0).astype(int)]
-WORDS = ["abc", "ba", "cab", "b"] * 6
-SERIES = np.sin(np.arange(90) / 3) + 0.3 * RNG.normal(size=90)
-OPTIONS = {"hidden_size": 17, "max_iter": 3, "random_state": 0, "learning_rate": "cosine"}
-
-#: Estimator, what it is fitted to, and its answer.
-KINDS = {
-    "classifier": (LSTMClassifier(**OPTIONS, num_layers=2), (X, LABELS), lambda model: model.predict_proba(X)),
+KINDS = estimator_kinds.KINDS | {
     "regressor": (LSTMRegressor(**OPTIONS, bidirectional=True), (X, Y), lambda model: model.predict(X)),
-    "classifier of symbols": (
-        LSTMClassifier(**OPTIONS, embedding_size=4),
-        (WORDS, [0, 1] * 12),
-        lambda model: model.predict_proba(WORDS),
-    ),
-    "encoder": (SequenceEncoder(LSTMRegressor(**OPTIONS, cell="cifg")), (X, Y), lambda model: model.transform(X)),
     "pipeline": (
         make_pipeline(SequenceScaler(), LSTMRegressor(**OPTIONS, cell="rnn")),
         (X, Y),
         lambda model: model.predict(X),
-    ),
-    "forecaster": (
-        LSTMForecaster(3, 8, **OPTIONS, skip=None, loss="gaussian_nll", strategy="recursive", cell="gru"),
-        (SERIES,),
-        lambda model: model.predict(9),
-    ),
-    "language model": (
-        LSTMLanguageModel(**OPTIONS, embedding_size=4),
-        (WORDS,),
-        lambda model: [*model.predict_proba(["a", "ab"]).ravel(), model.bits_per_symbol(WORDS)],
-    ),
-    "translator": (
-        LSTMTranslator(**OPTIONS, attention="additive", cell="gru"),
-        (WORDS, [["x"], ["y", "z"]] * 12),
-        lambda model: [score for of in model.predict_n_best(WORDS[:4], 2) for _, score in of],
     ),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
